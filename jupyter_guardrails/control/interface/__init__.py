@@ -1,0 +1,9 @@
+"""What everyone but control itself may import of control: typed requests, the client, settings, and starting one's own."""
+
+from jupyter_guardrails.control.interface.client import ControlClient, receive_frame, send_frame
+from jupyter_guardrails.control.interface.messages import *  # noqa: F403
+from jupyter_guardrails.control.interface.messages import REQUESTS, Admission
+from jupyter_guardrails.control.interface.own import OwnControl, connect, start_own_control
+from jupyter_guardrails.control.interface.settings import Settings, find_settings
+
+__all__ = ["REQUESTS", "Admission", "ControlClient", "OwnControl", "Settings", "connect", "find_settings", "receive_frame", "send_frame", "start_own_control"]

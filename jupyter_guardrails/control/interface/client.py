@@ -1,0 +1,94 @@
+"""How everyone else talks to control: one typed request, one answer, over a unix socket.
+
+Frames are a 4-byte big-endian length and UTF-8 JSON. A request is `{v, id, op, args, token}`, an answer `{id, ok, result}` or
+`{id, ok: false, error: {code, message, next_step, rule}}`. File descriptors travel with the first byte of a frame (SCM_RIGHTS).
+The principal is never in a request: control derives it itself. The token keeps kernels out in *own* mode, where they share control's
+uid and Landlock does not mediate pathname unix sockets (Linux 6.18, ABI 7): they can reach the socket but never read the token.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit, Request
+
+MAX_FRAME_BYTES = 16 << 20
+MAX_FDS = 8
+
+
+class ControlClient:
+    """Sends requests to control; safe to use from several threads, since each call has a connection of its own."""
+
+    def __init__(self, socket_path: Path | str, token: str, *, timeout_s: float = 30.0) -> None:
+        self.socket_path = str(socket_path)
+        self._token = token
+        self.timeout_s = timeout_s
+
+    def call(self, request: Request, *, fds: Sequence[int] = ()) -> dict[str, Any]:
+        """The answer's result; raises the error that control answered, or ControlAway."""
+        result, received = self.call_with_fds(request, fds=fds)
+        for fd in received:
+            os.close(fd)
+        return result
+
+    def call_with_fds(self, request: Request, *, fds: Sequence[int] = ()) -> tuple[dict[str, Any], list[int]]:
+        """Like `call`, with the file descriptors that came along; the caller closes them."""
+        frame = {"v": 1, "id": 1, "op": request.op, "args": request.model_dump(mode="json"), "token": self._token}
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(self.timeout_s)
+                connection.connect(self.socket_path)
+                send_frame(connection, frame, fds)
+                answer, received = receive_frame(connection)
+        except (OSError, EOFError) as error:
+            raise errors.ControlAway(
+                f"control does not answer at {self.socket_path}: {error}",
+                next_step="running kernels go on; nothing new starts until control is back (see `jupyter guardrails doctor`)",
+            ) from error
+        if not answer.get("ok"):
+            raise errors.from_json(answer.get("error", {}))
+        return answer["result"], received
+
+    def admit(self, request: KernelAdmit) -> Admission:
+        """A decision and a lease for one kernel, or Refused / LimitReached / PolicyError."""
+        return Admission.model_validate(self.call(request))
+
+
+def send_frame(connection: socket.socket, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+    """Write one frame, with file descriptors at its first byte."""
+    body = json.dumps(message).encode()
+    data = struct.pack(">I", len(body)) + body
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    sent = connection.sendmsg([data], rights)
+    connection.sendall(data[sent:])
+
+
+def receive_frame(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Read one frame and the file descriptors that came with it; EOFError when the other side ended."""
+    fds: list[int] = []
+    header = _receive_exactly(connection, 4, fds)
+    (length,) = struct.unpack(">I", header)
+    if length > MAX_FRAME_BYTES:
+        raise EOFError(f"a frame of {length} bytes is too long")
+    return json.loads(_receive_exactly(connection, length, fds)), fds
+
+
+def _receive_exactly(connection: socket.socket, count: int, fds: list[int]) -> bytes:
+    data = b""
+    while len(data) < count:
+        part, ancillary, _, _ = connection.recvmsg(min(count - len(data), 1 << 20), socket.CMSG_SPACE(4 * MAX_FDS), socket.MSG_CMSG_CLOEXEC)
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds.extend(array.array("i", payload[: len(payload) - len(payload) % 4]))
+        if not part:
+            raise EOFError("the other side closed the connection")
+        data += part
+    return data

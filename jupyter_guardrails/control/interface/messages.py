@@ -1,0 +1,259 @@
+"""The typed requests that control answers, and what it grants to a kernel. Answers are the schemas of server/openapi.yaml."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CHECK_STATES = ("waiting", "running", "passed", "failed", "warned", "not_checked")
+SUBMISSION_STATES = (
+    "draft",
+    "submitted",
+    "checking",
+    "checks_failed",
+    "in_review",
+    "changes_requested",
+    "rejected",
+    "withdrawn",
+    "cancelled",
+    "approved",
+    "deployed",
+    "superseded",
+    "retired",
+)
+
+
+class Request(BaseModel):
+    """Base of all requests; unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    op: ClassVar[str]
+
+
+class Me(Request):
+    """-> Me of openapi.yaml: person, effective policy with rule locations, what is enforced here."""
+
+    op = "me"
+
+
+class KernelAdmit(Request):
+    """-> Admission. Decision and lease in one transaction; the same `key` gives the same lease."""
+
+    op = "kernel.admit"
+    kernel_id: str
+    kernelspec: str
+    workspace: str
+    key: str
+    kind: Literal["kernel", "terminal", "clean_run", "exec"] = "kernel"
+    profile: str | None = None
+    notebook: str | None = None
+    submission: str | None = None  # clean runs: the submission whose declared datasets bound the grants
+
+
+class KernelStarted(Request):
+    """-> {}. The sandbox's report; fds are listeners in the order of `listeners` ("channel", "proxy")."""
+
+    op = "kernel.started"
+    lease: str
+    pid: int
+    report: dict[str, Any]
+    listeners: list[Literal["channel", "proxy"]] = Field(default_factory=list)
+
+
+class Beat(BaseModel):
+    """One kernel's measured use since it started."""
+
+    lease: str
+    cpu_s: float
+    memory_bytes: int
+    memory_peak_bytes: int
+    idle_s: float = 0.0
+
+
+class KernelBeat(Request):
+    """-> {}. All kernels of a server in one request, every 10 s; a lease without beats expires after 60 s."""
+
+    op = "kernel.beat"
+    beats: list[Beat]
+
+
+class KernelSettle(Request):
+    """-> {}. The kernel has ended (or never started: `reason` says so); the lease is charged and closed."""
+
+    op = "kernel.settle"
+    lease: str
+    reason: str
+    cpu_s: float = 0.0
+    memory_peak_bytes: int = 0
+
+
+class Kernels(Request):
+    """-> Kernels of openapi.yaml, as control knows them (leases with their last beat)."""
+
+    op = "kernels"
+
+
+class ProfileSet(Request):
+    """-> {profile}. Applies at the next start of a kernel, for one notebook or for all."""
+
+    op = "profile.set"
+    profile: str
+    notebook: str | None = None
+
+
+class Budget(Request):
+    """-> Budget of openapi.yaml."""
+
+    op = "budget"
+
+
+class Usage(Request):
+    """-> Usage of openapi.yaml: own use, everybody's for admins."""
+
+    op = "usage"
+
+
+class DatasetsSearch(Request):
+    """-> Datasets of openapi.yaml."""
+
+    op = "datasets.search"
+    q: str = ""
+    scope: Literal["all", "granted", "requestable"] = "all"
+    limit: int = Field(default=200, ge=1, le=1000)
+
+
+class DatasetShow(Request):
+    """-> DatasetDetail of openapi.yaml."""
+
+    op = "datasets.show"
+    name: str
+
+
+class DatasetCheck(Request):
+    """-> {contracts: [{file, name, problems: [str]}]}: every contract of the catalogue, for `data check`."""
+
+    op = "datasets.check"
+
+
+class RequestsList(Request):
+    """-> Requests of openapi.yaml."""
+
+    op = "requests.list"
+
+
+class RequestCreate(Request):
+    """-> AccessRequest of openapi.yaml."""
+
+    op = "requests.create"
+    dataset: str
+    purpose: str = Field(min_length=3, max_length=2000)
+    days: int = Field(default=30, ge=1, le=365)
+    kind: Literal["access"] = "access"
+
+
+class SubmissionCreate(Request):
+    """-> Submission of openapi.yaml, state `submitted` (202) and its worker started. `draft`: check only."""
+
+    op = "submissions.create"
+    notebook: str  # relative to the workspace, "/" between parts
+    workspace: str
+    kernelspec: str | None = None  # None: the notebook's own
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    draft: bool = False
+    reason: str = ""
+    key: str
+
+
+class SubmissionsList(Request):
+    """-> Submissions of openapi.yaml, newest first."""
+
+    op = "submissions.list"
+
+
+class SubmissionShow(Request):
+    """-> Submission of openapi.yaml."""
+
+    op = "submissions.show"
+    id: str
+
+
+class SubmissionCancel(Request):
+    """-> Submission of openapi.yaml, state `cancelled`; its worker and clean run are ended."""
+
+    op = "submissions.cancel"
+    id: str
+
+
+class SubmissionPackage(Request):
+    """-> {name, size_bytes, content_digest, evidence_digest} and one read-only fd on the package's zip."""
+
+    op = "submissions.package"
+    id: str
+
+
+class WorkerProgress(Request):
+    """Worker only -> {cancelled: bool}. One check's state; `check` is its name, `findings` [{cell, line, message, fix}]."""
+
+    op = "worker.progress"
+    submission: str
+    check: str
+    title: str
+    state: Literal["waiting", "running", "passed", "failed", "warned", "not_checked"]
+    detail: str = ""
+    findings: list[dict[str, Any]] = Field(default_factory=list)
+    progress: dict[str, int] | None = None  # {done, total}: cells of the clean run
+    seconds: float | None = None
+
+
+class WorkerFinish(Request):
+    """Worker only -> Submission. `folder` holds the unpacked package: control recomputes digests, signs and freezes it."""
+
+    op = "worker.finish"
+    submission: str
+    state: Literal["checks_failed", "built"]
+    folder: str | None = None
+    error: str = ""
+
+
+class PackageVerify(Request):
+    """-> {name, version, content_digest, evidence_digest, signed_by: [keyid], trusted: bool, problems: [str]}; fd 0 is the zip."""
+
+    op = "package.verify"
+
+
+class Audit(Request):
+    """-> {records: [AuditRecord], next: int}. Own records; everybody's for admins."""
+
+    op = "audit"
+    after: int = 0
+    limit: int = Field(default=200, ge=1, le=1000)
+
+
+REQUESTS: dict[str, type[Request]] = {kind.op: kind for kind in Request.__subclasses__()}
+
+
+class Admission(BaseModel):
+    """What control grants to one kernel, terminal or clean run: everything that its sandbox is made from."""
+
+    lease: str
+    principal: str
+    policy_digest: str
+    profile: str
+    rule: str
+    mode: Literal["observe", "warn", "enforce"]
+    memory_bytes: int
+    cpus: float
+    tasks: int
+    shm_bytes: int
+    file_size_bytes: int | None = None
+    idle_s: int | None = None
+    lifetime_s: int | None = None
+    devices: list[str] = Field(default_factory=list)
+    read_paths: list[str] = Field(default_factory=list)  # the policy's
+    write_paths: list[str] = Field(default_factory=list)
+    datasets: dict[str, str] = Field(default_factory=dict)  # name -> path, of direct deliveries granted at start
+    env_pass: list[str] = Field(default_factory=list)
+    env_set: dict[str, str] = Field(default_factory=dict)
+    network_allow: list[str] = Field(default_factory=list)
+    require: list[str] = Field(default_factory=list)

@@ -1,0 +1,81 @@
+"""Starting control for oneself (*own* mode), or finding the one that runs. One person, one machine, an honest label."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.control.interface.client import ControlClient
+from jupyter_guardrails.control.interface.messages import Me
+from jupyter_guardrails.control.interface.settings import Settings
+
+
+@dataclass
+class OwnControl:
+    """A control process of ours and a client for it."""
+
+    process: subprocess.Popen[bytes]
+    client: ControlClient
+
+    def stop(self, *, timeout_s: float = 10.0) -> None:
+        """End it by its process id and wait."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def running_control(settings: Settings) -> ControlClient | None:
+    """A client for the control that already serves this state directory, or None."""
+    try:
+        token = settings.token_file.read_text().strip()
+    except OSError:
+        return None
+    client = ControlClient(settings.control_socket, token)
+    try:
+        client.call(Me())
+    except errors.ControlAway:
+        return None
+    return client
+
+
+def start_own_control(settings: Settings) -> OwnControl:
+    """Start `jupyter guardrails control` as a child that ends with this process; returns when it answers.
+
+    Raises ControlAway with what it printed when it ends instead.
+    """
+    read_end, write_end = os.pipe()
+    command = [sys.executable, "-I", "-m", "jupyter_guardrails", "control", "--die-with-parent", f"--ready-fd={write_end}"]
+    command += [f"--policy={settings.policy_path}", f"--catalog={settings.catalog_path}"]
+    command += [f"--state-dir={settings.state_dir}", f"--socket={settings.control_socket}"]
+    command += [f"--as={settings.person}"] if settings.person else []
+    process = subprocess.Popen(command, pass_fds=(write_end,), stdin=subprocess.DEVNULL)
+    os.close(write_end)
+    with open(read_end) as pipe:
+        line = pipe.readline()
+    if not line:
+        raise errors.ControlAway(f"control ended at start with exit code {process.wait()}", next_step="read what it printed above")
+    ready = json.loads(line)
+    return OwnControl(process, ControlClient(ready["socket"], ready["token"]))
+
+
+@contextlib.contextmanager
+def connect(settings: Settings) -> Iterator[ControlClient]:
+    """A client for the running control, or for one that is started for the length of this block (command line)."""
+    client = running_control(settings)
+    if client is not None:
+        yield client
+        return
+    own = start_own_control(settings)
+    try:
+        yield own.client
+    finally:
+        own.stop()

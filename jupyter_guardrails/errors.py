@@ -1,0 +1,137 @@
+"""Every error that a person can meet, with its HTTP status, exit code and next step.
+
+    GuardrailsError
+    ├── BadRequest        400, exit 2   what was asked makes no sense
+    ├── Refused           403, exit 1   policy says no
+    ├── NotFound          404, exit 1
+    ├── Conflict          409, exit 1   the state it is in doesn't allow that
+    ├── LimitReached      429, exit 1   a limit on kernels or budget is used up
+    ├── PolicyError       500, exit 2   the admin's file has mistakes: all of them, with places
+    ├── CatalogError      500, exit 2   a dataset contract has mistakes
+    ├── PackageError      422, exit 1   a job package that can't be trusted or read
+    ├── ControlAway       503, exit 1   the authority doesn't answer
+    └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class GuardrailsError(Exception):
+    """Base of all our errors: `message`, `next_step` and `rule` are sentences for a reader."""
+
+    status = 500
+    exit_code = 1
+    code = "error"
+
+    def __init__(self, message: str, *, next_step: str = "", rule: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+        self.rule = rule
+
+    def to_json(self) -> dict[str, str]:
+        """The body of an HTTP or control answer: `{code, message, next_step, rule}`."""
+        return {"code": self.code, "message": self.message, "next_step": self.next_step, "rule": self.rule}
+
+    def __str__(self) -> str:
+        rule = f" [{self.rule}]" if self.rule else ""
+        next_step = f"\n  next: {self.next_step}" if self.next_step else ""
+        return f"{self.message}{rule}{next_step}"
+
+
+class BadRequest(GuardrailsError):
+    """What was asked is malformed."""
+
+    status, exit_code, code = 400, 2, "bad_request"
+
+
+class Refused(GuardrailsError):
+    """Policy says no; `rule` is `file:line name`."""
+
+    status, code = 403, "refused"
+
+
+class NotFound(GuardrailsError):
+    """No such thing, or none that this person may know of."""
+
+    status, code = 404, "not_found"
+
+
+class Conflict(GuardrailsError):
+    """The thing is in a state that doesn't allow this."""
+
+    status, code = 409, "conflict"
+
+
+class LimitReached(GuardrailsError):
+    """A limit on kernels or budget is used up."""
+
+    status, code = 429, "limit_reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a file that an admin wrote; `line` and `column` count from 1, 0 = the whole file."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+    source: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        caret = f"\n    {self.source}\n    {' ' * (self.column - 1)}^" if self.source and self.line else ""
+        hint = f"\n    {self.hint}" if self.hint else ""
+        return f"{place}: {self.message}{caret}{hint}"
+
+
+class FileError(GuardrailsError):
+    """A file has mistakes: `problems` holds all of them."""
+
+    exit_code, code = 2, "file_error"
+
+    def __init__(self, problems: Sequence[Problem], *, next_step: str = "") -> None:
+        super().__init__("\n".join(str(problem) for problem in problems), next_step=next_step)
+        self.problems = tuple(problems)
+
+
+class PolicyError(FileError):
+    """The policy file has mistakes; the policy before it stays in force."""
+
+    code = "policy_error"
+
+
+class CatalogError(FileError):
+    """A dataset contract has mistakes; it is listed with them and offers nothing."""
+
+    code = "catalog_error"
+
+
+class PackageError(GuardrailsError):
+    """A job package that is altered, unsafe or unreadable."""
+
+    status, code = 422, "package_error"
+
+
+class ControlAway(GuardrailsError):
+    """Control, the authority, doesn't answer: nothing new starts."""
+
+    status, code = 503, "control_away"
+
+
+class HostCannotEnforce(GuardrailsError):
+    """This machine can't give a guarantee that the policy requires."""
+
+    status, exit_code, code = 503, 3, "host_cannot_enforce"
+
+
+def from_json(body: dict[str, str]) -> GuardrailsError:
+    """The error that another process sent as `to_json`; an unknown code is a plain GuardrailsError."""
+    kinds = {kind.code: kind for kind in (BadRequest, Refused, NotFound, Conflict, LimitReached, PackageError, ControlAway, HostCannotEnforce)}
+    kind = kinds.get(body.get("code", ""), GuardrailsError)
+    return kind(body.get("message", "unknown error"), next_step=body.get("next_step", ""), rule=body.get("rule", ""))
