@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 try:
-    from jupyter_guardrails._version import __version__
-except ImportError:  # a source tree that was never built
+    __version__ = version("jupyter_guardrails")
+except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0.0.0"
 
 

@@ -29,7 +29,7 @@ class ControlClient:
 
     def __init__(self, socket_path: Path | str, token: str, *, timeout_s: float = 30.0) -> None:
         self.socket_path = str(socket_path)
-        self._token = token
+        self.token = token
         self.timeout_s = timeout_s
 
     def call(self, request: Request, *, fds: Sequence[int] = ()) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class ControlClient:
 
     def call_with_fds(self, request: Request, *, fds: Sequence[int] = ()) -> tuple[dict[str, Any], list[int]]:
         """Like `call`, with the file descriptors that came along; the caller closes them."""
-        frame = {"v": 1, "id": 1, "op": request.op, "args": request.model_dump(mode="json"), "token": self._token}
+        frame = {"v": 1, "id": 1, "op": request.op, "args": request.model_dump(mode="json"), "token": self.token}
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(self.timeout_s)

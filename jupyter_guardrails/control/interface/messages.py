@@ -37,6 +37,12 @@ class Me(Request):
     op = "me"
 
 
+class LaunchPaths(Request):
+    """-> {read, write, devices, require: [str]}: what kernels of this person may ever reach beside the workspace; the outer domain must hold it all."""
+
+    op = "launch.paths"
+
+
 class KernelAdmit(Request):
     """-> Admission. Decision and lease in one transaction; the same `key` gives the same lease."""
 

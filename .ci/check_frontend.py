@@ -1,0 +1,33 @@
+"""Asserts that a built front end is really there: a failed build can look successful, since `labextension list` says OK all the same."""
+
+import gzip
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+MAX_GZIP_BYTES = 60_000
+
+
+def entry_of(package: dict) -> str:
+    """The file that JupyterLab loads, as the built package.json names it."""
+    return package["jupyterlab"]["_build"]["load"]
+
+
+def main(*wheels: str) -> int:
+    """Checks the built folder and each wheel named; prints the bundle's size."""
+    folder = Path("jupyter_guardrails/labextension")
+    entry = folder / entry_of(json.loads((folder / "package.json").read_text()))
+    assert entry.is_file(), f"{entry} is named by the built package.json and does not exist"
+    size = sum(len(gzip.compress(path.read_bytes())) for path in (folder / "static").glob("*.js"))
+    print(f"front end: {entry.name}, {size} bytes of JavaScript gzipped")
+    assert size <= MAX_GZIP_BYTES, f"the bundle is {size} bytes gzipped, {MAX_GZIP_BYTES} at most"
+    for wheel in wheels:
+        names = set(zipfile.ZipFile(wheel).namelist())
+        inside = [name for name in names if name.endswith(f"share/jupyter/labextensions/jupyter-guardrails/{entry.relative_to(folder)}")]
+        assert inside, f"{wheel} does not hold {entry.name}"
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

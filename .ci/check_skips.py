@@ -1,0 +1,28 @@
+"""Fails on a skipped test that nobody expects: a missing host feature must not turn into a silent pass."""
+
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+
+EXPECTED = (  # reason (regular expression) of each skip that is right on some machine
+    r"no PostgreSQL server programs",
+    r"needs root",
+    r"needs an unprivileged account",
+    r"not running as root",
+    r"aarch64",
+    r"GPU",
+)
+
+
+def main(report: str) -> int:
+    """1 when the JUnit report holds an unexpected skip, which is printed."""
+    skips = [(case.get("classname"), case.get("name"), skip.get("message") or "") for case in ElementTree.parse(report).iter("testcase") for skip in case.iter("skipped")]
+    unexpected = [skip for skip in skips if not any(re.search(reason, skip[2]) for reason in EXPECTED)]
+    for place, name, reason in unexpected:
+        print(f"unexpected skip: {place}::{name}: {reason}")
+    print(f"{len(skips)} skips, {len(unexpected)} of them unexpected")
+    return 1 if unexpected else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,77 @@
+# The two commands: `make demo` and `make test`. Everything else is for developers.
+SHELL := /bin/bash
+# A Python that other accounts can run too; the newest of Debian's and the path's that is at least 3.11.
+PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+FRONTEND := jupyter_guardrails/labextension/package.json
+SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f -not -path '*/__tests__/*') package.json tsconfig.json
+DEMO := .demo
+
+.PHONY: demo test test-fast test-python test-frontend test-unprivileged soak lint format docs bench screenshots clean setup apt
+
+setup: $(VENV)/.installed $(FRONTEND) ## the virtual environment and the front end
+
+$(BIN)/uv:
+	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 with venv: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet uv
+
+$(VENV)/.installed: $(BIN)/uv pyproject.toml package.json
+	.ci/install-editable $(BIN)
+	@touch $@
+
+$(FRONTEND): $(SOURCES) yarn.lock | $(VENV)/.installed
+	jlpm install --immutable
+	jlpm build:prod
+	jupyter-builder develop . --overwrite
+
+demo: setup ## a governed JupyterLab with real data; CHECK=1 runs the whole main job without a browser
+	$(BIN)/jupyter-guardrails demo --dir $(DEMO) $(if $(CHECK),--check) $(if $(PERSON),--as $(PERSON)) $(if $(PORT),--port $(PORT))
+
+apt: ## what tests use beside Python and node, where we may install it
+	.ci/install-apt
+
+test: apt setup lint test-frontend test-python test-unprivileged ## everything
+
+test-python:
+	$(BIN)/python -m pytest -p no:cacheprovider --junitxml=junit.xml $(ARGS)
+	$(BIN)/python .ci/check_skips.py junit.xml
+
+test-unprivileged: ## what root hides: the same security tests as an ordinary account
+	.ci/test-unprivileged $(BIN)/python
+
+test-frontend: setup
+	jlpm test
+	jlpm lint:check
+	$(BIN)/python .ci/check_frontend.py
+
+test-fast: setup ## the inner loop, below two minutes
+	$(BIN)/python -m pytest -p no:cacheprovider -q -m "not slow and not browser and not soak" -x $(ARGS)
+
+soak: apt setup ## long counts in full
+	GUARDRAILS_SOAK=1 $(BIN)/python -m pytest -p no:cacheprovider -m soak --timeout 7200
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	jlpm lint
+
+docs: setup ## every key, option and command in docs/ exists, every one that exists is in docs/
+	$(BIN)/python -m pytest -p no:cacheprovider -q tests/test_docs.py
+
+bench: setup
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+screenshots: setup ## every state of the panel, into shots/
+	$(BIN)/python tests/browser/screenshots.py shots
+
+clean:
+	rm -rf $(VENV) $(DEMO) node_modules labextension/lib jupyter_guardrails/labextension shots dist junit.xml

@@ -1,0 +1,88 @@
+"""`jupyter guardrails lab|server`: starts control, puts this process into the outer domain, becomes the unchanged Jupyter application."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+import sys
+from typing import Any
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.cli import browser, launch_plan
+from jupyter_guardrails.cli.connection import home_of
+from jupyter_guardrails.control.interface import ControlClient, Settings, find_settings, start_own_control
+from jupyter_guardrails.control.interface.messages import LaunchPaths, Me
+from jupyter_guardrails.control.interface.own import running_control
+from jupyter_guardrails.sandbox import outer
+
+APPLICATIONS = {"lab": "jupyterlab", "server": "jupyter_server"}
+
+
+def add_parser(subparsers: Any) -> None:
+    """`lab` and `server`; what they don't know goes on to the Jupyter application."""
+    for name, application in APPLICATIONS.items():
+        parser = subparsers.add_parser(name, help=f"a governed {application}: further arguments are its own", add_help=False, prefix_chars="\0")
+        parser.add_argument("arguments", nargs=argparse.REMAINDER)
+        parser.set_defaults(run=run, application=application)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Never returns when all is well: this process becomes the server."""
+    home = home_of(os.environ)
+    settings = find_settings(arguments.arguments, os.environ, home=home)
+    person = os.environ.get("GUARDRAILS_AS")
+    settings = settings if not (person and settings.self_chosen) else launch_plan.acting_as(settings, person)
+    plan = launch_plan.make_plan(arguments.application, arguments.arguments, os.environ, home=home, state_dir=settings.state_dir)
+    launch_plan.make_folders(plan)
+    client = _control(settings)
+    _say_who_decides(client)
+    paths = client.call(LaunchPaths())
+    report = _enter(plan, paths)
+    environment = launch_plan.server_environment(plan, os.environ)
+    environment["GUARDRAILS_CONTROL_FD"] = str(_hand_over(client, settings, plan, report))
+    os.chdir(plan.run_dir)
+    os.execve(sys.executable, [sys.executable, *plan.command], environment)
+
+
+def _control(settings: Settings) -> ControlClient:
+    """The control that already serves this state directory, or one of our own that ends with this process."""
+    return running_control(settings) or start_own_control(settings).client
+
+
+def _say_who_decides(client: ControlClient) -> None:
+    me = client.call(Me())
+    print(f"guardrails: {me['person']}, policy {me['policy']['path']} ({me['policy']['mode']}). {me['boundary']}", file=sys.stderr)
+    for problem in me["policy"]["errors"]:
+        print(f"guardrails: {problem}", file=sys.stderr)
+    for guarantee in me["enforced"]:
+        print(f"guardrails: {guarantee['name']}: {'held' if guarantee['held'] else 'NOT held'}: {guarantee['how']}", file=sys.stderr)
+
+
+def _enter(plan: launch_plan.LaunchPlan, paths: dict[str, list[str]]) -> dict[str, Any]:
+    """Put this process into the outer domain; where the host can't, say so and go on only if the policy doesn't require it."""
+    if plan.open_browser:
+        browser.open_when_ready(plan.port, plan.runtime_dir)
+    spec = outer.OuterSpec(
+        read=(*plan.read, *paths["read"]), write=(*plan.write, *paths["write"]), devices=tuple(paths["devices"]), tcp_bind=(plan.port,), tcp_connect=()
+    )
+    try:
+        return outer.enter(spec)
+    except errors.HostCannotEnforce:
+        if "files" in paths["require"]:
+            raise
+        print("guardrails: this host has no Landlock: the server itself is not confined", file=sys.stderr)
+        return {"outer": False}
+
+
+def _hand_over(client: ControlClient, settings: Settings, plan: launch_plan.LaunchPlan, report: dict[str, Any]) -> int:
+    """An inherited fd with what the server must know; the token never is in an argument or a variable."""
+    body = {"socket": client.socket_path, "token": client.token, "workspace": str(plan.workspace), "run_dir": str(plan.run_dir), "outer": report}
+    handle = os.memfd_create("guardrails-control", 0)
+    os.write(handle, json.dumps(body).encode())
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.set_inheritable(handle, True)
+    return handle
+
+

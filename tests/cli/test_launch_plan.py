@@ -1,0 +1,112 @@
+"""What the launcher makes of a command line: ports, workspaces that are refused, an environment without side doors."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.cli import launch_plan
+
+ROOT_FLAG = ("--allow-root",)
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    work = home / "work"
+    work.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    return home, work, tmp_path / "state"
+
+
+def plan_of(places, *arguments, environ=None, application="jupyterlab"):
+    home, _, state = places
+    return launch_plan.make_plan(application, (*ROOT_FLAG, *arguments), environ or {}, home=home, state_dir=state)
+
+
+def test_the_workspace_is_the_root_dir_or_else_the_current_folder(places, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    assert plan_of(places).workspace == places[1].resolve()
+    assert plan_of(places, f"--ServerApp.root_dir={other}").workspace == other.resolve()
+    assert plan_of(places, "--notebook-dir", str(other)).workspace == other.resolve()
+
+
+@pytest.mark.parametrize("where", ["home", "above", "state", "beneath state"])
+def test_a_workspace_that_holds_what_it_must_not_is_refused_with_advice(places, where):
+    home, _, state = places
+    (state / "x").mkdir(parents=True)
+    chosen = {"home": home, "above": home.parent, "state": state, "beneath state": state / "x"}[where]
+    with pytest.raises(errors.BadRequest) as refusal:
+        plan_of(places, f"--ServerApp.root_dir={chosen}")
+    assert "~/work" in refusal.value.next_step
+
+
+def test_a_missing_workspace_says_how_to_make_it(places):
+    with pytest.raises(errors.BadRequest, match="is not a folder") as refusal:
+        plan_of(places, "--ServerApp.root_dir=/nowhere/at/all")
+    assert refusal.value.next_step == "mkdir -p /nowhere/at/all"
+
+
+def test_arguments_of_ours_cannot_be_chosen(places):
+    plan = plan_of(places, "--ServerApp.reraise_server_extension_failures=False", "--ServerApp.jpserver_extensions={}", "--LabApp.extension_manager=pypi", "--x=1")
+    assert "--ServerApp.reraise_server_extension_failures=False" not in plan.command
+    assert "--ServerApp.jpserver_extensions={}" not in plan.command
+    assert "--LabApp.extension_manager=pypi" not in plan.command
+    assert "--x=1" in plan.command
+    assert plan.command[0] == "-I"
+
+
+def test_the_port_is_the_asked_one_or_a_free_one(places):
+    assert plan_of(places, "--port=8999").port == 8999
+    assert plan_of(places).port >= launch_plan.FIRST_PORT
+
+
+def test_settings_of_ours_do_not_reach_jupyter(places):
+    plan = plan_of(places, "--Guardrails.policy_path=/x.yaml")
+    assert not any("Guardrails." in part for part in plan.command)
+
+
+def test_the_server_gets_no_agents_and_no_configuration_of_the_person(places):
+    environ = {"SSH_AUTH_SOCK": "/x", "JUPYTER_CONFIG_PATH": "/evil", "PYTHONPATH": "/evil", "GUARDRAILS_STATE_DIR": "/s", "JUPYTER_TOKEN": "t", "LANG": "C"}
+    plan = plan_of(places)
+    environment = launch_plan.server_environment(plan, environ)
+    assert environment["LANG"] == "C"
+    assert environment["JUPYTER_TOKEN"] == "t"
+    assert not {"SSH_AUTH_SOCK", "JUPYTER_CONFIG_PATH", "PYTHONPATH", "GUARDRAILS_STATE_DIR"} & set(environment)
+    assert environment["JUPYTER_CONFIG_DIR"].startswith(str(plan.run_dir))
+
+
+def test_folders_are_private_and_the_configuration_is_not_the_servers_to_write(places):
+    plan = plan_of(places)
+    launch_plan.make_folders(plan)
+    assert (plan.run_dir / "k").stat().st_mode & 0o077 == 0
+    assert (plan.run_dir / "config" / "migrated").is_file()
+    assert not any(str(plan.run_dir / "config").startswith(path) for path in plan.write)
+
+
+def test_a_run_directory_is_removed_once_its_server_is_gone(places):
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom jupyter_guardrails.cli import launch_plan as l\n"
+        "p = l.make_plan('jupyter_server', ['--allow-root'], {}, home=Path(sys.argv[1]), state_dir=Path('/nowhere'))\n"
+        "l.make_folders(p); print(p.run_dir, flush=True); sys.stdin.read()"
+    )
+    server = subprocess.Popen([sys.executable, "-c", program, str(places[0])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=places[1])
+    held = Path(server.stdout.readline().strip())
+    mine = plan_of(places)
+    launch_plan.sweep_run_dirs(mine.run_dir)
+    assert held.is_dir(), "the run directory of a running server stays"
+    server.communicate("")
+    launch_plan.sweep_run_dirs(mine.run_dir)
+    assert not held.exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="not running as root")
+def test_root_is_refused_unless_it_insists(places):
+    home, _, state = places
+    with pytest.raises(errors.BadRequest, match="root") as refusal:
+        launch_plan.make_plan("jupyterlab", [], {}, home=home, state_dir=state)
+    assert "--allow-root" in refusal.value.next_step
