@@ -1,0 +1,86 @@
+"""A dataset's contract as plain values, and the catalogue that holds all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from jupyter_guardrails.errors import Problem
+from jupyter_guardrails.policy.decision import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; nested ones are named `outer.inner`, the items of a list `outer[]`."""
+
+    name: str
+    type: str = ""
+    classification: str = ""
+    description: str = ""
+    mask: str = ""  # the contract's own, beside those of the policy: it can only tighten
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What one contract file says; with `problems` it is broken and offers nothing."""
+
+    name: str
+    file: str
+    line: int = 1
+    version: str = ""
+    status: str = ""
+    description: str = ""
+    owner: str = ""
+    domain: str = ""
+    classification: str = ""
+    tags: tuple[str, ...] = ()
+    path: str = ""  # absolute place of the data on this machine
+    format: str = ""
+    columns: tuple[Column, ...] = ()
+    delivery: str = ""  # the contract's own wishes, prefix `guardrails.`: each can only tighten what the policy says
+    row_filter: str = ""
+    purposes: tuple[str, ...] = ()
+    path_line: int = 1
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def resource(self) -> Resource:
+        """The labels by which a policy decides."""
+        classes = {column.name: column.classification for column in self.columns if column.classification}
+        return Resource(self.name, self.classification, self.domain, self.tags, self.owner, classes)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All contracts of a folder: `contracts` can be offered, by name; `broken` ones are listed with their problems."""
+
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    broken: tuple[Contract, ...] = ()
+    folder_problems: tuple[Problem, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every mistake in the folder, in the order of the files."""
+        return (*self.folder_problems, *(problem for contract in self.broken for problem in contract.problems))
+
+    def resource(self, name: str) -> Resource | None:
+        """The labels of a dataset, or None when no usable contract has that name."""
+        contract = self.contracts.get(name)
+        return contract.resource if contract else None
+
+    def by_path(self, path: str | os.PathLike[str]) -> Contract | None:
+        """The dataset to whose place an absolute path belongs: the longest place that holds it."""
+        return next((self._by_place[place] for place in _upwards(os.fspath(path)) if place in self._by_place), None)
+
+    @cached_property
+    def _by_place(self) -> dict[str, Contract]:
+        return {contract.path: contract for contract in self.contracts.values()}
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """The path and each folder above it, without following symlinks."""
+    pure = PurePosixPath(os.path.normpath(path))
+    yield from map(str, (pure, *pure.parents))
