@@ -1,0 +1,132 @@
+"""Control's socket: one request a connection, checked (peer's uid, token, shape), handed to its operation, answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hmac
+import os
+import socket
+import struct
+from typing import Any
+
+from pydantic import ValidationError
+
+from jupyter_guardrails.control import admission, audit, frames, people
+from jupyter_guardrails.control.interface.messages import REQUESTS, Request
+from jupyter_guardrails.control.state import Answer, ControlState, Operations, log
+from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound, Refused
+
+OPERATIONS: Operations = {
+    **admission.OPERATIONS,
+    **people.OPERATIONS,
+    **audit.OPERATIONS,
+}
+WORKER_OPS = frozenset({"me", "kernel.admit", "kernel.started", "kernel.beat", "kernel.settle", "datasets.show", "submissions.show", "worker.progress", "worker.finish"})
+RECEIVE_S = 5.0  # a request is sent at once: whoever takes longer isn't one of ours
+SEND_S = 30.0
+MAX_WAITING = 64  # connections without a whole request; beyond it the oldest goes, so that idle ones keep nobody out
+
+
+class Service:
+    """Answers requests on a listening unix socket until it is cancelled."""
+
+    def __init__(self, state: ControlState) -> None:
+        self.state = state
+        self._waiting: dict[socket.socket, asyncio.Task[None]] = {}
+        self._conversations: set[asyncio.Task[None]] = set()
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Accept for ever; requests already received are answered when this is cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                connection, _ = await loop.sock_accept(listener)
+                if len(self._waiting) >= MAX_WAITING:
+                    next(iter(self._waiting.values())).cancel()
+                task = loop.create_task(self._converse(connection))
+                self._waiting[connection] = task
+                self._conversations.add(task)
+                task.add_done_callback(self._conversations.discard)
+        finally:
+            for task in self._waiting.values():
+                task.cancel()
+            await asyncio.gather(*self._conversations, return_exceptions=True)
+
+    async def _converse(self, connection: socket.socket) -> None:
+        fds: list[int] = []
+        with connection, contextlib.suppress(OSError, EOFError, TimeoutError):  # the peer went away: nobody is left to tell
+            answer: dict[str, Any] = {}
+            sending: tuple[int, ...] = ()
+            try:
+                frame, fds = await self._request(connection)
+                answer["id"] = frame.get("id")
+                outcome = await self._outcome(frame, fds)
+                answer, sending = answer | {"ok": True, "result": outcome.result}, outcome.fds
+            except GuardrailsError as error:
+                answer |= {"ok": False, "error": error.to_json()}
+            finally:
+                frames.close_all(fds)
+            try:
+                async with asyncio.timeout(SEND_S):
+                    await frames.send(connection, answer, sending)
+            finally:
+                frames.close_all(list(sending))
+
+    async def _request(self, connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+        """A whole frame from a peer of our own uid."""
+        try:
+            _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+            async with asyncio.timeout(RECEIVE_S):
+                frame, fds = await frames.receive(connection)
+        finally:
+            self._waiting.pop(connection, None)
+        if uid != os.getuid():
+            frames.close_all(fds)
+            raise Refused(f"uid {uid} may not speak to this control", next_step="start your own: `jupyter guardrails lab`")
+        return frame, fds
+
+    async def _outcome(self, frame: dict[str, Any], fds: list[int]) -> Answer:
+        try:
+            return await self.answer(frame, fds)
+        except GuardrailsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect of ours: nothing was granted, it is logged, and control lives on
+            log.exception("operation %.100r failed", frame.get("op"))
+            raise GuardrailsError(f"control failed: {type(error).__name__}", next_step="see control's log, and report it") from error
+
+    async def answer(self, frame: dict[str, Any], fds: list[int]) -> Answer:
+        """The operation's answer to one frame, or the error that it raises."""
+        worker = self._authenticate(frame)
+        request = parse(frame)
+        if worker is not None and request.op not in WORKER_OPS:
+            raise Refused(f"a worker may not ask for {request.op}")
+        state = dataclasses.replace(self.state, worker=worker)
+        await state.refresh()
+        outcome = await OPERATIONS[type(request)](state, request, fds)
+        return outcome if isinstance(outcome, Answer) else Answer(outcome)
+
+    def _authenticate(self, frame: dict[str, Any]) -> str | None:
+        """None for the token's holder, the submission for one of our workers; Refused for everyone else."""
+        token = str(frame.get("token", "")).encode("utf-8", "replace")
+        if hmac.compare_digest(token, self.state.token.encode()):
+            return None
+        for secret, submission in self.state.worker_tokens.items():
+            if hmac.compare_digest(token, secret.encode()):
+                return submission
+        raise Refused("the token is not the one of this control", next_step="only the launcher's own processes may speak to control")
+
+
+def parse(frame: dict[str, Any]) -> Request:
+    """The typed request in a frame; BadRequest with every mistake."""
+    if frame.get("v") != 1:
+        raise BadRequest("requests have `v: 1`")
+    kind = REQUESTS.get(str(frame.get("op")))
+    if kind is None or kind not in OPERATIONS:
+        raise NotFound(f"there is no operation {str(frame.get('op'))[:100]!r}")
+    try:
+        return kind.model_validate(frame.get("args", {}))
+    except ValidationError as error:
+        mistakes = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
+        raise BadRequest(f"{kind.op}: {mistakes}") from error

@@ -1,0 +1,123 @@
+"""What every operation of control works with: who asks, the policy, the catalogue, the records, the clock and the live kernels."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from jupyter_guardrails.catalog import CatalogFolder
+from jupyter_guardrails.control.interface import Admission, Settings
+from jupyter_guardrails.control.interface.messages import Request
+from jupyter_guardrails.control.policies import PolicyHolder
+from jupyter_guardrails.errors import PolicyError
+from jupyter_guardrails.policy import Decision, EffectivePolicy
+from jupyter_guardrails.records import Records, audit
+
+log = logging.getLogger("jupyter_guardrails.control")
+LEASE_TTL_S = 60.0
+
+
+class Closable(Protocol):
+    """A kernel's channel or egress proxy."""
+
+    def close(self) -> object:
+        """End it; may return an awaitable."""
+
+
+@dataclass
+class LiveKernel:
+    """A kernel, terminal, clean run or `exec` that was admitted here and has started; `servers` end with its lease."""
+
+    lease: str
+    kernel_id: str
+    kind: str
+    pid: int
+    report: dict[str, Any]
+    admission: Admission
+    servers: list[Closable] = field(default_factory=list)
+
+
+@dataclass
+class ControlState:
+    """Handed to every handler. `principal` and `worker` belong to the one connection, all else is shared.
+
+    `worker_tokens` maps the secret of a promotion worker to its submission: such a token may only do what a worker does, and the handler
+    sees that submission as `worker` (None for everyone else). Work that outlives a request goes through `spawn`; `at_end` runs at SIGTERM.
+    """
+
+    settings: Settings
+    principal: str
+    policies: PolicyHolder
+    catalogs: CatalogFolder
+    records: Records
+    token: str
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    lease_ttl_s: float = LEASE_TTL_S
+    kernels: dict[str, LiveKernel] = field(default_factory=dict)
+    worker: str | None = None
+    worker_tokens: dict[str, str] = field(default_factory=dict)
+    at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def effective(self, principal: str | None = None) -> EffectivePolicy:
+        """What the policy in force means for this principal (or another); PolicyError when there is no valid policy at all."""
+        return self.policies.effective(principal or self.principal)
+
+    @property
+    def policy_digest(self) -> str:
+        """Digest of the policy in force; empty when there is none."""
+        return self.policies.current.digest if self.policies.current else ""
+
+    async def refresh(self) -> None:
+        """Take over a policy that changed; called before each request. The old one stays when the new one has mistakes."""
+        if self.policies.changed():
+            await asyncio.to_thread(self.policies.refresh)
+            for line in self.policies.errors:
+                log.error("policy: %s", line)
+
+    async def audit(self, action: str, resource: str, decision: Decision | None = None, **fields: Any) -> dict[str, Any]:
+        """Write one audit record (table and audit.jsonl) and return it; see `audit_fields`."""
+        return await self.records.write(audit.append, **self.audit_fields(action, resource, decision, **fields))
+
+    def audit_fields(self, action: str, resource: str, decision: Decision | None = None, **fields: Any) -> dict[str, Any]:
+        """Arguments of `records.audit.append` for use inside a transaction of your own.
+
+        From a decision, or from `allowed`, `reason`, `rule` (a RuleRef or its text); `kernel`, `notebook`, `cell_digest`, `principal` as needed.
+        """
+        said = {"allowed": True, "reason": "", "rule": ""}
+        if decision is not None:
+            said = {"allowed": decision.allowed, "reason": decision.reason, "rule": str(decision.rule)}
+        said |= {"now": self.clock(), "principal": self.principal, "policy_digest": self.policy_digest}
+        said |= fields | {"action": action, "resource": resource}
+        return said | {"rule": str(said["rule"])}
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run something beside requests; a failure of it is logged, and control's end cancels it."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed", task.get_name(), exc_info=error)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result with file descriptors; they are closed here after they were sent."""
+
+    result: dict[str, Any]
+    fds: tuple[int, ...] = ()
+
+
+# `fds` came with the request: a handler that keeps one takes it out of the list (`fds.pop()`); the rest are closed when it returns.
+Handler = Callable[[ControlState, Any, list[int]], Awaitable["dict[str, Any] | Answer"]]
+Operations = dict[type[Request], Handler]
+
+__all__ = ["Answer", "Closable", "ControlState", "Handler", "LiveKernel", "Operations", "PolicyError", "log"]

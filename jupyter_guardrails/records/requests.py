@@ -1,0 +1,118 @@
+"""Access requests and the grants that follow from them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from jupyter_guardrails.errors import Conflict, NotFound
+from jupyter_guardrails.records import audit
+from jupyter_guardrails.records.columns import storable
+from jupyter_guardrails.records.tables import grants, requests
+
+TRANSITIONS: dict[str, frozenset[str]] = {
+    "open": frozenset({"granted", "refused", "expired"}),
+    "granted": frozenset({"expired"}),
+    "refused": frozenset(),
+    "expired": frozenset(),
+}
+
+
+def create(
+    connection: Connection,
+    *,
+    now: datetime,
+    id: str,
+    principal: str,
+    dataset: str,
+    purpose: str,
+    days: int,
+    kind: str = "access",
+    rule: str = "",
+    policy_digest: str = "",
+) -> dict[str, Any]:
+    """A new open request, audited; an open one of the same person for the same dataset is given back instead."""
+    mine = (requests.c.principal == principal) & (requests.c.dataset == dataset) & (requests.c.kind == kind)
+    same = connection.execute(select(requests).where(mine, requests.c.state == "open")).mappings().first()
+    if same is not None:
+        return dict(same)
+    row = {"id": id, "principal": principal, "kind": kind, "dataset": dataset, "purpose": storable(purpose), "days": days, "rule": rule}
+    row |= {"state": "open", "reason": "", "decided_by": "", "created_at": now, "updated_at": now, "revision": 1}
+    connection.execute(insert(requests).values(row))
+    said: dict[str, Any] = {"resource": dataset, "allowed": True, "reason": purpose, "rule": rule, "policy_digest": policy_digest}
+    audit.append(connection, now=now, principal=principal, action="request.create", **said)
+    return get(connection, id)
+
+
+def get(connection: Connection, id: str) -> dict[str, Any]:
+    """The request, or NotFound."""
+    row = connection.execute(select(requests).where(requests.c.id == id)).mappings().first()
+    if row is None:
+        raise NotFound(f"there is no request {id}")
+    return dict(row)
+
+
+def newest(connection: Connection, principal: str | None, *, limit: int = 200) -> list[dict[str, Any]]:
+    """Requests, newest first; of one person, or (None) of all."""
+    query = select(requests).order_by(requests.c.created_at.desc(), requests.c.id).limit(limit)
+    if principal is not None:
+        query = query.where(requests.c.principal == principal)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def decide(
+    connection: Connection,
+    id: str,
+    to_state: str,
+    *,
+    now: datetime,
+    actor: str,
+    reason: str,
+    rule: str = "",
+    policy_digest: str = "",
+) -> dict[str, Any]:
+    """Move a request along `TRANSITIONS` and audit it; `granted` writes the grant for its days in the same transaction."""
+    row = get(connection, id)
+    if to_state not in TRANSITIONS[row["state"]]:
+        raise Conflict(f"request {id} is {row['state']} and can't become {to_state}")
+    values = {"state": to_state, "reason": storable(reason), "decided_by": actor, "updated_at": now, "revision": row["revision"] + 1}
+    statement = update(requests).where(requests.c.id == id, requests.c.revision == row["revision"])
+    if connection.execute(statement.values(values)).rowcount != 1:
+        raise Conflict(f"request {id} was changed meanwhile")
+    if to_state == "granted":
+        _grant(connection, row, now=now, actor=actor, rule=rule)
+    said: dict[str, Any] = {
+        "resource": row["dataset"],
+        "allowed": to_state == "granted",
+        "reason": reason,
+        "rule": rule,
+        "policy_digest": policy_digest,
+    }
+    audit.append(connection, now=now, principal=actor, action=f"request.{to_state}", **said)
+    return get(connection, id)
+
+
+def active_grants(connection: Connection, principal: str, *, now: datetime) -> dict[str, dict[str, Any]]:
+    """Dataset name -> the grant that lasts longest, of those neither expired nor revoked."""
+    live = (grants.c.principal == principal) & (grants.c.expires_at > now) & grants.c.revoked_at.is_(None)
+    rows = connection.execute(select(grants).where(live).order_by(grants.c.expires_at)).mappings()
+    return {row["dataset"]: dict(row) for row in rows}
+
+
+def revoke(connection: Connection, id: str, *, now: datetime, actor: str, reason: str, policy_digest: str = "") -> dict[str, Any]:
+    """End a grant now and audit it; NotFound when there is no such live grant."""
+    statement = update(grants).where(grants.c.id == id, grants.c.revoked_at.is_(None)).values(revoked_at=now)
+    if connection.execute(statement).rowcount != 1:
+        raise NotFound(f"there is no live grant {id}")
+    row = dict(connection.execute(select(grants).where(grants.c.id == id)).mappings().one())
+    said: dict[str, Any] = {"resource": row["dataset"], "allowed": True, "reason": reason, "rule": row["rule"], "policy_digest": policy_digest}
+    audit.append(connection, now=now, principal=actor, action="grant.revoke", **said)
+    return row
+
+
+def _grant(connection: Connection, request: dict[str, Any], *, now: datetime, actor: str, rule: str) -> None:
+    row = {"id": f"g-{request['id']}", "principal": request["principal"], "dataset": request["dataset"], "request": request["id"]}
+    row |= {"rule": rule, "granted_by": actor, "granted_at": now, "expires_at": now + timedelta(days=request["days"]), "revoked_at": None}
+    connection.execute(insert(grants).values(row))

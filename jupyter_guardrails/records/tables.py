@@ -1,0 +1,183 @@
+"""Every table. The first Alembic revision makes exactly these (tests/records/test_records_migrations.py compares them)."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+from jupyter_guardrails.records.columns import Time
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("kernel_id", Text, nullable=False),
+    Column("kernelspec", Text, nullable=False),
+    Column("workspace", Text, nullable=False),
+    Column("notebook", Text),
+    Column("submission", Text),
+    Column("profile", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("policy_digest", Text, nullable=False),
+    Column("memory_limit_bytes", BigInteger, nullable=False),
+    Column("cpus", Double, nullable=False),
+    Column("idle_limit_s", Integer),
+    Column("state", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("started_at", Time),
+    Column("beat_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("ended_at", Time),
+    Column("reason", Text, nullable=False),
+    Column("pid", Integer),
+    Column("report", JSON(none_as_null=True)),
+    Column("cpu_s", Double, nullable=False),
+    Column("cpu_counter_s", Double, nullable=False),  # what the kernel's own counter said last: it starts again at a restart
+    Column("cpu_percent", Double, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False),
+    Column("memory_peak_bytes", BigInteger, nullable=False),
+    Column("memory_gib_s", Double, nullable=False),
+    Column("idle_s", Double, nullable=False),
+    CheckConstraint("state in ('starting', 'active', 'closing', 'settled', 'expired')", name="state"),
+    UniqueConstraint("principal", "key"),
+    Index(None, "principal", "kind", "state"),
+    Index(None, "state", "expires_at"),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("principal", Text, primary_key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),  # hours since 1970, by the clock of the records' side
+    Column("cpu_s", Double, nullable=False),
+    Column("memory_gib_s", Double, nullable=False),
+    Column("kernels", Integer, nullable=False),
+)
+
+profile_choices = Table(
+    "profile_choices",
+    metadata,
+    Column("principal", Text, primary_key=True),
+    Column("notebook", Text, primary_key=True),  # "" = all of them
+    Column("profile", Text, nullable=False),
+    Column("chosen_at", Time, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("revision", Integer, nullable=False),
+    CheckConstraint("state in ('open', 'granted', 'refused', 'expired')", name="state"),
+    Index(None, "principal", "created_at"),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("request", Text, ForeignKey("requests.id")),
+    Column("rule", Text, nullable=False),
+    Column("granted_by", Text, nullable=False),
+    Column("granted_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("revoked_at", Time),
+    Index(None, "principal", "dataset"),
+)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("notebook", Text, nullable=False),
+    Column("notebook_digest", Text, nullable=False),
+    Column("frozen", Text, nullable=False),
+    Column("draft", Boolean, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("content_digest", Text, nullable=False),
+    Column("evidence_digest", Text, nullable=False),
+    Column("package", Text, nullable=False),
+    Column("package_path", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("revision", Integer, nullable=False),
+    UniqueConstraint("principal", "key"),
+    UniqueConstraint("principal", "name", "version"),
+    Index(None, "principal", "created_at"),
+)
+
+checks = Table(
+    "checks",
+    metadata,
+    Column("submission", Text, ForeignKey("submissions.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("findings", JSON, nullable=False),
+    Column("progress", JSON(none_as_null=True)),
+    Column("seconds", Double),
+    Column("updated_at", Time, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("allowed", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("policy_digest", Text, nullable=False),
+    Column("kernel", Text),
+    Column("notebook", Text),
+    Column("cell_digest", Text),
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    UniqueConstraint("hash"),
+    Index(None, "principal", "seq"),
+)
+
+anchors = Table(
+    "anchors",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("time", Text, nullable=False),
+)
