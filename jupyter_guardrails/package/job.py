@@ -1,0 +1,80 @@
+"""What a package says about itself: job.json as typed values. Nothing in it depends on when or where it was built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jupyter_guardrails.errors import PackageError
+from jupyter_guardrails.package import canonical
+
+JOB = "job.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Python(_Part):
+    """The interpreter that both environments need, and where their wheels run."""
+
+    version: str = Field(pattern=r"^\d+\.\d+$")
+    implementation: str
+    system: str
+    machine: str
+
+
+class Parameters(_Part):
+    """`json_schema` types every parameter and gives the notebook's defaults; `values` are the ones submitted."""
+
+    json_schema: dict[str, Any]
+    values: dict[str, Any] = Field(default_factory=dict)
+
+
+class Resources(_Part):
+    """What the production profile gives; an engine asks its scheduler for this."""
+
+    memory_bytes: int
+    cpus: float
+    tasks: int
+    wall_s: int
+
+
+class Input(_Part):
+    """A dataset that the notebook reads; `path` is where its contract says it is, `masks` those it was seen with."""
+
+    name: str
+    version: str = ""
+    path: str | None = None
+    masks: dict[str, str] = Field(default_factory=dict)
+
+
+class Job(_Part):
+    """The whole of job.json."""
+
+    apiVersion: Literal["guardrails/v1"] = "guardrails/v1"
+    kind: Literal["NotebookJob"] = "NotebookJob"
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    entry: str  # the notebook, relative to src/
+    owner: str
+    python: Python
+    parameters: Parameters
+    resources: Resources
+    inputs: list[Input] = Field(default_factory=list)
+    outputs: list[str] = Field(default_factory=list)  # files that the clean run wrote, relative to the notebook
+    network: list[str] = Field(default_factory=list)
+    policy_digest: str
+
+    def to_text(self) -> str:
+        """The file's text: the same job, the same bytes."""
+        return canonical.dumps(self.model_dump(mode="json"))
+
+
+def read_job(folder: Path) -> Job:
+    """The job of an unpacked package; PackageError that names what is wrong."""
+    try:
+        return Job.model_validate(canonical.loads((folder / JOB).read_bytes()))
+    except (OSError, ValidationError) as error:
+        raise PackageError(f"{JOB} can't be used: {error}", next_step="get the package again from who built it") from error

@@ -1,0 +1,73 @@
+"""Reading a package that came from anywhere: unpack safely, recompute, compare, and say who vouches for it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from securesystemslib.signer import SSlibKey
+
+from jupyter_guardrails.package import archive, manifest, signatures
+from jupyter_guardrails.package.job import Job, read_job
+
+REQUIRED = ("run.py", "env/pylock.kernel.toml", "env/pylock.runner.toml", "evidence/checks.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a package is and whether a trusted key vouches for exactly these bytes."""
+
+    job: Job
+    version: int
+    digests: manifest.Digests
+    vouched: tuple[signatures.Vouched, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def trusted(self) -> bool:
+        """Nothing was changed and at least one trusted key signed its provenance."""
+        return not self.problems and any(one.predicate_type == signatures.PROVENANCE for one in self.vouched)
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer of control's `package.verify`."""
+        return {
+            "name": self.job.name,
+            "version": self.version,
+            "content_digest": self.digests.content,
+            "evidence_digest": self.digests.evidence,
+            "signed_by": sorted({one.keyid for one in self.vouched}),
+            "trusted": self.trusted,
+            "problems": list(self.problems),
+        }
+
+
+def verify_folder(folder: Path, trusted: Iterable[SSlibKey]) -> Verified:
+    """Verify an unpacked package; PackageError when it can't be read at all."""
+    digests, problems = manifest.check(folder)
+    problems += [f"{name} is missing" for name in REQUIRED if not (folder / name).is_file()]
+    job = read_job(folder)
+    if not (folder / "src" / job.entry).resolve().is_relative_to((folder / "src").resolve()) or not (folder / "src" / job.entry).is_file():
+        problems.append(f"its notebook {job.entry} is not in src/")
+    vouched, unsigned = signatures.verify(folder, digests, trusted)
+    problems += unsigned or ([] if vouched else ["nobody that is trusted here signed it"])
+    return Verified(job, _version(vouched), digests, tuple(vouched), tuple(problems))
+
+
+def verify_archive(path: Path, trusted: Iterable[SSlibKey]) -> Verified:
+    """Verify a zip without keeping what it unpacks."""
+    with tempfile.TemporaryDirectory(prefix="guardrails-verify-") as folder:
+        archive.unpack(path, folder)
+        return verify_folder(Path(folder), trusted)
+
+
+def _version(vouched: Iterable[signatures.Vouched]) -> int:
+    """The version that the signer gave; 0 when nobody who is trusted gave one."""
+    for one in vouched:
+        external = one.predicate.get("buildDefinition", {}).get("externalParameters", {})
+        if re.fullmatch(r"\d+", str(external.get("version", ""))):
+            return int(external["version"])
+    return 0

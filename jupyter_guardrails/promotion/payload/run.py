@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+"""Runs this package without its author. Standard library only, Python 3.11 or newer.
+
+    python3 run.py [--param NAME=VALUE] [--dataset NAME=PATH] [--bindings FILE] [--out DIR]
+
+Verifies every file, finds the datasets, builds two environments from the locks (with uv, else with venv and pip; kept in the cache),
+runs the notebook top to bottom and writes executed.ipynb, run.json and the files that the notebook wrote.
+Exit codes: 0 fine, 1 the package was altered or the notebook failed, 2 a parameter or dataset is missing or wrong, 3 this machine can't run it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import math
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+from typing import Any, NoReturn
+
+HERE = Path(__file__).resolve().parent
+MANIFEST = "manifest-sha256.txt"
+ALTERED, USAGE, HOST = 1, 2, 3
+KERNEL_CODE = "import sys; sys.path = [p for p in sys.path if p]; from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
+LEFT_OUT = {"__pycache__", ".ipynb_checkpoints"}
+
+
+def stop(code: int, sentence: str) -> NoReturn:
+    """Say one sentence and end."""
+    print(f"run.py: {sentence}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--dataset", action="append", default=[], metavar="NAME=PATH")
+    parser.add_argument("--bindings", default=os.environ.get("GUARDRAILS_BINDINGS"), metavar="FILE", help="JSON {dataset: path} of the engine")
+    parser.add_argument("--out", default="out", metavar="DIR")
+    parser.add_argument("--check", action="store_true", help="verify the files only")
+    parser.add_argument("--prepare", action="store_true", help="verify, and build the environments only")
+    parser.add_argument("--inside", metavar="FILE", help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def sha256(path: Path) -> str:
+    """sha256 hex of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(out: Path) -> str:
+    """The manifest's digest; ends unless the files are exactly those that it lists."""
+    try:
+        wanted = dict(reversed(line.split("  ", 1)) for line in (HERE / MANIFEST).read_text(encoding="utf-8").splitlines())
+    except (OSError, ValueError) as error:
+        stop(ALTERED, f"this package has no readable {MANIFEST} ({error})")
+    found = {}
+    for path in HERE.rglob("*"):
+        name = path.relative_to(HERE).as_posix()
+        if (
+            not (path.is_dir() and not path.is_symlink())
+            and not path.is_relative_to(out)
+            and name != MANIFEST
+            and not name.startswith("attestations/")
+        ):
+            found[name] = "a link" if path.is_symlink() else sha256(path)
+    wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    if wrong:
+        stop(
+            ALTERED,
+            f"this package was altered, nothing was run: {', '.join(wrong[:5])} {'is' if len(wrong) == 1 else 'are'} missing, changed or extra",
+        )
+    return sha256(HERE / MANIFEST)
+
+
+def typed(name: str, text: str, schema: dict[str, Any]) -> Any:
+    """A parameter's value from the command line, as its schema types it."""
+    kind = schema.get("type")
+    try:
+        value = text if kind == "string" else json.loads(text)
+    except ValueError:
+        stop(USAGE, f"parameter {name} is {kind}: {text!r} is not")
+    fits = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict, "null": type(None)}
+    if not isinstance(value, fits.get(str(kind), object)) or (isinstance(value, bool) and kind in ("integer", "number")):
+        stop(USAGE, f"parameter {name} is {kind}: {text!r} is not")
+    if isinstance(value, float) and not math.isfinite(value):
+        stop(USAGE, f"parameter {name} is a number: {text!r} is not finite")
+    return value
+
+
+def pairs(given: list[str], flag: str) -> dict[str, str]:
+    """NAME=VALUE arguments as a dict."""
+    if wrong := [text for text in given if "=" not in text]:
+        stop(USAGE, f"{flag} takes NAME=VALUE, not {wrong[0]!r}")
+    return dict(text.split("=", 1) for text in given)
+
+
+def parameters(job: dict[str, Any], given: list[str]) -> dict[str, Any]:
+    """The values to inject: those submitted, and above them the command line's."""
+    properties = job["parameters"]["json_schema"].get("properties", {})
+    values = dict(job["parameters"]["values"])
+    for name, text in pairs(given, "--param").items():
+        if name not in properties:
+            stop(USAGE, f"there is no parameter {name}; this job has: {', '.join(sorted(properties)) or 'none'}")
+        values[name] = typed(name, text, properties[name])
+    return values
+
+
+def bindings(job: dict[str, Any], given: list[str], file: str | None) -> dict[str, str]:
+    """Dataset -> path: the command line's, else the engine's, else the contract's; ends when one is found nowhere."""
+    flags = {name: {"path": path} for name, path in pairs(given, "--dataset").items()}
+    engine = {name: entry if isinstance(entry, dict) else {"path": entry} for name, entry in read_bindings(file).items()}
+    found = {}
+    for wanted in job["inputs"]:
+        name = wanted["name"]
+        entry = flags.pop(name, None) or engine.get(name) or {"path": wanted["path"], "masks": wanted["masks"]}
+        if not entry["path"] or not os.access(entry["path"], os.R_OK):
+            why = f"{entry['path']} can't be read here" if entry["path"] else "nothing says where it is"
+            stop(USAGE, f"dataset {name} is not resolved: {why}; start again with --dataset {name}=PATH")
+        if wanted["masks"] and entry.get("masks") != wanted["masks"]:
+            stop(
+                USAGE,
+                f"dataset {name} was seen with masks ({', '.join(sorted(wanted['masks']))}); bind it to a delivery that says the same masks, by --bindings",
+            )
+        found[name] = os.path.abspath(entry["path"])
+    if flags:
+        stop(USAGE, f"this job reads no dataset {sorted(flags)[0]}; it reads: {', '.join(sorted(found)) or 'none'}")
+    return found
+
+
+def read_bindings(file: str | None) -> dict[str, Any]:
+    """The engine's {dataset: path} file."""
+    if not file:
+        return {}
+    try:
+        return dict(json.loads(Path(file).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        stop(USAGE, f"the bindings {file} can't be read ({error})")
+
+
+def interpreter(python: dict[str, str]) -> str:
+    """A Python of the version that the locks were made for; ends when there is none."""
+    here = (platform.python_implementation().lower(), platform.system().lower(), platform.machine().lower())
+    wanted = (python["implementation"], python["system"], python["machine"])
+    if here[1:] != wanted[1:]:
+        stop(HOST, f"this package's environment is for {wanted[1]} on {wanted[2]}; this machine is {here[1]} on {here[2]}")
+    if here[0] == wanted[0] and platform.python_version_tuple()[:2] == tuple(python["version"].split(".")):
+        return sys.executable
+    found = shutil.which(f"python{python['version']}") or (python["version"] if shutil.which("uv") else None)
+    return found or stop(HOST, f"this job needs Python {python['version']}: install it or uv, or start run.py with it")
+
+
+def requirements(lock: Path) -> str:
+    """The lock as `name==version --hash=…` lines: any index that has these very files will do."""
+    lines = []
+    for package in tomllib.loads(lock.read_text(encoding="utf-8"))["packages"]:
+        hashes = sorted({wheel["hashes"]["sha256"] for wheel in package["wheels"]})
+        lines.append(f"{package['name']}=={package['version']} " + " ".join(f"--hash=sha256:{digest}" for digest in hashes))
+    return "\n".join(lines) + "\n"
+
+
+def environment(kind: str, python: str) -> Path:
+    """The interpreter of an environment from env/pylock.KIND.toml; built once for each lock, then taken from the cache."""
+    lock = HERE / "env" / f"pylock.{kind}.toml"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardrails-jobs"
+    folder = cache / f"{kind}-{sha256(lock)[:20]}-{Path(python).name}"
+    if (folder / ".complete").exists():
+        return folder / "bin" / "python"
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(f"{folder}.lock", "w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not (folder / ".complete").exists():
+            started = time.monotonic()
+            build(folder, lock, python)
+            (folder / ".complete").touch()
+            print(f"environment {kind}: built in {time.monotonic() - started:.1f} s", flush=True)
+    return folder / "bin" / "python"
+
+
+def build(folder: Path, lock: Path, python: str) -> None:
+    """Make the environment: uv where there is one, else venv and its pip; wheels with the lock's hashes only."""
+    shutil.rmtree(folder, ignore_errors=True)
+    uv = shutil.which("uv")
+    source = ["--no-index", "--find-links", str(HERE / "wheels")] if (HERE / "wheels").is_dir() else []
+    inner = str(folder / "bin" / "python")
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(requirements(lock))
+        file.flush()
+        options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", *source, "-r", file.name]
+        make = [uv, "venv", "-q", "--python", python, str(folder)] if uv else [python, "-I", "-m", "venv", str(folder)]
+        fill = (
+            [uv, "pip", "install", "-q", "--python", inner]
+            if uv
+            else [inner, "-I", "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check"]
+        )
+        for command in (make, [*fill, *options]):
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            if done.returncode:
+                stop(HOST, f"the environment of {lock.name} can't be built: {' '.join((done.stderr or done.stdout).split())[-800:]}")
+
+
+def run(job: dict[str, Any], values: dict[str, Any], datasets: dict[str, str], out: Path, package: str) -> int:
+    """Execute in a fresh folder that holds only src/; 0 or 1. Results lie in `out`."""
+    python = interpreter(job["python"])
+    runner, kernel = environment("runner", python), environment("kernel", python)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="job-") as private:
+        work = Path(private, "work")
+        shutil.copytree(HERE / "src", work)
+        config = {
+            "notebook": str(work / job["entry"]),
+            "values": values,
+            "out": str(out),
+            "datasets": datasets,
+            "package": package,
+            "name": job["name"],
+        }
+        Path(private, "config.json").write_text(json.dumps(config))
+        Path(private, "bindings.json").write_text(json.dumps(datasets))
+        write_kernelspec(Path(private), kernel)
+        command = [str(runner), "-I", str(HERE / "run.py"), "--inside", str(Path(private, "config.json"))]
+        code = wait(command, job_environ(Path(private), kernel), (work / job["entry"]).parent, job["resources"]["wall_s"])
+        if code is None:
+            (out / "run.json").write_text(
+                json.dumps({"state": "failed", "error": f"stopped after {job['resources']['wall_s']} s", "package": package}) + "\n"
+            )
+        keep_results(work, out)
+    print(f"{'complete' if code == 0 else 'failed'}: see {out}/run.json", flush=True)
+    return 0 if code == 0 else 1
+
+
+def write_kernelspec(private: Path, kernel: Path) -> None:
+    """A kernelspec whose interpreter is the package's own; a module beside the notebook can't stand in for the kernel."""
+    folder = private / "jupyter" / "kernels" / "job"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(
+        json.dumps({"argv": [str(kernel), "-c", KERNEL_CODE, "-f", "{connection_file}"], "display_name": "job", "language": "python"})
+    )
+
+
+def job_environ(private: Path, kernel: Path) -> dict[str, str]:
+    """The engine's environment, with our client on the path and nothing of the account's own Jupyter or IPython."""
+    dropped = {"PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "GUARDRAILS_CHANNEL", "GUARDRAILS_DATA"}
+    environ = {name: value for name, value in os.environ.items() if name not in dropped}
+    own = {
+        name: str(private / name.lower())
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "PYTHONPYCACHEPREFIX")
+    }
+    environ |= own | {
+        "JUPYTER_PATH": str(private / "jupyter"),
+        "PYTHONPATH": str(HERE / "lib"),
+        "GUARDRAILS_BINDINGS": str(private / "bindings.json"),
+    }
+    return environ | {"PATH": f"{kernel.parent}:{os.environ.get('PATH', '/usr/bin:/bin')}", "PYTHONNOUSERSITE": "1"}
+
+
+def wait(command: list[str], environ: dict[str, str], cwd: Path, wall_s: int) -> int | None:
+    """The exit code; None when it took longer than the job may. Ended with us in any case."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    child = subprocess.Popen(command, env=environ, cwd=cwd, stdin=subprocess.DEVNULL)
+    try:
+        return child.wait(wall_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(10)
+            child.kill()
+
+
+def keep_results(work: Path, out: Path) -> None:
+    """Move the files that the notebook wrote or changed to out/files, and name them in run.json."""
+    kept = []
+    for path in sorted(work.rglob("*")):
+        name = path.relative_to(work)
+        source = HERE / "src" / name
+        if not path.is_file() or path.is_symlink() or LEFT_OUT & set(name.parts) or (source.is_file() and sha256(source) == sha256(path)):
+            continue
+        target = out / "files" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, target)
+        kept.append(name.as_posix())
+    with contextlib.suppress(OSError, ValueError):  # the runner was killed before it wrote one
+        status = json.loads((out / "run.json").read_text())
+        (out / "run.json").write_text(json.dumps(status | {"files": kept}, indent=1) + "\n")
+
+
+def execute(config: dict[str, Any]) -> int:
+    """In the runner's environment: inject the parameters, run every cell, write what came of it. 0 or 1."""
+    import nbclient  # only the runner's environment has these
+    import nbformat
+    from traitlets.config import Config
+
+    notebook = nbformat.read(config["notebook"], 4)
+    inject(notebook, config["values"], nbformat.v4.new_code_cell)
+    status = {"state": "complete", "error": "", "started": time.time(), "cells": []} | {
+        key: config[key] for key in ("name", "package", "datasets", "values")
+    }
+    total = sum(cell.cell_type == "code" for cell in notebook.cells)
+
+    def executed(cell: Any, cell_index: int, execute_reply: Any) -> None:
+        status["cells"].append({"cell": cell_index, "state": execute_reply["content"]["status"]})
+        print(f"cell {len(status['cells'])} of {total}: {status['cells'][-1]['state']}", flush=True)
+
+    settings = Config({"KernelManager": {"transport": "ipc"}})
+    client = nbclient.NotebookClient(notebook, timeout=None, kernel_name="job", on_cell_executed=executed, record_timing=False, config=settings)
+    try:
+        client.execute()
+    except Exception as error:  # noqa: BLE001 - whatever ended the notebook is the job's result: it is written down and the job has failed
+        status |= {"state": "failed", "error": f"{type(error).__name__}: {error}"[-4000:]}
+        print(status["error"], file=sys.stderr)
+    nbformat.write(notebook, Path(config["out"], "executed.ipynb"))
+    Path(config["out"], "run.json").write_text(json.dumps(status | {"ended": time.time()}, indent=1) + "\n")
+    return 0 if status["state"] == "complete" else 1
+
+
+def inject(notebook: Any, values: dict[str, Any], new_cell: Any) -> None:
+    """Put the values in a cell of their own, after the cell tagged `parameters`."""
+    if not values:
+        return
+    after = next((n for n, cell in enumerate(notebook.cells, 1) if "parameters" in cell.metadata.get("tags", [])), 0)
+    cell = new_cell(
+        "".join(f"{name} = {value!r}\n" for name, value in sorted(values.items())),
+        metadata={"tags": ["injected-parameters"]},
+        id="injected-parameters",
+    )
+    notebook.cells.insert(after, cell)
+
+
+def main() -> int:
+    """Called as a program."""
+    options = arguments()
+    if options.inside:
+        return execute(json.loads(Path(options.inside).read_text()))
+    out = Path(options.out).resolve()
+    package = verify(out)
+    job = json.loads((HERE / "job.json").read_text(encoding="utf-8"))
+    print(f"{job['name']}: every file is as the manifest says ({package[:12]})", flush=True)
+    if options.check:
+        return 0
+    if options.prepare:
+        python = interpreter(job["python"])
+        return 0 if all(environment(kind, python).exists() for kind in ("runner", "kernel")) else HOST
+    return run(job, parameters(job, options.param), bindings(job, options.dataset, options.bindings), out, package)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
