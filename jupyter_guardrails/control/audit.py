@@ -9,7 +9,22 @@ from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import PolicyError
 from jupyter_guardrails.records import audit
 
-SHOWN = ("seq", "time", "principal", "action", "resource", "allowed", "reason", "rule", "policy_digest", "kernel", "notebook", "cell_digest", "previous_hash", "hash")
+SHOWN = (
+    "seq",
+    "time",
+    "principal",
+    "action",
+    "resource",
+    "allowed",
+    "reason",
+    "rule",
+    "policy_digest",
+    "kernel",
+    "notebook",
+    "cell_digest",
+    "previous_hash",
+    "hash",
+)
 
 
 async def read(state: ControlState, request: Audit, fds: list[int]) -> dict[str, Any]:

@@ -23,7 +23,9 @@ OPERATIONS: Operations = {
     **people.OPERATIONS,
     **audit.OPERATIONS,
 }
-WORKER_OPS = frozenset({"me", "kernel.admit", "kernel.started", "kernel.beat", "kernel.settle", "datasets.show", "submissions.show", "worker.progress", "worker.finish"})
+WORKER_OPS = frozenset(
+    {"me", "kernel.admit", "kernel.started", "kernel.beat", "kernel.settle", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}
+)
 RECEIVE_S = 5.0  # a request is sent at once: whoever takes longer isn't one of ours
 SEND_S = 30.0
 MAX_WAITING = 64  # connections without a whole request; beyond it the oldest goes, so that idle ones keep nobody out
