@@ -31,10 +31,14 @@ async def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]
         raise
 
 
-async def send(connection: socket.socket, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
-    """Write one answer, with file descriptors at its first byte."""
-    body = json.dumps(message).encode()
-    data = struct.pack(">I", len(body)) + body
+def encode(message: dict[str, Any]) -> bytes:
+    """One frame's bytes."""
+    body = json.dumps(message, allow_nan=False).encode()
+    return struct.pack(">I", len(body)) + body
+
+
+async def send(connection: socket.socket, data: bytes, fds: Sequence[int] = ()) -> None:
+    """Write one frame, with file descriptors at its first byte."""
     if fds:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
         sent = await _when_ready(connection, lambda: connection.sendmsg([data], rights), writing=True)
@@ -64,8 +68,12 @@ def _no_constant(name: str) -> None:
 
 async def _exactly(connection: socket.socket, count: int, fds: list[int]) -> bytes:
     data = bytearray()
+
+    def more() -> bytes:
+        return _take(connection, count - len(data), fds)
+
     while len(data) < count:
-        part = await _when_ready(connection, lambda: _take(connection, count - len(data), fds), writing=False)
+        part = await _when_ready(connection, more, writing=False)
         if not part:
             raise EOFError("the peer closed the connection")
         data += part

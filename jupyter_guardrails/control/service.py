@@ -23,9 +23,8 @@ OPERATIONS: Operations = {
     **people.OPERATIONS,
     **audit.OPERATIONS,
 }
-WORKER_OPS = frozenset(
-    {"me", "kernel.admit", "kernel.started", "kernel.beat", "kernel.settle", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}
-)
+KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.settle"})
+WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}
 RECEIVE_S = 5.0  # a request is sent at once: whoever takes longer isn't one of ours
 SEND_S = 30.0
 MAX_WAITING = 64  # connections without a whole request; beyond it the oldest goes, so that idle ones keep nobody out
@@ -41,40 +40,57 @@ class Service:
 
     async def serve(self, listener: socket.socket) -> None:
         """Accept for ever; requests already received are answered when this is cancelled."""
-        loop = asyncio.get_running_loop()
         try:
             while True:
-                connection, _ = await loop.sock_accept(listener)
-                if len(self._waiting) >= MAX_WAITING:
-                    next(iter(self._waiting.values())).cancel()
-                task = loop.create_task(self._converse(connection))
-                self._waiting[connection] = task
-                self._conversations.add(task)
-                task.add_done_callback(self._conversations.discard)
+                await self._accept(listener)
         finally:
             for task in self._waiting.values():
                 task.cancel()
             await asyncio.gather(*self._conversations, return_exceptions=True)
 
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            connection, _ = await loop.sock_accept(listener)
+        except OSError as error:  # out of file descriptors, most likely: make room and go on
+            log.error("can't accept a connection: %s", error)
+            self._evict()
+            await asyncio.sleep(0.05)
+            return
+        if len(self._waiting) >= MAX_WAITING:
+            self._evict()
+        task = loop.create_task(self._converse(connection))
+        self._waiting[connection] = task
+        self._conversations.add(task)
+        task.add_done_callback(self._conversations.discard)
+
+    def _evict(self) -> None:
+        """End the connection that has kept us waiting longest."""
+        oldest = next(iter(self._waiting), None)
+        if oldest is not None:
+            self._waiting.pop(oldest).cancel()
+
     async def _converse(self, connection: socket.socket) -> None:
-        fds: list[int] = []
         with connection, contextlib.suppress(OSError, EOFError, TimeoutError):  # the peer went away: nobody is left to tell
-            answer: dict[str, Any] = {}
-            sending: tuple[int, ...] = ()
-            try:
-                frame, fds = await self._request(connection)
-                answer["id"] = frame.get("id")
-                outcome = await self._outcome(frame, fds)
-                answer, sending = answer | {"ok": True, "result": outcome.result}, outcome.fds
-            except GuardrailsError as error:
-                answer |= {"ok": False, "error": error.to_json()}
-            finally:
-                frames.close_all(fds)
+            data, fds = await self._reply(connection)
             try:
                 async with asyncio.timeout(SEND_S):
-                    await frames.send(connection, answer, sending)
+                    await frames.send(connection, data, fds)
             finally:
-                frames.close_all(list(sending))
+                frames.close_all(list(fds))
+
+    async def _reply(self, connection: socket.socket) -> tuple[bytes, tuple[int, ...]]:
+        """The answer to the request on this connection, as bytes and file descriptors."""
+        number: Any = None
+        fds: list[int] = []
+        try:
+            frame, fds = await self._request(connection)
+            number = frame.get("id")
+            return await self._outcome(frame, fds)
+        except GuardrailsError as error:
+            return frames.encode({"id": number, "ok": False, "error": error.to_json()}), ()
+        finally:
+            frames.close_all(fds)
 
     async def _request(self, connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
         """A whole frame from a peer of our own uid."""
@@ -89,12 +105,13 @@ class Service:
             raise Refused(f"uid {uid} may not speak to this control", next_step="start your own: `jupyter guardrails lab`")
         return frame, fds
 
-    async def _outcome(self, frame: dict[str, Any], fds: list[int]) -> Answer:
+    async def _outcome(self, frame: dict[str, Any], fds: list[int]) -> tuple[bytes, tuple[int, ...]]:
         try:
-            return await self.answer(frame, fds)
+            answer = await self.answer(frame, fds)
+            return frames.encode({"id": frame.get("id"), "ok": True, "result": answer.result}), answer.fds
         except GuardrailsError:
             raise
-        except Exception as error:  # noqa: BLE001 - a defect of ours: nothing was granted, it is logged, and control lives on
+        except Exception as error:  # broad: a defect of ours. Nothing was granted, it is logged, and control lives on
             log.exception("operation %.100r failed", frame.get("op"))
             raise GuardrailsError(f"control failed: {type(error).__name__}", next_step="see control's log, and report it") from error
 

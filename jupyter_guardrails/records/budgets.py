@@ -50,8 +50,8 @@ def people(connection: Connection, principal: str | None, *, now: datetime, per_
 
 def frees_at(
     connection: Connection, principal: str, *, now: datetime, per_s: int, cpu_hours: float | None, memory_gib_hours: float | None
-) -> datetime:
-    """When enough old use has left the window for a kernel to start again, if nothing more is used meanwhile."""
+) -> datetime | None:
+    """When enough old use has left the window for a kernel to start again, if nothing more is used meanwhile; None: never."""
     query = select(charges.c.hour, charges.c.cpu_s, charges.c.memory_gib_s).order_by(charges.c.hour)
     mine = query.where(charges.c.principal == principal, charges.c.hour >= _first_hour(now, per_s))
     buckets = [(int(hour), (float(cpu), float(memory))) for hour, cpu, memory in connection.execute(mine)]
@@ -62,7 +62,7 @@ def frees_at(
             break
         left = [rest - amount for rest, amount in zip(left, amounts, strict=True)]
         now = datetime.fromtimestamp((hour + 1) * HOUR_S + per_s, UTC)
-    return now
+    return now if _below(left, limits) else None
 
 
 def _below(amounts: Sequence[float], limits: Sequence[float]) -> bool:

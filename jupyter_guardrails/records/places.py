@@ -8,9 +8,8 @@ from pathlib import Path
 
 from jupyter_guardrails.errors import GuardrailsError
 
-NETWORK_FILESYSTEMS = frozenset(
-    {"9p", "afs", "acfs", "beegfs", "ceph", "cifs", "davfs", "davfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
-)
+CLUSTER = frozenset({"acfs", "beegfs", "ceph", "glusterfs", "gpfs", "lustre"})
+NETWORK_FILESYSTEMS = CLUSTER | {"9p", "afs", "cifs", "davfs", "davfs2", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
 NETWORK_FUSE = frozenset({"fuse.ceph", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs"})
 ELSEWHERE = "choose another folder: `--state-dir`, or GUARDRAILS_STATE_DIR"
 
