@@ -1,0 +1,175 @@
+"""Jupyter servers of one's own for checks and benchmarks, driven as a browser would: REST and websockets on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+import websocket
+
+from jupyter_guardrails import errors
+
+START_TIMEOUT_S = 90.0
+CELL_TIMEOUT_S = 300.0
+
+
+@dataclass
+class CellRun:
+    """What one cell did: `outputs` are the messages' contents by kind, in order."""
+
+    id: str
+    status: str
+    seconds: float
+    outputs: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Everything that the cell printed or showed, as plain text."""
+        return "".join(_as_text(kind, content) for kind, content in self.outputs)
+
+
+def _as_text(kind: str, content: dict[str, Any]) -> str:
+    if kind == "stream":
+        return str(content["text"])
+    if kind == "error":
+        return "\n".join([f"{content['ename']}: {content['evalue']}", *content["traceback"]])
+    return str(content.get("data", {}).get("text/plain", "")) + "\n"
+
+
+class Kernel:
+    """A running kernel of a server."""
+
+    def __init__(self, server: Server, kernel_id: str) -> None:
+        self.server, self.id = server, kernel_id
+        address = f"ws://127.0.0.1:{server.port}/api/kernels/{kernel_id}/channels"
+        self._socket = websocket.create_connection(address, header=[f"Authorization: token {server.token}"], timeout=CELL_TIMEOUT_S)
+
+    def run(self, code: str, *, cell_id: str = "") -> CellRun:
+        """Run code and wait for its last output."""
+        message_id, begin = uuid.uuid4().hex, time.perf_counter()
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": False}
+        header = {"msg_id": message_id, "msg_type": "execute_request", "username": "", "session": message_id, "version": "5.3"}
+        request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
+        self._socket.send(json.dumps(request))
+        run = CellRun(cell_id, "", 0.0)
+        replied = idle = False
+        while not (replied and idle):
+            message = self._next(message_id)
+            kind, content = message["header"]["msg_type"], message["content"]
+            if kind == "execute_reply":
+                replied, run.status = True, content["status"]
+            elif kind == "status":
+                idle = content["execution_state"] == "idle"
+            elif kind in ("stream", "error", "execute_result", "display_data"):
+                run.outputs.append((kind, content))
+        run.seconds = time.perf_counter() - begin
+        return run
+
+    def _next(self, message_id: str) -> dict[str, Any]:
+        while True:
+            message: dict[str, Any] = json.loads(self._socket.recv())
+            if message.get("parent_header", {}).get("msg_id") == message_id:
+                return message
+
+    def close(self) -> None:
+        """Shut the kernel down and wait until the server has forgotten it."""
+        self._socket.close()
+        self.server.request("DELETE", f"/api/kernels/{self.id}")
+
+
+@dataclass
+class Server:
+    """A server process that answers on a loopback port."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    token: str
+    log: Path
+
+    def request(self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None) -> requests.Response:
+        """The answer; a status of 400 or more is an error with what the server said."""
+        given = {"Authorization": f"token {self.token}", **(headers or {})}
+        answer = requests.request(method, f"http://127.0.0.1:{self.port}{path}", json=body, headers=given, timeout=120)
+        if answer.status_code >= 400:
+            raise errors.GuardrailsError(f"{method} {path} answered {answer.status_code}: {answer.text[:2000]}", next_step=f"see {self.log}")
+        return answer
+
+    def kernel(self, notebook: str = "", *, name: str = "python3") -> Kernel:
+        """A new kernel, opened for a notebook as JupyterLab does it, or bare."""
+        if not notebook:
+            return Kernel(self, self.request("POST", "/api/kernels", {"name": name}).json()["id"])
+        body = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": name}}
+        return Kernel(self, self.request("POST", "/api/sessions", body).json()["kernel"]["id"])
+
+    def stop(self) -> None:
+        """End the server by its process id and wait."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextlib.contextmanager
+def serve(module: Sequence[str], workspace: Path, *, environment: dict[str, str], log: Path) -> Iterator[Server]:
+    """A server for the length of this block: `module` follows `python -m`, more arguments are added."""
+    port, token = free_port(), secrets.token_hex(24)
+    command = [
+        sys.executable,
+        "-m",
+        *module,
+        f"--ServerApp.root_dir={workspace}",
+        f"--ServerApp.port={port}",
+        "--ServerApp.ip=127.0.0.1",
+        "--no-browser",
+        *allow_root(),
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env={**environment, "JUPYTER_TOKEN": token}, cwd=workspace, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    server = Server(process, port, token, log)
+    try:
+        _wait_until_it_answers(server)
+        yield server
+    finally:
+        server.stop()
+
+
+def _wait_until_it_answers(server: Server) -> None:
+    end = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < end and server.process.poll() is None:
+        with contextlib.suppress(requests.ConnectionError):
+            server.request("GET", "/api/status")
+            return
+        time.sleep(0.1)
+    raise errors.GuardrailsError(f"the server did not start (exit code {server.process.poll()}):\n{_tail(server.log)}", next_step=f"see {server.log}")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-25:])
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def allow_root() -> list[str]:
+    """What a server started by root needs."""
+    return ["--allow-root"] if os.getuid() == 0 else []

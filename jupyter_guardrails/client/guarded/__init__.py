@@ -1,0 +1,46 @@
+"""Approved data in a governed kernel or job: find it, open it, ask for it. Standard library only.
+
+guarded.datasets("flights")                      a table of what there is and how to get it
+guarded.path("nyc/flights")                      a real path, for any library
+guarded.open("nyc/flights").to_pandas()          a table (also .to_polars(), .to_arrow(), .read())
+guarded.request("hr/salaries", purpose="…")      ask for access
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guarded import explain as _explain
+from guarded import sources as _sources
+from guarded.errors import GuardedError, NotFound, Refused, Unavailable
+from guarded.opened import Opened, open_dataset
+from guarded.tables import DatasetTable
+
+__all__ = ["DatasetTable", "GuardedError", "NotFound", "Opened", "Refused", "Unavailable", "datasets", "open", "path", "request"]
+__version__ = "0.1.0"
+
+
+def datasets(query: str = "") -> DatasetTable:
+    """The datasets that you may know of, those with `query` in them if you give one."""
+    result, _ = _sources.current().call("datasets.search", q=query)
+    return DatasetTable(result["datasets"], int(result.get("total", len(result["datasets"]))))
+
+
+def path(name: str) -> str:
+    """The path of a dataset's file or folder, readable in this kernel; raises Refused with the reason and what to do."""
+    result, _ = _sources.current().call("datasets.path", name=name)
+    return str(result["path"])
+
+
+def open(name: str) -> Opened:
+    """A dataset to read: `.to_pandas(columns=…)`, `.to_polars()`, `.to_arrow()`, `.read()`, `.file()`."""
+    return open_dataset(_sources.current(), name)
+
+
+def request(name: str, purpose: str, days: int = 30) -> dict[str, Any]:
+    """Ask its owner for a dataset; gives the request with its state (`open`, or `granted` at once where policy says so)."""
+    result, _ = _sources.current().call("requests.create", dataset=name, purpose=purpose, days=days)
+    return result
+
+
+_explain.install()

@@ -1,0 +1,72 @@
+"""Says why a plain `open()` of governed data failed. The sandbox enforces; this only explains, when such an error leaves a cell."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from guarded import sources
+from guarded.errors import GuardedError
+
+KINDS = (PermissionError, FileNotFoundError)  # where kernels have an own root, data that isn't granted isn't there at all
+QUOTED_PATH = re.compile(r"['\"](/[^'\"\n]+)['\"]")  # pyarrow names the file in the message only
+PATIENCE_S = 5.0
+
+
+def explanation(error: BaseException | None) -> str:
+    """What the broker says about the files that an error names; empty for errors that have nothing to do with datasets."""
+    if error is None or isinstance(error, GuardedError):
+        return ""
+    for path in dict.fromkeys(_paths(error)):
+        try:
+            message = sources.current().call("explain", timeout_s=PATIENCE_S, path=path)[0].get("message")
+        except GuardedError as away:
+            return f"(no explanation: {away.message})"
+        if message:
+            return str(message)
+    return ""
+
+
+def _paths(error: BaseException) -> Iterator[str]:
+    for name in (getattr(error, "filename", None), getattr(error, "filename2", None)):
+        if isinstance(name, (str, bytes)):
+            yield name if isinstance(name, str) else name.decode(errors="replace")
+    yield from QUOTED_PATH.findall(str(error))
+
+
+def install() -> None:
+    """Explain in IPython's tracebacks where there is an IPython, else in those of the interpreter."""
+    shell = _shell()
+    if shell is not None:
+        shell.set_custom_exc(KINDS, _show_in_ipython)
+    elif getattr(sys.excepthook, "__module__", "") != __name__:
+        sys.excepthook = _excepthook(sys.excepthook)
+
+
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython")  # never imported from here: a script must not pay for it
+    return ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+
+
+def _show_in_ipython(
+    shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType | None, tb_offset: int | None = None
+) -> list[str]:
+    """Called by IPython for the exceptions of KINDS: its own traceback, then our explanation."""
+    lines = list(shell.InteractiveTB.structured_traceback(kind, error, trace, tb_offset=tb_offset))
+    words = explanation(error)
+    lines += ["", words] if words else []
+    shell._showtraceback(kind, error, lines)  # what `showtraceback` itself calls in the end; ipykernel sends it to the notebook
+    return lines
+
+
+def _excepthook(inner: Callable[..., Any]) -> Callable[..., None]:
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        inner(kind, error, trace)
+        words = explanation(error) if isinstance(error, KINDS) else ""
+        if words:
+            print(words, file=sys.stderr)
+
+    return hook

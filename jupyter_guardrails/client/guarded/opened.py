@@ -1,0 +1,131 @@
+"""An opened dataset: a file to read, or a table in the library that the notebook uses."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, BinaryIO
+
+from guarded.errors import GuardedError, NotFound
+
+FORMATS = ("csv", "parquet")
+
+
+class FileByDescriptor(io.RawIOBase):
+    """A readable, seekable file over a descriptor that others share: it keeps a position of its own (a dup would not)."""
+
+    def __init__(self, owner: BinaryIO) -> None:
+        self._owner = owner
+        self._size = os.fstat(owner.fileno()).st_size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Called by BufferedReader."""
+        return True
+
+    def seekable(self) -> bool:
+        """Called by the Parquet readers, which begin at a file's end."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move, and get the new position."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Called by BufferedReader: fill the buffer from the position on; 0 is the end."""
+        count = os.preadv(self._owner.fileno(), [buffer], self._position)
+        self._position += count
+        return count
+
+
+class Opened:
+    """One dataset: `path` is where it lies; `read()` and `file()` give bytes, `to_…()` tables."""
+
+    def __init__(self, name: str, path: str, shared: BinaryIO | None = None) -> None:
+        self.name = name
+        self.path = path
+        self._shared = shared  # only where the path itself can't be opened in this kernel
+
+    def file(self) -> BinaryIO:
+        """A binary file of your own, at its start."""
+        if self._shared is not None:
+            return io.BufferedReader(FileByDescriptor(self._shared), 1 << 20)
+        if os.path.isdir(self.path):
+            raise IsADirectoryError(f"{self.name} is a folder of files: use its path, {self.path!r}")
+        return open(self.path, "rb")
+
+    def read(self, size: int = -1) -> bytes:
+        """The first `size` bytes, all of them without a size."""
+        with self.file() as handle:
+            return handle.read(size)
+
+    def to_pandas(self, columns: Sequence[str] | None = None) -> Any:
+        """A pandas DataFrame, of some columns only if you name them."""
+        pandas = self._library("pandas")
+        if self.format == "csv":
+            return pandas.read_csv(self._readable(), usecols=columns)
+        return pandas.read_parquet(self._readable(), columns=columns)
+
+    def to_polars(self, columns: Sequence[str] | None = None) -> Any:
+        """A polars DataFrame, of some columns only if you name them."""
+        return getattr(self._library("polars"), f"read_{self.format}")(self._readable(), columns=columns)
+
+    def to_arrow(self, columns: Sequence[str] | None = None) -> Any:
+        """A pyarrow Table, of some columns only if you name them."""
+        if self.format == "parquet":
+            return self._library("pyarrow.parquet").read_table(self._readable(), columns=columns)
+        csv = self._library("pyarrow.csv")
+        return csv.read_csv(self._readable(), convert_options=csv.ConvertOptions(include_columns=columns))
+
+    @property
+    def format(self) -> str:
+        """`parquet` or `csv`, by the names of its files."""
+        files = os.listdir(self.path) if self._shared is None and os.path.isdir(self.path) else [self.path]
+        endings = {os.path.splitext(file)[1].lstrip(".").lower() for file in files}
+        known = sorted(endings.intersection(FORMATS))
+        if len(known) != 1:
+            raise GuardedError(
+                f"{self.name} is neither Parquet nor CSV alone ({', '.join(sorted(endings))})", next_step=f"read it by its path, {self.path!r}"
+            )
+        return known[0]
+
+    def __repr__(self) -> str:
+        return f"<dataset {self.name} at {self.path}>"
+
+    def _readable(self) -> Any:
+        """The path where it can be opened, since libraries are fastest with one, else a file."""
+        return self.path if self._shared is None else self.file()
+
+    def _library(self, name: str) -> ModuleType:
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            raise ImportError(f"{name.partition('.')[0]} is not installed in this environment; .read() and .file() need no library") from error
+
+
+def open_dataset(source: Any, name: str, file: str = "") -> Opened:
+    """Ask a source for a dataset (or one file in it): by path where this process can open that, else by file descriptor."""
+    place = source.call("datasets.path", name=name)[0]["path"]
+    path = os.path.join(place, file) if file else place
+    if can_open(path):
+        return Opened(name, path)
+    answer, fds = source.call("datasets.open", name=name, **({"file": file} if file else {}))
+    if not fds:
+        raise NotFound(f"{name} has no single file to open", next_step=f"use guarded.path({name!r})")
+    for fd in fds[1:]:
+        os.close(fd)
+    return Opened(name, str(answer.get("path") or path), os.fdopen(fds[0], "rb"))
+
+
+def can_open(path: str) -> bool:
+    """Whether this process may open a file or folder, by trying: access(2) knows nothing of Landlock."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
