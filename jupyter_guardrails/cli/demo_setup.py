@@ -73,14 +73,18 @@ def _write_texts(folder: DemoFolder) -> None:
     record = folder.root / "written.json"
     written = json.loads(record.read_text()) if record.exists() else {}
     for name, text in _texts(folder.root / "data"):
-        file, digest = folder.root / name, hashlib.sha256(text.encode()).hexdigest()
-        if file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() != written.get(name, digest):
+        file = folder.root / name
+        if file.exists() and digest_of(file.read_text()) != written.get(name):
             continue
         file.parent.mkdir(parents=True, exist_ok=True)
-        if written.get(name) != digest or not file.exists():
-            file.write_text(text)
-        written[name] = digest
+        file.write_text(text)
+        written[name] = digest_of(text)
     record.write_text(json.dumps(written, indent=1))
+
+
+def digest_of(text: str) -> str:
+    """The SHA-256 by which a text is known as one that we wrote."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _texts(data: Path) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,130 @@
+"""The demo: its data, contracts, policy and notebooks are what they say, and the whole way runs without a browser."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import nbformat
+import open_data_contract_standard
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+import yaml
+
+from jupyter_guardrails.catalog import contracts as catalog_contracts
+from jupyter_guardrails.cli import demo_data, demo_setup
+
+DEMO = Path(demo_setup.__file__).parents[1] / "demo"
+NOTEBOOKS = sorted((DEMO / "notebooks").glob("*.ipynb"))
+ODCS = json.loads((Path(open_data_contract_standard.__file__).parent / "schema.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The demo's data, policy, catalogue and workspace; the kernels' environment is the slow test's."""
+    root = tmp_path_factory.mktemp("demo").resolve()
+    demo_data.write_data(root / "data")
+    made = demo_setup.DemoFolder(root)
+    demo_setup._write_texts(made)
+    return made
+
+
+def test_all_flights_are_there_in_both_formats(folder):
+    flights = pyarrow.parquet.read_table(folder.root / "data" / "nyc" / "flights.parquet")
+    assert flights.num_rows == 336_776
+    assert flights.schema.field("arr_delay").type == "int64"
+    assert pyarrow.csv.read_csv(folder.root / "data" / "nyc" / "flights.csv").num_rows == 336_776
+
+
+def test_salaries_are_the_same_made_up_ones_each_time():
+    salaries = demo_data.made_up_salaries()
+    assert salaries == demo_data.made_up_salaries()
+    assert {len(column) for column in salaries.values()} == {demo_data.PEOPLE}
+
+
+def test_data_is_written_once(folder):
+    before = (folder.root / "data").stat().st_mtime_ns
+    assert demo_data.write_data(folder.root / "data") is False
+    assert (folder.root / "data").stat().st_mtime_ns == before
+
+
+def test_each_contract_is_valid_by_the_standards_own_schema(folder):
+    files = sorted((folder.root / "catalog").glob("*.yaml"))
+    assert len(files) == 12
+    for file in files:
+        jsonschema.Draft201909Validator(ODCS).validate(yaml.safe_load(file.read_text()))
+
+
+def test_the_schema_check_can_fail(folder):
+    broken = {**yaml.safe_load((folder.root / "catalog" / "nyc_flights.odcs.yaml").read_text()), "status": 3}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft201909Validator(ODCS).validate(broken)
+
+
+def test_the_catalogue_offers_every_dataset(folder):
+    catalog = catalog_contracts.load_catalog(folder.root / "catalog")
+    assert [str(problem) for problem in catalog.problems] == []
+    assert {"nyc/flights", "nyc/flights_csv", "nyc/weather", "nyc/planes", "nyc/airports", "nyc/airlines", "hr/salaries", "hr/headcount"} <= set(
+        catalog.contracts
+    )
+
+
+def test_contracts_describe_the_columns_that_the_files_have(folder):
+    for contract in catalog_contracts.load_catalog(folder.root / "catalog").contracts.values():
+        read = pyarrow.parquet.read_schema if contract.format == "parquet" else lambda file: pyarrow.csv.open_csv(file).schema
+        assert [column.name for column in contract.columns] == read(contract.path).names, contract.name
+
+
+def test_an_edited_policy_is_kept_and_a_lost_one_comes_back(folder):
+    policy = folder.root / "policy.yaml"
+    original = policy.read_text()
+    policy.write_text(original + "# mine\n")
+    demo_setup._write_texts(folder)
+    assert policy.read_text().endswith("# mine\n")
+    policy.unlink()
+    demo_setup._write_texts(folder)
+    assert policy.read_text() == original
+
+
+def test_an_untouched_text_of_an_older_version_is_renewed(folder):
+    record = folder.root / "written.json"
+    policy = folder.root / "policy.yaml"
+    new, old = policy.read_text(), "# an older version\n"
+    policy.write_text(old)
+    record.write_text(json.dumps({**json.loads(record.read_text()), "policy.yaml": demo_setup.digest_of(old)}))
+    demo_setup._write_texts(folder)
+    assert policy.read_text() == new
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.name)
+def test_notebooks_are_stored_clean(file):
+    notebook = nbformat.read(file, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+
+
+def test_the_job_has_one_cell_of_parameters():
+    notebook = nbformat.read(DEMO / "notebooks" / "delays.ipynb", as_version=4)
+    assert [cell.metadata.get("tags") for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])] == [["parameters"]]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_main_job_runs_without_a_browser(tmp_path_factory):
+    place = tmp_path_factory.mktemp("check")
+    for parent in (place, *place.parents[:3]):  # the job runs as another account, which must reach the data
+        parent.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter_guardrails", "demo", "--check", f"--dir={place}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert {"files", "network"} <= set(report["enforced"])
+    assert "restricted-stays-shut" in report["refusal"]
+    assert report["memory_bomb"] == {"error": "MemoryError", "variable_kept": True}
+    assert report["package"]["content_digest"] == report["package"]["content_digest_again"]
+    assert report["job"]["rows"] == 16
