@@ -1,0 +1,96 @@
+import { UUID } from '@lumino/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import type {
+  AccessRequest,
+  Budget,
+  DatasetDetail,
+  Datasets,
+  Kernels,
+  Me,
+  NewRequest,
+  NewSubmission,
+  ProfileChoice,
+  Requests,
+  Submission,
+  Submissions
+} from './generated/openapi';
+import { endPoint, request } from './request';
+
+export type Scope = 'all' | 'granted' | 'requestable';
+
+/** What the panel asks of the server, typed by its OpenAPI file. */
+export interface IGuardrailsApi {
+  me(): Promise<Me>;
+  kernels(): Promise<Kernels>;
+  budget(): Promise<Budget>;
+  chooseProfile(choice: ProfileChoice): Promise<ProfileChoice>;
+  datasets(query: string, scope: Scope): Promise<Datasets>;
+  dataset(name: string): Promise<DatasetDetail>;
+  requests(): Promise<Requests>;
+  requestAccess(ask: NewRequest): Promise<AccessRequest>;
+  submissions(): Promise<Submissions>;
+  submission(id: string): Promise<Submission>;
+  submit(submission: NewSubmission): Promise<Submission>;
+  cancel(id: string): Promise<Submission>;
+  packageUrl(id: string): string;
+}
+
+/** The API of the Jupyter server that these settings lead to. */
+export class GuardrailsApi implements IGuardrailsApi {
+  constructor(private readonly settings: ServerConnection.ISettings) {}
+
+  me(): Promise<Me> {
+    return request(this.settings, ['me'], { background: true });
+  }
+
+  kernels(): Promise<Kernels> {
+    return request(this.settings, ['kernels'], { background: true });
+  }
+
+  budget(): Promise<Budget> {
+    return request(this.settings, ['budget'], { background: true });
+  }
+
+  chooseProfile(choice: ProfileChoice): Promise<ProfileChoice> {
+    return request(this.settings, ['profile'], { method: 'PUT', body: choice });
+  }
+
+  datasets(query: string, scope: Scope): Promise<Datasets> {
+    return request(this.settings, ['datasets'], { query: { q: query, scope }, background: true });
+  }
+
+  dataset(name: string): Promise<DatasetDetail> {
+    return request(this.settings, ['datasets', name]);
+  }
+
+  requests(): Promise<Requests> {
+    return request(this.settings, ['requests'], { background: true });
+  }
+
+  requestAccess(ask: NewRequest): Promise<AccessRequest> {
+    return request(this.settings, ['requests'], { method: 'POST', body: ask });
+  }
+
+  submissions(): Promise<Submissions> {
+    return request(this.settings, ['submissions'], { background: true });
+  }
+
+  submission(id: string): Promise<Submission> {
+    return request(this.settings, ['submissions', id], { background: true });
+  }
+
+  /** Each call is one submission, also when the network repeats it: hence the key. */
+  submit(submission: NewSubmission): Promise<Submission> {
+    const headers = { 'Idempotency-Key': UUID.uuid4() };
+    return request(this.settings, ['submissions'], { method: 'POST', body: submission, headers });
+  }
+
+  cancel(id: string): Promise<Submission> {
+    return request(this.settings, ['submissions', id, 'cancel'], { method: 'POST', body: {} });
+  }
+
+  packageUrl(id: string): string {
+    return endPoint(this.settings, 'submissions', id, 'package');
+  }
+}

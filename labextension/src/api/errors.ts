@@ -1,0 +1,35 @@
+import { ServerConnection } from '@jupyterlab/services';
+
+/** What went wrong with a request, in the words of the server: every refusal has its rule and the next step. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly options: { code?: string; nextStep?: string; rule?: string; status?: number; offline?: boolean } = {}
+  ) {
+    super(message);
+    this.name = 'ApiError';
+  }
+
+  /** The server was not reached: nothing was decided, a later try may work. */
+  get offline(): boolean {
+    return this.options.offline ?? false;
+  }
+
+  get nextStep(): string {
+    return this.options.nextStep ?? '';
+  }
+
+  /** Place and name of the rule that decided, such as `guardrails.yaml:31 restricted-stays-shut`. */
+  get rule(): string {
+    return this.options.rule ?? '';
+  }
+
+  /** Any thrown value as an ApiError. */
+  static from(reason: unknown): ApiError {
+    if (reason instanceof ApiError) {
+      return reason;
+    }
+    const message = reason instanceof Error ? reason.message : String(reason);
+    return new ApiError(message, { offline: reason instanceof ServerConnection.NetworkError });
+  }
+}

@@ -1,0 +1,95 @@
+import React from 'react';
+
+import type { Check, Finding } from '../api/generated/openapi';
+import { duration } from '../format';
+import { IconKind, StatusIcon } from './StatusIcon';
+import { useTrans } from './translation';
+
+export interface IChecklistProps {
+  checks: readonly Check[];
+  /** Show a cell (counted from 0) of the checked notebook. */
+  onCell: (cell: number) => void;
+}
+
+/** The checks of a submission in order, each with its live state, what it found and how to mend that. */
+export function Checklist({ checks, onCell }: IChecklistProps): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <ol className="jp-Guardrails-checks" aria-label={trans.__('Checks')}>
+      {checks.map(check => (
+        <CheckItem key={check.name} check={check} onCell={onCell} />
+      ))}
+    </ol>
+  );
+}
+
+function CheckItem({ check, onCell }: { check: Check; onCell: IChecklistProps['onCell'] }): React.JSX.Element {
+  const trans = useTrans();
+  const words: Record<Check['state'], string> = {
+    waiting: trans.__('waiting'),
+    running: trans.__('running'),
+    passed: trans.__('passed'),
+    failed: trans.__('failed'),
+    warned: trans.__('warning'),
+    not_checked: trans.__('not checked')
+  };
+  return (
+    <li className="jp-Guardrails-check" data-state={check.state}>
+      <StatusIcon kind={check.state satisfies IconKind} />
+      <div className="jp-Guardrails-checkBody">
+        <div className="jp-Guardrails-checkHead">
+          <span className="jp-Guardrails-checkTitle">{check.title}</span>
+          <span className="jp-Guardrails-checkState">
+            {words[check.state]}
+            {typeof check.seconds === 'number' && ` · ${duration(check.seconds, trans)}`}
+          </span>
+        </div>
+        {check.detail && <p className="jp-Guardrails-muted">{check.detail}</p>}
+        {check.state === 'running' && check.progress && <Progress title={check.title} {...check.progress} />}
+        {check.findings.length > 0 && <Findings findings={check.findings} onCell={onCell} />}
+      </div>
+    </li>
+  );
+}
+
+function Progress({ title, done, total }: { title: string; done: number; total: number }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <div className="jp-Guardrails-progress">
+      <progress aria-label={title} value={done} max={total || 1} />
+      <span>{trans.__('cell %1 of %2', done, total)}</span>
+    </div>
+  );
+}
+
+function Findings({ findings, onCell }: { findings: Finding[]; onCell: IChecklistProps['onCell'] }): React.JSX.Element {
+  return (
+    <ul className="jp-Guardrails-findings">
+      {findings.map((finding, index) => (
+        <FindingItem key={index} finding={finding} onCell={onCell} />
+      ))}
+    </ul>
+  );
+}
+
+function FindingItem({ finding, onCell }: { finding: Finding; onCell: IChecklistProps['onCell'] }): React.JSX.Element {
+  const trans = useTrans();
+  const { cell, line } = finding;
+  return (
+    <li>
+      <p>
+        {typeof cell === 'number' && (
+          <button type="button" className="jp-Guardrails-link" onClick={() => onCell(cell)}>
+            {typeof line === 'number' ? trans.__('Cell %1, line %2', cell + 1, line) : trans.__('Cell %1', cell + 1)}
+          </button>
+        )}
+        {finding.message}
+      </p>
+      {finding.fix && (
+        <p className="jp-Guardrails-fix">
+          <b>{trans.__('Fix')}</b> {finding.fix}
+        </p>
+      )}
+    </li>
+  );
+}

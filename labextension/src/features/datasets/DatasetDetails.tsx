@@ -1,0 +1,91 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React from 'react';
+
+import type { Column, DatasetDetail } from '../../api/generated/openapi';
+import { CopyButton } from '../../components/CopyButton';
+import { DataTable } from '../../components/DataTable';
+import { Rule } from '../../components/Notice';
+import { useTrans } from '../../components/translation';
+import { ago, bytes } from '../../format';
+import { DatasetModel } from '../../state/datasetModel';
+import { INotebooks } from '../../state/notebooks';
+
+export interface IDatasetDetailsProps {
+  detail: DatasetDetail;
+  model: DatasetModel;
+  notebooks: INotebooks;
+}
+
+/** Columns with their masks, the first rows, and code to open it. */
+export function DatasetDetails({ detail, model, notebooks }: IDatasetDetailsProps): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <div className="jp-Guardrails-details">
+      <p className="jp-Guardrails-muted">{facts(detail, trans).join(' · ')}</p>
+      {detail.schema.length > 0 && (
+        <DataTable
+          caption={trans.__('Columns of %1', detail.name)}
+          columns={[trans.__('Column'), trans.__('Type'), trans.__('Notes')]}
+          rows={detail.schema.map(column => [<code key="name">{column.name}</code>, column.type, notes(column, trans)])}
+        />
+      )}
+      {detail.preview && (
+        <DataTable
+          caption={trans.__('First rows of %1', detail.name)}
+          columns={detail.preview.columns}
+          rows={detail.preview.rows}
+        />
+      )}
+      {Object.keys(detail.snippets).length > 0 && <Snippets detail={detail} model={model} notebooks={notebooks} />}
+      {detail.rule && <Rule rule={detail.rule} />}
+    </div>
+  );
+}
+
+function facts(detail: DatasetDetail, trans: TranslationBundle): string[] {
+  const size = typeof detail.size_bytes === 'number' ? bytes(detail.size_bytes) : '';
+  const age = detail.updated_at ? trans.__('updated %1', ago(detail.updated_at, Date.now(), trans)) : '';
+  return [detail.version && trans.__('version %1', detail.version), detail.format, size, age].filter(Boolean);
+}
+
+function notes(column: Column, trans: TranslationBundle): string {
+  const mask = column.mask && trans.__('masked: %1', column.mask);
+  return [column.description, column.classification, mask].filter(Boolean).join(' · ');
+}
+
+function Snippets({ detail, model, notebooks }: IDatasetDetailsProps): React.JSX.Element {
+  const trans = useTrans();
+  const names = Object.keys(detail.snippets);
+  const library = names.includes(model.library) ? model.library : (names[0] ?? '');
+  const code = DatasetModel.snippet(detail, library) ?? '';
+  return (
+    <div className="jp-Guardrails-snippets">
+      <div className="jp-Guardrails-row">
+        <select
+          className="jp-mod-styled jp-Guardrails-select"
+          aria-label={trans.__('Library')}
+          value={library}
+          onChange={event => (model.library = event.currentTarget.value)}
+        >
+          {names.map(name => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+        <CopyButton text={code} label={trans.__('Copy the code')} />
+        <button
+          type="button"
+          className="jp-mod-styled jp-Guardrails-quiet"
+          disabled={notebooks.path === null}
+          aria-label={trans.__('Insert this code')}
+          onClick={() => void notebooks.insert(code)}
+        >
+          {trans.__('Insert')}
+        </button>
+      </div>
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrolling region must be reachable by keyboard */}
+      <pre className="jp-Guardrails-code" role="region" aria-label={trans.__('Code')} tabIndex={0}>
+        {code}
+      </pre>
+    </div>
+  );
+}

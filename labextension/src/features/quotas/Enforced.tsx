@@ -1,0 +1,76 @@
+import React from 'react';
+
+import type { Guarantee, Me } from '../../api/generated/openapi';
+import { Badge } from '../../components/Badge';
+import { StatusIcon } from '../../components/StatusIcon';
+import { useTrans } from '../../components/translation';
+
+/** What this machine really holds, in words, and who stands behind the policy. */
+export function EnforcedList({ me }: { me: Me }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <section className="jp-Guardrails-block" aria-label={trans.__('What is enforced here')}>
+      <h3>
+        {trans.__('What is enforced here')}
+        {me.policy.mode !== 'enforce' && <ModeBadge mode={me.policy.mode} />}
+      </h3>
+      <ul className="jp-Guardrails-guarantees">
+        {me.enforced.map(guarantee => (
+          <GuaranteeItem key={guarantee.name} guarantee={guarantee} />
+        ))}
+      </ul>
+      <p className="jp-Guardrails-boundary">{me.boundary}</p>
+    </section>
+  );
+}
+
+function ModeBadge({ mode }: { mode: Me['policy']['mode'] }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <Badge tone="ask" icon="info">
+      {mode === 'warn' ? trans.__('warns only') : trans.__('observes only')}
+    </Badge>
+  );
+}
+
+function GuaranteeItem({ guarantee }: { guarantee: Guarantee }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <li data-held={guarantee.held}>
+      <StatusIcon kind={guarantee.held ? 'passed' : 'warned'} />
+      <div>
+        <p>
+          <b>{guarantee.name}</b>
+          {!guarantee.held && <em>{trans.__('not held')}</em>}
+        </p>
+        {guarantee.how && <p className="jp-Guardrails-muted">{guarantee.how}</p>}
+        {!guarantee.held && guarantee.next_step && <p>{trans.__('Next step: %1', guarantee.next_step)}</p>}
+      </div>
+    </li>
+  );
+}
+
+/** Every limit with the rule that gave it. */
+export function LimitList({ me }: { me: Me }): React.JSX.Element | null {
+  const trans = useTrans();
+  if (me.limits.length === 0) {
+    return null;
+  }
+  return (
+    <details className="jp-Guardrails-block jp-Guardrails-details">
+      <summary>{trans.__('All limits and where they come from')}</summary>
+      <p className="jp-Guardrails-muted">{trans.__('You are %1. Policy: %2', me.person, me.policy.path)}</p>
+      <dl className="jp-Guardrails-limits">
+        {me.limits.map(limit => (
+          <div key={limit.key}>
+            <dt>{limit.label}</dt>
+            <dd>
+              {limit.value}
+              {limit.rule && <code>{limit.rule}</code>}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </details>
+  );
+}

@@ -1,0 +1,83 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React from 'react';
+
+import type { Kernel } from '../../api/generated/openapi';
+import { Badge } from '../../components/Badge';
+import { Meter } from '../../components/Meter';
+import { useTrans } from '../../components/translation';
+import { baseName, bytes, digits, duration } from '../../format';
+
+/** What a person calls this kernel: its notebook, or what kind of thing it is. */
+export function kernelTitle(kernel: Kernel, trans: TranslationBundle): string {
+  const kinds: Record<Kernel['kind'], string> = {
+    kernel: kernel.kernelspec,
+    terminal: trans.__('Terminal'),
+    clean_run: trans.__('Clean run'),
+    exec: trans.__('Command')
+  };
+  return kernel.notebook ? baseName(kernel.notebook) : kinds[kernel.kind];
+}
+
+/** One kernel: memory now, at most and allowed, processor, and how long it has been idle. */
+export function KernelCard({ kernel, current }: { kernel: Kernel; current: boolean }): React.JSX.Element {
+  const trans = useTrans();
+  const title = kernelTitle(kernel, trans);
+  return (
+    <article className="jp-Guardrails-card" data-current={current} aria-label={title}>
+      <header className="jp-Guardrails-cardHead">
+        <span className="jp-Guardrails-cardTitle" title={kernel.notebook ?? kernel.kernelspec}>
+          {title}
+        </span>
+        {current && <Badge tone="plain">{trans.__('in front')}</Badge>}
+        <Badge tone="plain">{kernel.profile}</Badge>
+      </header>
+      {kernel.state === 'starting' ? (
+        <p className="jp-Guardrails-muted">{trans.__('Starting…')}</p>
+      ) : (
+        <>
+          <Meter
+            label={trans.__('Memory')}
+            value={kernel.memory_bytes}
+            max={kernel.memory_limit_bytes || null}
+            peak={kernel.memory_peak_bytes}
+            format={bytes}
+          />
+          <Facts kernel={kernel} />
+        </>
+      )}
+    </article>
+  );
+}
+
+function Facts({ kernel }: { kernel: Kernel }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <dl className="jp-Guardrails-facts">
+      <Fact name={trans.__('Peak')}>{bytes(kernel.memory_peak_bytes)}</Fact>
+      <Fact name={trans.__('Processor')}>
+        {trans._n('%2 of %1 core', '%2 of %1 cores', kernel.cpus, cores(kernel.cpu_percent))}
+      </Fact>
+      <Fact name={trans.__('Idle')}>{idle(kernel, trans)}</Fact>
+    </dl>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: React.ReactNode }): React.JSX.Element {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+/** Per cent of one core as cores in use. */
+function cores(percent: number): string {
+  return digits(Math.round(percent / 10) / 10);
+}
+
+function idle(kernel: Kernel, trans: TranslationBundle): string {
+  const now = kernel.idle_s < 10 ? trans.__('no') : duration(kernel.idle_s, trans);
+  const limit = kernel.idle_limit_s;
+  return typeof limit === 'number' ? trans.__('%1, ends after %2', now, duration(limit, trans)) : now;
+}

@@ -1,0 +1,106 @@
+import React from 'react';
+
+import type { Submission } from '../../api/generated/openapi';
+import { Checklist } from '../../components/Checklist';
+import { CopyButton } from '../../components/CopyButton';
+import { Notice } from '../../components/Notice';
+import { useTrans } from '../../components/translation';
+import { ago } from '../../format';
+import { isChecking } from '../../state/submissionModel';
+import { StateBadge } from './StateBadge';
+
+export interface ISubmissionCardProps {
+  submission: Submission;
+  packageUrl: string;
+  onCell: (cell: number) => void;
+  onCancel: () => Promise<void>;
+}
+
+/** One submission: its state in plain words, its checks, and its package. */
+export function SubmissionCard({ submission, packageUrl, onCell, onCancel }: ISubmissionCardProps): React.JSX.Element {
+  const trans = useTrans();
+  const checking = isChecking(submission);
+  return (
+    <section className="jp-Guardrails-block" aria-label={trans.__('Submission of %1', submission.notebook)}>
+      <header className="jp-Guardrails-cardHead">
+        <span className="jp-Guardrails-cardTitle" title={submission.notebook}>
+          {trans.__('%1, version %2', submission.name, submission.version)}
+        </span>
+        <StateBadge submission={submission} />
+      </header>
+      <p className="jp-Guardrails-stateLine" role="status">
+        {submission.label}
+      </p>
+      <p className="jp-Guardrails-muted">{ago(submission.created_at, Date.now(), trans)}</p>
+      {submission.error ? (
+        <Notice kind="error" title={submission.error}>
+          {submission.next_step && <p>{trans.__('Next step: %1', submission.next_step)}</p>}
+        </Notice>
+      ) : (
+        submission.next_step && <p>{trans.__('Next step: %1', submission.next_step)}</p>
+      )}
+      {checking && <Overall submission={submission} onCancel={onCancel} />}
+      <Checklist checks={submission.checks} onCell={onCell} />
+      {submission.package && <Package submission={submission} url={packageUrl} />}
+    </section>
+  );
+}
+
+function Overall({ submission, onCancel }: Pick<ISubmissionCardProps, 'submission' | 'onCancel'>): React.JSX.Element {
+  const trans = useTrans();
+  const [ending, setEnding] = React.useState(false);
+  const { checks } = submission;
+  const done = checks.filter(check => check.state !== 'waiting' && check.state !== 'running').length;
+  const cancel = async (): Promise<void> => {
+    setEnding(true);
+    await onCancel();
+    setEnding(false);
+  };
+  return (
+    <div className="jp-Guardrails-row">
+      <div className="jp-Guardrails-progress">
+        <progress
+          aria-label={trans.__('Checks done')}
+          value={checks.length ? done : undefined}
+          max={checks.length || 1}
+        />
+        <span>{checks.length ? trans.__('%1 of %2 checks', done, checks.length) : trans.__('starting…')}</span>
+      </div>
+      <button
+        type="button"
+        className="jp-mod-styled jp-Guardrails-quiet"
+        disabled={ending}
+        onClick={() => void cancel()}
+      >
+        {trans.__('Cancel')}
+      </button>
+    </div>
+  );
+}
+
+function Package({ submission, url }: { submission: Submission; url: string }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <div className="jp-Guardrails-package">
+      <a href={url} download={submission.package}>
+        {trans.__('Download %1', submission.package)}
+      </a>
+      <Digest name={trans.__('Content')} digest={submission.content_digest} />
+      <Digest name={trans.__('Evidence')} digest={submission.evidence_digest} />
+    </div>
+  );
+}
+
+function Digest({ name, digest }: { name: string; digest: string }): React.JSX.Element | null {
+  const trans = useTrans();
+  if (!digest) {
+    return null;
+  }
+  return (
+    <div className="jp-Guardrails-digest">
+      <span>{name}</span>
+      <code title={digest}>{digest.slice(0, 12)}</code>
+      <CopyButton text={digest} label={trans.__('Copy the whole digest: %1', name)} />
+    </div>
+  );
+}

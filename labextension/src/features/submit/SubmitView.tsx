@@ -1,0 +1,104 @@
+import React from 'react';
+
+import { EmptyState, Loading } from '../../components/EmptyState';
+import { ErrorNotice } from '../../components/Notice';
+import { useTrans } from '../../components/translation';
+import { baseName } from '../../format';
+import { INotebooks } from '../../state/notebooks';
+import { isChecking, isReady, SubmissionModel } from '../../state/submissionModel';
+import { SubmissionCard } from './SubmissionCard';
+import { SubmissionList } from './SubmissionList';
+
+export interface ISubmitViewProps {
+  model: SubmissionModel;
+  notebooks: INotebooks;
+}
+
+/** From the notebook in front to a production job: check, submit, follow. */
+export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
+  const trans = useTrans();
+  const { shown, error, actionError } = model;
+  return (
+    <>
+      <Actions model={model} notebooks={notebooks} />
+      {actionError && <ErrorNotice error={actionError} title={trans.__('This was not done')} />}
+      {error && (
+        <ErrorNotice
+          error={error}
+          title={trans.__('Your submissions could not be read')}
+          onRetry={() => void model.refresh()}
+        />
+      )}
+      {shown && (
+        <SubmissionCard
+          submission={shown}
+          packageUrl={model.packageUrl(shown.id)}
+          onCell={cell => void notebooks.reveal(shown.notebook, cell)}
+          onCancel={() => model.cancel(shown.id)}
+        />
+      )}
+      {!model.loaded && !error && <Loading label={trans.__('Reading your submissions')} />}
+      {model.loaded && <SubmissionList model={model} />}
+    </>
+  );
+}
+
+function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
+  const trans = useTrans();
+  const [reason, setReason] = React.useState('');
+  const path = model.notebook;
+  const { shown } = model;
+  const own = shown?.notebook === path ? shown : null;
+  const warned = own !== null && isReady(own) && own.checks.some(check => check.state === 'warned');
+  const disabled = path === null || model.sending !== null || (own !== null && isChecking(own));
+  const send = (draft: boolean): void => {
+    if (path !== null) {
+      void model.submit(path, { draft, reason: reason.trim(), save: () => notebooks.save() });
+    }
+  };
+  if (path === null) {
+    return (
+      <EmptyState title={trans.__('No notebook is open')}>
+        {trans.__('Open the notebook that should become a production job.')}
+      </EmptyState>
+    );
+  }
+  return (
+    <section className="jp-Guardrails-block" aria-label={trans.__('Submit %1', baseName(path))}>
+      <h3 title={path}>{baseName(path)}</h3>
+      <p className="jp-Guardrails-muted">
+        {trans.__('A copy is checked, run from top to bottom in a fresh kernel, and packed. You can go on working.')}
+      </p>
+      {warned && <Reason value={reason} onChange={setReason} />}
+      <div className="jp-Guardrails-row">
+        <button
+          type="button"
+          className="jp-mod-styled jp-mod-accept"
+          disabled={disabled || (warned && reason.trim() === '')}
+          onClick={() => send(false)}
+        >
+          {model.sending === 'submit' ? trans.__('Sending…') : trans.__('Submit for production')}
+        </button>
+        <button type="button" className="jp-mod-styled" disabled={disabled} onClick={() => send(true)}>
+          {model.sending === 'check' ? trans.__('Saving…') : trans.__('Check draft')}
+        </button>
+      </div>
+    </section>
+  );
+}
+
+function Reason({ value, onChange }: { value: string; onChange: (value: string) => void }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <label>
+      <span className="jp-Guardrails-label">{trans.__('There are warnings: why should it go on all the same?')}</span>
+      <textarea
+        className="jp-mod-styled"
+        rows={2}
+        maxLength={2000}
+        value={value}
+        onChange={event => onChange(event.currentTarget.value)}
+      />
+    </label>
+  );
+}

@@ -1,0 +1,55 @@
+import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ISessionContextDialogs, SessionContextDialogs } from '@jupyterlab/apputils';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { GuardrailsApi } from '../api/client';
+import { DatasetModel } from '../state/datasetModel';
+import { Notebooks } from '../state/notebooks';
+import { QuotaModel } from '../state/quotaModel';
+import { SubmissionModel } from '../state/submissionModel';
+import { IGuardrails } from '../tokens';
+
+/** The models that the other plugins share. */
+export const modelsPlugin: JupyterFrontEndPlugin<IGuardrails> = {
+  id: 'jupyter-guardrails:models',
+  description: 'Reads limits, approved datasets and submissions from the server.',
+  autoStart: true,
+  requires: [INotebookTracker],
+  optional: [ITranslator, ISessionContextDialogs],
+  provides: IGuardrails,
+  activate: (
+    app: JupyterFrontEnd,
+    tracker: INotebookTracker,
+    translator: ITranslator | null,
+    dialogs: ISessionContextDialogs | null
+  ): IGuardrails => {
+    const api = new GuardrailsApi(app.serviceManager.serverSettings);
+    const notebooks = new Notebooks({
+      tracker,
+      dialogs: dialogs ?? new SessionContextDialogs({ translator: translator ?? nullTranslator }),
+      contents: app.serviceManager.contents,
+      open: async path => {
+        await app.commands.execute('docmanager:open', { path });
+      }
+    });
+    const models = {
+      quotas: new QuotaModel(api),
+      datasets: new DatasetModel(api),
+      submissions: new SubmissionModel(api),
+      notebooks
+    };
+    const follow = (): void => {
+      models.quotas.setCurrentKernel(notebooks.kernelId, notebooks.busy);
+      models.submissions.notebook = notebooks.path;
+    };
+    notebooks.changed.connect(follow);
+    void app.started.then(() => {
+      follow();
+      models.quotas.start();
+      models.datasets.start();
+      models.submissions.start();
+    });
+    return models;
+  }
+};

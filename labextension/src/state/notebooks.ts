@@ -1,0 +1,135 @@
+import { ISessionContext, ISessionContextDialogs } from '@jupyterlab/apputils';
+import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { Contents } from '@jupyterlab/services';
+import { IDisposable } from '@lumino/disposable';
+import { ISignal, Signal } from '@lumino/signaling';
+
+/** What the panel does with the notebook in front. */
+export interface INotebooks {
+  /** Path in the workspace; null without a notebook. */
+  readonly path: string | null;
+  readonly kernelId: string | null;
+  /** Whether its kernel is running something. */
+  readonly busy: boolean;
+  /** Emitted when any of these changes. */
+  readonly changed: ISignal<INotebooks, void>;
+  save(): Promise<void>;
+  /** Put code into a new cell below the selected one and select it; false when there is no notebook that can be written. */
+  insert(code: string): boolean;
+  /** Show a cell (counted from 0) of a notebook, which is opened if need be. */
+  reveal(path: string, cell: number): Promise<void>;
+  /** Restart the kernel after asking; false when the person said no. */
+  restart(): Promise<boolean>;
+}
+
+export interface INotebooksOptions {
+  tracker: INotebookTracker;
+  dialogs: ISessionContextDialogs;
+  contents: Contents.IManager;
+  /** Open a notebook by its path. */
+  open: (path: string) => Promise<void>;
+}
+
+/** The notebook in front of this JupyterLab. */
+export class Notebooks implements INotebooks, IDisposable {
+  constructor(private readonly options: INotebooksOptions) {
+    options.tracker.currentChanged.connect(this.onCurrent, this);
+    this.onCurrent();
+  }
+
+  get path(): string | null {
+    const path = this._panel?.context.path;
+    return path === undefined ? null : this.options.contents.localPath(path);
+  }
+
+  get kernelId(): string | null {
+    return this._session?.session?.kernel?.id ?? null;
+  }
+
+  get busy(): boolean {
+    return this._session?.session?.kernel?.status === 'busy';
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  async save(): Promise<void> {
+    const context = this._panel?.context;
+    if (context?.model.dirty) {
+      await context.save();
+    }
+  }
+
+  insert(code: string): boolean {
+    const notebook = this._panel?.content;
+    const model = notebook?.model;
+    if (!notebook || !model || model.readOnly) {
+      return false;
+    }
+    const index = notebook.activeCellIndex + 1;
+    model.sharedModel.insertCell(index, { cell_type: 'code', source: code, metadata: { trusted: true } });
+    notebook.activeCellIndex = index;
+    notebook.deselectAll();
+    this.show(notebook);
+    return true;
+  }
+
+  async reveal(path: string, cell: number): Promise<void> {
+    const isWanted = (panel: NotebookPanel): boolean => this.options.contents.localPath(panel.context.path) === path;
+    await this.options.open(path);
+    const panel = this.options.tracker.find(isWanted);
+    if (!panel) {
+      return;
+    }
+    await panel.revealed;
+    const notebook = panel.content;
+    notebook.activeCellIndex = Math.min(cell, notebook.widgets.length - 1);
+    notebook.deselectAll();
+    this.show(notebook);
+  }
+
+  async restart(): Promise<boolean> {
+    return this._session ? this.options.dialogs.restart(this._session) : false;
+  }
+
+  dispose(): void {
+    if (!this._isDisposed) {
+      this._isDisposed = true;
+      this.options.tracker.currentChanged.disconnect(this.onCurrent, this);
+      Signal.clearData(this);
+    }
+  }
+
+  private show(notebook: NotebookPanel['content']): void {
+    const cell = notebook.activeCell;
+    if (cell) {
+      void notebook.scrollToCell(cell, 'smart').catch(() => undefined); // the cell was removed meanwhile
+    }
+  }
+
+  private onCurrent(): void {
+    this._panel?.context.pathChanged.disconnect(this.emit, this);
+    this._session?.kernelChanged.disconnect(this.emit, this);
+    this._session?.statusChanged.disconnect(this.emit, this);
+    this._panel = this.options.tracker.currentWidget;
+    this._session = this._panel?.sessionContext ?? null;
+    this._panel?.context.pathChanged.connect(this.emit, this);
+    this._session?.kernelChanged.connect(this.emit, this);
+    this._session?.statusChanged.connect(this.emit, this);
+    this.emit();
+  }
+
+  private emit(): void {
+    this._changed.emit();
+  }
+
+  private readonly _changed = new Signal<this, void>(this);
+  private _panel: NotebookPanel | null = null;
+  private _session: ISessionContext | null = null;
+  private _isDisposed = false;
+}

@@ -1,0 +1,152 @@
+import { ISignal, Signal } from '@lumino/signaling';
+
+import { ApiError } from '../api/errors';
+import type { IGuardrailsApi } from '../api/client';
+import type { Submission } from '../api/generated/openapi';
+import { PollModel } from './pollModel';
+
+const CHECKING_MS = 1000;
+const IDLE_MS = 60_000;
+
+/** Whether checks are still to come. A draft goes draft -> checking -> draft: at first it has none yet, in the end all are done. */
+export function isChecking({ state, checks, error }: Submission): boolean {
+  const open = checks.length === 0 || checks.some(check => check.state === 'waiting' || check.state === 'running');
+  return state === 'submitted' || state === 'checking' || (state === 'draft' && error === '' && open);
+}
+
+/** Whether a draft went through its checks and may be submitted as it is. */
+export function isReady(submission: Submission): boolean {
+  return submission.state === 'draft' && submission.error === '' && !isChecking(submission);
+}
+
+/** This person's submissions, the one that is shown, and the way of one through its checks. */
+export class SubmissionModel extends PollModel {
+  constructor(private readonly api: IGuardrailsApi) {
+    super('submissions');
+  }
+
+  get submissions(): readonly Submission[] {
+    return this._submissions;
+  }
+
+  /** Path of the notebook in front; null when there is none. */
+  get notebook(): string | null {
+    return this._notebook;
+  }
+
+  set notebook(path: string | null) {
+    if (path !== this._notebook) {
+      this._notebook = path;
+      this._selected = null;
+      this._actionError = null;
+      this.stateChanged.emit();
+    }
+  }
+
+  /** The chosen submission, or the newest of the notebook in front. */
+  get shown(): Submission | null {
+    const chosen = this._submissions.find(submission => submission.id === this._selected);
+    return chosen ?? this._submissions.find(submission => submission.notebook === this._notebook) ?? null;
+  }
+
+  /** A save and POST on its way: "check" or "submit". */
+  get sending(): 'check' | 'submit' | null {
+    return this._sending;
+  }
+
+  /** Why the latest action (submit, cancel) was refused. */
+  get actionError(): ApiError | null {
+    return this._actionError;
+  }
+
+  /** Emitted with a submission whose checks came to an end while this page looked on. */
+  get finished(): ISignal<this, Submission> {
+    return this._finished;
+  }
+
+  /** Show one of the list. */
+  select(id: string | null): void {
+    this._selected = id;
+    this.stateChanged.emit();
+  }
+
+  /** Save, then have a notebook checked; `draft`: without submitting it. */
+  async submit(path: string, options: { draft: boolean; save: () => Promise<void>; reason?: string }): Promise<void> {
+    if (this._sending) {
+      return;
+    }
+    this._sending = options.draft ? 'check' : 'submit';
+    this._actionError = null;
+    this.stateChanged.emit();
+    try {
+      await options.save();
+      const body = { notebook: path, draft: options.draft, ...(options.reason ? { reason: options.reason } : {}) };
+      this.keep(await this.api.submit(body), true);
+    } catch (reason) {
+      this._actionError = ApiError.from(reason);
+    }
+    this._sending = null;
+    this.stateChanged.emit();
+    void this.refresh();
+  }
+
+  /** End a submission's checks. */
+  async cancel(id: string): Promise<void> {
+    this._actionError = null;
+    try {
+      this.keep(await this.api.cancel(id), false);
+    } catch (reason) {
+      this._actionError = ApiError.from(reason);
+    }
+    this.stateChanged.emit();
+  }
+
+  packageUrl(id: string): string {
+    return this.api.packageUrl(id);
+  }
+
+  override dispose(): void {
+    Signal.clearData(this);
+    super.dispose();
+  }
+
+  protected async load(): Promise<void> {
+    const checking = this._submissions.filter(isChecking);
+    if (this.loaded && checking.length > 0) {
+      const now = await Promise.all(checking.map(({ id }) => this.api.submission(id)));
+      now.forEach(submission => this.keep(submission, false));
+    } else {
+      const answer = await this.api.submissions();
+      this._submissions = answer.submissions;
+    }
+  }
+
+  protected interval(): number {
+    return this._submissions.some(isChecking) ? CHECKING_MS : IDLE_MS;
+  }
+
+  protected override resting(): boolean {
+    return this.loaded && !this.visible && !this._submissions.some(isChecking);
+  }
+
+  private keep(submission: Submission, select: boolean): void {
+    const before = this._submissions.find(({ id }) => id === submission.id);
+    this._submissions = before
+      ? this._submissions.map(old => (old.id === submission.id ? submission : old))
+      : [submission, ...this._submissions];
+    if (select) {
+      this._selected = submission.id;
+    }
+    if (before && isChecking(before) && !isChecking(submission)) {
+      this._finished.emit(submission);
+    }
+    this.retime();
+  }
+
+  private readonly _finished = new Signal<this, Submission>(this);
+  private _submissions: readonly Submission[] = [];
+  private _notebook: string | null = null;
+  private _selected: string | null = null;
+  private _sending: 'check' | 'submit' | null = null;
+  private _actionError: ApiError | null = null;
+}

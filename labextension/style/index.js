@@ -1,0 +1,4 @@
+import './base.css';
+import './controls.css';
+import './components.css';
+import './features.css';
