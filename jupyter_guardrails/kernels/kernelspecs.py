@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_core.paths import ENV_JUPYTER_PATH, SYSTEM_JUPYTER_PATH
+
+from jupyter_guardrails import errors
 
 
 def environments() -> tuple[str, ...]:
@@ -18,9 +22,23 @@ def environments() -> tuple[str, ...]:
     return tuple(folders)
 
 
-def spec_folders(spec: KernelSpec) -> tuple[str, ...]:
-    """Folders that one kernelspec needs."""
-    return (*((spec.resource_dir,) if spec.resource_dir else ()), *interpreter_folders(spec.argv[0]))
+def spec_folders(spec: KernelSpec, program: str | None = None) -> tuple[str, ...]:
+    """Folders that one kernelspec needs; `program` is what its first argument really means (`python` is the server's own)."""
+    return (*((spec.resource_dir,) if spec.resource_dir else ()), *interpreter_folders(program or spec.argv[0]))
+
+
+def refuse_shadowing(name: str, resource_dir: str, kernel_dirs: Sequence[str]) -> None:
+    """Refused when a person's own kernelspec hides one of the same name that an admin installed (in the environment or the system)."""
+    admins = [folder for folder in kernel_dirs if os.path.dirname(folder) in (*ENV_JUPYTER_PATH, *SYSTEM_JUPYTER_PATH)]
+    if not resource_dir or any(Path(resource_dir).is_relative_to(folder) for folder in admins):
+        return
+    for folder in admins:
+        if os.path.isdir(folder) and name.lower() in (entry.lower() for entry in os.listdir(folder)):
+            raise errors.Refused(
+                f"the kernel {name!r} in {resource_dir} hides the one that your admin installed in {folder}",
+                next_step=f"rename the folder {resource_dir}: a kernel of your own needs a name of its own",
+                rule="built-in kernelspecs-keep-their-names",
+            )
 
 
 def interpreter_folders(program: str) -> tuple[str, ...]:
@@ -37,15 +55,20 @@ def interpreter_folders(program: str) -> tuple[str, ...]:
 
 def _is_environment(prefix: Path) -> bool:
     """A venv, a conda environment or a Python installation; `~/.local` with its user site is none of them."""
-    return any((prefix / mark).exists() for mark in ("pyvenv.cfg", "conda-meta")) or any(prefix.glob("lib/python3*/os.py"))
+    return any((prefix / mark).exists() for mark in ("pyvenv.cfg", "conda-meta")) or _is_installation(prefix)
+
+
+def _is_installation(prefix: Path) -> bool:
+    return any(prefix.glob("lib/python3*/os.py"))
 
 
 def _base_of(configuration: Path) -> tuple[str, ...]:
-    """The base prefix that a pyvenv.cfg names."""
+    """The base prefix that a pyvenv.cfg names, if a Python lives there: whoever may write that file must not open any folder by it."""
     if not configuration.is_file():
         return ()
-    for line in configuration.read_text().splitlines():
+    for line in configuration.read_text(errors="replace").splitlines():
         key, _, value = line.partition("=")
         if key.strip() == "home":
-            return (str(Path(value.strip()).resolve().parent),)
+            base = Path(value.strip()).resolve().parent
+            return (str(base),) if _is_installation(base) else ()
     return ()

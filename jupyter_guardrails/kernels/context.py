@@ -1,0 +1,82 @@
+"""What all kernels, terminals and clean runs of one server share: control, the workspace, private folders, and the watch over them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.control.interface import Admission, ControlClient
+from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelSettle, KernelStarted, Request
+from jupyter_guardrails.kernels.watch import Watch
+from jupyter_guardrails.sandbox.spec import Report
+
+LOG = logging.getLogger(__name__)
+Kind = Literal["kernel", "terminal", "clean_run", "exec"]
+
+
+def _nobody_to_tell(kernel_id: str, reason: str) -> None:
+    LOG.warning("kernel %s: %s", kernel_id, reason)
+
+
+@dataclass
+class GovernedContext:
+    """`run_dir` is a private folder with a short path; `tell` shows a person why something happened to their kernel."""
+
+    control: ControlClient
+    workspace: Path
+    run_dir: Path
+    kind: Kind = "kernel"
+    profile: str | None = None
+    submission: str | None = None
+    tell: Callable[[str, str], None] = _nobody_to_tell
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.call, self.tell)
+
+    async def call(self, request: Request, *, fds: Sequence[int] = ()) -> dict[str, Any]:
+        """Control's answer, without holding up the event loop."""
+        return await asyncio.to_thread(self.control.call, request, fds=fds)
+
+    async def call_with_fds(self, request: Request) -> tuple[dict[str, Any], list[int]]:
+        """Like `call`, with the file descriptors that came along; the caller closes them."""
+        return await asyncio.to_thread(self.control.call_with_fds, request)
+
+    async def admit(self, *, kernel_id: str, kernelspec: str, key: str, notebook: str | None = None, kind: Kind | None = None) -> Admission:
+        """Decision and lease; the same `key` gives the same lease, so that a restart keeps it."""
+        request = KernelAdmit(
+            kernel_id=kernel_id,
+            kernelspec=kernelspec,
+            workspace=str(self.workspace),
+            key=key,
+            kind=kind or self.kind,
+            profile=self.profile,
+            notebook=notebook,
+            submission=self.submission,
+        )
+        return await asyncio.to_thread(self.control.admit, request)
+
+    async def started(self, admission: Admission, report: Report, *, pid: int, listeners: Sequence[int]) -> None:
+        """Tell control what runs now and hand over its listeners (channel first)."""
+        names: list[Literal["channel", "proxy"]] = ["channel", "proxy"]
+        request = KernelStarted(lease=admission.lease, pid=pid, report=report.to_json(), listeners=names[: len(listeners)])
+        await self.call(request, fds=listeners)
+
+    async def settle(self, admission: Admission, reason: str) -> None:
+        """Close the lease with what was measured. Never raises: control closes by itself a lease whose beats stop."""
+        use = self.watch.discard(admission.lease)
+        try:
+            await self.call(KernelSettle(lease=admission.lease, reason=reason, cpu_s=use.cpu_s, memory_peak_bytes=use.memory_peak_bytes))
+        except errors.GuardrailsError as error:
+            LOG.warning("lease %s could not be closed, it expires by itself: %s", admission.lease, error)
+
+
+def new_key() -> str:
+    """A fresh idempotency key: one per lease."""
+    return uuid.uuid4().hex

@@ -1,0 +1,101 @@
+"""Making and removing the private folders of a kernel, and the entries for its granted data."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_guardrails import errors
+
+LOG = logging.getLogger(__name__)
+
+# PYTHONSAFEPATH=1 keeps files of the notebook's folder from running instead of the kernel; once the kernel is up, that folder is importable
+# again, as in plain Jupyter, and programs that a notebook starts have it too. IPython 9.7 leaves '' out of sys.path under safe_path.
+STARTUP = """\
+def _restore_import_of_neighbours():
+    import os
+    import sys
+
+    os.environ.pop("PYTHONSAFEPATH", None)
+    if "" not in sys.path:
+        packages = [i for i, entry in enumerate(sys.path) if entry.endswith(("site-packages", "dist-packages"))]
+        sys.path.insert(packages[0] if packages else 0, "")
+
+
+_restore_import_of_neighbours()
+del _restore_import_of_neighbours
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFolders:
+    """The private folders of one kernel, terminal or clean run, below `root` (0700, short: unix socket paths end at 107 bytes)."""
+
+    root: Path
+
+    @property
+    def connection(self) -> Path:
+        """Connection file and sockets: ipykernel rewrites the file."""
+        return self.root / "c"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR."""
+        return self.root / "tmp"
+
+    @property
+    def state(self) -> Path:
+        """What programs keep in a home folder: caches, IPython's profile."""
+        return self.root / "state"
+
+    @property
+    def data(self) -> Path:
+        """`<name>` entries for granted data; the kernel reads it only."""
+        return self.root / "data"
+
+
+def make_folders(run_dir: Path) -> KernelFolders:
+    """New private folders below `run_dir`/k. Their name is ours: a kernel's id may be chosen by whoever asks for the kernel."""
+    folders = KernelFolders(run_dir / "k" / secrets.token_hex(4))
+    folders.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (folders.root, folders.connection, folders.temporary, folders.state, folders.data):
+        folder.mkdir(mode=0o700)
+    startup = folders.state / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00-guardrails.py").write_text(STARTUP)
+    return folders
+
+
+def remove_folders(folders: KernelFolders) -> None:
+    """Remove everything below; what a kernel made unremovable is named in the log."""
+    shutil.rmtree(folders.root, onerror=lambda _call, path, failure: LOG.warning("could not remove %s: %s", path, failure[1]))
+
+
+def show_grants(folders: KernelFolders, datasets: Mapping[str, str]) -> None:
+    """`<data>/<name>` for each dataset that is delivered as files, and nothing else; the kernel can't change these entries."""
+    shutil.rmtree(folders.data)
+    folders.data.mkdir(mode=0o700)
+    for name, path in datasets.items():
+        if not all(part and part not in (".", "..") for part in name.split("/")):
+            raise errors.Refused(
+                f"the dataset name {name!r} can't be a folder's name", next_step="tell your admin: a name is words with / between them"
+            )
+        entry = folders.data / name
+        entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        entry.symlink_to(path)
+
+
+def make_run_dir() -> Path:
+    """A private folder with a short name for a server that no launcher started; its lock tells later launches that it is in use."""
+    run_dir = Path(tempfile.mkdtemp(prefix="gr-", dir="/tmp"))
+    (run_dir / "k").mkdir(mode=0o700)
+    lock = os.open(run_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # held, through the open file, as long as this process lives
+    return run_dir

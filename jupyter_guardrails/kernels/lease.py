@@ -1,0 +1,107 @@
+"""One admitted kernel or terminal from admission to settlement: lease, private folders, sandbox, report, watch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.control.interface import Admission
+from jupyter_guardrails.kernels import folders as private
+from jupyter_guardrails.kernels import plan
+from jupyter_guardrails.kernels.context import GovernedContext, Kind, new_key
+from jupyter_guardrails.kernels.watch import Watched
+from jupyter_guardrails.sandbox.handover import Prepared, prepare
+from jupyter_guardrails.sandbox.spec import Report
+
+
+class Lease:
+    """Asked of control by `admit`; the same one over restarts until `release`. Used by one task at a time."""
+
+    def __init__(self, context: GovernedContext, kernel_id: str) -> None:
+        self.context = context
+        self.kernel_id = kernel_id
+        self.admission: Admission | None = None
+        self.folders: private.KernelFolders | None = None
+        self.report: Report | None = None
+        self._key: str | None = None
+        self._prepared: Prepared | None = None
+
+    async def admit(self, *, kernelspec: str, notebook: str | None = None, kind: Kind | None = None) -> tuple[Admission, private.KernelFolders]:
+        """What control grants now, and the folders that show it; Refused or LimitReached with the rule."""
+        self._key = self._key or new_key()
+        self.admission = await self.context.admit(kernel_id=self.kernel_id, kernelspec=kernelspec, key=self._key, notebook=notebook, kind=kind)
+        self.folders = self.folders or private.make_folders(self.context.run_dir)
+        private.show_grants(self.folders, self.admission.datasets)
+        return self.admission, self.folders
+
+    async def prepare(self, argv: Sequence[str], *, own: Mapping[str, str], cwd: str, read: Sequence[str] = (), tty: bool = False) -> Prepared:
+        """What to start: a command, an environment and file descriptors. HostCannotEnforce when the policy requires more than this host holds."""
+        assert self.admission
+        assert self.folders
+        spec = plan.make_spec(
+            self.admission,
+            argv=argv,
+            env=os.environ,
+            own=own,
+            cwd=cwd,
+            workspace=self.context.workspace,
+            kernel_dir=self.folders.root,
+            read=read,
+            channel=f"guardrails-{secrets.token_hex(8)}",
+            tty=tty,
+        )
+        self._prepared = await asyncio.to_thread(prepare, spec)
+        return self._prepared
+
+    async def confirm(self, pid: int, watched: Watched) -> Report:
+        """After the start: wait for the sandbox's report, check it, hand its listeners to control, watch. `pid` is the started process."""
+        assert self.admission
+        assert self._prepared
+        self._prepared.release_child_side()
+        self.report, listeners = await asyncio.to_thread(self._prepared.receive)
+        try:
+            require_held(self.admission, self.report)
+            await self.context.started(self.admission, self.report, pid=pid, listeners=listeners)
+        finally:
+            for fd in listeners:
+                os.close(fd)
+        self.drop_prepared()
+        self.context.watch.add(self.admission, kernel_id=self.kernel_id, pid=pid, watched=watched)
+        return self.report
+
+    def pause(self) -> None:
+        """Between two runs: the lease stays, nothing is watched."""
+        if self.admission:
+            self.context.watch.pause(self.admission.lease)
+
+    async def release(self, reason: str) -> None:
+        """Settle, once, and remove the private folders; a later `admit` is a new lease."""
+        self.drop_prepared()
+        admission, self.admission, self._key = self.admission, None, None
+        if admission:
+            await self.context.settle(admission, reason)
+        leaving, self.folders = self.folders, None
+        if leaving:
+            await asyncio.to_thread(private.remove_folders, leaving)
+
+    def drop_prepared(self) -> None:
+        """Close this side of a hand-over that is done or has failed."""
+        if self._prepared:
+            self._prepared.close()
+            self._prepared = None
+
+
+def require_held(admission: Admission, report: Report) -> None:
+    """HostCannotEnforce when a layer that the policy requires is not in the report."""
+    missing = sorted(set(admission.require) - set(report.held()))
+    if not missing:
+        return
+    advice = [g.next_step for g in report.guarantees if g.name in missing and g.next_step]
+    raise errors.HostCannotEnforce(
+        f"{admission.principal} can't start a kernel here: the policy requires {', '.join(missing)}, which this machine did not hold",
+        next_step="; ".join(advice) or "ask your admin to run `jupyter guardrails doctor` on this machine",
+        rule=admission.rule,
+    )

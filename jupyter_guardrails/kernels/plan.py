@@ -1,0 +1,108 @@
+"""From what control admitted and what a kernelspec wants to start: the one plain value that the sandbox is made from. Pure."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from jupyter_guardrails.control.interface import Admission
+from jupyter_guardrails.kernels import variables
+from jupyter_guardrails.kernels.folders import KernelFolders
+from jupyter_guardrails.sandbox.spec import Limits, SandboxSpec
+
+SYSTEM_READ = (
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/bin",
+    "/sbin",
+    "/etc",
+    "/proc",
+    "/sys/devices/system/cpu",
+    "/sys/fs/cgroup",
+)  # DuckDB aborts without the last
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts")
+SHARED_MEMORY = "/dev/shm"  # multiprocessing needs it
+PROXY_PORT = 3128
+CLIENT_DIR = Path(__file__).resolve().parents[1] / "client"
+
+
+def make_spec(
+    admission: Admission,
+    *,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    cwd: str,
+    workspace: Path | str,
+    kernel_dir: Path | str,
+    own: Mapping[str, str] = MappingProxyType({}),
+    read: Sequence[str] = (),
+    write: Sequence[str] = (),
+    channel: str | None = None,
+    netless_port: int | None = PROXY_PORT,
+    tty: bool = False,
+) -> SandboxSpec:
+    """The sandbox of one process.
+
+    `env` is the environment of whoever starts it, of which only the allow-list passes; `own` are the kernelspec's variables, for the kernel
+    alone. `kernel_dir` was made by `folders.make_folders`; `read` are the environment's folders (see kernelspecs). `netless_port` is where the proxy
+    listens inside the empty network namespace: a host that isn't approved is then refused with a reason instead of failing to resolve.
+    """
+    folders = KernelFolders(Path(kernel_dir))
+    facts = variables.Facts(workspace=Path(workspace), folders=folders, client_dir=CLIENT_DIR, channel=channel, proxy_port=netless_port)
+    start = variables.allowed(env, admission.env_pass, program=argv[0])
+    return SandboxSpec(
+        argv=tuple(argv),
+        env=variables.complete(admission, variables.substituted(own, start), facts),
+        cwd=cwd,
+        read=unique(*SYSTEM_READ, str(CLIENT_DIR), str(folders.data), *read, *admission.read_paths, *admission.datasets.values()),
+        write=unique(
+            str(workspace), *(str(p) for p in (folders.connection, folders.temporary, folders.state)), SHARED_MEMORY, *write, *admission.write_paths
+        ),
+        devices=unique(*DEVICES, *admission.devices),
+        network="none",
+        proxy_port=netless_port,
+        channel=channel,
+        limits=limits_of(admission),
+        require=tuple(admission.require),
+        tty=tty,
+    )
+
+
+def limits_of(admission: Admission) -> Limits:
+    """The numbers of the admitted profile."""
+    return Limits(memory_bytes=admission.memory_bytes, cpus=admission.cpus, tasks=admission.tasks, file_size_bytes=admission.file_size_bytes)
+
+
+def working_folder(asked: str | None, workspace: Path) -> str:
+    """Where a kernel starts: the asked folder when it really lies in the workspace, else the workspace."""
+    if asked is None:
+        return str(workspace)
+    folder = Path(asked).resolve()
+    return str(folder) if folder.is_dir() and folder.is_relative_to(workspace.resolve()) else str(workspace)
+
+
+def relative_to_workspace(session: str, workspace: Path) -> str | None:
+    """The notebook that a session's name (JPY_SESSION_NAME, an absolute or API path) means, relative to the workspace; None for anything else."""
+    if not session:
+        return None
+    path = Path(workspace, session) if not session.startswith(str(workspace)) else Path(session)
+    return str(path.relative_to(workspace)) if path.is_relative_to(workspace) and ".." not in path.parts else None
+
+
+def kernel_start_variables(argv: Sequence[str]) -> dict[str, str]:
+    """Variables for the start of a kernel alone.
+
+    PYTHONSAFEPATH: a file `ipykernel_launcher.py` beside the notebook must not run instead of the kernel (removed again by folders.STARTUP).
+    JPY_PARENT_PID=1: ipykernel's own watch over its parent is off; the sandbox ends the kernel with its server.
+    """
+    python = any(re.fullmatch(r"python[0-9.]*", os.path.basename(part)) for part in argv)
+    return {"JPY_PARENT_PID": "1"} | ({"PYTHONSAFEPATH": "1"} if python else {})
+
+
+def unique(*paths: str) -> tuple[str, ...]:
+    """The paths in order, each once."""
+    return tuple(dict.fromkeys(paths))

@@ -1,0 +1,195 @@
+"""One task per server that measures every running tree, keeps memory within its limit from outside, and tells control what is used."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.control.interface import Admission
+from jupyter_guardrails.control.interface.messages import Beat, KernelBeat
+from jupyter_guardrails.sandbox import meter
+from jupyter_guardrails.sandbox.headroom import Action, Headroom
+from jupyter_guardrails.sandbox.meter import Sample
+
+LOG = logging.getLogger(__name__)
+TICK_S = 0.5  # at most this long between two looks; near a limit headroom asks for less
+BEAT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Measured use of one tree since it started."""
+
+    memory_bytes: int = 0
+    memory_peak_bytes: int = 0
+    cpu_s: float = 0.0
+    cpu_percent: float = 0.0
+    idle_s: float = 0.0
+    at: float = 0.0
+
+
+class Watched(Protocol):
+    """What the watch asks of a kernel or terminal."""
+
+    def running(self) -> bool:
+        """Whether its process still lives."""
+
+    def idle_s(self) -> float:
+        """Seconds since its person last used it."""
+
+    async def end(self, reason: str, *, restart: bool) -> None:
+        """End it and show the reason; `restart`: Jupyter may start it again at once."""
+
+    async def gone(self) -> None:
+        """Called once after its process ended by itself and nothing started it again."""
+
+
+@dataclass
+class Entry:
+    """One watched tree; `before` is what earlier runs under the same lease used."""
+
+    admission: Admission
+    kernel_id: str
+    pid: int
+    watched: Watched
+    headroom: Headroom
+    use: Use = field(default_factory=Use)
+    before: Use = field(default_factory=Use)
+    started: float = field(default_factory=time.monotonic)
+    ended_at: float | None = None
+
+    @property
+    def lease(self) -> str:
+        """Its key."""
+        return self.admission.lease
+
+
+class Watch:
+    """Holds the entries and runs while there are any; `call` sends a request to control, `tell` shows a person a sentence about their kernel."""
+
+    def __init__(
+        self,
+        call: Callable[[KernelBeat], Awaitable[dict[str, Any]]],
+        tell: Callable[[str, str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        restart_grace_s: float = 15.0,
+    ) -> None:
+        self._call = call
+        self._tell = tell
+        self._clock = clock
+        self._restart_grace_s = restart_grace_s
+        self._entries: dict[str, Entry] = {}
+        self._used: dict[str, Use] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._last_beat = 0.0
+
+    def add(self, admission: Admission, *, kernel_id: str, pid: int, watched: Watched) -> None:
+        """Watch the tree of `pid`, the sandbox's outer process; use under the same lease goes on."""
+        headroom = Headroom(pid, admission.memory_bytes)
+        self._entries[admission.lease] = Entry(admission, kernel_id, pid, watched, headroom, before=self._used.get(admission.lease, Use()))
+        if self._task is None or self._task.done() or self._task.get_loop() is not asyncio.get_running_loop():
+            self._task = asyncio.create_task(self._run(), name="guardrails-watch")
+            self._task.add_done_callback(_say_if_failed)
+
+    def pause(self, lease: str) -> None:
+        """Stop watching between two runs under one lease (a restart)."""
+        entry = self._entries.pop(lease, None)
+        if entry:
+            self._used[lease] = entry.use
+
+    def discard(self, lease: str) -> Use:
+        """Stop watching; what was used under this lease."""
+        self.pause(lease)
+        return self._used.pop(lease, Use())
+
+    def samples(self) -> dict[str, Use]:
+        """Live use by kernel id, for the panel."""
+        return {entry.kernel_id: entry.use for entry in self._entries.values()}
+
+    async def _run(self) -> None:
+        while self._entries:
+            await self._tick()
+            await asyncio.sleep(min((entry.headroom.interval_s for entry in self._entries.values()), default=TICK_S))
+
+    async def _tick(self) -> None:
+        """One pass over all trees."""
+        running = [entry for entry in list(self._entries.values()) if await self._alive(entry)]
+        for entry, action in await asyncio.to_thread(self._measure, running):
+            if self._entries.get(entry.lease) is entry:
+                await self._act(entry, action)
+        await self._beat()
+
+    async def _alive(self, entry: Entry) -> bool:
+        """False for a tree whose process ended; when nothing restarts it in time, that is its end."""
+        if entry.watched.running():
+            return True
+        entry.ended_at = entry.ended_at or self._clock()
+        if self._clock() - entry.ended_at > self._restart_grace_s:
+            self.pause(entry.lease)
+            await entry.watched.gone()
+        return False
+
+    def _measure(self, entries: list[Entry]) -> list[tuple[Entry, Action]]:
+        """Runs in a thread: one pass over /proc, then each tree's use and its headroom."""
+        processes = meter.read_processes()
+        return [(entry, self._measure_one(entry, meter.sum_tree(processes, entry.pid))) for entry in entries]
+
+    def _measure_one(self, entry: Entry, sample: Sample) -> Action:
+        now, old = self._clock(), entry.use
+        cpu_s = max(old.cpu_s, entry.before.cpu_s + sample.cpu_s)
+        percent = 100 * (cpu_s - old.cpu_s) / (now - old.at) if old.at else 0.0
+        peak = max(old.memory_peak_bytes, entry.before.memory_peak_bytes, sample.memory_bytes)
+        entry.use = Use(sample.memory_bytes, peak, cpu_s, percent, entry.watched.idle_s(), now)
+        action = entry.headroom.tick(sample)
+        if action.kind in ("interrupt", "kill_child"):
+            entry.headroom.carry_out(action)
+        return action
+
+    async def _act(self, entry: Entry, action: Action) -> None:
+        """What memory, idle time and life time ask for, and what the person hears of it."""
+        if action.kind in ("interrupt", "kill_child"):
+            self._tell(entry.kernel_id, action.detail)
+        elif action.kind == "end":
+            await entry.watched.end(f"this kernel was ended: {action.detail}", restart=True)
+        elif reason := self._overdue(entry):
+            await entry.watched.end(reason, restart=False)
+
+    def _overdue(self, entry: Entry) -> str:
+        idle, life = entry.admission.idle_s, entry.admission.lifetime_s
+        if idle and entry.use.idle_s > idle:
+            return f"this kernel was ended: it was not used for {idle / 3600:.1f} h, as its profile says"
+        if life and self._clock() - entry.started > life:
+            return f"this kernel was ended: its profile lets it run for {life / 3600:.1f} h"
+        return ""
+
+    async def _beat(self) -> None:
+        """Every 10 s: one request with the use of all trees; leases without beats expire."""
+        if self._clock() - self._last_beat < BEAT_S or not self._entries:
+            return
+        self._last_beat = self._clock()
+        beats = [_beat_of(entry) for entry in self._entries.values()]
+        try:
+            answer = await self._call(KernelBeat(beats=beats))
+        except errors.GuardrailsError as error:
+            LOG.warning("control did not take the measured use: %s", error)
+            return
+        for ended in answer.get("end", []):
+            entry = self._entries.get(ended["lease"])
+            if entry:
+                await entry.watched.end(ended["reason"], restart=False)
+
+
+def _beat_of(entry: Entry) -> Beat:
+    use = entry.use
+    return Beat(lease=entry.lease, cpu_s=use.cpu_s, memory_bytes=use.memory_bytes, memory_peak_bytes=use.memory_peak_bytes, idle_s=use.idle_s)
+
+
+def _say_if_failed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception():
+        LOG.critical("the watch over kernels failed: memory is not held until the next kernel starts", exc_info=task.exception())

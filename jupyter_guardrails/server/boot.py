@@ -1,0 +1,80 @@
+"""How the server comes by control: what the launcher handed over, a control that runs already, one of its own, or a reason why there is none."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import shutil
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.control.interface import ControlClient, Settings, find_settings, start_own_control
+from jupyter_guardrails.control.interface.messages import Request
+from jupyter_guardrails.control.interface.own import running_control
+from jupyter_guardrails.kernels.folders import make_run_dir
+
+LOG = logging.getLogger(__name__)
+HANDED_OVER = "GUARDRAILS_CONTROL_FD"
+
+
+class NoControl(ControlClient):
+    """Answers every request with the reason why control could not start: the server runs, nothing new starts."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("", "")
+        self.reason = reason
+
+    def call_with_fds(self, request: Request, *, fds: Sequence[int] = ()) -> tuple[dict[str, Any], list[int]]:
+        """Raises ControlAway, always."""
+        raise errors.ControlAway(
+            f"no kernel can start: control did not start ({self.reason})",
+            next_step="read the server's log, run `jupyter guardrails doctor`, then start the server again",
+        )
+
+
+@dataclass(frozen=True)
+class Boot:
+    """A client for control, the folders of this server, and what is enforced around the server itself (empty: nothing)."""
+
+    control: ControlClient
+    workspace: Path
+    run_dir: Path
+    outer: dict[str, Any] = field(default_factory=dict)
+
+
+def boot(environ: MutableMapping[str, str], *, root_dir: str, arguments: Sequence[str]) -> Boot:
+    """Read the launcher's hand-over, once; without one (plain `jupyter lab`) find or start a control with the self-chosen settings."""
+    handle = environ.pop(HANDED_OVER, None)
+    if handle is not None:
+        return _handed_over(int(handle))
+    run_dir = make_run_dir()
+    atexit.register(shutil.rmtree, run_dir, ignore_errors=True)
+    settings = find_settings(arguments, environ, home=Path.home())
+    return Boot(_control(settings), Path(root_dir).resolve(), run_dir)
+
+
+def _handed_over(handle: int) -> Boot:
+    with open(handle) as stream:
+        told = json.load(stream)
+    return Boot(ControlClient(told["socket"], told["token"]), Path(told["workspace"]).resolve(), Path(told["run_dir"]), told.get("outer", {}))
+
+
+def _control(settings: Settings) -> ControlClient:
+    try:
+        return running_control(settings) or _own(settings)
+    except (errors.GuardrailsError, OSError, ValueError) as error:
+        LOG.critical("guardrails: control did not start, no kernel will: %s", error)
+        return NoControl(str(error))
+
+
+def _own(settings: Settings) -> ControlClient:
+    own = start_own_control(settings)
+    atexit.register(own.stop)  # after the server has shut its kernels down and settled their leases
+    LOG.warning(
+        "guardrails: self-chosen policy %s; nothing is enforced around the server itself: `jupyter guardrails lab` does that", settings.policy_path
+    )
+    return own.client

@@ -1,0 +1,57 @@
+"""What a governed server must not run beside, and whether everything of ours is in force."""
+
+# jupyter_server is partly untyped
+# mypy: disable-error-code="untyped-decorator, no-untyped-call"
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.serverapp import ServerApp
+from jupyter_server_terminals.terminalmanager import TerminalManager
+from traitlets import import_item
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.kernels.provisioner import GuardedProvisionerFactory
+from jupyter_guardrails.server.contents import GuardedContentsManager
+from jupyter_guardrails.server.kernel_managers import GuardedKernels
+from jupyter_guardrails.server.notices import TellingConnection
+from jupyter_guardrails.server.terminals import GuardedTerminalManager
+
+
+def refuse_beside(serverapp: ServerApp) -> None:
+    """Refused when kernels would run where no policy reaches them."""
+    manager = serverapp.kernel_manager
+    found = {
+        "a kernel gateway (GatewayClient.url)": serverapp.gateway_config.gateway_enabled,
+        "ServerApp.allow_external_kernels": serverapp.allow_external_kernels or bool(getattr(manager, "external_connection_dir", None)),
+        f"a provisioner preset by {manager.kernel_manager_class}": _presets_provisioner(manager),
+    }
+    for what, there in found.items():
+        if there:
+            raise errors.Refused(
+                f"this server is set up with {what}: such kernels would run past the policy", next_step=f"remove {what} from its configuration"
+            )
+
+
+def verify(serverapp: ServerApp, factory: Any, *, everything: bool = False) -> None:
+    """Refused unless our parts are in force; `everything`: those of extensions that load after ours too."""
+    terminals = serverapp.web_app.settings.get("terminal_manager")
+    in_force = {
+        "kernel provisioner factory": isinstance(factory, GuardedProvisionerFactory),
+        "kernel manager": isinstance(serverapp.kernel_manager, GuardedKernels),
+        "contents manager": isinstance(serverapp.contents_manager, GuardedContentsManager),
+        "contents manager of the web application": isinstance(serverapp.web_app.settings["contents_manager"], GuardedContentsManager),
+        "kernel connections": issubclass(serverapp.web_app.settings["kernel_websocket_connection_class"], TellingConnection),
+        "terminals": not everything or not isinstance(terminals, TerminalManager) or isinstance(terminals, GuardedTerminalManager),
+    }
+    missing = [part for part, ours in in_force.items() if not ours]
+    if missing:
+        raise errors.Refused(
+            f"not governed here: {', '.join(missing)}",
+            next_step="another extension or a setting replaced it; remove that, then start the server again",
+        )
+
+
+def _presets_provisioner(manager: Any) -> bool:
+    """jupyter_client uses a provisioner that a KernelManager class brings along, and never asks the factory."""
+    return getattr(import_item(manager.kernel_manager_class), "provisioner", None) is not None

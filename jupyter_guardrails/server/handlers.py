@@ -1,0 +1,231 @@
+"""The HTTP API of openapi.yaml: parse, ask control, answer. Control's answers have the file's shapes already."""
+
+# jupyter_server is partly untyped
+# mypy: disable-error-code="untyped-decorator, no-untyped-call"
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from typing import Any, Literal
+
+from jupyter_server.auth.decorator import authorized
+from pydantic import Field
+from tornado import web
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.control.interface import messages
+from jupyter_guardrails.kernels.context import GovernedContext
+from jupyter_guardrails.server.explain import ExplainingHandler
+from jupyter_guardrails.server.live import with_live_use
+from jupyter_guardrails.server.parse import Strict, body_as, query_as
+
+CHUNK_BYTES = 1 << 20
+MAX_KEY = 200
+
+
+class GuardrailsHandler(ExplainingHandler):
+    """Base of our handlers; each method names its own authentication and authorization (left out, jupyter_server caches the first request's)."""
+
+    def initialize(self, context: GovernedContext) -> None:
+        """Called by tornado with the route's arguments."""
+        self.context = context
+
+    async def answer(self, request: messages.Request, *, status: int = 200) -> None:
+        """Control's answer as the response."""
+        result = await self.context.call(request)
+        self.set_status(status)
+        await self.finish(json.dumps(result))
+
+
+class MeHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self) -> None:
+        """Person, effective policy, what is enforced here."""
+        await self.answer(messages.Me())
+
+
+class KernelsHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self) -> None:
+        """Running kernels with live use."""
+        known = await self.context.call(messages.Kernels())
+        await self.finish(json.dumps(with_live_use(known, self.context.watch.samples())))
+
+
+class ProfileChoice(Strict):
+    """ProfileChoice of openapi.yaml."""
+
+    profile: str
+    notebook: str | None = None
+
+
+class ProfileHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def put(self) -> None:
+        """Choose the profile for the next start."""
+        chosen = body_as(self, ProfileChoice)
+        await self.answer(messages.ProfileSet(profile=chosen.profile, notebook=chosen.notebook))
+
+
+class BudgetHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self) -> None:
+        """Own budget and its use."""
+        await self.answer(messages.Budget())
+
+
+class UsageHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self) -> None:
+        """Own use; everybody's for admins."""
+        await self.answer(messages.Usage())
+
+
+class DatasetQuery(Strict):
+    """What to search for."""
+
+    q: str = Field(default="", max_length=200)
+    scope: Literal["all", "granted", "requestable"] = "all"
+
+
+class DatasetsHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self) -> None:
+        """Search datasets."""
+        query = query_as(self, DatasetQuery)
+        await self.answer(messages.DatasetsSearch(q=query.q, scope=query.scope))
+
+
+class DatasetHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self, name: str) -> None:
+        """One dataset."""
+        await self.answer(messages.DatasetShow(name=name))
+
+
+class NewRequest(Strict):
+    """NewRequest of openapi.yaml."""
+
+    dataset: str
+    purpose: str = Field(min_length=3, max_length=2000)
+    days: int = Field(default=30, ge=1, le=365)
+
+
+class RequestsHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self) -> None:
+        """Own requests, and those that one may decide."""
+        await self.answer(messages.RequestsList())
+
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def post(self) -> None:
+        """Ask for access."""
+        wanted = body_as(self, NewRequest)
+        await self.answer(messages.RequestCreate(**wanted.model_dump()), status=201)
+
+
+class NewSubmission(Strict):
+    """NewSubmission of openapi.yaml."""
+
+    notebook: str
+    draft: bool = False
+    reason: str = Field(default="", max_length=2000)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class SubmissionsHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self) -> None:
+        """Own submissions, newest first."""
+        await self.answer(messages.SubmissionsList())
+
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def post(self) -> None:
+        """Submit a notebook for production."""
+        wanted = body_as(self, NewSubmission)
+        request = messages.SubmissionCreate(**wanted.model_dump(), workspace=str(self.context.workspace), key=key_of(self))
+        await self.answer(request, status=202)
+
+
+class SubmissionHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self, identity: str) -> None:
+        """One submission with its checks."""
+        await self.answer(messages.SubmissionShow(id=identity))
+
+
+class PackageHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self, identity: str) -> None:
+        """The package's zip, from the descriptor that control opened."""
+        found, fds = await self.context.call_with_fds(messages.SubmissionPackage(id=identity))
+        with os.fdopen(fds[0], "rb") as package:
+            self.set_header("Content-Disposition", f'attachment; filename="{found["name"]}"')
+            self.set_header("Content-Length", str(found["size_bytes"]))
+            self.set_header("Content-Type", "application/zip")
+            while chunk := package.read(CHUNK_BYTES):
+                self.write(chunk)
+                await self.flush()
+        await self.finish(set_content_type="application/zip")
+
+
+class CancelHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def post(self, identity: str) -> None:
+        """End a submission that is being checked."""
+        body_as(self, Strict, optional=True)
+        await self.answer(messages.SubmissionCancel(id=identity))
+
+
+class AuditQuery(Strict):
+    """After which sequence number."""
+
+    after: int = Field(default=0, ge=0)
+
+
+class AuditHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self) -> None:
+        """Audit records after a sequence number."""
+        await self.answer(messages.Audit(after=query_as(self, AuditQuery).after))
+
+
+def key_of(handler: web.RequestHandler) -> str:
+    """The Idempotency-Key header, which makes a repeated submission the same one; a fresh key without it."""
+    key = handler.request.headers.get("Idempotency-Key") or uuid.uuid4().hex
+    if len(key) > MAX_KEY:
+        raise errors.BadRequest(f"the Idempotency-Key header is longer than {MAX_KEY} characters")
+    return key
+
+
+ROUTES: tuple[tuple[str, type[GuardrailsHandler]], ...] = (
+    ("/guardrails/me", MeHandler),
+    ("/guardrails/kernels", KernelsHandler),
+    ("/guardrails/profile", ProfileHandler),
+    ("/guardrails/budget", BudgetHandler),
+    ("/guardrails/usage", UsageHandler),
+    ("/guardrails/datasets", DatasetsHandler),
+    ("/guardrails/datasets/([^/]+)", DatasetHandler),
+    ("/guardrails/requests", RequestsHandler),
+    ("/guardrails/submissions", SubmissionsHandler),
+    ("/guardrails/submissions/([^/]+)", SubmissionHandler),
+    ("/guardrails/submissions/([^/]+)/package", PackageHandler),
+    ("/guardrails/submissions/([^/]+)/cancel", CancelHandler),
+    ("/guardrails/audit", AuditHandler),
+)

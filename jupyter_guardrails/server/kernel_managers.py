@@ -1,0 +1,40 @@
+"""Jupyter's manager of all kernels, with the two things that a governed server needs of it."""
+
+# jupyter_server is partly untyped
+# mypy: disable-error-code="untyped-decorator, no-untyped-call"
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.kernels.provisioner import GuardedProvisioner
+
+
+class GuardedKernels(AsyncMappingKernelManager):
+    """Starts kernels only through a GuardedProvisioner."""
+
+    async def _async_start_kernel(self, **kwargs: Any) -> str:
+        """Called by the handlers of kernels and sessions."""
+        before = set(self._pending_kernels)
+        try:
+            kernel_id = await super()._async_start_kernel(**kwargs)
+        except Exception:  # re-raised: jupyter_client 8.10 keeps a kernel that failed to start as pending, and stopping the server then fails on it
+            for failed in set(self._pending_kernels) - before - set(self._kernels):
+                self._pending_kernels.pop(failed)
+            raise
+        await self._refuse_ungoverned(kernel_id)
+        return kernel_id
+
+    start_kernel = _async_start_kernel  # jupyter_server 2.21 assigns the same way
+
+    async def _refuse_ungoverned(self, kernel_id: str) -> None:
+        manager = self.get_kernel(kernel_id)
+        if isinstance(manager.provisioner, GuardedProvisioner) or (manager.provisioner is None and kernel_id in self._pending_kernels):
+            return
+        await self.shutdown_kernel(kernel_id, now=True)
+        raise errors.Refused(
+            f"this kernel was started by {type(manager.provisioner).__name__}, past the policy, and was ended",
+            next_step="remove the setting or extension that brings its own kernel provisioner",
+        )

@@ -1,0 +1,57 @@
+"""Telling a person, in the cell that was running, why their kernel was ended."""
+
+# jupyter_server is partly untyped
+# mypy: disable-error-code="untyped-decorator, no-untyped-call"
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any, ClassVar
+
+from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1, json_default, serialize_msg_to_ws_v1
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+
+LOG = logging.getLogger(__name__)
+V1 = "v1.kernel.websocket.jupyter.org"
+
+
+class TellingConnection(ZMQChannelsWebsocketConnection):
+    """A front end's connection that remembers which cell it ran last, so that a notice appears below it."""
+
+    last_run: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def handle_incoming_message(self, incoming_msg: Any) -> None:
+        """Called for each message of the front end."""
+        super().handle_incoming_message(incoming_msg)
+        header = header_of(incoming_msg, v1=self.subprotocol == V1)
+        if header.get("msg_type") == "execute_request":
+            self.last_run[self.kernel_id] = header
+
+    def show(self, text: str) -> None:
+        """Write one line as the kernel's error stream, answering the last cell that ran."""
+        message = self.session.msg("stream", {"name": "stderr", "text": text + "\n"}, parent=self.last_run.get(self.kernel_id))
+        if self.subprotocol == V1:
+            self.write_message(serialize_msg_to_ws_v1(message, "iopub", self.session.pack), binary=True)
+        else:
+            self.write_message(json.dumps(message | {"channel": "iopub"}, default=json_default))
+
+
+def tell(kernel_id: str, reason: str) -> None:
+    """Show a reason to everyone who looks at this kernel."""
+    LOG.warning("kernel %s: %s", kernel_id, reason)
+    for connection in list(ZMQChannelsWebsocketConnection._open_sockets):
+        if isinstance(connection, TellingConnection) and connection.kernel_id == kernel_id:
+            connection.show(f"guardrails: {reason}")
+
+
+def header_of(message: Any, *, v1: bool) -> dict[str, Any]:
+    """The header of a front end's message, cheaply: `{}` for anything but a request to run code, or what is no message."""
+    raw = message if isinstance(message, bytes) else message.encode()
+    if b"execute_request" not in raw:
+        return {}
+    try:
+        header = json.loads(deserialize_msg_from_ws_v1(raw)[1][0] if v1 else raw)
+    except (ValueError, IndexError):
+        return {}
+    found = header if v1 else header.get("header")
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,44 @@
+"""What came over HTTP, as typed values; anything else is a 400 that says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from tornado.web import RequestHandler
+
+from jupyter_guardrails import errors
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Base of bodies and queries: unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def body_as(handler: RequestHandler, model: type[Model], *, optional: bool = False) -> Model:
+    """The JSON body; an empty one counts as `{}` when `optional`."""
+    raw = handler.request.body or (b"{}" if optional else b"")
+    try:
+        return model.model_validate_json(raw, strict=True)
+    except ValidationError as error:
+        raise errors.BadRequest(_sentence("the request's body", error)) from None
+
+
+def query_as(handler: RequestHandler, model: type[Model]) -> Model:
+    """The query's arguments; one that is given twice counts once, the last. Arguments that Jupyter itself reads are left out."""
+    given = {key: handler.get_query_argument(key) for key in handler.request.query_arguments if key not in ("token", "no_track_activity")}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise errors.BadRequest(_sentence("the query", error)) from None
+
+
+def _sentence(what: str, error: ValidationError) -> str:
+    problems = [
+        f"{'.'.join(str(part) for part in p['loc']) or 'it'}: {p['msg']}" for p in json.loads(error.json(include_url=False, include_input=False))
+    ]
+    return f"{what} is not as expected: {'; '.join(problems)}"
