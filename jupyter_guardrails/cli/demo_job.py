@@ -46,12 +46,12 @@ def run_elsewhere(package: Path, datasets: dict[str, str], *, table: str) -> Job
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8", **_index_settings()}
     _unreadable(datasets.values(), identity, environment)
     _run([SYSTEM_PYTHON, "-m", "zipfile", "-e", "package.zip", "job"], folder, identity, environment)
-    command = [SYSTEM_PYTHON, "run.py", *(f"--dataset={name}={path}" for name, path in datasets.items())]
+    command = [SYSTEM_PYTHON, "run.py", "--out=../out", *(f"--dataset={name}={path}" for name, path in datasets.items())]
     _run(command, folder / "job", identity, environment)
-    found = sorted(folder.rglob(table))
-    if not found:
-        raise errors.GuardrailsError(f"the job ended well but left no {table} beneath {folder}", next_step="look into that folder")
-    return JobRun(account, folder, found[-1].read_bytes())
+    found = folder / "out" / "files" / table
+    if not found.is_file():
+        raise errors.GuardrailsError(f"the job ended well but left no {table}", next_step=f"look into {folder / 'out'}")
+    return JobRun(account, folder, found.read_bytes())
 
 
 def _other_account() -> tuple[str, dict[str, object]]:
