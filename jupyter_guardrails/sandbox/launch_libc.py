@@ -1,0 +1,67 @@
+"""System calls that Python's standard library lacks, as functions that raise OSError."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 4, 36, 38, 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+CAPABILITY_VERSION_3 = 0x20080522
+CAPABILITIES = 64  # more than any kernel has; the first unknown one ends the loop
+
+
+def syscall(number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
+    """The result of a raw system call (64-bit arguments); OSError where it is negative."""
+    plain = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *plain)
+    if result < 0:
+        _raise(f"system call {number}")
+    return result
+
+
+def prctl(option: int, *arguments: int) -> None:
+    """prctl(2) with up to four numbers."""
+    padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
+    if _libc.prctl(option, *padded) < 0:
+        _raise(f"prctl {option}")
+
+
+def unshare(flags: int) -> None:
+    """unshare(2): this process leaves the named namespaces for new ones."""
+    if _libc.unshare(flags) < 0:
+        _raise("unshare")
+
+
+def no_new_privileges() -> None:
+    """From now on no set-uid program or file capability gives this process or its children anything."""
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def drop_capabilities(*, keep: tuple[int, ...] = ()) -> None:
+    """Give up all capabilities but `keep`, and the way back to them through exec as root."""
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    _empty_bounding_set(keep)
+    mask = sum(1 << capability for capability in keep)
+    header = struct.pack("Ii", CAPABILITY_VERSION_3, 0)
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    if _libc.capset(header, struct.pack("6I", low, low, 0, high, high, 0)) < 0:
+        _raise("capset")
+
+
+def _empty_bounding_set(keep: tuple[int, ...]) -> None:
+    for capability in range(CAPABILITIES):
+        try:
+            if capability not in keep:
+                prctl(PR_CAPBSET_DROP, capability)
+        except OSError:
+            return  # EPERM: an ordinary account, which has none to lose; EINVAL: past the last one
+
+
+def _raise(what: str) -> None:
+    number = ctypes.get_errno()
+    raise OSError(number, f"{os.strerror(number)} ({what})")

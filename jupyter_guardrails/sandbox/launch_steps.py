@@ -1,0 +1,192 @@
+"""The order in which a process gets its limits. Each step is listed in the report; whoever prepared the start judges it and says go or not."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import signal
+import socket
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from . import launch_landlock as landlock
+from . import launch_namespaces as namespaces
+from . import launch_seccomp as seccomp
+from .launch_libc import PR_SET_PDEATHSIG, drop_capabilities, no_new_privileges, prctl
+from .launch_reaper import Warden
+
+REFUSED = 78  # sysexits.h: configuration error
+GO = b"go"
+WARDENS = 1  # the inner one counts as one task of the new user namespace
+Spec = dict[str, Any]
+Layers = dict[str, Any]
+
+
+def run(fd: int) -> NoReturn:
+    """The whole start, on the socket that `handover.prepare` made. Never returns: becomes the process, or one of its wardens."""
+    control = socket.socket(fileno=fd)
+    control.set_inheritable(False)
+    try:
+        _outer(control, _read_spec(control))
+    except BaseException as error:  # noqa: BLE001 - whatever fails must end in a refusal, in every one of the three processes
+        _refuse(control, error)
+
+
+def _outer(control: socket.socket, spec: Spec) -> NoReturn:
+    warden = Warden(spec["parent"], terminal=spec["tty"])
+    child = warden.fork()
+    if child == 0:
+        _inner(control, spec, outer=os.getppid())
+    control.close()
+    drop_capabilities()
+    warden.watch(child, whole_group=False)
+
+
+def _inner(control: socket.socket, spec: Spec, *, outer: int) -> NoReturn:
+    """In a process group of its own; makes the namespaces, and the listeners in them."""
+    group = os.getpgrp()
+    os.setpgid(0, 0) if spec["tty"] else os.setsid()
+    layers: Layers = {"uid": os.getuid(), "affinity": _hold_cpus(spec["limits"]["cpus"])}
+    layers |= namespaces.enter(network=spec["network"] == "none")
+    listeners = _listeners_inside(spec, layers)
+    warden = Warden(outer, terminal=spec["tty"])
+    child = warden.fork()
+    if child == 0:
+        _join(group if spec["tty"] else None, warden=os.getppid())
+        _become(control, spec, layers, listeners)
+    control.close()
+    for listener in listeners:
+        listener.close()
+    no_new_privileges()
+    drop_capabilities()
+    warden.watch(child, whole_group=not spec["tty"])
+
+
+def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[socket.socket]) -> NoReturn:
+    """Limits from the weakest to the last, report, wait for the word, exec."""
+    no_new_privileges()
+    drop_capabilities()
+    layers["process_count"] = _set_limits(spec["limits"], layers)
+    missing = _restrict_files(spec, layers)
+    if spec["channel"] and layers["network_namespace"]:
+        listeners.insert(0, namespaces.listen_abstract(spec["channel"]))  # after Landlock: made in its scope, closed to other kernels
+    layers["seccomp"] = _filter_calls(spec, layers)
+    control = _close_others(control, listeners)
+    report = {"pid": os.getpid(), "layers": layers, "missing_paths": missing}
+    socket.send_fds(control, [json.dumps(report).encode()], [listener.fileno() for listener in listeners])
+    for listener in listeners:
+        listener.close()
+    if control.recv(16) != GO:
+        os._exit(REFUSED)
+    os.chdir(spec["cwd"])
+    os.execve(_program(spec), spec["argv"], spec["env"])
+
+
+def _read_spec(control: socket.socket) -> Spec:
+    _, fds, _, _ = socket.recv_fds(control, 16, 1)
+    with os.fdopen(fds[0], "rb") as memory:
+        memory.seek(0)
+        spec: Spec = json.load(memory)
+    return spec
+
+
+def _hold_cpus(cpus: float | None) -> str:
+    """Bind to as many processors as the limit, rounded up; a different set for each start. "" or the reason why not."""
+    if cpus is None:
+        return "not asked for"
+    available = sorted(os.sched_getaffinity(0))
+    count = min(max(1, math.ceil(cpus)), len(available))
+    first = os.getpid() % len(available)
+    os.sched_setaffinity(0, {available[(first + step) % len(available)] for step in range(count)})
+    return ""
+
+
+def _listeners_inside(spec: Spec, layers: Layers) -> list[socket.socket]:
+    if layers["network_namespace"]:
+        return []
+    listeners = [namespaces.listen_abstract(spec["channel"])] if spec["channel"] else []
+    return [*listeners, namespaces.listen_tcp(spec["proxy_port"])] if spec["proxy_port"] else listeners
+
+
+def _join(group: int | None, *, warden: int) -> None:
+    """A session of one's own, or on a terminal the group that was in its foreground; and death with the warden."""
+    if group is None:
+        os.setsid()
+    else:
+        os.setpgid(0, group)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != warden:
+        os._exit(REFUSED)
+
+
+def _set_limits(limits: dict[str, Any], layers: Layers) -> str:
+    """Set the resource limits; "" or the reason why the number of processes is not limited."""
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, limits["open_files"])
+    if limits["file_size_bytes"] is not None:
+        _limit(resource.RLIMIT_FSIZE, limits["file_size_bytes"])
+    if limits["tasks"] is None:
+        return "not asked for"
+    if layers["user_namespace"]:
+        return "without a user namespace the count would include all other processes of this account"
+    if layers["uid"] == 0:
+        return "Linux counts no processes of root"
+    _limit(resource.RLIMIT_NPROC, limits["tasks"] + WARDENS)
+    return ""
+
+
+def _limit(which: int, value: int) -> None:
+    hard = resource.getrlimit(which)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def _restrict_files(spec: Spec, layers: Layers) -> list[str]:
+    tcp = () if spec["network"] == "none" and layers["network_namespace"] else None
+    domain = landlock.Domain(tuple(spec["read"]), tuple(spec["write"]), tuple(spec["devices"]), tcp_bind=tcp, tcp_connect=tcp)
+    try:
+        applied = landlock.restrict(domain)
+    except OSError as error:
+        layers["landlock"] = {"abi": 0, "reason": str(error)}
+        return []
+    layers["landlock"] = {"abi": applied.abi, "reason": "", "scopes": applied.scopes, "tcp": applied.tcp}
+    return applied.missing_paths
+
+
+def _filter_calls(spec: Spec, layers: Layers) -> str:
+    """ "" or why this kernel takes no filter. An unknown architecture is an error: nothing starts there."""
+    network: seccomp.Network = "host" if spec["network"] == "host" else "none" if layers["network_namespace"] else "loopback"
+    instructions = seccomp.kernel_filter(seccomp.architecture(), network)
+    try:
+        seccomp.install(instructions)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def _close_others(control: socket.socket, listeners: list[socket.socket]) -> socket.socket:
+    """Every descriptor but the standard three, the control socket and the listeners: an open directory would lead out."""
+    keep = sorted({control.fileno(), *(listener.fileno() for listener in listeners)})
+    for after, before in zip([2, *keep], [*keep, 1 << 20], strict=True):
+        os.closerange(after + 1, before)
+    return control
+
+
+def _program(spec: Spec) -> str:
+    """The file to execute: as the shell would find it, along the PATH of the process to be."""
+    name: str = spec["argv"][0]
+    if "/" in name:
+        return name
+    for directory in spec["env"].get("PATH", os.defpath).split(os.pathsep):
+        candidate = os.path.join(directory, name)
+        if os.access(candidate, os.X_OK):
+            return candidate
+    raise FileNotFoundError(f"no program {name} on the sandbox's PATH")
+
+
+def _refuse(control: socket.socket, error: BaseException) -> NoReturn:
+    with suppress(OSError):  # where the other end is gone, it takes the closed socket for a refusal
+        control.send(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+    os._exit(REFUSED)
