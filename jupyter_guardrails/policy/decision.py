@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+Mode = Literal["observe", "warn", "enforce"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,14 @@ class RuleRef:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} {self.name}" if self.line else f"built-in {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Value(Generic[T_co]):
+    """One effective value and the rule that gave it."""
+
+    value: T_co
+    rule: RuleRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +58,9 @@ class Decision:
     rule: RuleRef
     next_step: str = ""
     obligations: Obligations = field(default_factory=Obligations)
+    mode: Mode = "enforce"  # what a refusal means here: only recorded, warned about, or done
+
+    @property
+    def blocks(self) -> bool:
+        """True if the action must not happen; a refusal that policy only observes or warns about doesn't block."""
+        return not self.allowed and self.mode == "enforce"

@@ -1,0 +1,151 @@
+"""The policy file as a whole: every key that it may hold, with its meaning, default and check."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from jupyter_guardrails.policy import fields as f
+from jupyter_guardrails.policy.fields import People, Short, Strict
+from jupyter_guardrails.policy.rule import Rule
+
+API_VERSION = "guardrails/v1"
+CHECKS = {
+    "clean_run": "require",
+    "data": "require",
+    "environment": "require",
+    "secrets": "require",
+    "order": "warn",
+    "paths": "warn",
+    "imports": "require",
+    "packages": "require",
+    "vulnerabilities": "warn",
+    "personal_data": "warn",
+    "size": "warn",
+    "parameters": "warn",
+}
+ENGINES = ("local", "slurm", "airflow", "kubernetes")
+Engine = dict[f.Text, str | int | float | bool | tuple[str, ...]]
+
+
+def _known(*names: str) -> Any:
+    """A check that keys are known ones; a plug-in's name holds a dot."""
+
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        if unknown := next((key for key in value if key not in names and "." not in key), None):
+            raise ValueError(f"holds {unknown!r}, which is none of {', '.join(names)}; the name of a plug-in holds a dot")
+        return value
+
+    return AfterValidator(check)
+
+
+class ProfileSpec(Strict):
+    """What one kernel may use."""
+
+    memory: f.Bytes = Field(default=4 * 2**30, description="Memory of the kernel and all its children.")
+    cpus: f.Amount = Field(default=1.0, description="Processors; 1.5 is one and a half.")
+    tasks: Annotated[int, Field(ge=16, le=1_000_000)] = Field(default=4096, description="Processes and threads.")
+    shm: f.Bytes | None = Field(default=None, description="Size of `/dev/shm`; left out: half of the memory, as Linux does.")
+    file_size: f.BytesOrOff = Field(default=None, description="Largest file that can be written; left out or `off`: no limit.")
+    gpus: Annotated[int, Field(ge=0, le=64)] = Field(default=0, description="Number of GPUs.")
+    idle: f.DurationOrOff = Field(default=8 * 3600, description="A kernel without activity for so long is ended, with a notice; `off`: never.")
+    lifetime: f.DurationOrOff = Field(default=None, description="A kernel is ended after so long; left out or `off`: never.")
+
+
+class Environment(Strict):
+    """Environment variables of kernels, beside the built-in list."""
+
+    pass_: tuple[f.Variable, ...] = Field(default=(), alias="pass", description="Variables that are passed on from the server.")
+    set_: dict[f.Variable, f.Text] = Field(default={}, alias="set", description="Variables with their values.")
+
+
+class Paths(Strict):
+    """Paths that kernels may reach, beside system, environment and workspace."""
+
+    read: tuple[f.ReadPath, ...] = Field(default=(), description="Readable trees; `{user}` becomes the person's name.")
+    write: tuple[f.WritePath, ...] = Field(default=(), description="Writable trees; `{user}` becomes the person's name.")
+
+
+class DataReviewers(Short, People):
+    """`owner`, or a group, or people."""
+
+    owner: bool = Field(default=False, description="The dataset's owner, as its contract says.")
+
+    @classmethod
+    def _from_text(cls, text: str) -> dict[str, Any]:
+        return {"owner": True} if text == "owner" else {"groups": (text,)}
+
+
+class Data(Strict):
+    """Who decides requests for datasets."""
+
+    reviewers: DataReviewers = Field(
+        default=DataReviewers(owner=True), description="`owner` of the dataset, or the name of a group, or `{users, groups}`."
+    )
+
+
+class Packages(Strict):
+    """Python packages that a job may hold; names in any spelling, patterns allowed, deny wins."""
+
+    allow: tuple[f.Glob, ...] = Field(default=("*",), description="Packages that a job may hold.")
+    deny: tuple[f.Glob, ...] = Field(default=(), description="Packages that no job may hold.")
+
+
+class Promotion(Strict):
+    """The bar that a notebook must clear to become a production job. Always enforced, whatever the mode."""
+
+    reviewers: People = Field(default=People(), description="Who may review jobs; never the submitter's own.")
+    approvals: Annotated[int, Field(ge=1, le=10)] = Field(default=1, description="Distinct reviewers that must approve.")
+    production_profile: f.Name | None = Field(default=None, description="Profile of clean runs and jobs; left out: the person's default profile.")
+    run_as: f.Principal | None = Field(
+        default=None, description="Account that jobs run as; must be allowed to read every input with equal or stricter masks."
+    )
+    engines: Annotated[dict[f.Text, Engine], _known(*ENGINES)] = Field(
+        default={"local": {}}, description="Engines that jobs may be deployed to, each with settings of its own: local, slurm, airflow, kubernetes."
+    )
+    checks: Annotated[dict[f.Text, Literal["require", "warn", "off"]], _known(*CHECKS)] = Field(
+        default={}, description="Check to `require`, `warn` or `off`; a check that is left out keeps its built-in level."
+    )
+    packages: Packages = Field(default=Packages(), description="Packages that a job may hold.")
+    review_every: f.DurationOrOff = Field(default=None, description="An approval lapses after so long; left out or `off`: never.")
+    on_lapse: Literal["continue", "stop"] = Field(default="continue", description="Whether scheduled runs go on after an approval lapsed.")
+
+
+class Audit(Strict):
+    """What the audit record holds of code, and for how long it is kept."""
+
+    cells: Literal["off", "digest", "code"] = Field(default="digest", description="What is recorded of each cell that runs.")
+    keep: f.DurationOrOff = Field(default=None, description="How long records are kept; left out or `off`: for ever.")
+
+
+class Notify(Strict):
+    """Where requests, reviews and failed jobs are announced."""
+
+    webhook: f.Url | None = Field(default=None, description="Address that gets a JSON message.")
+    smtp: f.Text | None = Field(default=None, description="Mail server as host:port.")
+
+
+class Document(Strict):
+    """The policy file. One file, or a directory of them in lexical order."""
+
+    api_version: Literal["guardrails/v1"] = Field(alias="apiVersion", description="The format of this file.")
+    mode: f.Mode = Field(
+        default="enforce",
+        description="`observe`: nothing is blocked, would-be refusals are recorded; `warn`: they are also shown; `enforce`. Softens data, network and limits only.",
+    )
+    require: tuple[Literal["files", "network", "processes", "memory", "sockets"], ...] = Field(
+        default=("files", "network"), description="Guarantees without which no kernel starts."
+    )
+    admins: People = Field(default=People(), description="Who sees everybody's use and audit records.")
+    groups: dict[f.Principal, tuple[f.Principal, ...]] = Field(
+        default={}, description="Group to its people, where neither Hub nor operating system tells."
+    )
+    environment: Environment = Field(default=Environment(), description="Environment variables of kernels.")
+    paths: Paths = Field(default=Paths(), description="Paths that kernels may reach.")
+    profiles: dict[f.Name, ProfileSpec] = Field(default={}, description="Profile to what one kernel of it may use.")
+    rules: tuple[Rule, ...] = Field(default=(), description="The rules, read in order.")
+    data: Data = Field(default=Data(), description="Requests for datasets.")
+    promotion: Promotion = Field(default=Promotion(), description="From notebook to production job.")
+    audit: Audit = Field(default=Audit(), description="The audit record.")
+    notify: Notify = Field(default=Notify(), description="Announcements.")

@@ -1,0 +1,222 @@
+"""Policy + person -> EffectivePolicy. Lists add up in order, of single values the last matching rule wins, masks and filters only tighten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel
+
+from jupyter_guardrails.errors import BadRequest
+from jupyter_guardrails.policy.compiled import CompiledRule, Crowd, Policy
+from jupyter_guardrails.policy.decision import Mode, RuleRef, Value
+from jupyter_guardrails.policy.document import CHECKS
+from jupyter_guardrails.policy.fields import MaskKind, People, is_principal
+from jupyter_guardrails.policy.globs import PatternIndex
+from jupyter_guardrails.policy.hosts import HostIndex, NetworkEntry
+from jupyter_guardrails.policy.limits import MAX_KERNELS, STANDARD, BudgetSpec, Profile, make_profile
+from jupyter_guardrails.policy.person import EffectivePolicy, LabelIndex, Lookup, RowRule
+from jupyter_guardrails.policy.rule import Rule
+
+T = TypeVar("T")
+Rules = Sequence[CompiledRule]
+STRICTNESS: dict[str, int] = {mode: level for level, mode in enumerate(get_args(Mode))}
+MASK_STRICTNESS: dict[str, int] = {kind: level for level, kind in enumerate(get_args(MaskKind))}
+
+
+def effective(
+    policy: Policy, person: str, groups: Iterable[str] | None = None, *, attributes: Mapping[str, str | tuple[str, ...]] | None = None
+) -> EffectivePolicy:
+    """What the policy means for a person. `groups` None: those of the file; `attributes` fill {user.…} in row filters, beside name and groups."""
+    if not is_principal(person):
+        raise BadRequest(f"{person!r} can't be the name of a person", next_step="a name has no slash, no pattern, no control character")
+    names = tuple(dict.fromkeys(policy.groups_of(person) if groups is None else groups))
+    rules = [rule for rule in policy.rules if rule.applies(person, names)]
+    parts = {**_kernels(policy, rules), **_network(rules), **_data(rules), **_files(policy, person, rules), **_promotion(policy)}
+    parts |= _modes(policy, rules)
+    parts["production_profile"] = _production(policy, parts)
+    return EffectivePolicy(
+        person=person,
+        groups=names,
+        digest=policy.digest,
+        roles=_roles(policy, person, names),
+        places=policy.places,
+        attributes={**(attributes or {}), "name": person, "groups": names},
+        admins=in_words(policy.admins) or "whoever runs this machine",
+        lookup=_lookup(parts),
+        **parts,
+    )
+
+
+def _last(rules: Rules, key: str, default: T, name: str, part: Callable[[Rule], BaseModel]) -> Value[T]:
+    """The value of the last rule that sets a key of one of its parts, else the built-in one."""
+    for rule in reversed(rules):
+        if key in part(rule.rule).model_fields_set:
+            return Value(getattr(part(rule.rule), key), rule.ref)
+    return Value(default, RuleRef("", 0, name))
+
+
+def _whole(rules: Rules, key: str, part: Callable[[Rule], BaseModel]) -> Value[Any] | None:
+    """Like `_last` where there is no built-in value."""
+    found = _last(rules, key, None, "", part)
+    return found if found.value is not None else None
+
+
+def _all(entries: Iterable[tuple[T, RuleRef]]) -> tuple[Value[T], ...]:
+    """Entries in order without repeats; the first rule that has one is its rule."""
+    first: dict[T, Value[T]] = {}
+    for value, ref in entries:
+        first.setdefault(value, Value(value, ref))
+    return tuple(first.values())
+
+
+def _kernels(policy: Policy, rules: Rules) -> dict[str, Any]:
+    built_in = {STANDARD.name: Value(STANDARD, RuleRef("", 0, "profiles.standard"))}
+    defined = {name: Value(make_profile(name, spec), policy.place(f"profiles.{name}")) for name, spec in policy.document.profiles.items()}
+    known: dict[str, Value[Profile]] = built_in | defined
+    given = _all((name, rule.ref) for rule in rules for name in rule.rule.kernels.profiles)
+    profiles = {entry.value: Value(known[entry.value].value, entry.rule) for entry in given} or {STANDARD.name: known[STANDARD.name]}
+    first = next(iter(profiles.items()))
+    default: Value[str] = _last(rules, "default", first[0], "kernels.default", lambda rule: rule.kernels)
+    if default.value not in profiles or not default.rule.line:
+        default = Value(first[0], first[1].rule)
+    return {
+        "profiles": profiles,
+        "all_profiles": known,
+        "default_profile": default,
+        "terminal_profile": _last(rules, "terminals", default.value, "kernels.terminals", lambda rule: rule.kernels),
+        "max_kernels": _last(rules, "max", MAX_KERNELS, "kernels.max", lambda rule: rule.kernels),
+        **_budget(rules),
+    }
+
+
+def _budget(rules: Rules) -> dict[str, Any]:
+    built_in = BudgetSpec()
+    keys = {
+        "cpu_hours": "cpu_hours",
+        "memory_gib_hours": "memory_gib_hours",
+        "per": "per_s",
+        "warn_at": "warn_at",
+        "grace": "grace_s",
+        "share": "share",
+    }
+    values = {key: _last(rules, key, getattr(built_in, field), f"budget.{key}", lambda rule: rule.budget) for key, field in keys.items()}
+    limits = [values[key] for key in ("cpu_hours", "memory_gib_hours") if values[key].value is not None]
+    if not limits:
+        return {"budget": None, "budget_values": {}}
+    spec = BudgetSpec(**{field: values[key].value for key, field in keys.items()})
+    return {"budget": Value(spec, limits[0].rule), "budget_values": values}
+
+
+def _network(rules: Rules) -> dict[str, Any]:
+    def entries(part: Callable[[Rule], Iterable[Any]]) -> tuple[Value[NetworkEntry], ...]:
+        return _all((network.entry, rule.ref) for rule in rules for network in part(rule.rule))
+
+    return {"network_allow": entries(lambda rule: rule.network.allow), "network_deny": entries(lambda rule: rule.deny.network)}
+
+
+def _data(rules: Rules) -> dict[str, Any]:
+    return {
+        "data_read": _all((name, rule.ref) for rule in rules for name in rule.rule.data.read),
+        "data_request": _all((name, rule.ref) for rule in rules for name in rule.rule.data.request),
+        "data_deny": _all((entry, rule.ref) for rule in rules for entry in rule.rule.deny.data),
+        "auto_grant": _whole(rules, "auto_grant", lambda rule: rule.data),
+        "browse": _last(rules, "browse", "allowed", "data.browse", lambda rule: rule.data),
+        "masks": _masks(rules),
+        "rows": _all((RowRule(name, text), rule.ref) for rule in rules for name, text in rule.rule.rows.items()),
+        "publish": _whole(rules, "publish", lambda rule: rule),
+        "upload_max_bytes": _last(rules, "max_size", None, "uploads.max_size", lambda rule: rule.uploads),
+        "upload_label": _last(rules, "label", "internal", "uploads.label", lambda rule: rule.uploads),
+    }
+
+
+def _masks(rules: Rules) -> dict[str, Value[str]]:
+    """The strictest mask of each classification; `unmask` lifts those of earlier rules only."""
+    masks: dict[str, Value[str]] = {}
+    for rule in rules:
+        for label in rule.rule.unmask:
+            masks.pop(label.casefold(), None)
+        for label, kind in rule.rule.mask.items():
+            present = masks.get(label.casefold())
+            if present is None or MASK_STRICTNESS[kind] > MASK_STRICTNESS[present.value]:
+                masks[label.casefold()] = Value(kind, rule.ref)
+    return masks
+
+
+def _files(policy: Policy, person: str, rules: Rules) -> dict[str, Any]:
+    document = policy.document
+    return {
+        "workspace_size": _last(rules, "size", None, "workspace.size", lambda rule: rule.workspace),
+        "require": tuple(dict.fromkeys(document.require)),
+        "environment_pass": document.environment.pass_,
+        "environment_set": dict(document.environment.set_),
+        "read_paths": tuple(path.replace("{user}", person) for path in document.paths.read),
+        "write_paths": tuple(path.replace("{user}", person) for path in document.paths.write),
+    }
+
+
+def _promotion(policy: Policy) -> dict[str, Any]:
+    promotion, reviewers = policy.document.promotion, policy.document.data.reviewers
+    levels: dict[str, str] = {**CHECKS, **promotion.checks}
+    return {
+        "checks": {name: Value(level, policy.place(f"promotion.checks.{name}")) for name, level in levels.items()},
+        "engines": {name: dict(settings) for name, settings in promotion.engines.items()},
+        "packages_allow": promotion.packages.allow,
+        "packages_deny": promotion.packages.deny,
+        "approvals": promotion.approvals,
+        "run_as": promotion.run_as,
+        "data_reviewers": " or ".join([*(["its owner"] if reviewers.owner else []), *filter(None, [in_words(reviewers)])]) or "an admin",
+    }
+
+
+def _production(policy: Policy, parts: Mapping[str, Any]) -> Value[Profile]:
+    name = policy.document.promotion.production_profile
+    if name is None:
+        return Value(parts["all_profiles"][parts["default_profile"].value].value, parts["default_profile"].rule)
+    return Value(parts["all_profiles"][name].value, policy.place("promotion.production_profile"))
+
+
+def _modes(policy: Policy, rules: Rules) -> dict[str, Any]:
+    """The person's mode, and that of each rule that denies: a deny is never softened by another rule."""
+    mode: Value[Mode] = Value(policy.mode, policy.place("mode"))
+    for rule in rules:
+        if rule.rule.mode and not rule.rule.only_denies:
+            mode = Value(rule.rule.mode, rule.ref)
+    floor: Mode = max(policy.mode, mode.value, key=lambda item: STRICTNESS[item])
+    return {"mode": mode, "deny_modes": {rule.ref: rule.rule.mode or floor for rule in rules if rule.rule.denies}}
+
+
+def _roles(policy: Policy, person: str, groups: Sequence[str]) -> frozenset[str]:
+    document = policy.document
+    roles = {"scientist"}
+    roles |= {"admin"} if Crowd(document.admins).has(person, groups) else set()
+    reviews = Crowd(document.promotion.reviewers).has(person, groups) or Crowd(document.data.reviewers).has(person, groups)
+    return frozenset(roles | ({"reviewer"} if reviews else set()))
+
+
+def _lookup(parts: Mapping[str, Any]) -> Lookup:
+    def names(values: Iterable[Value[str]]) -> Iterator[tuple[str, RuleRef]]:
+        return ((entry.value, entry.rule) for entry in values)
+
+    def packages(patterns: Iterable[str]) -> PatternIndex[str]:
+        return PatternIndex([(package_name(pattern), pattern) for pattern in patterns])
+
+    return Lookup(
+        read=PatternIndex(names(parts["data_read"])),
+        request=PatternIndex(names(parts["data_request"])),
+        deny_data=LabelIndex(parts["data_deny"]),
+        allow_network=HostIndex(tuple(entry.value for entry in parts["network_allow"])),
+        deny_network=HostIndex(tuple(entry.value for entry in parts["network_deny"]), deny=True),
+        package_allow=packages(parts["packages_allow"]),
+        package_deny=packages(parts["packages_deny"]),
+    )
+
+
+def package_name(name: str) -> str:
+    """A Python package's name as indexes compare it: lower case, runs of - _ . as one dash."""
+    return "-".join(part for part in name.lower().replace("_", "-").replace(".", "-").split("-") if part) or name
+
+
+def in_words(people: People) -> str:
+    """`ana, group platform`; empty for nobody."""
+    return ", ".join([*people.users, *(f"group {name}" for name in people.groups)])

@@ -1,0 +1,175 @@
+"""`decide`: may this person do that? Pure, total, deterministic. Deny wins, what nothing allows is refused, every answer says why and what next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from jupyter_guardrails.policy.decision import Decision, Mode, Obligations, Resource, RuleRef, Value
+from jupyter_guardrails.policy.globs import LONGEST_NAME
+from jupyter_guardrails.policy.hosts import bracketed, check_port, normal_host, split_port
+from jupyter_guardrails.policy.person import EffectivePolicy
+from jupyter_guardrails.policy.resolve import package_name
+from jupyter_guardrails.policy.rowfilter import render, unknown
+from jupyter_guardrails.policy.rule import DataEntry
+
+REFUSED_BY_DEFAULT = RuleRef("", 0, "default: what nothing allows is refused")
+WELL_FORMED = RuleRef("", 0, "names must be well-formed")
+ANYONE_SUBMITS = RuleRef("", 0, "everybody may submit")
+NOT_ONES_OWN = RuleRef("", 0, "nobody reviews their own work")
+REQUEST_DAYS = 30
+
+
+def decide(effective: EffectivePolicy, action: str, resource: Resource, now: datetime) -> Decision:
+    """The decision, with its reason, rule and next step; an allowed read carries its masks and row filter. `now` is for grants that end."""
+    answer = ACTIONS.get(action)
+    if answer is None:
+        return _refuse(f"{action!r} is not an action that policy knows", WELL_FORMED, f"actions: {', '.join(ACTIONS)}")
+    if not resource.name or len(resource.name) > LONGEST_NAME or not resource.name.isprintable():
+        return _refuse("the name is empty, too long or holds control characters", WELL_FORMED, "use the name as it is listed")
+    return answer(effective, resource)
+
+
+def _refuse(reason: str, rule: RuleRef, next_step: str, mode: Mode = "enforce") -> Decision:
+    return Decision(False, reason, rule, next_step, mode=mode)
+
+
+def _admin(effective: EffectivePolicy) -> str:
+    return f"an admin ({effective.admins})"
+
+
+def _read(effective: EffectivePolicy, resource: Resource) -> Decision:
+    """A dataset is read."""
+    if refusal := _no_dataset(effective, resource):
+        return refusal
+    rule = effective.lookup.read.first(resource.name)
+    if rule is None:
+        reason = f"no rule lets {effective.person} read {resource.name}"
+        return _refuse(reason, REFUSED_BY_DEFAULT, _how_to_get(effective, resource), effective.mode.value)
+    return _bound(effective, resource, Decision(True, f"{effective.person} may read {resource.name}", rule))
+
+
+def _request(effective: EffectivePolicy, resource: Resource) -> Decision:
+    """Access to a dataset is asked for; the obligations are those that a granted read would be bound to."""
+    if refusal := _no_dataset(effective, resource):
+        return refusal
+    rule = effective.lookup.request.first(resource.name)
+    if rule is not None:
+        return _bound(effective, resource, Decision(True, f"{effective.person} may ask for {resource.name}", rule, _how_to_get(effective, resource)))
+    if (readable := effective.lookup.read.first(resource.name)) is not None:
+        return _refuse(f"{effective.person} may read {resource.name} already", readable, f"guarded.path({resource.name!r})")
+    return _refuse(f"no rule lets {effective.person} ask for {resource.name}", REFUSED_BY_DEFAULT, _talk_to(effective, resource))
+
+
+def _no_dataset(effective: EffectivePolicy, resource: Resource) -> Decision | None:
+    """The refusal of a name that is none, or that a deny matches."""
+    if {"", ".", ".."} & set(resource.name.split("/")):
+        return _refuse(f"{resource.name!r} is not the name of a dataset", WELL_FORMED, "look it up: guarded.datasets('part of the name')")
+    denied = effective.lookup.deny_data.first(resource)
+    if denied is None:
+        return None
+    return _refuse(_why_denied(resource, denied), denied.rule, _talk_to(effective, resource), effective.deny_modes[denied.rule])
+
+
+def _why_denied(resource: Resource, denied: Value[DataEntry]) -> str:
+    entry = denied.value
+    said = [(entry.classification, "is classified"), (entry.domain, "belongs to the domain"), (entry.tag, "is tagged")]
+    labels = [f"{words} {value}" for value, words in said if value is not None]
+    return f"{resource.name} {' and '.join(labels)}" if labels else f"{resource.name} is denied by name ({entry.text})"
+
+
+def _bound(effective: EffectivePolicy, resource: Resource, decision: Decision) -> Decision:
+    """The decision with masks and row filter; a filter that asks for something unknown about the person refuses."""
+    masks = effective.obligations(resource)
+    tree = effective.row_filter(resource.name)
+    if tree is None or not (missing := unknown(tree)):
+        return Decision(True, decision.reason, decision.rule, decision.next_step, masks)
+    rule = next(row.rule for row in effective.rows if f"{{user.{missing[0]}}}" in row.value.filter)
+    reason = f"the rows of {resource.name} are filtered by user.{missing[0]}, which nothing tells about {effective.person}"
+    return Decision(False, reason, rule, f"ask {_admin(effective)} to provide it", Obligations(masks.masks, render(tree)))
+
+
+def _how_to_get(effective: EffectivePolicy, resource: Resource) -> str:
+    """The line to type where access may be asked for, else whom to talk to."""
+    if effective.lookup.request.first(resource.name) is None:
+        return _talk_to(effective, resource)
+    grant = effective.auto_grant.value if effective.auto_grant else None
+    at_once = grant is not None and resource.classification.casefold() in {label.casefold() for label in grant.classification}
+    days = min(REQUEST_DAYS, grant.max_days) if grant and at_once else REQUEST_DAYS
+    asked = effective.data_reviewers.replace("its owner", resource.owner or "its owner")
+    line = f"guarded.request({resource.name!r}, purpose='…', days={days})"
+    return f"granted at once if you say what for: {line}" if at_once else f"ask {asked}: {line}"
+
+
+def _talk_to(effective: EffectivePolicy, resource: Resource) -> str:
+    owner = f"its owner ({resource.owner}) or " if resource.owner else ""
+    return f"it can't be requested here; talk to {owner}{_admin(effective)}"
+
+
+def _connect(effective: EffectivePolicy, resource: Resource) -> Decision:
+    """A kernel connects to `host:port`."""
+    try:
+        host, port_text = split_port(resource.name)
+        host, port = normal_host(host), check_port(port_text)
+    except ValueError as error:
+        return _refuse(str(error), WELL_FORMED, "write host:port, like packages.example.com:443", effective.mode.value)
+    place, lookup = f"{bracketed(host)}:{port}", effective.lookup
+    if (position := lookup.deny_network.first(host, port)) is not None:
+        denied = effective.network_deny[position]
+        reason = f"{place} is denied ({denied.value.text})"
+        return _refuse(reason, denied.rule, f"talk to {_admin(effective)}", effective.deny_modes[denied.rule])
+    if (position := lookup.allow_network.first(host, port)) is not None:
+        allowed = effective.network_allow[position]
+        return Decision(True, f"{place} is on the approved network list ({allowed.value.text})", allowed.rule)
+    reason = f"{place} is not on the approved network list"
+    return _refuse(reason, REFUSED_BY_DEFAULT, f"ask {_admin(effective)} to allow {place}", effective.mode.value)
+
+
+def _start(effective: EffectivePolicy, resource: Resource) -> Decision:
+    """A kernel with a profile is started; how many are running is not looked at here."""
+    if effective.max_kernels.value == 0:
+        return _refuse(f"{effective.person} may not start kernels", effective.max_kernels.rule, f"talk to {_admin(effective)}", effective.mode.value)
+    profile = effective.profiles.get(resource.name)
+    if profile is not None:
+        return Decision(True, f"{effective.person} may start kernels with the profile {resource.name}", profile.rule)
+    reason = f"the profile {resource.name} is not one of {effective.person}'s"
+    next_step = f"choose one of: {', '.join(effective.profiles)}; or ask {_admin(effective)}"
+    return _refuse(reason, REFUSED_BY_DEFAULT, next_step, effective.mode.value)
+
+
+def _submit(effective: EffectivePolicy, resource: Resource) -> Decision:
+    """A notebook is submitted for production."""
+    return Decision(True, f"{effective.person} may submit; the checks decide", ANYONE_SUBMITS)
+
+
+def _review(effective: EffectivePolicy, resource: Resource) -> Decision:
+    """A submission of `resource.owner` is reviewed."""
+    rule = effective.place("promotion.reviewers")
+    if "reviewer" not in effective.roles:
+        return _refuse(f"{effective.person} is not a reviewer", rule, f"reviewers are named under promotion.reviewers by {_admin(effective)}")
+    if resource.owner == effective.person:
+        return _refuse(f"{effective.person} submitted {resource.name}", NOT_ONES_OWN, "another reviewer must look at it")
+    return Decision(True, f"{effective.person} is a reviewer", rule)
+
+
+def _use_package(effective: EffectivePolicy, resource: Resource) -> Decision:
+    """A Python package is part of a job."""
+    name = package_name(resource.name)
+    if (pattern := effective.lookup.package_deny.first(name)) is not None:
+        next_step = f"do without it, or talk to {_admin(effective)}"
+        return _refuse(f"the package {name} is denied ({pattern})", effective.place("promotion.packages.deny"), next_step)
+    pattern, rule = effective.lookup.package_allow.first(name), effective.place("promotion.packages.allow")
+    if pattern is None:
+        return _refuse(f"the package {name} is not on the approved list", rule, f"ask {_admin(effective)} to allow it")
+    return Decision(True, f"the package {name} is on the approved list ({pattern})", rule)
+
+
+ACTIONS: Mapping[str, Callable[[EffectivePolicy, Resource], Decision]] = {
+    "data.read": _read,
+    "data.request": _request,
+    "network.connect": _connect,
+    "kernel.start": _start,
+    "promotion.submit": _submit,
+    "promotion.review": _review,
+    "package.use": _use_package,
+}
