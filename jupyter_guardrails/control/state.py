@@ -58,6 +58,7 @@ class ControlState:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     lease_ttl_s: float = LEASE_TTL_S
     kernels: dict[str, LiveKernel] = field(default_factory=dict)
+    admitted: dict[str, Admission] = field(default_factory=dict)
     worker: str | None = None
     worker_tokens: dict[str, str] = field(default_factory=dict)
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)

@@ -55,13 +55,14 @@ class Use:
 
 
 def reserve(connection: Connection, wanted: Wanted, *, now: datetime, ttl_s: float, max_kernels: int) -> dict[str, Any] | None:
-    """The lease in state `starting`, the same one again for the same key, or None when `max_kernels` live kernels exist.
+    """The lease in state `starting`, the same one for the same key, or None when `max_kernels` live kernels exist.
 
-    Only kind `kernel` counts and is counted. Conflict when the key's lease has ended.
+    Only kind `kernel` counts and is counted. A key's second time is a retry or a restart: its lease takes the profile as it is now.
+    Conflict when the key's lease has ended.
     """
-    same = connection.execute(select(leases).where(leases.c.principal == wanted.principal, leases.c.key == wanted.key)).mappings().first()
+    same = of_key(connection, wanted.principal, wanted.key)
     if same is not None:
-        return _still_live(dict(same))
+        return _renewed(connection, _still_live(same), wanted)
     row = {name: storable(value) if isinstance(value, str) else value for name, value in asdict(wanted).items()}
     row |= {"state": "starting", "created_at": now, "beat_at": now, "expires_at": now + timedelta(seconds=ttl_s), "reason": ""}
     row |= {"cpu_s": 0.0, "cpu_counter_s": 0.0, "cpu_percent": 0.0, "memory_bytes": 0, "memory_peak_bytes": 0, "memory_gib_s": 0.0, "idle_s": 0.0}
@@ -71,6 +72,12 @@ def reserve(connection: Connection, wanted: Wanted, *, now: datetime, ttl_s: flo
     if connection.execute(insert(leases).from_select(list(row), source)).rowcount != 1:
         return None
     return get(connection, wanted.id, wanted.principal)
+
+
+def of_key(connection: Connection, principal: str, key: str) -> dict[str, Any] | None:
+    """The lease that was asked for with this key, ended or not."""
+    row = connection.execute(select(leases).where(leases.c.principal == principal, leases.c.key == storable(key))).mappings().first()
+    return None if row is None else dict(row)
 
 
 def get(connection: Connection, lease: str, principal: str) -> dict[str, Any]:
@@ -153,6 +160,13 @@ def reprieve(connection: Connection, *, now: datetime, ttl_s: float) -> None:
 
 def _live_kernels(principal: str) -> Select[int]:
     return select(func.count()).select_from(leases).where(leases.c.principal == principal, leases.c.kind == "kernel", leases.c.state.in_(LIVE))
+
+
+def _renewed(connection: Connection, row: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
+    names = ("profile", "rule", "policy_digest", "memory_limit_bytes", "cpus", "idle_limit_s")
+    values = {name: getattr(wanted, name) for name in names}
+    connection.execute(update(leases).where(leases.c.id == row["id"]).values(values))
+    return row | values
 
 
 def _still_live(row: dict[str, Any]) -> dict[str, Any]:

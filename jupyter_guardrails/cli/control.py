@@ -1,0 +1,48 @@
+"""`jupyter guardrails control`: the authority, in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jupyter_guardrails.cli.connection import settings_from
+from jupyter_guardrails.control import process
+from jupyter_guardrails.control.interface import Settings
+
+PLACES = {"policy": "policy_path", "catalog": "catalog_path", "state_dir": "state_dir", "socket": "control_socket"}
+
+
+def add_parser(subparsers: Any) -> None:
+    """`control`; `jupyter guardrails lab` starts one by itself."""
+    parser = subparsers.add_parser("control", help="the authority that answers servers and this command line; `lab` starts its own")
+    parser.add_argument("--policy", type=Path, help="the policy: a file or a folder of *.yaml")
+    parser.add_argument("--catalog", type=Path, help="the folder of dataset contracts")
+    parser.add_argument("--state-dir", type=Path, help="where records and keys are")
+    parser.add_argument("--socket", type=Path, help="where to listen (default: control.sock in the state directory)")
+    parser.add_argument("--as", dest="person", metavar="NAME", help="act as this person (demos: no boundary, and it says so)")
+    parser.add_argument("--ready-fd", type=int, metavar="N", help="write one JSON line with socket and token here when ready")
+    parser.add_argument("--die-with-parent", action="store_true", help="end when the process that started this one ends")
+    parser.add_argument("--json", action="store_true", help="errors as JSON on stdout as well")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="guardrails control: %(levelname)s: %(message)s")
+    return process.run(process.Options(chosen_settings(arguments), ready_fd=arguments.ready_fd, die_with_parent=arguments.die_with_parent))
+
+
+def chosen_settings(arguments: argparse.Namespace) -> Settings:
+    """Where the admin's directory exists it decides about policy and catalogue; flags count for the rest."""
+    settings = settings_from(os.environ)
+    given = {field: getattr(arguments, flag).absolute() for flag, field in PLACES.items() if getattr(arguments, flag) is not None}
+    if not settings.self_chosen:
+        given = {field: path for field, path in given.items() if field in ("state_dir", "control_socket")}
+    if "state_dir" in given:
+        given.setdefault("control_socket", given["state_dir"] / "control.sock")
+    return replace(settings, person=arguments.person or settings.person, **given)

@@ -1,0 +1,89 @@
+"""A kernel's way through control: admitted with a lease, started with what its sandbox reported, beating, settled."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from jupyter_guardrails.control import datasets, lifetimes, profiles, reserving, starting
+from jupyter_guardrails.control.interface import Admission
+from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
+from jupyter_guardrails.control.state import ControlState, Operations
+from jupyter_guardrails.errors import BadRequest, GuardrailsError
+from jupyter_guardrails.policy import EffectivePolicy
+from jupyter_guardrails.records import leases
+
+
+async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> dict[str, Any]:
+    """Profile, decision, budget, lease: everything that the kernel's sandbox is made from, or why not."""
+    policy, now = state.effective(), state.clock()
+    try:
+        chosen = await profiles.choose(state, policy, request)
+        row = await reserving.reserve(state, policy, request, chosen)
+    except GuardrailsError as error:
+        said = {"allowed": False, "reason": error.message, "rule": error.rule}
+        await state.audit("kernel.start", request.profile or request.kind, **said, kernel=request.kernel_id, notebook=request.notebook)
+        raise
+    granted = await datasets.grants_at_start(state, policy, now)
+    admission = _admission(policy, row, chosen, granted)
+    state.admitted[row["id"]] = admission
+    return admission.model_dump()
+
+
+async def started(state: ControlState, request: KernelStarted, fds: list[int]) -> dict[str, Any]:
+    """The kernel runs inside what was reported: its channel and proxy are served from now on; without a required guarantee it may not."""
+    if len(request.listeners) != len(fds):
+        raise BadRequest(f"{len(request.listeners)} listeners were named and {len(fds)} came")
+    await starting.start(state, request, fds)
+    return {}
+
+
+async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict[str, Any]:
+    """Charges and extends leases; `end` names those that are over, so that their kernels stop."""
+    uses = {}
+    for item in request.beats:
+        if not all(math.isfinite(number) and number >= 0 for number in (item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)):
+            raise BadRequest(f"the beat of lease {item.lease} has a number that can't be")
+        uses[item.lease] = leases.Use(item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)
+    ended = await state.records.write(leases.beat, uses, state.principal, now=state.clock(), ttl_s=state.lease_ttl_s)
+    return {"end": [{"lease": lease, "reason": "its lease is over: control had no beats from it, or ended"} for lease in ended]}
+
+
+async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> dict[str, Any]:
+    """The kernel is over, or never was: the lease is charged and closed."""
+    if not (math.isfinite(request.cpu_s) and request.cpu_s >= 0):
+        raise BadRequest("a kernel's processor time can't be negative or infinite")
+    row = await state.records.read(leases.get, request.lease, state.principal)
+    peak = max(0, request.memory_peak_bytes)
+    await lifetimes.end(state, row, reason=request.reason, cpu_s=request.cpu_s, memory_peak_bytes=peak)
+    return {}
+
+
+def _admission(policy: EffectivePolicy, row: dict[str, Any], chosen: profiles.Chosen, granted: dict[str, str]) -> Admission:
+    profile = chosen.profile
+    return Admission(
+        lease=row["id"],
+        principal=row["principal"],
+        policy_digest=policy.digest,
+        profile=profile.name,
+        rule=str(chosen.rule),
+        mode=policy.mode.value,
+        memory_bytes=profile.memory_bytes,
+        cpus=profile.cpus,
+        tasks=profile.tasks,
+        shm_bytes=profile.shm_bytes,
+        file_size_bytes=profile.file_size_bytes,
+        idle_s=profile.idle_s,
+        lifetime_s=profile.lifetime_s,
+        devices=profiles.devices(profile),
+        read_paths=list(policy.read_paths),
+        write_paths=list(policy.write_paths),
+        datasets=granted,
+        env_pass=list(policy.environment_pass),
+        env_set=dict(policy.environment_set),
+        network_allow=[entry.value.text for entry in policy.network_allow],
+        require=list(policy.require),
+    )
+
+
+OPERATIONS: Operations = {KernelAdmit: admit, KernelStarted: started, KernelBeat: beat, KernelSettle: settle}

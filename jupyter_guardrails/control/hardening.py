@@ -1,0 +1,55 @@
+"""Process attributes of control: others of the same uid can't read its memory, and it ends with whoever started it."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import signal
+from pathlib import Path
+
+from jupyter_guardrails.errors import Conflict, GuardrailsError
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def not_dumpable() -> None:
+    """No ptrace, no /proc/PID/mem, no core file for others of this uid (prctl(2), PR_SET_DUMPABLE)."""
+    _prctl(PR_SET_DUMPABLE, 0)
+
+
+def end_with_parent() -> None:
+    """SIGTERM when the thread that started this process ends, also by SIGKILL (prctl(2), PR_SET_PDEATHSIG)."""
+    parent = os.getppid()
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def hold_lock(state_dir: Path) -> int:
+    """An fd that keeps a second control out of this state directory for as long as it is open; Conflict when there is one already."""
+    path = state_dir / "control.lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
+        os.close(fd)
+        if error.errno != errno.EWOULDBLOCK:
+            raise
+        raise Conflict(
+            f"another control (process {holder}) already serves {state_dir}",
+            next_step="use that one, end it, or give this one another --state-dir",
+        ) from error
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise GuardrailsError(f"prctl({option}) failed: {os.strerror(number)}", next_step="control does not run without it")

@@ -1,0 +1,58 @@
+"""Which profile a kernel gets: asked for, chosen before, or the policy's default; and whether this person may have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_guardrails.control.interface.messages import KernelAdmit
+from jupyter_guardrails.control.launch import DEVICES
+from jupyter_guardrails.control.policies import allowed
+from jupyter_guardrails.control.state import ControlState
+from jupyter_guardrails.errors import Refused
+from jupyter_guardrails.policy import EffectivePolicy, Profile, RuleRef
+from jupyter_guardrails.records import choices
+
+GPU_CONTROL = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A profile and the rule that gives it to this person."""
+
+    profile: Profile
+    rule: RuleRef
+
+
+async def choose(state: ControlState, policy: EffectivePolicy, request: KernelAdmit) -> Chosen:
+    """The profile for this start, or Refused with the profiles that are allowed."""
+    if request.kind == "clean_run":
+        return Chosen(policy.production_profile.value, policy.production_profile.rule)
+    if request.kind == "terminal" and request.profile is None:
+        return permitted(state, policy, policy.terminal_profile.value)
+    return permitted(state, policy, request.profile or await preferred(state, policy, request.notebook))
+
+
+async def preferred(state: ControlState, policy: EffectivePolicy, notebook: str | None) -> str:
+    """The stored choice for this notebook or for all, as long as the policy still has it; else the default."""
+    name = await state.records.read(choices.chosen, state.principal, notebook)
+    return name if name in policy.profiles else policy.default_profile.value
+
+
+def permitted(state: ControlState, policy: EffectivePolicy, name: str) -> Chosen:
+    """The profile of this name if this person may start it, or Refused."""
+    decision = allowed(policy, "kernel.start", name, state.clock())
+    value = policy.profiles.get(name)
+    if decision.blocks or value is None:
+        choices_left = ", ".join(sorted(policy.profiles)) or "none"
+        raise Refused(decision.reason, next_step=decision.next_step or f"profiles that you may use: {choices_left}", rule=str(decision.rule))
+    return Chosen(value.value, decision.rule)
+
+
+def devices(profile: Profile, *, dev: Path = Path("/dev")) -> list[str]:
+    """Device files of a kernel: the built-in ones, and as many NVIDIA devices as the profile has GPUs."""
+    if not profile.gpus:
+        return list(DEVICES)
+    numbered = sorted(dev.glob("nvidia[0-9]*"), key=lambda path: int(path.name.removeprefix("nvidia")))
+    shared = [dev / name for name in GPU_CONTROL if (dev / name).exists()]
+    return [*DEVICES, *(str(path) for path in (*numbered[: profile.gpus], *shared))]
