@@ -29,8 +29,16 @@ def _restore_import_of_neighbours():
         sys.path.insert(packages[0] if packages else 0, "")
 
 
+def _explain_refused_files():
+    try:
+        import guarded  # its import adds the explanation; imported here, the name doesn't appear in the notebook
+    except Exception as error:  # an exotic Python: the kernel is as good without
+        print(f"guarded, which explains refused files, could not be loaded: {error!r}")
+
+
 _restore_import_of_neighbours()
-del _restore_import_of_neighbours
+_explain_refused_files()
+del _restore_import_of_neighbours, _explain_refused_files
 """
 
 
