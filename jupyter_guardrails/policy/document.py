@@ -80,9 +80,7 @@ class DataReviewers(Short, People):
 class Data(Strict):
     """Who decides requests for datasets."""
 
-    reviewers: DataReviewers = Field(
-        default=DataReviewers(owner=True), description="`owner` of the dataset, or the name of a group, or `{users, groups}`."
-    )
+    reviewers: DataReviewers = Field(default=DataReviewers(owner=True), description="`owner` of the dataset, a group's name, or `{users, groups}`.")
 
 
 class Packages(Strict):
@@ -98,9 +96,7 @@ class Promotion(Strict):
     reviewers: People = Field(default=People(), description="Who may review jobs; never the submitter's own.")
     approvals: Annotated[int, Field(ge=1, le=10)] = Field(default=1, description="Distinct reviewers that must approve.")
     production_profile: f.Name | None = Field(default=None, description="Profile of clean runs and jobs; left out: the person's default profile.")
-    run_as: f.Principal | None = Field(
-        default=None, description="Account that jobs run as; must be allowed to read every input with equal or stricter masks."
-    )
+    run_as: f.Principal | None = Field(default=None, description="Account that jobs run as; it must be allowed to read every input.")
     engines: Annotated[dict[f.Text, Engine], _known(*ENGINES)] = Field(
         default={"local": {}}, description="Engines that jobs may be deployed to, each with settings of its own: local, slurm, airflow, kubernetes."
     )
@@ -132,15 +128,13 @@ class Document(Strict):
     api_version: Literal["guardrails/v1"] = Field(alias="apiVersion", description="The format of this file.")
     mode: f.Mode = Field(
         default="enforce",
-        description="`observe`: nothing is blocked, would-be refusals are recorded; `warn`: they are also shown; `enforce`. Softens data, network and limits only.",
+        description="`observe` records would-be refusals of data, network and limits, `warn` also shows them, `enforce` refuses.",
     )
     require: tuple[Literal["files", "network", "processes", "memory", "sockets"], ...] = Field(
         default=("files", "network"), description="Guarantees without which no kernel starts."
     )
     admins: People = Field(default=People(), description="Who sees everybody's use and audit records.")
-    groups: dict[f.Principal, tuple[f.Principal, ...]] = Field(
-        default={}, description="Group to its people, where neither Hub nor operating system tells."
-    )
+    groups: dict[f.Principal, tuple[f.Principal, ...]] = Field(default={}, description="Group to its people, where no Hub or operating system tells.")
     environment: Environment = Field(default=Environment(), description="Environment variables of kernels.")
     paths: Paths = Field(default=Paths(), description="Paths that kernels may reach.")
     profiles: dict[f.Name, ProfileSpec] = Field(default={}, description="Profile to what one kernel of it may use.")

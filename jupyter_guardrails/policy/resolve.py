@@ -16,10 +16,11 @@ from jupyter_guardrails.policy.globs import PatternIndex
 from jupyter_guardrails.policy.hosts import HostIndex, NetworkEntry
 from jupyter_guardrails.policy.limits import MAX_KERNELS, STANDARD, BudgetSpec, Profile, make_profile
 from jupyter_guardrails.policy.person import EffectivePolicy, LabelIndex, Lookup, RowRule
-from jupyter_guardrails.policy.rule import Rule
+from jupyter_guardrails.policy.rule import Budget, Rule
 
 T = TypeVar("T")
 Rules = Sequence[CompiledRule]
+BUDGET_FIELDS = {"per": "per_s", "grace": "grace_s"}
 STRICTNESS: dict[str, int] = {mode: level for level, mode in enumerate(get_args(Mode))}
 MASK_STRICTNESS: dict[str, int] = {kind: level for level, kind in enumerate(get_args(MaskKind))}
 
@@ -92,14 +93,7 @@ def _kernels(policy: Policy, rules: Rules) -> dict[str, Any]:
 
 def _budget(rules: Rules) -> dict[str, Any]:
     built_in = BudgetSpec()
-    keys = {
-        "cpu_hours": "cpu_hours",
-        "memory_gib_hours": "memory_gib_hours",
-        "per": "per_s",
-        "warn_at": "warn_at",
-        "grace": "grace_s",
-        "share": "share",
-    }
+    keys = {key: BUDGET_FIELDS.get(key, key) for key in Budget.model_fields}
     values = {key: _last(rules, key, getattr(built_in, field), f"budget.{key}", lambda rule: rule.budget) for key, field in keys.items()}
     limits = [values[key] for key in ("cpu_hours", "memory_gib_hours") if values[key].value is not None]
     if not limits:

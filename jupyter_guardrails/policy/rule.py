@@ -126,7 +126,7 @@ class DataRules(Strict):
     auto_grant: AutoGrant | None = Field(default=None, description="Requests that are granted at once; the last matching rule wins as a whole.")
     browse: Literal["all", "allowed"] | None = Field(
         default=None,
-        description="`all`: the catalogue also shows that other datasets exist; `allowed`: only what may be read or asked for (the default).",
+        description="`all`: the catalogue shows that other datasets exist; `allowed` (the default): only what may be read or asked for.",
     )
 
 
@@ -150,7 +150,7 @@ class Deny(Strict):
     data: tuple[DataEntry, ...] = Field(default=(), description="Datasets by name or by the labels in their contracts.")
     network: tuple[Network, ...] = Field(
         default=(),
-        description="Hosts and ports. An address matches that address only, a name never matches an address; `**` alone matches everything.",
+        description="Hosts and ports. An address matches that address only, a name never an address; `**` alone everything.",
     )
 
 
@@ -161,7 +161,7 @@ class Rule(Strict):
     who: Selector = Field(alias="for", description="`everyone`, or `{users: [...], groups: [...], not: {users: [...], groups: [...]}}`.")
     mode: f.Mode | None = Field(
         default=None,
-        description="Overrides the file's mode for the people of the rule, the last matching rule wins; in a rule with nothing but `deny` it is the mode of these denies.",
+        description="The mode for the rule's people, the last matching rule wins; in a rule with nothing but `deny`: of these denies.",
     )
     allow_soft_deny: bool = Field(default=False, description="Permits a mode softer than enforce in a rule that denies.")
     kernels: Kernels = Field(default=Kernels(), description="Kernels and terminals.")
@@ -170,7 +170,7 @@ class Rule(Strict):
     budget: Budget = Field(default=Budget(), description="Processor and memory over time.")
     data: DataRules = Field(default=DataRules(), description="Access to datasets.")
     mask: dict[f.Text, f.MaskKind] = Field(
-        default={}, description="Column classification to mask. Of several masks the strictest wins: blank, constant, hash, partial."
+        default={}, description="Column classification to mask; the strictest wins: blank, constant, hash, partial."
     )
     unmask: tuple[f.Text, ...] = Field(default=(), description="Column classifications whose masks by earlier rules are lifted.")
     rows: dict[f.Glob, f.RowFilter] = Field(default={}, description="Dataset (patterns allowed) to row filter; several are joined by `and`.")

@@ -23,9 +23,11 @@ LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 INTEGER = re.compile(r"[-+]?[0-9]+", re.ASCII)
 NUMBER = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
-PLAIN = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
-    f(w): w == "true" for w in ("true", "false") for f in (str.lower, str.title, str.upper)
-}
+PLAIN = (
+    dict.fromkeys(("", "~", "null", "Null", "NULL"))
+    | dict.fromkeys(("true", "True", "TRUE"), True)
+    | dict.fromkeys(("false", "False", "FALSE"), False)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def _syntax_hint(what: str) -> str:
         "undefined alias": "an alias (*name) needs its anchor (&name) before it; a pattern that starts with * needs quotes",
         "did not find expected alphabetic or numeric": "a pattern that starts with * needs quotes",
         "cannot start any token": "quote the text",
+        "flow": "text that holds { } [ ] or a comma needs quotes in here",
     }
     return next((hint for part, hint in hints.items() if part in what), "")
 
@@ -167,9 +170,7 @@ class _Composer:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise _Stop(
-                        self._problem(event, "a second document starts here", hint="write one document a file; a directory may hold several files")
-                    )
+                    raise _Stop(self._problem(event, "a second document starts here", hint="write one document a file"))
             elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
                 yield event
 
@@ -183,7 +184,7 @@ class _Composer:
 
     def _leaf(self, event: Any) -> Node:
         if isinstance(event, yaml.AliasEvent):
-            target = self._anchors.get(event.anchor)
+            target = self._anchors.get(str(event.anchor))
             if target is None:
                 what = "refers to itself" if event.anchor in self._anchors else "has no anchor before it"
                 raise _Stop(self._problem(event, f"the alias *{event.anchor} {what}", hint="a pattern that starts with * needs quotes"))
