@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
@@ -13,8 +14,9 @@ import pyarrow.parquet
 import pytest
 import yaml
 
+from jupyter_guardrails import policy
 from jupyter_guardrails.catalog import contracts as catalog_contracts
-from jupyter_guardrails.cli import demo_data, demo_setup
+from jupyter_guardrails.cli import demo, demo_data, demo_setup
 
 DEMO = Path(demo_setup.__file__).parents[1] / "demo"
 NOTEBOOKS = sorted((DEMO / "notebooks").glob("*.ipynb"))
@@ -96,6 +98,30 @@ def test_an_untouched_text_of_an_older_version_is_renewed(folder):
     record.write_text(json.dumps({**json.loads(record.read_text()), "policy.yaml": demo_setup.digest_of(old)}))
     demo_setup._write_texts(folder)
     assert policy.read_text() == new
+
+
+POLICY_TABLE = [
+    ("ana", "data.read", "nyc/flights", True, "everyone-starts-small"),
+    ("ana", "data.read", "hr/salaries", False, "restricted-stays-shut"),
+    ("ana", "data.read", "hr/headcount", False, ""),
+    ("ana", "data.request", "hr/headcount", True, "analysts-may-grow"),
+    ("ben", "data.request", "hr/headcount", False, ""),
+    ("carol", "data.read", "hr/salaries", False, "restricted-stays-shut"),
+]
+
+
+@pytest.mark.parametrize(("who", "action", "dataset", "allowed", "rule"), POLICY_TABLE)
+def test_the_policy_decides_as_the_demo_says(folder, who, action, dataset, allowed, rule):
+    resource = catalog_contracts.load_catalog(folder.root / "catalog").resource(dataset)
+    decision = policy.decide(policy.effective(policy.load(DEMO / "policy.yaml"), who), action, resource, datetime.now(UTC))
+    assert decision.allowed is allowed
+    assert rule in decision.rule.name
+
+
+def test_each_person_has_the_role_that_the_demo_says():
+    roles = {name: policy.effective(policy.load(DEMO / "policy.yaml"), name).roles for name in demo.PEOPLE}
+    assert all(role in roles[name] for name, role in demo.PEOPLE.items())
+    assert "admin" not in roles["ana"] | roles["ben"]
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.name)
