@@ -79,7 +79,7 @@ def _network(layers: Layers, spec: SandboxSpec) -> Guarantee:
     if layers["seccomp"]:
         return Guarantee("network", False, f"no system call filter ({layers['seccomp']})", ENABLE_SECCOMP)
     if not layers["network_namespace"]:
-        return Guarantee("network", True, "a network of its own with nothing in it but its own loopback; UDP and raw sockets are refused")
+        return Guarantee("network", True, "a network of its own with nothing in it but its loopback; UDP and raw sockets are refused")
     how = f"no network of its own ({layers['network_namespace']}), so every internet socket is refused, loopback and the proxy to allowed hosts included"
     return Guarantee("network", True, how, ENABLE_USER_NAMESPACES)
 

@@ -50,7 +50,7 @@ def _inner(control: socket.socket, spec: Spec, *, outer: int) -> NoReturn:
     os.setpgid(0, 0) if spec["tty"] else os.setsid()
     layers: Layers = {"uid": os.getuid(), "affinity": _hold_cpus(spec["limits"]["cpus"])}
     layers |= namespaces.enter(network=spec["network"] == "none")
-    listeners = _listeners_inside(spec, layers)
+    listeners = [namespaces.listen_tcp(spec["proxy_port"])] if spec["proxy_port"] and not layers["network_namespace"] else []
     warden = Warden(outer, terminal=spec["tty"])
     child = warden.fork()
     if child == 0:
@@ -70,8 +70,8 @@ def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[
     drop_capabilities()
     layers["process_count"] = _set_limits(spec["limits"], layers)
     missing = _restrict_files(spec, layers)
-    if spec["channel"] and layers["network_namespace"]:
-        listeners.insert(0, namespaces.listen_abstract(spec["channel"]))  # after Landlock: made in its scope, closed to other kernels
+    if spec["channel"]:
+        listeners.insert(0, namespaces.listen_abstract(spec["channel"]))  # after Landlock: its scope lets one in only to sockets made in it
     layers["seccomp"] = _filter_calls(spec, layers)
     control = _close_others(control, listeners)
     report = {"pid": os.getpid(), "layers": layers, "missing_paths": missing}
@@ -101,13 +101,6 @@ def _hold_cpus(cpus: float | None) -> str:
     first = os.getpid() % len(available)
     os.sched_setaffinity(0, {available[(first + step) % len(available)] for step in range(count)})
     return ""
-
-
-def _listeners_inside(spec: Spec, layers: Layers) -> list[socket.socket]:
-    if layers["network_namespace"]:
-        return []
-    listeners = [namespaces.listen_abstract(spec["channel"])] if spec["channel"] else []
-    return [*listeners, namespaces.listen_tcp(spec["proxy_port"])] if spec["proxy_port"] else listeners
 
 
 def _join(group: int | None, *, warden: int) -> None:
