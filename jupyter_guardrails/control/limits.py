@@ -63,4 +63,4 @@ def _profile(profile: Profile) -> str:
 
 def _budget(budget: BudgetSpec) -> str:
     amounts = ((budget.cpu_hours, "processor-hours"), (budget.memory_gib_hours, "memory GiB-hours"))
-    return f"{' and '.join(f'{most:g} {name}' for most, name in amounts if most is not None)} in {in_time(budget.per_s)}"
+    return f"{' and '.join(f'{most:g} {name}' for most, name in amounts if most is not None)} in {in_time(budget.per_s)}, for each person"

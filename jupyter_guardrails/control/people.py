@@ -76,7 +76,7 @@ def _kernel(row: dict[str, Any]) -> dict[str, Any]:
 
 async def set_profile(state: ControlState, request: ProfileSet, fds: list[int]) -> dict[str, Any]:
     """Remembered for the next start, of one notebook or of all; Refused for a profile that this person may not use."""
-    chosen = profiles.permitted(state, state.effective(), request.profile)
+    chosen, _ = profiles.permitted(state, state.effective(), request.profile)
     await state.records.write(choices.choose, state.principal, request.notebook, request.profile, now=state.clock())
     await state.audit("profile.set", request.profile, reason="chosen for the next start", rule=chosen.rule, notebook=request.notebook)
     return {"profile": request.profile, "notebook": request.notebook}

@@ -10,7 +10,7 @@ from jupyter_guardrails.control.launch import DEVICES
 from jupyter_guardrails.control.policies import allowed
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import Refused
-from jupyter_guardrails.policy import EffectivePolicy, Profile, RuleRef
+from jupyter_guardrails.policy import Decision, EffectivePolicy, Profile, RuleRef
 from jupyter_guardrails.records import choices
 
 GPU_CONTROL = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
@@ -29,8 +29,12 @@ async def choose(state: ControlState, policy: EffectivePolicy, request: KernelAd
     if request.kind == "clean_run":
         return Chosen(policy.production_profile.value, policy.production_profile.rule)
     if request.kind == "terminal" and request.profile is None:
-        return permitted(state, policy, policy.terminal_profile.value)
-    return permitted(state, policy, request.profile or await preferred(state, policy, request.notebook))
+        return Chosen(policy.terminal.value, policy.terminal.rule)
+    name = request.profile or await preferred(state, policy, request.notebook)
+    chosen, decision = permitted(state, policy, name)
+    if not decision.allowed:  # policy only observes or warns: recorded, and done
+        await state.audit("kernel.start", name, decision, kernel=request.kernel_id, notebook=request.notebook)
+    return chosen
 
 
 async def preferred(state: ControlState, policy: EffectivePolicy, notebook: str | None) -> str:
@@ -39,14 +43,13 @@ async def preferred(state: ControlState, policy: EffectivePolicy, notebook: str 
     return name if name in policy.profiles else policy.default_profile.value
 
 
-def permitted(state: ControlState, policy: EffectivePolicy, name: str) -> Chosen:
-    """The profile of this name if this person may start it, or Refused."""
+def permitted(state: ControlState, policy: EffectivePolicy, name: str) -> tuple[Chosen, Decision]:
+    """The profile of this name with the decision about it, or Refused."""
     decision = allowed(policy, "kernel.start", name, state.clock())
-    value = policy.profiles.get(name)
+    value = policy.all_profiles.get(name)
     if decision.blocks or value is None:
-        choices_left = ", ".join(sorted(policy.profiles)) or "none"
-        raise Refused(decision.reason, next_step=decision.next_step or f"profiles that you may use: {choices_left}", rule=str(decision.rule))
-    return Chosen(value.value, decision.rule)
+        raise Refused(decision.reason, next_step=decision.next_step, rule=str(decision.rule))
+    return Chosen(value.value, decision.rule), decision
 
 
 def devices(profile: Profile, *, dev: Path = Path("/dev")) -> list[str]:

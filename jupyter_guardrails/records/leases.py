@@ -69,7 +69,8 @@ def reserve(connection: Connection, wanted: Wanted, *, now: datetime, ttl_s: flo
     source = select(*(bindparam(name, value, type_=leases.c[name].type) for name, value in row.items()))
     if wanted.kind == "kernel":
         source = source.where(_live_kernels(wanted.principal).scalar_subquery() < literal(max_kernels))
-    if connection.execute(insert(leases).from_select(list(row), source)).rowcount != 1:
+    statement = insert(leases).from_select(list(row), source).execution_options(preserve_rowcount=True)  # kept for UPDATE and DELETE only
+    if connection.execute(statement).rowcount != 1:
         return None
     return get(connection, wanted.id, wanted.principal)
 

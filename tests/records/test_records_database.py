@@ -1,0 +1,221 @@
+"""The database itself: migrations make exactly the tables, one writer serves many, and the folder around it is private."""
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from jupyter_guardrails.errors import Conflict
+from jupyter_guardrails.records import audit, choices, open_records
+from jupyter_guardrails.records.places import UnsafePlace, filesystem_of, private_directory
+from jupyter_guardrails.records.tables import metadata, profile_choices
+
+MOUNTS = """22 1 253:1 / / rw - ext4 /dev/vda rw
+30 22 0:40 / /home rw,relatime shared:1 - nfs4 server:/home rw
+31 30 0:41 / /home/with\\040space rw - tmpfs tmpfs rw
+"""
+
+
+def choose(connection, person, now):
+    choices.choose(connection, person, None, "small", now=now)
+
+
+def test_the_migrations_make_exactly_the_tables(records):
+    def differences(connection):
+        return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+
+    assert records.read_sync(differences) == []
+
+
+def test_a_column_that_no_migration_knows_would_be_found(records):
+    """The comparison above can fail."""
+    records.write_sync(lambda connection: connection.execute(text("alter table charges add column extra integer")))
+    found = records.read_sync(lambda connection: compare_metadata(MigrationContext.configure(connection), metadata))
+    assert len(found) == 1
+
+
+def test_opening_again_keeps_what_was_written(place, now):
+    first = open_records(place)
+    first.write_sync(choose, "ana", now)
+    first.close()
+    second = open_records(place)
+    assert second.read_sync(choices.chosen, "ana", None) == "small"
+    second.close()
+
+
+def test_a_database_of_a_newer_version_is_left_alone(place):
+    first = open_records(place)
+    first.write_sync(lambda connection: connection.execute(text("update alembic_version set version_num = '9999'")))
+    first.close()
+    with pytest.raises(Conflict, match="revision 9999"):
+        open_records(place)
+
+
+def test_many_writers_all_get_through(records, now):
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: records.write_sync(choose, f"p{number}", now), range(200)))
+    assert records.read_sync(lambda connection: connection.execute(select(func.count()).select_from(profile_choices)).scalar()) == 200
+
+
+def test_one_failing_write_of_a_batch_harms_no_other(records, now):
+    """Hold the writer so that what follows is committed together."""
+    gate = threading.Event()
+
+    def fails(connection):
+        choose(connection, "bad", now)
+        raise ValueError("no")
+
+    with ThreadPoolExecutor(3) as pool:
+        held = pool.submit(records.write_sync, lambda connection: gate.wait(10))
+        good = pool.submit(records.write_sync, choose, "good", now)
+        bad = pool.submit(records.write_sync, fails)
+        gate.set()
+        assert held.result()
+        good.result()
+        with pytest.raises(ValueError, match="no"):
+            bad.result()
+    assert records.read_sync(choices.chosen, "good", None) == "small"
+    assert records.read_sync(choices.chosen, "bad", None) is None
+
+
+def test_from_an_event_loop(records, now):
+    async def both():
+        await records.write(choose, "ana", now)
+        return await records.read(choices.chosen, "ana", "some.ipynb")
+
+    assert asyncio.run(both()) == "small"
+
+
+def test_a_choice_for_one_notebook_wins_over_the_one_for_all(records, now):
+    records.write_sync(choices.choose, "ana", None, "small", now=now)
+    records.write_sync(choices.choose, "ana", "a.ipynb", "large", now=now)
+    records.write_sync(choices.choose, "ana", "a.ipynb", "huge", now=now)
+    found = [records.read_sync(choices.chosen, person, notebook) for person, notebook in (("ana", "a.ipynb"), ("ana", "b.ipynb"), ("ben", "a.ipynb"))]
+    assert found == ["huge", "small", None]
+
+
+def test_readers_can_not_write_sqlite(tmp_path, now):
+    opened = open_records(tmp_path / "r.sqlite")
+    with pytest.raises(DBAPIError, match="readonly"):
+        opened.read_sync(choose, "ana", now)
+    opened.write_sync(choose, "ana", now)
+    opened.close()
+
+
+def test_sqlite_is_as_durable_as_promised(tmp_path):
+    opened = open_records(tmp_path / "r.sqlite")
+    pragma = opened.write_sync(lambda connection: [connection.execute(text(f"pragma {name}")).scalar() for name in ("journal_mode", "synchronous")])
+    assert pragma == ["wal", 2]
+    opened.close()
+
+
+def test_a_time_without_a_zone_is_refused(records, now):
+    with pytest.raises(Exception, match="without a zone"):
+        records.write_sync(choose, "ana", now.replace(tzinfo=None))
+    records.write_sync(choose, "ana", now)
+    row = records.read_sync(lambda connection: connection.execute(select(profile_choices.c.chosen_at)).scalar())
+    assert row == now
+
+
+def test_closed_records_say_so(tmp_path, now):
+    opened = open_records(tmp_path / "r.sqlite")
+    opened.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        opened.write_sync(choose, "ana", now)
+
+
+KILLED = """
+import sys, itertools
+from datetime import UTC, datetime
+from jupyter_guardrails.records import audit, open_records
+records = open_records(sys.argv[1], journal=__import__("pathlib").Path(sys.argv[2]))
+for number in itertools.count():
+    said = dict(principal="ana", action="a", resource=str(number), allowed=True, reason="", rule="", policy_digest="")
+    records.write_sync(audit.append, now=datetime.now(UTC), **said)
+    print(number + 1, flush=True)
+"""
+
+
+def test_killed_while_writing_the_chain_verifies_and_nothing_confirmed_is_lost(place, tmp_path):
+    journal = tmp_path / "audit.jsonl"
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, place, str(journal)], stdout=subprocess.PIPE, text=True)
+        for _ in range(25):
+            confirmed = process.stdout.readline()
+        process.kill()
+        confirmed = (process.stdout.read().splitlines() or [confirmed])[-1]
+        process.wait()
+    opened = open_records(place, journal=journal)
+    found = opened.read_sync(audit.verify_table)
+    assert found.ok
+    assert found.count >= 50 + int(confirmed)
+    assert len(journal.read_text().splitlines()) == found.count
+    opened.close()
+
+
+def test_the_folder_is_made_private_and_taken_again(tmp_path):
+    made = private_directory(tmp_path / "deep" / "state")
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert private_directory(made) == made
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o707])
+def test_a_folder_that_others_may_write_is_refused(tmp_path, mode):
+    (tmp_path / "state").mkdir()
+    os.chmod(tmp_path / "state", mode)
+    with pytest.raises(UnsafePlace, match="can be written by others"):
+        private_directory(tmp_path / "state")
+    os.chmod(tmp_path / "state", 0o750)
+    assert private_directory(tmp_path / "state")
+
+
+def test_a_link_or_a_file_in_its_place_is_refused(tmp_path):
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "file").write_text("")
+    for name in ("link", "file"):
+        with pytest.raises(UnsafePlace):
+            private_directory(tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder that belongs to somebody else")
+def test_somebody_elses_folder_is_refused(tmp_path):
+    (tmp_path / "state").mkdir(mode=0o700)
+    os.chown(tmp_path / "state", 65534, 65534)
+    with pytest.raises(UnsafePlace, match="belongs to uid 65534"):
+        private_directory(tmp_path / "state")
+    os.chown(tmp_path / "state", 0, 0)
+    assert private_directory(tmp_path / "state")
+
+
+def test_a_network_filesystem_is_refused_and_a_local_one_is_not(tmp_path):
+    table = tmp_path / "mountinfo"
+    table.write_text(f"22 1 253:1 / / rw - ext4 /dev/vda rw\n30 22 0:40 / {tmp_path} rw - nfs4 server:/ rw\n")
+    with pytest.raises(UnsafePlace, match="network filesystem"):
+        private_directory(tmp_path / "state", mountinfo=table)
+    table.write_text("22 1 253:1 / / rw - ext4 /dev/vda rw\n")
+    assert private_directory(tmp_path / "state", mountinfo=table)
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/srv/x", "ext4"), ("/home/ana", "nfs4"), ("/homeless", "ext4"), ("/home/with space/x", "tmpfs")])
+def test_the_longest_mount_point_tells_the_filesystem(tmp_path, path, kind):
+    assert filesystem_of(tmp_path.__class__(path), MOUNTS) == kind
+
+
+def test_rows_are_not_written_by_hand(records):
+    """States outside of the table are refused by the database itself."""
+    from jupyter_guardrails.records.tables import leases
+
+    row = {column.name: 0 if column.type.python_type in (int, float) else "x" for column in leases.columns if not column.nullable and column.name[-3:] != "_at"}
+    times = {"created_at": None, "beat_at": None, "expires_at": None}
+    with pytest.raises(DBAPIError):
+        records.write_sync(lambda connection: connection.execute(insert(leases).values(row | times | {"state": "invented"})))
