@@ -10,6 +10,7 @@ from pathlib import Path
 from jupyter_guardrails.catalog.model import Catalog
 from jupyter_guardrails.catalog.odcs import read_contract
 from jupyter_guardrails.catalog.places import without_conflicts
+from jupyter_guardrails.catalog.search import SearchIndex
 from jupyter_guardrails.errors import Problem
 
 SUFFIXES = (".yaml", ".yml")
@@ -40,6 +41,7 @@ class CatalogFolder:
         self.check_every_s = check_every_s
         self._clock = clock
         self._next_check = clock() + check_every_s
+        self._index: tuple[Catalog, SearchIndex] | None = None
         self._load()
 
     @property
@@ -50,6 +52,14 @@ class CatalogFolder:
             if (_files_state(self.path), _places_state(self._catalog)) != self._seen:
                 self._load()
         return self._catalog
+
+    @property
+    def index(self) -> SearchIndex:
+        """The search index of the current catalogue, broken contracts included; built when it is first asked for."""
+        catalog = self.current
+        if self._index is None or self._index[0] is not catalog:
+            self._index = (catalog, SearchIndex(catalog.by_name.values()))
+        return self._index[1]
 
     def _load(self) -> None:
         files = _files_state(self.path)  # before the files are read: a change in between is seen at the next look

@@ -66,6 +66,11 @@ class Catalog:
         """Every mistake in the folder, in the order of the files."""
         return (*self.folder_problems, *(problem for contract in self.broken for problem in contract.problems))
 
+    @cached_property
+    def by_name(self) -> dict[str, Contract]:
+        """Usable and broken contracts by name; of several broken ones with one name the first."""
+        return {contract.name: contract for contract in (*reversed(self.broken), *self.contracts.values())}
+
     def resource(self, name: str) -> Resource | None:
         """The labels of a dataset, or None when no usable contract has that name."""
         contract = self.contracts.get(name)

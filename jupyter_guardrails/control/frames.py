@@ -18,13 +18,13 @@ T = TypeVar("T")
 MAX_REQUEST_BYTES = 4 << 20
 
 
-async def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+async def receive(connection: socket.socket, *, limit_bytes: int = MAX_REQUEST_BYTES) -> tuple[dict[str, Any], list[int]]:
     """One request and its file descriptors, or BadRequest; EOFError when the peer ended first."""
     fds: list[int] = []
     try:
         (length,) = struct.unpack(">I", await _exactly(connection, 4, fds))
-        if length > MAX_REQUEST_BYTES:
-            raise BadRequest(f"a request of {length} bytes is too long", next_step=f"at most {MAX_REQUEST_BYTES} bytes")
+        if length > limit_bytes:
+            raise BadRequest(f"a request of {length} bytes is too long", next_step=f"at most {limit_bytes} bytes")
         return _object(await _exactly(connection, length, fds)), fds
     except BaseException:
         close_all(fds)

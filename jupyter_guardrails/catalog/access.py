@@ -1,0 +1,58 @@
+"""What one person may have of one dataset: the policy's decision, a grant that was given on request, and what can be delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from jupyter_guardrails.catalog.delivery import obstacle
+from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.policy import Decision, EffectivePolicy, decide
+
+Status = Literal["granted", "requestable", "refused", "broken"]
+Grant = Mapping[str, Any]  # a row of records.grants: granted_by, expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """`decision` is the one to show and to record; `listed`: whether this person may know of the dataset at all."""
+
+    status: Status
+    decision: Decision
+    listed: bool
+
+    @property
+    def granted(self) -> bool:
+        """Whether a read goes ahead: allowed, or refused in a mode that only observes."""
+        return self.status == "granted"
+
+
+def access_to(contract: Contract, policy: EffectivePolicy, now: datetime, grant: Grant | None = None) -> Access:
+    """Read access by the policy, else by a grant that the policy still lets one ask for; then what cannot be delivered is refused."""
+    read = decide(policy, "data.read", contract.resource, now)
+    ask = decide(policy, "data.request", contract.resource, now)
+    if read.blocks and ask.allowed and grant is not None:
+        read = _by_grant(ask, grant, contract)
+    known = not read.blocks or ask.allowed or policy.browse.value == "all"
+    if contract.problems:
+        return _broken(contract, read, policy, known=known)
+    if not read.blocks:
+        blocked = obstacle(contract, policy.obligations(contract.resource))
+        refusal = Decision(False, blocked, read.rule, f"talk to its owner ({contract.owner})")
+        return Access("refused", refusal, True) if blocked else Access("granted", read, True)
+    return Access("requestable" if ask.allowed else "refused", read, known)
+
+
+def _by_grant(ask: Decision, grant: Grant, contract: Contract) -> Decision:
+    """The grant's rule is the one that lets the person ask: when that goes, or a deny comes, the grant is worth nothing."""
+    reason = f"{contract.name} was granted by {grant['granted_by']} until {grant['expires_at']:%Y-%m-%d %H:%M} UTC"
+    return replace(ask, reason=reason, next_step="")
+
+
+def _broken(contract: Contract, read: Decision, policy: EffectivePolicy, *, known: bool) -> Access:
+    """Without a classification nobody knows which rules would have matched, so only admins see such a contract."""
+    reason = obstacle(contract, policy.obligations(contract.resource))
+    refusal = Decision(False, reason, read.rule, f"tell its owner ({contract.owner or 'unknown'}) or an admin: `jupyter guardrails data check`")
+    return Access("broken", refusal, "admin" in policy.roles or (known and bool(contract.classification)))

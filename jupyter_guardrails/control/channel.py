@@ -1,0 +1,127 @@
+"""A kernel's channel: a listening unix socket from its sandbox, on which each process in it may have a connection of its own.
+
+The listener is the identity: who can connect to it is inside that kernel. So nothing in a frame says who asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import socket
+from typing import Any
+
+from pydantic import ValidationError
+
+from jupyter_guardrails.control import frames
+from jupyter_guardrails.control.channel_operations import OPERATIONS
+from jupyter_guardrails.control.listeners import take
+from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel, log
+from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound
+
+MAX_CONNECTIONS = 128  # beyond it the one that was silent for longest goes; clients connect again by themselves
+MAX_FRAME_BYTES = 64 << 10
+SEND_S = 30.0
+
+
+async def serve(state: ControlState, live: LiveKernel, listener_fd: int) -> Channel:
+    """Take the listener over and answer on it until `close()`."""
+    return Channel(state, live, take(listener_fd, socket.AF_UNIX))
+
+
+class Channel:
+    """One kernel's channel."""
+
+    def __init__(self, state: ControlState, live: LiveKernel, listener: socket.socket) -> None:
+        # a worker's token says what its submission may do; this is the kernel's own conversation
+        self.state = dataclasses.replace(state, principal=live.admission.principal, worker=None)
+        self.live = live
+        self._listener = listener
+        self._conversations: dict[asyncio.Task[None], None] = {}  # the one that spoke last is the last
+        self._accepting = asyncio.get_running_loop().create_task(self._accept())
+
+    def close(self) -> None:
+        """Stop listening and cut every connection."""
+        self._accepting.cancel()
+        for task in self._conversations:
+            task.cancel()
+        self._listener.close()
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(self._listener)
+            except OSError as error:  # out of file descriptors, most likely: make room and go on
+                log.error("can't accept a connection on the channel of %s: %s", self.live.lease, error)
+                self._evict()
+                await asyncio.sleep(0.05)
+                continue
+            if len(self._conversations) >= MAX_CONNECTIONS:
+                self._evict()
+            task = loop.create_task(self._converse(connection))
+            self._conversations[task] = None
+            task.add_done_callback(lambda ended: self._conversations.pop(ended, None))
+
+    def _evict(self) -> None:
+        """End the conversation that was silent for longest."""
+        oldest = next(iter(self._conversations), None)
+        if oldest is not None:
+            self._conversations.pop(oldest)
+            oldest.cancel()
+
+    async def _converse(self, connection: socket.socket) -> None:
+        """Questions and answers in turn until the client goes away or breaks the protocol."""
+        task = asyncio.current_task()
+        assert task is not None
+        connection.setblocking(False)
+        with connection, contextlib.suppress(OSError, EOFError, TimeoutError):  # the client went away: nobody is left to tell
+            while await self._exchange(connection):
+                if self._conversations.pop(task, False) is None:
+                    self._conversations[task] = None  # it spoke last, so it goes last
+
+    async def _exchange(self, connection: socket.socket) -> bool:
+        """One question and its answer; false when what came was no frame, since nothing after it can be trusted to begin one."""
+        try:
+            frame, came = await frames.receive(connection, limit_bytes=MAX_FRAME_BYTES)
+        except BadRequest as error:
+            await self._send(connection, frames.encode({"id": None, "ok": False, "error": error.to_json()}))
+            return False
+        frames.close_all(came)  # nothing is ever asked with a descriptor
+        await self._send(connection, *await self._reply(frame))
+        return True
+
+    async def _send(self, connection: socket.socket, data: bytes, fds: tuple[int, ...] = ()) -> None:
+        try:
+            async with asyncio.timeout(SEND_S):
+                await frames.send(connection, data, fds)
+        finally:
+            frames.close_all(list(fds))
+
+    async def _reply(self, frame: dict[str, Any]) -> tuple[bytes, tuple[int, ...]]:
+        """The answer to one frame as bytes and file descriptors; whatever goes wrong is an answer too."""
+        number = frame.get("id")
+        try:
+            answer = await self.answer(frame)
+            return frames.encode({"id": number, "ok": True, "result": answer.result}), answer.fds
+        except GuardrailsError as error:
+            problem = error
+        except Exception as error:  # broad: a defect of ours. Nothing is given out, it is logged, and the channel lives on
+            log.exception("channel operation %.100r failed", frame.get("op"))
+            problem = GuardrailsError(f"control failed: {type(error).__name__}", next_step="see control's log, and report it")
+        return frames.encode({"id": number, "ok": False, "error": problem.to_json()}), ()
+
+    async def answer(self, frame: dict[str, Any]) -> Answer:
+        """The answer to one frame, or the error that it raises."""
+        if frame.get("v") != 1:
+            raise BadRequest("frames have `v: 1`")
+        kind, operation = OPERATIONS.get(str(frame.get("op")), (None, None))
+        if kind is None or operation is None:
+            raise NotFound(f"there is no operation {str(frame.get('op'))[:100]!r}", next_step=f"there are: {', '.join(OPERATIONS)}")
+        try:
+            arguments = kind.model_validate(frame.get("args", {}))
+        except ValidationError as error:
+            mistakes = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            raise BadRequest(f"{frame['op']}: {mistakes}") from error
+        await self.state.refresh()
+        return await operation(self.state, self.live, arguments)

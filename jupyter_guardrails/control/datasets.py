@@ -1,0 +1,91 @@
+"""Datasets as control answers for them: search, one in full, the check of the catalogue, and what a kernel gets at its start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from jupyter_guardrails.catalog import listing
+from jupyter_guardrails.catalog.access import Access, access_to
+from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.preview import Preview, preview
+from jupyter_guardrails.control.dataset_files import files_of, open_data
+from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
+from jupyter_guardrails.control.state import ControlState, Operations
+from jupyter_guardrails.errors import GuardrailsError, NotFound, Refused
+from jupyter_guardrails.policy import EffectivePolicy
+from jupyter_guardrails.records import requests
+
+Grants = Mapping[str, Mapping[str, Any]]
+
+
+async def search(state: ControlState, request: DatasetsSearch, fds: list[int]) -> dict[str, Any]:
+    """Datasets that this person may know of and whose contracts have the words, best first; `total` before the limit."""
+    policy, now, grants = state.effective(), state.clock(), await live_grants(state)
+    contracts = state.catalogs.current.by_name
+    seen = {name: access_to(contract, policy, now, grants.get(name)) for name, contract in contracts.items()}
+    wanted = {name for name, access in seen.items() if access.listed and request.scope in ("all", access.status)}
+    names = state.catalogs.index.search(request.q, wanted)
+    return {"datasets": [listing.entry(contracts[name], seen[name], policy) for name in names[: request.limit]], "total": len(names)}
+
+
+async def show(state: ControlState, request: DatasetShow, fds: list[int]) -> dict[str, Any]:
+    """One dataset in full; NotFound also for one that this person may not know of."""
+    policy = state.effective()
+    contract, access = await find(state, request.name)
+    rows = await _preview(contract) if access.granted else None
+    return listing.detail(contract, access, policy, rows)
+
+
+async def check(state: ControlState, request: DatasetCheck, fds: list[int]) -> dict[str, Any]:
+    """Every contract of the catalogue with its mistakes, for admins: it names datasets that others may not know of."""
+    if "admin" not in state.effective().roles:
+        raise Refused("only admins may check the whole catalogue", next_step="check files of your own: jupyter guardrails data check DIR")
+    catalog = state.catalogs.current
+    folder = [{"file": problem.file, "name": "", "problems": [str(problem)]} for problem in catalog.folder_problems]
+    contracts = sorted((*catalog.contracts.values(), *catalog.broken), key=lambda contract: contract.file)
+    return {"contracts": folder + [{"file": c.file, "name": c.name, "problems": [str(problem) for problem in c.problems]} for c in contracts]}
+
+
+async def find(state: ControlState, name: str) -> tuple[Contract, Access]:
+    """A contract and what this person may have of it; NotFound when there is none, or none that they may know of."""
+    contract = state.catalogs.current.by_name.get(name)
+    if contract is not None:
+        access = access_to(contract, state.effective(), state.clock(), (await live_grants(state)).get(name))
+        if access.listed:
+            return contract, access
+    shown = name[:200].encode("utf-8", "backslashreplace").decode()
+    raise NotFound(f"there is no dataset {shown!r} that you may know of", next_step="look it up: guarded.datasets('part of the name')")
+
+
+async def live_grants(state: ControlState) -> Grants:
+    """Dataset name -> this person's grant, of those that neither expired nor were revoked."""
+    return await state.records.read(requests.active_grants, state.principal, now=state.clock())
+
+
+async def grants_at_start(state: ControlState, effective: EffectivePolicy, now: datetime) -> dict[str, str]:
+    """Dataset name -> path of all that this person reads directly; called by admission when a kernel is admitted, and by the launcher."""
+    grants = await state.records.read(requests.active_grants, effective.person, now=now)
+    contracts = state.catalogs.current.contracts.values()
+    granted = (c for c in contracts if access_to(c, effective, now, grants.get(c.name)).granted)
+    return {contract.name: contract.path for contract in granted if os.path.exists(contract.path)}
+
+
+async def _preview(contract: Contract) -> Preview | None:
+    """The first rows of its file, or of the first file in its folder; None where there are none to show."""
+    form = contract.format
+    for file in files_of(contract)[:1]:
+        try:
+            fd = open_data(contract, file)
+        except GuardrailsError:
+            return None  # it is gone since the contract was read; the read itself will say so
+        try:
+            return await preview(fd, form if form != "directory" else file.rpartition(".")[2].lower())
+        finally:
+            os.close(fd)
+    return None
+
+
+OPERATIONS: Operations = {DatasetsSearch: search, DatasetShow: show, DatasetCheck: check}

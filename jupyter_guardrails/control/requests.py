@@ -1,0 +1,103 @@
+"""Asking for access to a dataset: recorded, granted at once inside the bounds that the policy sets, open until somebody decides otherwise."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jupyter_guardrails.catalog.delivery import obstacle
+from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.control.audit import is_admin
+from jupyter_guardrails.control.datasets import find
+from jupyter_guardrails.control.interface.messages import RequestCreate, RequestsList
+from jupyter_guardrails.control.state import ControlState, Operations
+from jupyter_guardrails.errors import Conflict, Refused
+from jupyter_guardrails.policy import Decision, EffectivePolicy, decide
+from jupyter_guardrails.records import requests
+from jupyter_guardrails.records.columns import iso
+
+BY_POLICY = "policy"  # who decided a request that was granted at once
+
+
+async def create(state: ControlState, request: RequestCreate, fds: list[int]) -> dict[str, Any]:
+    """The new request, or the open one that this person has for the dataset already."""
+    contract, access = await find(state, request.dataset)
+    if access.granted:
+        raise Conflict(f"you may read {contract.name} already: {access.decision.reason}", next_step=f'guarded.path("{contract.name}")')
+    policy = state.effective()
+    decision = _decision(contract, policy, state)
+    if not decision.allowed:
+        await state.audit("data.request", contract.name, decision)
+        raise Refused(decision.reason, rule=str(decision.rule), next_step=decision.next_step)
+    at_once = _at_once(contract, policy, request.days)
+    said = {
+        "id": f"r-{secrets.token_hex(6)}",
+        "principal": state.principal,
+        "dataset": contract.name,
+        "purpose": request.purpose,
+        "days": request.days,
+    }
+    said |= {"now": state.clock(), "rule": str(decision.rule), "policy_digest": state.policy_digest}
+    return answer(await state.records.write(_create, said, at_once), state)
+
+
+async def newest(state: ControlState, request: RequestsList, fds: list[int]) -> dict[str, Any]:
+    """Own requests, those for datasets that one owns, everybody's for admins; newest first."""
+    rows = await state.records.read(requests.newest, None, limit=1000)
+    contracts = state.catalogs.current.by_name
+    everything = is_admin(state)
+    mine = [row for row in rows if everything or row["principal"] == state.principal or _owns(state, contracts.get(row["dataset"]))]
+    return {"requests": [answer(row, state) for row in mine]}
+
+
+def answer(row: dict[str, Any], state: ControlState) -> dict[str, Any]:
+    """A request as the `AccessRequest` of the HTTP API; one whose days are over reads expired, swept or not."""
+    over = row["state"] == "granted" and row["updated_at"] + timedelta(days=row["days"]) <= state.clock()
+    return {
+        "id": row["id"],
+        "dataset": row["dataset"],
+        "person": row["principal"],
+        "purpose": row["purpose"],
+        "days": row["days"],
+        "state": "expired" if over else row["state"],
+        "reason": row["reason"],
+        "created_at": iso(row["created_at"]),
+    }
+
+
+def _decision(contract: Contract, policy: EffectivePolicy, state: ControlState) -> Decision:
+    """The policy's decision; a dataset that could not be delivered after a grant cannot be asked for either."""
+    decision = decide(policy, "data.request", contract.resource, state.clock())
+    blocked = obstacle(contract, policy.obligations(contract.resource))
+    if decision.allowed and blocked:
+        return Decision(False, blocked, decision.rule, f"talk to its owner ({contract.owner})")
+    return decision
+
+
+def _at_once(contract: Contract, policy: EffectivePolicy, days: int) -> str:
+    """The rule that grants this without a reviewer, as text; empty when somebody has to decide."""
+    bounds = policy.auto_grant
+    if bounds is None or days > bounds.value.max_days:
+        return ""
+    classes = {text.casefold() for text in bounds.value.classification}
+    return str(bounds.rule) if contract.classification.casefold() in classes else ""
+
+
+def _create(connection: Connection, said: dict[str, Any], at_once: str) -> dict[str, Any]:
+    """Request and, inside the bounds, its grant in one transaction. An open request of before is given back as it is."""
+    row = requests.create(connection, **said)
+    if not at_once or row["id"] != said["id"]:
+        return row
+    reason = "granted at once, inside the bounds that the policy sets"
+    digest = {"rule": at_once, "policy_digest": said["policy_digest"]}
+    return requests.decide(connection, row["id"], "granted", now=said["now"], actor=BY_POLICY, reason=reason, **digest)
+
+
+def _owns(state: ControlState, contract: Contract | None) -> bool:
+    return contract is not None and contract.owner == state.principal
+
+
+OPERATIONS: Operations = {RequestsList: newest, RequestCreate: create}
