@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
-from jupyter_guardrails.control import datasets, lifetimes, profiles, reserving, starting
+from jupyter_guardrails.control import datasets, lifetimes, profiles, reserving, starting, submissions
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
 from jupyter_guardrails.control.state import ControlState, Operations
-from jupyter_guardrails.errors import BadRequest, GuardrailsError
+from jupyter_guardrails.errors import BadRequest, GuardrailsError, Refused
 from jupyter_guardrails.policy import EffectivePolicy
 from jupyter_guardrails.records import leases
 
 
 async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> dict[str, Any]:
     """Profile, decision, budget, lease: everything that the kernel's sandbox is made from, or why not."""
-    policy, now = state.effective(), state.clock()
+    policy = state.effective()
     try:
+        _check_kind(state, request)
         chosen = await profiles.choose(state, policy, request)
         row = await reserving.reserve(state, policy, request, chosen)
     except GuardrailsError as error:
-        said = {"allowed": False, "reason": error.message, "rule": error.rule}
-        await state.audit("kernel.start", request.profile or request.kind, **said, kernel=request.kernel_id, notebook=request.notebook)
+        said = {"kernel": request.kernel_id, "notebook": request.notebook, "reason": error.message, "rule": error.rule}
+        await state.audit("kernel.start", request.profile or request.kind, None, allowed=False, **said)
         raise
-    granted = await datasets.grants_at_start(state, policy, now)
+    granted = await datasets.grants_at_start(state, policy, state.clock())
+    if request.submission is not None:
+        declared = await asyncio.to_thread(submissions.declared_datasets, state, request.submission)
+        granted = {name: path for name, path in granted.items() if name in declared}
     admission = _admission(policy, row, chosen, granted)
     state.admitted[row["id"]] = admission
     return admission.model_dump()
@@ -57,6 +62,12 @@ async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> 
     peak = max(0, request.memory_peak_bytes)
     await lifetimes.end(state, row, reason=request.reason, cpu_s=request.cpu_s, memory_peak_bytes=peak)
     return {}
+
+
+def _check_kind(state: ControlState, request: KernelAdmit) -> None:
+    """Clean runs are for a submission's own worker, and a worker starts nothing else: they count towards no limit of kernels."""
+    if (request.kind == "clean_run") != (state.worker is not None) or request.submission != state.worker:
+        raise Refused(f"a {request.kind} of submission {request.submission or '(none)'} can't be started from here", next_step="submit the notebook")
 
 
 def _admission(policy: EffectivePolicy, row: dict[str, Any], chosen: profiles.Chosen, granted: dict[str, str]) -> Admission:

@@ -38,7 +38,7 @@ def encode(message: dict[str, Any]) -> bytes:
 
 
 async def send(connection: socket.socket, data: bytes, fds: Sequence[int] = ()) -> None:
-    """Write one frame, with file descriptors at its first byte."""
+    """Write one frame that `encode` made, with file descriptors at its first byte."""
     if fds:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
         sent = await _when_ready(connection, lambda: connection.sendmsg([data], rights), writing=True)
@@ -100,11 +100,16 @@ async def _when_ready(connection: socket.socket, attempt: Callable[[], T], *, wr
             await _ready(connection, writing=writing)
 
 
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
 async def _ready(connection: socket.socket, *, writing: bool) -> None:
     loop = asyncio.get_running_loop()
-    ready = loop.create_future()
+    ready: asyncio.Future[None] = loop.create_future()
     add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
-    add(connection.fileno(), lambda: ready.done() or ready.set_result(None))
+    add(connection.fileno(), _settle, ready)
     try:
         await ready
     finally:

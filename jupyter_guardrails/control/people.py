@@ -17,8 +17,8 @@ from jupyter_guardrails.records import budgets, choices, leases
 from jupyter_guardrails.records.columns import iso
 from jupyter_guardrails.sandbox.probe import probe_host
 
-SAME_IN_RECORDS = ("kernelspec", "kind", "notebook", "profile", "state", "memory_bytes", "memory_peak_bytes", "memory_limit_bytes")
-SAME_IN_RECORDS += ("cpus", "cpu_s", "cpu_percent", "idle_s", "idle_limit_s")
+MEASURED = ("memory_bytes", "memory_peak_bytes", "memory_limit_bytes", "cpus", "cpu_s", "cpu_percent", "idle_s", "idle_limit_s")
+SAME_IN_RECORDS = ("kernelspec", "kind", "notebook", "profile", "state", *MEASURED)
 USAGE_S = 30 * 24 * 3600
 AT_LIMIT = "At 100% no new kernel starts until earlier hours leave the window; running kernels go on."
 

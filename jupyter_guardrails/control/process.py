@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_guardrails.catalog import CatalogFolder
-from jupyter_guardrails.control import hardening, lifetimes
+from jupyter_guardrails.control import hardening, lifetimes, submissions
 from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.service import Service
@@ -90,6 +90,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         await state.records.write(leases.reprieve, now=state.clock(), ttl_s=state.lease_ttl_s)
         serving = asyncio.create_task(Service(state).serve(listener))
         state.spawn(lifetimes.sweep_forever(state), "sweep")
+        state.spawn(submissions.resume(state), "submissions left unfinished")
         _say_ready(options, state)
         await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         await _end(state, serving)
@@ -120,6 +121,7 @@ def open_state(options: Options) -> ControlState:
 
 async def _end(state: ControlState, serving: asyncio.Task[None]) -> None:
     """Workers first, then requests, then leases: nothing starts while the rest is settled."""
+    state.stopping.set()
     for hook in state.at_end:
         await hook()
     serving.cancel()

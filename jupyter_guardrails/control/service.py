@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jupyter_guardrails.control import admission, audit, frames, people
+from jupyter_guardrails.control import admission, audit, datasets, frames, launch, people, requests, submissions
 from jupyter_guardrails.control.interface.messages import REQUESTS, Request
 from jupyter_guardrails.control.state import Answer, ControlState, Operations, log
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound, Refused
@@ -22,6 +22,10 @@ OPERATIONS: Operations = {
     **admission.OPERATIONS,
     **people.OPERATIONS,
     **audit.OPERATIONS,
+    **launch.OPERATIONS,
+    **datasets.OPERATIONS,
+    **requests.OPERATIONS,
+    **submissions.OPERATIONS,
 }
 KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.settle"})
 WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}

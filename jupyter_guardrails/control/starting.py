@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sqlalchemy import Connection
@@ -9,11 +10,11 @@ from sqlalchemy import Connection
 from jupyter_guardrails.control import channel, egress, lifetimes
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelStarted
-from jupyter_guardrails.control.state import ControlState, LiveKernel
+from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
 from jupyter_guardrails.errors import Conflict, HostCannotEnforce
 from jupyter_guardrails.records import audit, leases
 
-SERVE = {"channel": channel.serve, "proxy": egress.serve}
+SERVE: dict[str, Callable[[ControlState, LiveKernel, int], Awaitable[Closable]]] = {"channel": channel.serve, "proxy": egress.serve}
 
 
 async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> None:
@@ -69,6 +70,5 @@ def _fields(state: ControlState, row: dict[str, Any], *, allowed: bool, reason: 
 
 
 def _start(connection: Connection, row: dict[str, Any], request: KernelStarted, fields: dict[str, Any], *, ttl_s: float) -> None:
-    use = {"pid": request.pid, "report": request.report}
-    leases.start(connection, row["id"], row["principal"], now=fields["now"], ttl_s=ttl_s, **use)
+    leases.start(connection, row["id"], row["principal"], now=fields["now"], ttl_s=ttl_s, pid=request.pid, report=request.report)
     audit.append(connection, **fields)

@@ -63,10 +63,16 @@ class ControlState:
     worker_tokens: dict[str, str] = field(default_factory=dict)
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def effective(self, principal: str | None = None) -> EffectivePolicy:
         """What the policy in force means for this principal (or another); PolicyError when there is no valid policy at all."""
         return self.policies.effective(principal or self.principal)
+
+    @property
+    def ending(self) -> bool:
+        """Whether control is on its way out: what fails now fails because of that."""
+        return self.stopping.is_set()
 
     @property
     def policy_digest(self) -> str:

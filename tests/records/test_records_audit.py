@@ -33,7 +33,9 @@ def test_a_chain_that_nobody_touched_verifies(records, chain):
     assert (found.ok, found.count, found.head) == (True, 5, chain[-1]["hash"])
 
 
-@pytest.mark.parametrize("column", ["time", "principal", "action", "resource", "reason", "rule", "policy_digest", "kernel", "notebook", "cell_digest"])
+@pytest.mark.parametrize(
+    "column", ["time", "principal", "action", "resource", "reason", "rule", "policy_digest", "kernel", "notebook", "cell_digest"]
+)
 def test_any_edit_shows(chain, column):
     chain[2] |= {column: "other"}
     assert audit.verify(chain).problems == ("record 3 was altered",)

@@ -1,6 +1,7 @@
 """The database itself: migrations make exactly the tables, one writer serves many, and the folder around it is private."""
 
 import asyncio
+import contextlib
 import os
 import stat
 import subprocess
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from jupyter_guardrails.errors import Conflict
 from jupyter_guardrails.records import audit, choices, open_records
 from jupyter_guardrails.records.places import UnsafePlace, filesystem_of, private_directory
-from jupyter_guardrails.records.tables import metadata, profile_choices
+from jupyter_guardrails.records.tables import leases, metadata, profile_choices
 
 MOUNTS = """22 1 253:1 / / rw - ext4 /dev/vda rw
 30 22 0:40 / /home rw,relatime shared:1 - nfs4 server:/home rw
@@ -211,11 +212,10 @@ def test_the_longest_mount_point_tells_the_filesystem(tmp_path, path, kind):
     assert filesystem_of(tmp_path.__class__(path), MOUNTS) == kind
 
 
-def test_rows_are_not_written_by_hand(records):
-    """States outside of the table are refused by the database itself."""
-    from jupyter_guardrails.records.tables import leases
-
-    row = {column.name: 0 if column.type.python_type in (int, float) else "x" for column in leases.columns if not column.nullable and column.name[-3:] != "_at"}
-    times = {"created_at": None, "beat_at": None, "expires_at": None}
-    with pytest.raises(DBAPIError):
-        records.write_sync(lambda connection: connection.execute(insert(leases).values(row | times | {"state": "invented"})))
+@pytest.mark.parametrize(("state", "fits"), [("active", True), ("invented", False)])
+def test_the_database_itself_knows_the_states(records, now, state, fits):
+    numbers = {column.name: 0 for column in leases.columns if column.type.python_type in (int, float) and not column.nullable}
+    texts = {column.name: "x" for column in leases.columns if column.type.python_type is str and not column.nullable}
+    row = numbers | texts | {"created_at": now, "beat_at": now, "expires_at": now, "state": state}
+    with contextlib.nullcontext() if fits else pytest.raises(DBAPIError, match="ck_leases_state"):
+        records.write_sync(lambda connection: connection.execute(insert(leases).values(row)))
