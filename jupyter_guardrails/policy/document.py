@@ -30,14 +30,14 @@ Engine = dict[f.Text, str | int | float | bool | tuple[str, ...]]
 
 
 def _known(*names: str) -> Any:
-    """A check that keys are known ones; a plug-in's name holds a dot."""
+    """A check that a key is a known one; a plug-in's name holds a dot, so that a typing error can't pass for one."""
 
-    def check(value: dict[str, Any]) -> dict[str, Any]:
-        if unknown := next((key for key in value if key not in names and "." not in key), None):
-            raise ValueError(f"holds {unknown!r}, which is none of {', '.join(names)}; the name of a plug-in holds a dot")
-        return value
+    def validate(key: str) -> str:
+        if key not in names and "." not in key:
+            raise f.UnknownName(f"is not known; the name of a plug-in holds a dot, like acme.{key}", names)
+        return key
 
-    return AfterValidator(check)
+    return AfterValidator(validate)
 
 
 class ProfileSpec(Strict):
@@ -97,10 +97,10 @@ class Promotion(Strict):
     approvals: Annotated[int, Field(ge=1, le=10)] = Field(default=1, description="Distinct reviewers that must approve.")
     production_profile: f.Name | None = Field(default=None, description="Profile of clean runs and jobs; left out: the person's default profile.")
     run_as: f.Principal | None = Field(default=None, description="Account that jobs run as; it must be allowed to read every input.")
-    engines: Annotated[dict[f.Text, Engine], _known(*ENGINES)] = Field(
+    engines: dict[Annotated[f.Text, _known(*ENGINES)], Engine] = Field(
         default={"local": {}}, description="Engines that jobs may be deployed to, each with settings of its own: local, slurm, airflow, kubernetes."
     )
-    checks: Annotated[dict[f.Text, Literal["require", "warn", "off"]], _known(*CHECKS)] = Field(
+    checks: dict[Annotated[f.Text, _known(*CHECKS)], Literal["require", "warn", "off"]] = Field(
         default={}, description="Check to `require`, `warn` or `off`; a check that is left out keeps its built-in level."
     )
     packages: Packages = Field(default=Packages(), description="Packages that a job may hold.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
@@ -18,6 +18,14 @@ from jupyter_guardrails.policy.rowfilter import parse_filter, render
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}", re.ASCII)
 PRINCIPAL = re.compile(r"[^\s/*?\[\]{}\\\x00-\x1f\x7f]([^/*?\[\]{}\\\x00-\x1f\x7f]{0,126}[^\s/*?\[\]{}\\\x00-\x1f\x7f])?")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
+
+
+class UnknownName(ValueError):
+    """A name that is none of the known ones; the nearest of them is shown as a hint."""
+
+    def __init__(self, message: str, known: Sequence[str]) -> None:
+        super().__init__(message)
+        self.known = list(known)
 
 
 class Strict(BaseModel):
@@ -65,9 +73,11 @@ def _write_path(value: str) -> bool:
     return _path(value) and bool(value.strip("/"))
 
 
-def _url(value: str) -> bool:
-    """True for an http(s) address without credentials: those belong in control's credentials file."""
-    return re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?", value) is not None
+def _url(value: object) -> str:
+    """An http(s) address without credentials, which belong in control's credentials file; the error doesn't repeat them."""
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?", value):
+        raise ValueError("must be an http(s) address without user or password in it")
+    return value
 
 
 def _ranges(value: object) -> tuple[str, ...]:
@@ -115,9 +125,7 @@ WritePath = Annotated[
     BeforeValidator(_text(_write_path, "an absolute path below /, without .. or patterns ({user} may stand in it)")),
     _schema("^/.", "/scratch/{user}"),
 ]
-Url = Annotated[
-    str, BeforeValidator(_text(_url, "an http(s) address without user or password in it")), _schema("^https?://", "https://hooks.example.com/x")
-]
+Url = Annotated[str, BeforeValidator(_url), _schema("^https?://", "https://hooks.example.com/x")]
 Ranges = Annotated[
     tuple[str, ...], BeforeValidator(_ranges), WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}, "examples": ["10.0.0.0/8"]})
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -56,9 +57,9 @@ class PatternIndex(Generic[T]):
     """Patterns with a value each; finds the first in order that matches a name without trying them all."""
 
     def __init__(self, entries: Iterable[tuple[str, T]], separator: str = "/", *, from_end: bool = False) -> None:
-        self._separator, self._end = separator, -1 if from_end else 0
+        self._separator, self._step = separator, -1 if from_end else 1
         self._exact: dict[str, tuple[int, T]] = {}
-        self._by_part: dict[str, list[tuple[int, re.Pattern[str], T]]] = {}
+        self._globs: dict[tuple[str, ...], list[tuple[int, re.Pattern[str], T]]] = {}
         for position, (pattern, value) in enumerate(entries):
             self._add(pattern, position, value)
 
@@ -66,14 +67,19 @@ class PatternIndex(Generic[T]):
         if "*" not in pattern:
             self._exact.setdefault(pattern, (position, value))
             return
-        part = pattern.split(self._separator)[self._end]
-        bucket = "*" if "*" in part else part
-        self._by_part.setdefault(bucket, []).append((position, compile_glob(pattern, self._separator), value))
+        literal = tuple(takewhile(lambda part: "*" not in part, self._parts(pattern)))
+        self._globs.setdefault(literal, []).append((position, compile_glob(pattern, self._separator), value))
+
+    def _parts(self, name: str) -> list[str]:
+        """The outermost parts of a name, by which patterns are put together."""
+        return name.split(self._separator)[:: self._step][:2]
 
     def first(self, name: str) -> T | None:
         """The value of the first pattern that matches, else None."""
         found = [self._exact[name]] if name in self._exact else []
-        for bucket in (name.split(self._separator)[self._end], "*"):
-            hit = next(((position, value) for position, glob, value in self._by_part.get(bucket, ()) if glob.fullmatch(name)), None)
+        parts = tuple(self._parts(name))
+        for length in range(len(parts) + 1):
+            globs = self._globs.get(parts[:length], ())
+            hit = next(((position, value) for position, glob, value in globs if glob.fullmatch(name)), None)
             found += [hit] if hit is not None else []
         return min(found, key=lambda item: item[0])[1] if found else None

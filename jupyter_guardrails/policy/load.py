@@ -22,6 +22,7 @@ HOW_TO_START = (
     "write one: the shortest has the lines `apiVersion: guardrails/v1` and `mode: observe`; docs/reference/policy.md explains every key. "
     "Or name another place with --policy or GUARDRAILS_POLICY."
 )
+STARTS_WITH = f"a policy starts with `apiVersion: {API_VERSION}`"
 MERGED = ("rules", "groups", "profiles")  # what several files of a directory may add to
 
 
@@ -62,9 +63,9 @@ def root_of(file: Path) -> tuple[Node | None, list[Problem]]:
     except OSError as error:
         return None, [Problem(str(file), 0, 0, f"can't be read: {error.strerror}")]
     if root is None:
-        return None, problems or [Problem(str(file), 0, 0, "is empty", f"a policy starts with `apiVersion: {API_VERSION}`")]
+        return None, problems or [Problem(str(file), 0, 0, "is empty", STARTS_WITH)]
     if root.kind != "mapping":
-        return None, [*problems, root.problem("must be a mapping of keys to values", hint=f"a policy starts with `apiVersion: {API_VERSION}`")]
+        return None, [*problems, root.problem("must be a mapping of keys to values", hint=STARTS_WITH)]
     return root, problems
 
 
@@ -77,6 +78,15 @@ def check(root: Node, model: type[M]) -> tuple[M | None, list[Problem]]:
     except ValidationError as error:
         found = explain_errors(error, model, root)
         return None, problems + [p for p in found if not ((p.file, p.line) in seen and "None" in p.message)]
+
+
+def read_model(path: Path, model: type[M]) -> tuple[M, Node]:
+    """A file of another kind that admins write, like a table of tests, with its tree; PolicyError holds every mistake."""
+    root, problems = root_of(path) if path.exists() else (None, [Problem(str(path), 0, 0, "there is no such file")])
+    found, wrong = check(root, model) if root is not None else (None, [])
+    if root is None or found is None or problems or wrong:
+        raise PolicyError(_in_order([*problems, *wrong]))
+    return found, root
 
 
 def references(root: Node) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from jupyter_guardrails.errors import Problem
+from jupyter_guardrails.policy.fields import UnknownName
 from jupyter_guardrails.policy.yamltree import Node
 
 Loc = tuple[int | str, ...]
@@ -23,6 +24,7 @@ KINDS = {
     "model_type": "a mapping, like {key: value}",
     "model_attributes_type": "a mapping, like {key: value}",
 }
+VERBS = ("must ", "is ", "has ", "needs ", "selects ", "matches ", "masks ", "holds ")
 
 
 def nulls(node: Node, path: str = "") -> Iterator[Problem]:
@@ -64,7 +66,9 @@ def _problem(detail: Mapping[str, Any], model: type[BaseModel], root: Node) -> P
         node, path = locate(root, loc[:-1])
         return node.problem(f"`{loc[-1]}` is missing{_inside(path)}")
     node, path = locate(root, loc, at_key=detail["loc"][-1:] == ("[key]",))
-    return node.problem(f"`{path}` {_sentence(kind, detail)}" if path else _sentence(kind, detail), hint=_hint(kind, detail))
+    sentence = _sentence(kind, detail)
+    between = " " if sentence.startswith(VERBS) else ": "
+    return node.problem(f"`{path}`{between}{sentence}" if path else sentence, hint=_hint(kind, detail))
 
 
 def locate(root: Node, loc: Loc, *, at_key: bool = False) -> tuple[Node, str]:
@@ -99,6 +103,8 @@ def _sentence(kind: str, detail: Mapping[str, Any]) -> str:
 
 
 def _hint(kind: str, detail: Mapping[str, Any]) -> str:
+    if isinstance(unknown := detail.get("ctx", {}).get("error"), UnknownName):
+        return nearest(detail["input"], unknown.known)
     if kind != "literal_error" or not isinstance(detail["input"], str):
         return ""
     known = [word.strip("' ") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
