@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -40,21 +41,22 @@ def pack(folder: Path, target: Path) -> None:
             member.compress_type, member.create_system = zipfile.ZIP_DEFLATED, 3
             member.external_attr = (stat.S_IFREG | 0o644) << 16
             with path.open("rb") as source, archive.open(member, "w", force_zip64=path.stat().st_size > 1 << 31) as sink:
-                while part := source.read(CHUNK):
-                    sink.write(part)
+                shutil.copyfileobj(source, sink, CHUNK)
 
 
-def unpack(archive: Path | str, destination: Path | str, limits: ReadLimits = ReadLimits()) -> None:
+def unpack(archive: Path | str | IO[bytes], destination: Path | str, limits: ReadLimits = ReadLimits()) -> None:
     """Write a package's files beneath `destination`, an empty or new directory; PackageError, and nothing written, when it is unsafe."""
-    with open(os.open(archive, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as opened:
-                members = opened.infolist()
-                refuse_unsafe(members, limits)
-                _refuse_overlaps(members, os.fstat(file.fileno()).st_size)
-                _extract(opened, members, Path(destination))
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-            raise PackageError(f"this is not a readable package: {error}", next_step="get the package again from who built it") from error
+    if isinstance(archive, (str, Path)):
+        with open(archive, "rb") as file:
+            return unpack(file, destination, limits)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = opened.infolist()
+            refuse_unsafe(members, limits)
+            _refuse_overlaps(members, archive.seek(0, os.SEEK_END))
+            _extract(opened, members, Path(destination))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:
+        raise PackageError(f"this is not a readable package: {error}", next_step="get the package again from who built it") from error
 
 
 def refuse_unsafe(members: Iterable[zipfile.ZipInfo], limits: ReadLimits) -> None:
@@ -74,9 +76,9 @@ def refuse_unsafe(members: Iterable[zipfile.ZipInfo], limits: ReadLimits) -> Non
 
 def _name_problem(name: str, limits: ReadLimits) -> str:
     parts = name.split("/")
-    if not name or name != str(PurePosixPath(name)) or name.startswith("/") or ".." in parts:
+    if name != str(PurePosixPath(name)) or name in ("", ".") or name.startswith("/") or ".." in parts:
         return "is no plain relative path"
-    if "\\" in name or ":" in parts[0] or any(ord(character) < 32 or ord(character) == 127 for character in name):
+    if "\\" in name or ":" in parts[0] or not name.isprintable():
         return "has a character that no name in a package has"
     if len(name.encode("utf-8", "surrogatepass")) > limits.name_bytes or len(parts) > limits.depth:
         return "is too long or too deep"

@@ -14,8 +14,9 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import SerializationError, VerificationError
-from securesystemslib.signer import CryptoSigner, SSlibKey
+from securesystemslib.exceptions import FormatError, VerificationError
+from securesystemslib.signer._crypto_signer import CryptoSigner
+from securesystemslib.signer._key import Key, SSlibKey
 
 from jupyter_guardrails.errors import PackageError
 from jupyter_guardrails.package import canonical
@@ -45,17 +46,17 @@ def open_signer(keys: Path) -> CryptoSigner:
     if not private.exists():
         _write_new_key(private)
     loaded = serialization.load_pem_private_key(private.read_bytes(), None)
-    signer = CryptoSigner(loaded, SSlibKey.from_crypto(loaded.public_key()))  # type: ignore[arg-type]  # the file holds what we wrote
+    signer = CryptoSigner(loaded, SSlibKey.from_crypto(loaded.public_key()))
     public = keys / f"{signer.public_key.keyid}{PUBLIC_SUFFIX}"
     if not public.exists():
         public.write_text(canonical.dumps({"keyid": signer.public_key.keyid, **signer.public_key.to_dict()}))
     return signer
 
 
-def read_trust(directory: Path) -> list[SSlibKey]:
+def read_trust(directory: Path) -> list[Key]:
     """The public keys of a trust store: each `*.public.json` in it, or the one file it is."""
     files = sorted(directory.glob(f"*{PUBLIC_SUFFIX}")) if directory.is_dir() else [directory]
-    keys = []
+    keys: list[Key] = []
     for file in files:
         try:
             body = canonical.loads(file.read_text())
@@ -73,7 +74,7 @@ def sign(signer: CryptoSigner, digests: Digests, predicate_type: str, predicate:
     return canonical.dumps(envelope.to_dict())
 
 
-def verify(folder: Path, digests: Digests, trusted: Iterable[SSlibKey]) -> tuple[list[Vouched], list[str]]:
+def verify(folder: Path, digests: Digests, trusted: Iterable[Key]) -> tuple[list[Vouched], list[str]]:
     """The envelopes of a package that hold for these digests under a trusted key, and what is wrong with the others."""
     vouched, problems = [], []
     for file in sorted((folder / ATTESTATIONS).glob("*.dsse.json")):
@@ -84,11 +85,11 @@ def verify(folder: Path, digests: Digests, trusted: Iterable[SSlibKey]) -> tuple
     return vouched, problems
 
 
-def _verify_one(file: Path, digests: Digests, trusted: list[SSlibKey]) -> Vouched:
+def _verify_one(file: Path, digests: Digests, trusted: list[Key]) -> Vouched:
     try:
         envelope = Envelope.from_dict(canonical.loads(file.read_bytes()))
         keys = envelope.verify(trusted, 1) if trusted else {}
-    except (VerificationError, SerializationError, KeyError, TypeError, ValueError) as error:
+    except (VerificationError, FormatError, KeyError, TypeError, ValueError) as error:
         raise PackageError("it is not signed by a key that is trusted here") from error
     if not keys:
         raise PackageError("no key is trusted here")

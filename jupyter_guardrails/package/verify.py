@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from securesystemslib.signer import SSlibKey
+from securesystemslib.signer._key import Key
 
 from jupyter_guardrails.package import archive, manifest, signatures
 from jupyter_guardrails.package.job import Job, read_job
@@ -45,7 +45,7 @@ class Verified:
         }
 
 
-def verify_folder(folder: Path, trusted: Iterable[SSlibKey]) -> Verified:
+def verify_folder(folder: Path, trusted: Iterable[Key]) -> Verified:
     """Verify an unpacked package; PackageError when it can't be read at all."""
     digests, problems = manifest.check(folder)
     problems += [f"{name} is missing" for name in REQUIRED if not (folder / name).is_file()]
@@ -57,7 +57,7 @@ def verify_folder(folder: Path, trusted: Iterable[SSlibKey]) -> Verified:
     return Verified(job, _version(vouched), digests, tuple(vouched), tuple(problems))
 
 
-def verify_archive(path: Path, trusted: Iterable[SSlibKey]) -> Verified:
+def verify_archive(path: Path | IO[bytes], trusted: Iterable[Key]) -> Verified:
     """Verify a zip without keeping what it unpacks."""
     with tempfile.TemporaryDirectory(prefix="guardrails-verify-") as folder:
         archive.unpack(path, folder)

@@ -60,28 +60,28 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def verify(out: Path) -> str:
-    """The manifest's digest; ends unless the files are exactly those that it lists."""
-    try:
-        wanted = dict(reversed(line.split("  ", 1)) for line in (HERE / MANIFEST).read_text(encoding="utf-8").splitlines())
-    except (OSError, ValueError) as error:
-        stop(ALTERED, f"this package has no readable {MANIFEST} ({error})")
+def hashes(out: Path) -> dict[str, str]:
+    """Name -> sha256 of every file of this package but the manifest and what vouches for it; `out` may lie in the package's folder."""
     found = {}
     for path in HERE.rglob("*"):
         name = path.relative_to(HERE).as_posix()
-        if (
-            not (path.is_dir() and not path.is_symlink())
-            and not path.is_relative_to(out)
-            and name != MANIFEST
-            and not name.startswith("attestations/")
-        ):
-            found[name] = "a link" if path.is_symlink() else sha256(path)
+        if path.is_symlink():
+            found[name] = "a link"
+        elif path.is_file() and not path.is_relative_to(out) and name != MANIFEST and not name.startswith("attestations/"):
+            found[name] = sha256(path)
+    return found
+
+
+def verify(out: Path) -> str:
+    """The manifest's digest; ends unless the files are exactly those that it lists."""
+    try:
+        wanted = {name: digest for digest, name in (line.split("  ", 1) for line in (HERE / MANIFEST).read_text(encoding="utf-8").splitlines())}
+    except (OSError, ValueError) as error:
+        stop(ALTERED, f"this package has no readable {MANIFEST} ({error})")
+    found = hashes(out)
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if wrong:
-        stop(
-            ALTERED,
-            f"this package was altered, nothing was run: {', '.join(wrong[:5])} {'is' if len(wrong) == 1 else 'are'} missing, changed or extra",
-        )
+        stop(ALTERED, f"this package was altered and nothing was run; missing, changed or extra: {', '.join(wrong[:5])}")
     return sha256(HERE / MANIFEST)
 
 
@@ -92,7 +92,7 @@ def typed(name: str, text: str, schema: dict[str, Any]) -> Any:
         value = text if kind == "string" else json.loads(text)
     except ValueError:
         stop(USAGE, f"parameter {name} is {kind}: {text!r} is not")
-    fits = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict, "null": type(None)}
+    fits: dict[str, Any] = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict, "null": type(None)}
     if not isinstance(value, fits.get(str(kind), object)) or (isinstance(value, bool) and kind in ("integer", "number")):
         stop(USAGE, f"parameter {name} is {kind}: {text!r} is not")
     if isinstance(value, float) and not math.isfinite(value):
@@ -120,24 +120,25 @@ def parameters(job: dict[str, Any], given: list[str]) -> dict[str, Any]:
 
 def bindings(job: dict[str, Any], given: list[str], file: str | None) -> dict[str, str]:
     """Dataset -> path: the command line's, else the engine's, else the contract's; ends when one is found nowhere."""
-    flags = {name: {"path": path} for name, path in pairs(given, "--dataset").items()}
-    engine = {name: entry if isinstance(entry, dict) else {"path": entry} for name, entry in read_bindings(file).items()}
-    found = {}
-    for wanted in job["inputs"]:
-        name = wanted["name"]
-        entry = flags.pop(name, None) or engine.get(name) or {"path": wanted["path"], "masks": wanted["masks"]}
-        if not entry["path"] or not os.access(entry["path"], os.R_OK):
-            why = f"{entry['path']} can't be read here" if entry["path"] else "nothing says where it is"
-            stop(USAGE, f"dataset {name} is not resolved: {why}; start again with --dataset {name}=PATH")
-        if wanted["masks"] and entry.get("masks") != wanted["masks"]:
-            stop(
-                USAGE,
-                f"dataset {name} was seen with masks ({', '.join(sorted(wanted['masks']))}); bind it to a delivery that says the same masks, by --bindings",
-            )
-        found[name] = os.path.abspath(entry["path"])
-    if flags:
-        stop(USAGE, f"this job reads no dataset {sorted(flags)[0]}; it reads: {', '.join(sorted(found)) or 'none'}")
-    return found
+    flags = pairs(given, "--dataset")
+    names = [wanted["name"] for wanted in job["inputs"]]
+    if unknown := sorted(flags.keys() - set(names)):
+        stop(USAGE, f"this job reads no dataset {unknown[0]}; it reads: {', '.join(names) or 'none'}")
+    engine = read_bindings(file)
+    return {wanted["name"]: bind(wanted, flags.get(wanted["name"]) or engine.get(wanted["name"])) for wanted in job["inputs"]}
+
+
+def bind(wanted: dict[str, Any], given: Any) -> str:
+    """The path of one dataset; ends when it can't be read, or when it was seen masked and this delivery doesn't say the same masks."""
+    name = wanted["name"]
+    entry = {"path": given} if isinstance(given, str) else given or wanted
+    if not entry["path"] or not os.access(entry["path"], os.R_OK):
+        why = f"{entry['path']} can't be read here" if entry["path"] else "nothing says where it is"
+        stop(USAGE, f"dataset {name} is not resolved: {why}; start again with --dataset {name}=PATH")
+    if wanted["masks"] and entry.get("masks") != wanted["masks"]:
+        masks = ", ".join(sorted(wanted["masks"]))
+        stop(USAGE, f"dataset {name} was seen with masks ({masks}); bind it by --bindings to a delivery that says the same masks")
+    return os.path.abspath(entry["path"])
 
 
 def read_bindings(file: str | None) -> dict[str, Any]:
@@ -199,13 +200,12 @@ def build(folder: Path, lock: Path, python: str) -> None:
         file.write(requirements(lock))
         file.flush()
         options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", *source, "-r", file.name]
-        make = [uv, "venv", "-q", "--python", python, str(folder)] if uv else [python, "-I", "-m", "venv", str(folder)]
-        fill = (
-            [uv, "pip", "install", "-q", "--python", inner]
-            if uv
-            else [inner, "-I", "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check"]
-        )
-        for command in (make, [*fill, *options]):
+        if uv:
+            commands = [[uv, "venv", "-q", "--python", python, str(folder)], [uv, "pip", "install", "-q", "--python", inner, *options]]
+        else:
+            pip = [inner, "-I", "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check"]
+            commands = [[python, "-I", "-m", "venv", str(folder)], [*pip, *options]]
+        for command in commands:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
             if done.returncode:
                 stop(HOST, f"the environment of {lock.name} can't be built: {' '.join((done.stderr or done.stdout).split())[-800:]}")
@@ -219,23 +219,15 @@ def run(job: dict[str, Any], values: dict[str, Any], datasets: dict[str, str], o
     with tempfile.TemporaryDirectory(prefix="job-") as private:
         work = Path(private, "work")
         shutil.copytree(HERE / "src", work)
-        config = {
-            "notebook": str(work / job["entry"]),
-            "values": values,
-            "out": str(out),
-            "datasets": datasets,
-            "package": package,
-            "name": job["name"],
-        }
+        config = {"notebook": str(work / job["entry"]), "values": values, "out": str(out), "datasets": datasets, "package": package}
         Path(private, "config.json").write_text(json.dumps(config))
         Path(private, "bindings.json").write_text(json.dumps(datasets))
         write_kernelspec(Path(private), kernel)
         command = [str(runner), "-I", str(HERE / "run.py"), "--inside", str(Path(private, "config.json"))]
         code = wait(command, job_environ(Path(private), kernel), (work / job["entry"]).parent, job["resources"]["wall_s"])
         if code is None:
-            (out / "run.json").write_text(
-                json.dumps({"state": "failed", "error": f"stopped after {job['resources']['wall_s']} s", "package": package}) + "\n"
-            )
+            status = {"state": "failed", "error": f"stopped after {job['resources']['wall_s']} s", "package": package}
+            (out / "run.json").write_text(json.dumps(status) + "\n")
         keep_results(work, out)
     print(f"{'complete' if code == 0 else 'failed'}: see {out}/run.json", flush=True)
     return 0 if code == 0 else 1
@@ -254,15 +246,9 @@ def job_environ(private: Path, kernel: Path) -> dict[str, str]:
     """The engine's environment, with our client on the path and nothing of the account's own Jupyter or IPython."""
     dropped = {"PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "GUARDRAILS_CHANNEL", "GUARDRAILS_DATA"}
     environ = {name: value for name, value in os.environ.items() if name not in dropped}
-    own = {
-        name: str(private / name.lower())
-        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "PYTHONPYCACHEPREFIX")
-    }
-    environ |= own | {
-        "JUPYTER_PATH": str(private / "jupyter"),
-        "PYTHONPATH": str(HERE / "lib"),
-        "GUARDRAILS_BINDINGS": str(private / "bindings.json"),
-    }
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "PYTHONPYCACHEPREFIX"):
+        environ[name] = str(private / name.lower())
+    environ |= {"JUPYTER_PATH": str(private / "jupyter"), "PYTHONPATH": str(HERE / "lib"), "GUARDRAILS_BINDINGS": str(private / "bindings.json")}
     return environ | {"PATH": f"{kernel.parent}:{os.environ.get('PATH', '/usr/bin:/bin')}", "PYTHONNOUSERSITE": "1"}
 
 
@@ -305,16 +291,16 @@ def execute(config: dict[str, Any]) -> int:
     import nbformat
     from traitlets.config import Config
 
-    notebook = nbformat.read(config["notebook"], 4)
+    notebook = nbformat.read(config["notebook"], 4)  # type: ignore[no-untyped-call]
     inject(notebook, config["values"], nbformat.v4.new_code_cell)
-    status = {"state": "complete", "error": "", "started": time.time(), "cells": []} | {
-        key: config[key] for key in ("name", "package", "datasets", "values")
-    }
+    cells: list[dict[str, Any]] = []
+    status = {"state": "complete", "error": "", "started": time.time(), "cells": cells, "package": config["package"]}
+    status |= {"datasets": config["datasets"], "parameters": config["values"]}
     total = sum(cell.cell_type == "code" for cell in notebook.cells)
 
     def executed(cell: Any, cell_index: int, execute_reply: Any) -> None:
-        status["cells"].append({"cell": cell_index, "state": execute_reply["content"]["status"]})
-        print(f"cell {len(status['cells'])} of {total}: {status['cells'][-1]['state']}", flush=True)
+        cells.append({"cell": cell_index, "state": execute_reply["content"]["status"]})
+        print(f"cell {len(cells)} of {total}: {cells[-1]['state']}", flush=True)
 
     settings = Config({"KernelManager": {"transport": "ipc"}})
     client = nbclient.NotebookClient(notebook, timeout=None, kernel_name="job", on_cell_executed=executed, record_timing=False, config=settings)
@@ -323,7 +309,7 @@ def execute(config: dict[str, Any]) -> int:
     except Exception as error:  # noqa: BLE001 - whatever ended the notebook is the job's result: it is written down and the job has failed
         status |= {"state": "failed", "error": f"{type(error).__name__}: {error}"[-4000:]}
         print(status["error"], file=sys.stderr)
-    nbformat.write(notebook, Path(config["out"], "executed.ipynb"))
+    nbformat.write(notebook, Path(config["out"], "executed.ipynb"))  # type: ignore[no-untyped-call]
     Path(config["out"], "run.json").write_text(json.dumps(status | {"ended": time.time()}, indent=1) + "\n")
     return 0 if status["state"] == "complete" else 1
 
@@ -333,11 +319,8 @@ def inject(notebook: Any, values: dict[str, Any], new_cell: Any) -> None:
     if not values:
         return
     after = next((n for n, cell in enumerate(notebook.cells, 1) if "parameters" in cell.metadata.get("tags", [])), 0)
-    cell = new_cell(
-        "".join(f"{name} = {value!r}\n" for name, value in sorted(values.items())),
-        metadata={"tags": ["injected-parameters"]},
-        id="injected-parameters",
-    )
+    source = "".join(f"{name} = {value!r}\n" for name, value in sorted(values.items()))
+    cell = new_cell(source, metadata={"tags": ["injected-parameters"]}, id="injected-parameters")
     notebook.cells.insert(after, cell)
 
 

@@ -1,0 +1,129 @@
+"""What control does with files of a submission: freeze the notebook, judge what the worker built, sign it, keep it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import tomllib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from jupyter_guardrails.control.policies import allowed
+from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
+from jupyter_guardrails.package import archive, manifest, signatures
+from jupyter_guardrails.package.job import Job
+from jupyter_guardrails.package.verify import verify_archive
+from jupyter_guardrails.policy import Decision, EffectivePolicy
+from jupyter_guardrails.sandbox.beneath import open_beneath
+
+MAX_NOTEBOOK_BYTES = 256 << 20
+BUILD_TYPE = "https://guardrails.jupyter.org/notebook-package/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A package as control keeps it."""
+
+    name: str
+    digests: manifest.Digests
+    path: Path
+
+
+def job_name(notebook: str) -> str:
+    """The notebook's name as a job may be called: small letters, digits, `.`, `_`, `-`."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", PurePosixPath(notebook).stem.lower()).strip("-._")
+    return plain[:64].rstrip("-._") or "notebook"
+
+
+def freeze_notebook(workspace: Path, notebook: str, folder: Path) -> str:
+    """Copy the notebook into folder/frozen/src, opened beneath the workspace; the sha256 of the very bytes that were copied."""
+    try:
+        fd = open_beneath(workspace, notebook, os.O_RDONLY | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NotFound(
+            f"{notebook!r} can't be opened in the workspace: {reason}", next_step="name a notebook by its path in the workspace"
+        ) from error
+    with open(fd, "rb") as source:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_NOTEBOOK_BYTES:
+            raise BadRequest(f"{notebook!r} is no file of at most {MAX_NOTEBOOK_BYTES >> 20} MiB", next_step="clear big outputs, or name a notebook")
+        target = folder / "frozen" / "src" / notebook
+        target.parent.mkdir(parents=True)
+        digest = hashlib.sha256()
+        with target.open("xb") as sink:
+            while part := source.read(manifest.CHUNK):
+                digest.update(part)
+                sink.write(part)
+            sink.flush()
+            os.fsync(sink.fileno())
+    return digest.hexdigest()
+
+
+def refused_packages(folder: Path, policy: EffectivePolicy, now: datetime) -> list[Decision]:
+    """The decisions against packages of the kernel's lock."""
+    lock = tomllib.loads((folder / "env" / "pylock.kernel.toml").read_text(encoding="utf-8"))
+    decisions = [allowed(policy, "package.use", str(package["name"]), now) for package in lock["packages"]]
+    return [decision for decision in decisions if not decision.allowed]
+
+
+def check_job(job: Job, row: dict[str, Any], policy_digest: str) -> None:
+    """PackageError unless what the worker built is the job that was submitted."""
+    wanted = {"name": row["name"], "entry": row["notebook"], "owner": row["principal"], "policy_digest": policy_digest}
+    wrong = [key for key, value in wanted.items() if getattr(job, key) != value]
+    if wrong or job.parameters.values != row["parameters"]:
+        raise PackageError(f"the worker built another job than was submitted ({', '.join(wrong) or 'parameters'})", next_step="submit again")
+
+
+def keep(folder: Path, row: dict[str, Any], state_dir: Path, *, now: datetime) -> Kept:
+    """Sign the built folder, pack it under its content digest, read the zip back: only what verifies is kept."""
+    signer = signatures.open_signer(state_dir / "keys")
+    digests, problems = manifest.check(folder)
+    if problems:
+        raise PackageError(f"what the worker built is not what its manifest says: {'; '.join(problems[:5])}", next_step="submit again")
+    attestations = folder / manifest.ATTESTATIONS
+    shutil.rmtree(attestations, ignore_errors=True)
+    attestations.mkdir()
+    for name, (kind, predicate) in _statements(row, now).items():
+        (attestations / name).write_text(signatures.sign(signer, digests, kind, predicate), encoding="utf-8")
+    path = _pack(folder, row, state_dir / "packages" / digests.content)
+    verified = verify_archive(path, [signer.public_key])
+    if not verified.trusted or verified.digests != digests:
+        path.unlink()
+        raise PackageError(f"the packed file does not verify: {'; '.join(verified.problems)}", next_step="submit again")
+    return Kept(path.name, digests, path)
+
+
+def _pack(folder: Path, row: dict[str, Any], store: Path) -> Path:
+    """The zip, whole on the disk before anyone can name it."""
+    store.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = store / f"{row['id']}" / f"{row['name']}-{row['version']}{archive.SUFFIX}"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    archive.pack(folder, fresh)
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+    return path
+
+
+def _statements(row: dict[str, Any], now: datetime) -> dict[str, tuple[str, dict[str, Any]]]:
+    """File name -> predicate type and predicate: where the package came from, and what control was told of its checks."""
+    external = {"notebook": row["notebook"], "notebook_sha256": row["notebook_digest"], "submitter": row["principal"], "version": row["version"]}
+    built = {"buildType": BUILD_TYPE, "externalParameters": external, "internalParameters": {}, "resolvedDependencies": []}
+    details = {
+        "builder": {"id": "https://guardrails.jupyter.org/control/own"},
+        "metadata": {"invocationId": row["id"], "finishedOn": now.isoformat()},
+    }
+    states = {check["name"]: check["state"] for check in row["checks"]}
+    outcome: dict[str, Any] = {"result": "WARNED" if "warned" in states.values() else "PASSED", "configuration": [], "self_test": True}
+    by_state = {f"{word}Tests": sorted(name for name, state in states.items() if state == word) for word in ("passed", "warned", "failed")}
+    return {
+        "provenance.dsse.json": (signatures.PROVENANCE, {"buildDefinition": built, "runDetails": details}),
+        "checks.dsse.json": (signatures.TEST_RESULT, outcome | by_state),
+    }

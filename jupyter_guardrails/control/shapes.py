@@ -1,0 +1,44 @@
+"""A submission's row as openapi.yaml's Submission, with plain words for its state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_guardrails.records.columns import iso
+
+SAME = ("id", "name", "version", "notebook", "state", "content_digest", "evidence_digest", "package", "error")
+CHECK = ("name", "title", "state", "detail", "findings", "progress", "seconds")
+LABELS = {
+    "draft": "draft, not submitted",
+    "submitted": "submitted, its checks start soon",
+    "checking": "its checks are running",
+    "checks_failed": "its checks failed",
+    "in_review": "self-test: nobody else has approved this",
+    "cancelled": "cancelled",
+    "withdrawn": "withdrawn",
+    "rejected": "rejected",
+    "changes_requested": "changes are asked for",
+    "approved": "approved",
+    "deployed": "in production",
+    "superseded": "replaced by a newer version",
+    "retired": "retired",
+}
+
+
+def submission(row: dict[str, Any]) -> dict[str, Any]:
+    """The answer of every operation that gives a submission."""
+    checks = [{key: check[key] for key in CHECK} for check in row["checks"]]
+    times = {"created_at": iso(row["created_at"]), "updated_at": iso(row["updated_at"])}
+    said = {"person": row["principal"], "label": LABELS[row["state"]], "checks": checks, "next_step": _next_step(row)}
+    return {key: row[key] for key in SAME} | times | said
+
+
+def _next_step(row: dict[str, Any]) -> str:
+    if row["state"] == "checks_failed":
+        fixes = [finding.get("fix", "") for check in row["checks"] if check["state"] == "failed" for finding in check["findings"]]
+        return next((fix for fix in fixes if fix), "see its checks, then submit again")
+    return {
+        "draft": "submit it when you are content",
+        "in_review": f"try it: `jupyter guardrails job run {row['package']}`, or `python3 run.py` in the unpacked folder",
+        "cancelled": "submit it again when you like",
+    }.get(row["state"], "")

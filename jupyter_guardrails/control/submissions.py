@@ -1,0 +1,307 @@
+"""Submissions: frozen, checked by a worker, packaged and signed by control. Nothing of the author's runs in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import stat
+import uuid
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jupyter_guardrails.control import packages, shapes, workers
+from jupyter_guardrails.control.interface.messages import (
+    PackageVerify,
+    SubmissionCancel,
+    SubmissionCreate,
+    SubmissionPackage,
+    SubmissionShow,
+    SubmissionsList,
+    WorkerFinish,
+    WorkerProgress,
+)
+from jupyter_guardrails.control.policies import allowed
+from jupyter_guardrails.control.state import Answer, ControlState, Operations
+from jupyter_guardrails.errors import BadRequest, Conflict, GuardrailsError, NotFound, Refused
+from jupyter_guardrails.package import signatures
+from jupyter_guardrails.package.job import read_job
+from jupyter_guardrails.package.verify import verify_archive
+from jupyter_guardrails.records import submissions
+
+UNFINISHED = frozenset({"submitted", "checking"})
+RESTARTED = "restarted"  # a mark in the submission's folder: its worker was started a second time
+
+
+async def create(state: ControlState, request: SubmissionCreate, fds: list[int]) -> dict[str, Any]:
+    """Freeze the notebook, write the row, start the worker; the same key gives the first submission back."""
+    decision = allowed(state.effective(), "promotion.submit", request.notebook, state.clock())
+    if decision.blocks:
+        await state.audit("promotion.submit", request.notebook, decision)
+        raise Refused(decision.reason, next_step=decision.next_step, rule=str(decision.rule))
+    id, workspace = uuid.uuid4().hex, Path(request.workspace)
+    if not workspace.is_absolute() or not workspace.is_dir():
+        raise BadRequest(f"{request.workspace} is no folder", next_step="name the workspace by its absolute path")
+    folder = workers.folder_of(state, id)
+    try:
+        row = await _freeze(state, request, id, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if row["id"] != id:
+        shutil.rmtree(folder)
+    elif row["state"] in UNFINISHED | {"draft"}:
+        row = await _begin(state, row)
+    return shapes.submission(row)
+
+
+async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folder: Path) -> dict[str, Any]:
+    """Files first, then the row."""
+    notebook = os.path.normpath(request.notebook)
+    folder.mkdir(mode=0o700, parents=True)
+    digest = await asyncio.to_thread(packages.freeze_notebook, Path(request.workspace), notebook, folder)
+    asked = {"workspace": os.path.realpath(request.workspace), "kernelspec": request.kernelspec}
+    (folder / "asked.json").write_text(json.dumps(asked))
+    return await state.records.write(
+        submissions.create,
+        now=state.clock(),
+        id=id,
+        principal=state.principal,
+        notebook=notebook,
+        name=packages.job_name(notebook),
+        key=request.key,
+        draft=request.draft,
+        frozen=str(folder / "frozen"),
+        notebook_digest=digest,
+        parameters=request.parameters,
+        reason=request.reason,
+        policy_digest=state.policy_digest,
+    )
+
+
+async def _begin(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:
+    """Move to `checking` and let a worker run beside the requests."""
+    row = await _move(state, row["id"], "checking")
+    if workers.stop_all not in state.at_end:
+        state.at_end.append(workers.stop_all)
+    state.spawn(_watch(state, row), f"submission {row['id']}")
+    return row
+
+
+async def _watch(state: ControlState, row: dict[str, Any]) -> None:
+    """A worker that ends without an answer has failed, with what it said; one that control's end stopped goes on at the next start."""
+    try:
+        ended = await workers.run(state, row)
+    except (GuardrailsError, OSError) as failure:
+        await _fail(state, row["id"], f"the worker could not be started: {failure}")
+        return
+    if (await state.records.read(submissions.get, row["id"]))["state"] != "checking":
+        return
+    if ended.by_us:
+        (workers.folder_of(state, row["id"]) / RESTARTED).unlink(missing_ok=True)
+    else:
+        await _fail(state, row["id"], f"the worker ended with exit code {ended.code}: {ended.said or 'it said nothing'}")
+
+
+async def _fail(state: ControlState, id: str, error: str) -> None:
+    """Checks that were under way did not come to an end; the submission failed with the reason."""
+    row = await state.records.read(submissions.get, id)
+    for check in row["checks"]:
+        if check["state"] in ("running", "waiting"):
+            ended = {"running": ("failed", "the worker ended during this check"), "waiting": ("not_checked", "the worker ended before it")}
+            value, detail = ended[check["state"]]
+            await _set_check(state, id, name=check["name"], title=check["title"], value=value, detail=detail)
+    await _move(state, id, "checks_failed", error)
+
+
+async def _set_check(state: ControlState, id: str, *, name: str, title: str, value: str, detail: str, findings: Any = ()) -> None:
+    place, now = (id, name), state.clock()
+    said = {"title": title, "detail": detail, "findings": list(findings)}
+    await state.records.write(_write_check, *place, value, said, now)
+
+
+def _write_check(connection: Connection, id: str, name: str, value: str, said: dict[str, Any], now: datetime) -> None:
+    submissions.set_check(connection, id, name, state=value, progress=None, seconds=None, now=now, **said)
+
+
+async def _move(state: ControlState, id: str, to_state: str, error: str = "") -> dict[str, Any]:
+    digest = state.policy_digest
+    return await state.records.write(
+        submissions.transition, id, to_state, now=state.clock(), actor=state.principal, error=error, policy_digest=digest
+    )
+
+
+async def _mine(state: ControlState, id: str) -> dict[str, Any]:
+    """One's own submission; others' don't exist. A worker sees its own only."""
+    row = await state.records.read(submissions.get, id)
+    if row["principal"] != state.principal or state.worker not in (None, id):
+        raise NotFound(f"there is no submission {id}", next_step="`jupyter guardrails job list` shows yours")
+    return row
+
+
+async def newest(state: ControlState, request: SubmissionsList, fds: list[int]) -> dict[str, Any]:
+    """One's own submissions, newest first."""
+    rows = await state.records.read(submissions.newest, state.principal)
+    return {"submissions": [shapes.submission(row) for row in rows]}
+
+
+async def show(state: ControlState, request: SubmissionShow, fds: list[int]) -> dict[str, Any]:
+    """One submission with all its checks."""
+    return shapes.submission(await _mine(state, request.id))
+
+
+async def cancel(state: ControlState, request: SubmissionCancel, fds: list[int]) -> dict[str, Any]:
+    """Cancelled at once; its worker and clean run are ended before this answers."""
+    await _mine(state, request.id)
+    row = await _move(state, request.id, "cancelled")
+    await workers.stop(request.id)
+    return shapes.submission(row)
+
+
+async def package(state: ControlState, request: SubmissionPackage, fds: list[int]) -> Answer:
+    """The package's zip as a read-only descriptor."""
+    row = await _mine(state, request.id)
+    if not row["package_path"]:
+        raise Conflict(f"submission {request.id} has no package: it is {row['state']}", next_step="its checks say what is missing")
+    fd = os.open(row["package_path"], os.O_RDONLY | os.O_CLOEXEC)
+    said = {"name": row["package"], "content_digest": row["content_digest"], "evidence_digest": row["evidence_digest"]}
+    return Answer(said | {"size_bytes": os.fstat(fd).st_size}, (fd,))
+
+
+async def progress(state: ControlState, request: WorkerProgress, fds: list[int]) -> dict[str, Any]:
+    """A worker's word on one check; it hears whether to stop."""
+    row = await _worked_on(state, request.submission)
+    if row["state"] != "checking":
+        return {"cancelled": True}
+    await state.records.write(
+        submissions.set_check,
+        request.submission,
+        request.check,
+        title=request.title,
+        state=request.state,
+        detail=request.detail,
+        findings=request.findings,
+        progress=request.progress,
+        seconds=request.seconds,
+        now=state.clock(),
+    )
+    return {"cancelled": False}
+
+
+async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> dict[str, Any]:
+    """A worker's end: failed, or built, which control recomputes, signs and keeps."""
+    row = await _worked_on(state, request.submission)
+    if row["state"] != "checking":
+        raise Conflict(f"submission {row['id']} is {row['state']}")
+    if request.state == "checks_failed":
+        return shapes.submission(await _move(state, row["id"], "checks_failed", request.error))
+    folder = workers.folder_of(state, row["id"]) / "package"
+    if request.folder != str(folder):
+        raise BadRequest("a worker builds in its own folder only")
+    if refusals := await _refused_packages(state, row, folder):
+        return shapes.submission(await _move(state, row["id"], "checks_failed", refusals))
+    row = await state.records.read(submissions.get, row["id"])
+    if row["draft"]:
+        return shapes.submission(await _move(state, row["id"], "draft"))
+    kept = await asyncio.to_thread(_keep, state, row, folder)
+    await state.records.write(_note, state, row["id"], kept)
+    shutil.rmtree(folder)
+    return shapes.submission(await state.records.read(submissions.get, row["id"]))
+
+
+def _keep(state: ControlState, row: dict[str, Any], folder: Path) -> packages.Kept:
+    packages.check_job(read_job(folder), row, state.effective(row["principal"]).digest)
+    return packages.keep(folder, row, state.settings.state_dir, now=state.clock())
+
+
+def _note(connection: Connection, state: ControlState, id: str, kept: packages.Kept) -> None:
+    """The package and the move to review: one transaction."""
+    now = state.clock()
+    said = {"name": kept.name, "content_digest": kept.digests.content, "evidence_digest": kept.digests.evidence, "path": str(kept.path)}
+    submissions.set_package(connection, id, **said, now=now)
+    submissions.transition(connection, id, "in_review", now=now, actor=state.principal, policy_digest=state.policy_digest)
+
+
+async def _refused_packages(state: ControlState, row: dict[str, Any], folder: Path) -> str:
+    """Control's own check: every package of the lock against the policy, at the policy's level. Empty, or why not."""
+    policy = state.effective(row["principal"])
+    level = policy.checks["packages"].value
+    refused = await asyncio.to_thread(packages.refused_packages, folder, policy, state.clock()) if level != "off" else []
+    findings = [{"message": f"{one.reason} [{one.rule}]", "cell": None, "line": None, "fix": one.next_step} for one in refused]
+    detail = f"{len(refused)} package(s) are not approved" if refused else "the policy allows every package of the lock"
+    value = {"off": "not_checked", "warn": "warned"}.get(level, "failed") if refused or level == "off" else "passed"
+    detail = "the policy has switched this check off" if level == "off" else detail
+    await _set_check(state, row["id"], name="packages", title="Packages are approved", value=value, detail=detail, findings=findings)
+    return "; ".join(one.reason for one in refused) if value == "failed" else ""
+
+
+async def _worked_on(state: ControlState, id: str) -> dict[str, Any]:
+    """The row, for the worker of this very submission."""
+    if state.worker != id:
+        raise Refused("only a submission's own worker may report on it")
+    return await state.records.read(submissions.get, id)
+
+
+async def verify(state: ControlState, request: PackageVerify, fds: list[int]) -> dict[str, Any]:
+    """Verify any package against control's own trust store, its keys directory."""
+    if len(fds) != 1 or not stat.S_ISREG(os.fstat(fds[0]).st_mode):
+        raise BadRequest("send one descriptor of a package's zip", next_step="`jupyter guardrails job verify FILE`")
+    trusted = await asyncio.to_thread(signatures.read_trust, state.settings.state_dir / "keys")
+    with open(fds.pop(), "rb") as file:
+        return (await asyncio.to_thread(verify_archive, file, trusted)).to_json()
+
+
+def declared_datasets(state: ControlState, submission: str) -> frozenset[str]:
+    """What a submission's notebook names, as its worker found: a clean run is granted these and no others."""
+    try:
+        return frozenset(json.loads((workers.folder_of(state, submission) / "inputs.json").read_text()))
+    except (OSError, ValueError):
+        return frozenset()
+
+
+async def resume(state: ControlState) -> None:
+    """Called when control starts: what a killed control left unfinished runs once more, or fails with the reason."""
+    rows = await state.records.read(submissions.newest, None)
+    for row in rows:
+        if row["state"] in UNFINISHED:
+            await _resume_one(state, row)
+    store = state.settings.state_dir / "submissions"
+    for folder in store.iterdir() if store.is_dir() else ():
+        if await _is_orphan(state, folder.name):
+            shutil.rmtree(folder)
+
+
+async def _resume_one(state: ControlState, row: dict[str, Any]) -> None:
+    mark = workers.folder_of(state, row["id"]) / RESTARTED
+    if row["state"] == "submitted":
+        await _begin(state, row)
+    elif mark.exists() or not mark.parent.is_dir():
+        await _fail(state, row["id"], "control ended twice while this was being checked; submit it again")
+    else:
+        mark.touch()
+        await _begin(state, await _move(state, row["id"], "submitted"))
+
+
+async def _is_orphan(state: ControlState, id: str) -> bool:
+    """A folder whose row was never written."""
+    try:
+        await state.records.read(submissions.get, id)
+    except NotFound:
+        return True
+    return False
+
+
+OPERATIONS: Operations = {
+    SubmissionCreate: create,
+    SubmissionsList: newest,
+    SubmissionShow: show,
+    SubmissionCancel: cancel,
+    SubmissionPackage: package,
+    WorkerProgress: progress,
+    WorkerFinish: finish,
+    PackageVerify: verify,
+}

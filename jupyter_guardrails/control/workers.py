@@ -1,0 +1,150 @@
+"""Promotion workers: processes of their own, told their order through an inherited descriptor, ended with their submission."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_guardrails.catalog.access import access_to
+from jupyter_guardrails.control import datasets
+from jupyter_guardrails.control.state import ControlState
+
+PASSED = ("PATH", "HOME", "LANG", "TZ", "JUPYTER_PATH", "JUPYTER_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
+PASSED_PREFIXES = ("LC_", "UV_")
+PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
+WALL_S = 6 * 3600  # for profiles without a lifetime
+END_WAIT_S = 5.0
+LOG_TAIL_BYTES = 4000
+
+_processes: dict[str, asyncio.subprocess.Process] = {}  # submission -> its worker; one control a process
+_stopped: set[str] = set()
+
+
+def folder_of(state: ControlState, submission: str) -> Path:
+    """Where everything of a submission lies."""
+    return state.settings.state_dir / "submissions" / submission
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a worker ended: its exit code, the end of what it said, and whether we ended it."""
+
+    code: int
+    said: str
+    by_us: bool
+
+
+async def run(state: ControlState, row: dict[str, Any]) -> Ended:
+    """Start a worker and wait for its end."""
+    token = secrets.token_urlsafe(32)
+    state.worker_tokens[token] = row["id"]
+    folder = folder_of(state, row["id"])
+    try:
+        places = await asyncio.to_thread(_places, state, await datasets.live_grants(state))
+        with open(folder / "worker.log", "wb") as log:
+            process = await _start(_order(state, row, token, places), folder, log.fileno())
+        _processes[row["id"]] = process
+        code = await process.wait()
+    finally:
+        state.worker_tokens.pop(token, None)
+        if row["id"] in _processes:
+            await _end(_processes.pop(row["id"]))
+    by_us = row["id"] in _stopped
+    _stopped.discard(row["id"])
+    return Ended(code, _log_tail(folder), by_us)
+
+
+async def stop(submission: str) -> None:
+    """End the worker of a submission and all that it started; returns when it is gone."""
+    if process := _processes.get(submission):
+        _stopped.add(submission)
+        await _end(process)
+
+
+async def stop_all() -> None:
+    """End every worker."""
+    await asyncio.gather(*(stop(submission) for submission in list(_processes)))
+
+
+async def _start(order: dict[str, Any], folder: Path, log: int) -> asyncio.subprocess.Process:
+    fd = os.memfd_create("order", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, json.dumps(order).encode())
+        os.lseek(fd, 0, os.SEEK_SET)
+        command = [sys.executable, "-I", "-m", "jupyter_guardrails.promotion.worker", "--order-fd", str(fd)]
+        return await asyncio.create_subprocess_exec(
+            *command, pass_fds=(fd,), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=_environ(), start_new_session=True
+        )
+    finally:
+        os.close(fd)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM, so that the clean run's kernel ends in order; SIGKILL for whoever is left."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), END_WAIT_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # it leads a session of its own
+    await process.wait()
+
+
+def _order(state: ControlState, row: dict[str, Any], token: str, places: dict[str, str]) -> dict[str, Any]:
+    """promotion.work.WorkOrder."""
+    policy = state.effective(row["principal"])
+    profile = policy.production_profile.value
+    wall_s = profile.lifetime_s or WALL_S
+    return {
+        "socket": str(state.settings.control_socket),
+        "token": token,
+        "submission": row["id"],
+        "folder": str(folder_of(state, row["id"])),
+        "environments": str(state.settings.state_dir / "environments"),
+        "workspace": _asked(state, row)["workspace"],
+        "kernelspec": _asked(state, row)["kernelspec"],
+        "notebook": row["notebook"],
+        "parameters": row["parameters"],
+        "checks": {name: value.value for name, value in policy.checks.items()},
+        "name": row["name"],
+        "version": row["version"],
+        "owner": row["principal"],
+        "submitted_on": row["created_at"].date().isoformat(),
+        "reason": row["reason"],
+        "policy_digest": policy.digest,
+        "profile": profile.name,
+        "resources": {"memory_bytes": profile.memory_bytes, "cpus": profile.cpus, "tasks": profile.tasks, "wall_s": wall_s},
+        "places": places,
+    }
+
+
+def _asked(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:
+    """What of the request is in no column."""
+    return dict(json.loads((folder_of(state, row["id"]) / "asked.json").read_text()))
+
+
+def _places(state: ControlState, grants: datasets.Grants) -> dict[str, str]:
+    """Where data is -> its name, for the contracts that this person may know of: the others stay unknown to the worker."""
+    policy, now = state.effective(), state.clock()
+    contracts = [contract for contract in state.catalogs.current.contracts.values() if contract.path]
+    return {contract.path: contract.name for contract in contracts if access_to(contract, policy, now, grants.get(contract.name)).listed}
+
+
+def _environ() -> dict[str, str]:
+    """The worker finds kernelspecs and the package index as the person does; nothing else of control's environment reaches it."""
+    wanted = {*PASSED, *PROXIES, *(name.lower() for name in PROXIES)}
+    return {name: value for name, value in os.environ.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
+
+
+def _log_tail(folder: Path) -> str:
+    with open(folder / "worker.log", "rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+        return log.read().decode(errors="replace").strip()

@@ -1,0 +1,65 @@
+"""Putting a package's folder together from what the checks found. The same notebook and environment give the same content."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+
+import jupyter_guardrails
+from jupyter_guardrails.package import canonical, manifest
+from jupyter_guardrails.package.crate import CRATE, crate_text
+from jupyter_guardrails.package.job import JOB, Job, Parameters, Python
+from jupyter_guardrails.promotion import cleanrun
+from jupyter_guardrails.promotion.results import Result
+from jupyter_guardrails.promotion.work import Work
+
+CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
+RUN = Path(__file__).parent / "payload" / "run.py"
+
+
+def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.Digests:
+    """Fill a new folder with everything but the attestations, which are control's."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(work.order.frozen, folder / "src")
+    nbformat.write(cleanrun.stripped(work.notebook.node), folder / "src" / work.order.notebook)  # type: ignore[no-untyped-call]
+    shutil.copytree(CLIENT, folder / "lib", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    (folder / "lib" / "__init__.py").unlink(missing_ok=True)  # the room's own: lib/ is a path, no package
+    shutil.copyfile(RUN, folder / "run.py")
+    (folder / "env").mkdir()
+    for kind, lock in work.locks.items():
+        (folder / "env" / f"pylock.{kind}.toml").write_text(lock, encoding="utf-8")
+    job = job_of(work)
+    (folder / JOB).write_text(job.to_text(), encoding="utf-8")
+    _write_evidence(work, results, folder / "evidence")
+    files = [name for name in manifest.list_files(folder) if name != CRATE]
+    (folder / CRATE).write_text(crate_text(job, files, published=work.order.submitted_on), encoding="utf-8")
+    return manifest.write_manifest(folder)
+
+
+def job_of(work: Work) -> Job:
+    """job.json as a value."""
+    assert work.interpreter is not None  # the worker builds only after the environment's check
+    python = work.interpreter
+    return Job(
+        name=work.order.name,
+        entry=work.order.notebook,
+        owner=work.order.owner,
+        python=Python(version=python.short_version, implementation=python.implementation, system=python.system, machine=python.machine),
+        parameters=Parameters(json_schema=work.schema, values=work.order.parameters),
+        resources=work.order.resources,
+        inputs=sorted(work.inputs, key=lambda entry: entry.name),
+        outputs=sorted(work.outputs),
+        policy_digest=work.order.policy_digest,
+    )
+
+
+def _write_evidence(work: Work, results: Mapping[str, Result], folder: Path) -> None:
+    folder.mkdir()
+    checks = {name: result.to_json() for name, result in results.items()}
+    said = {"checks": checks, "reason": work.order.reason, "profile": work.order.profile, "policy_digest": work.order.policy_digest}
+    (folder / "checks.json").write_text(canonical.dumps(said), encoding="utf-8")
+    if work.executed is not None:
+        shutil.copyfile(work.executed, folder / "executed.ipynb")

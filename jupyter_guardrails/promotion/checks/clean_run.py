@@ -1,0 +1,68 @@
+"""clean_run: the notebook from top to bottom in a new environment, a new folder and a new kernel under the production profile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import nbformat
+
+from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.kernels.governed import GovernedContext
+from jupyter_guardrails.promotion import cleanrun, compare
+from jupyter_guardrails.promotion.environments import environment
+from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed, warned
+from jupyter_guardrails.promotion.work import Progress, Work
+
+NAME, TITLE = "clean_run", "A clean run from top to bottom"
+INPUTS = "inputs.json"  # control reads it: the clean run is granted these datasets and no others
+
+
+def run(work: Work, progress: Progress) -> Result:
+    """Build, execute, keep the executed notebook as evidence, compare its outputs with the author's."""
+    if work.interpreter is None or not work.locks:
+        return not_checked("there is no environment to run it in")
+    Path(work.order.folder, INPUTS).write_text(json.dumps(sorted(entry.name for entry in work.inputs)))
+    total = len(work.notebook.cells)
+    progress(0, total, "building the environment")
+    try:
+        python = environment(work.locks["kernel"], work.interpreter, store=Path(work.order.environments), scratch=work.scratch)
+    except GuardrailsError as error:
+        return failed(error.message, [Finding(error.message, fix=error.next_step)])
+    progress(0, total, "starting a kernel")
+    with tempfile.TemporaryDirectory(prefix="clean-", dir=work.order.folder) as fresh, cleanrun.run_folder() as run_dir:
+        context = GovernedContext(work.control, Path(fresh), run_dir, kind="clean_run", submission=work.order.submission)
+        ran = _execute(work, context, python, progress)
+    return _outcome(work, ran)
+
+
+def _execute(work: Work, context: GovernedContext, python: Path, progress: Progress) -> cleanrun.Run:
+    """In a copy of what the package will hold, and nothing else."""
+    shutil.copytree(work.order.frozen, context.workspace, dirs_exist_ok=True)
+    node = cleanrun.stripped(work.notebook.node)
+    nbformat.write(node, context.workspace / work.order.notebook)  # type: ignore[no-untyped-call]
+    return cleanrun.execute(
+        node,
+        context=context,
+        python=python,
+        cwd=(context.workspace / work.order.notebook).parent,
+        values=work.order.parameters,
+        timeout_s=work.order.resources.wall_s,
+        progress=lambda done, total: progress(done, total, f"cell {done} of {total}"),
+    )
+
+
+def _outcome(work: Work, ran: cleanrun.Run) -> Result:
+    work.executed = Path(work.order.folder, "executed.ipynb")
+    nbformat.write(ran.node, work.executed)  # type: ignore[no-untyped-call]
+    if ran.problem:
+        return failed("the notebook does not run by itself", [ran.problem])
+    work.outputs = list(ran.written)
+    if work.order.parameters:
+        return passed(f"ran with the submitted parameters, so its outputs were not compared; wrote {len(ran.written)} file(s)")
+    found = list(compare.differences(work.notebook.node.cells, ran.node.cells))
+    if found:
+        return warned(f"it runs; the outputs of {len(found)} cell(s) differ from what the author saw", found)
+    return passed(f"same outputs as the author saw; it wrote {len(ran.written)} file(s)")

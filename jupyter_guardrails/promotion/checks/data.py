@@ -1,0 +1,95 @@
+"""data: each dataset that the code names is declared, and its author may read it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from jupyter_guardrails.control.interface.messages import DatasetShow
+from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.package.job import Input
+from jupyter_guardrails.promotion import code
+from jupyter_guardrails.promotion.results import Finding, Result, failed, passed, warned
+from jupyter_guardrails.promotion.work import Progress, Work
+
+NAME, TITLE = "data", "Datasets are approved"
+SCHEME = "dataset://"
+Use = tuple[str, int, int]  # dataset, cell, line
+
+
+def run(work: Work, progress: Progress) -> Result:
+    """Find the names, ask control about each, keep what a job needs to know of them."""
+    unclear: list[Finding] = []
+    uses = list(_uses(work, unclear))
+    refused: list[Finding] = []
+    names = list(dict.fromkeys(name for name, _, _ in uses))
+    for done, name in enumerate(names, 1):
+        cell, line = next((cell, line) for used, cell, line in uses if used == name)
+        refused += _ask(work, name, cell, line)
+        progress(done, len(names), name)
+    if refused:
+        return failed(f"{len(refused)} of {len(names)} dataset(s) can't be used", [*refused, *unclear])
+    granted = f"granted: {', '.join(names)}" if names else "the code names no dataset"
+    return warned(granted, unclear) if unclear else passed(granted)
+
+
+def _ask(work: Work, name: str, cell: int, line: int) -> list[Finding]:
+    """Declare the dataset as an input, or say why it can't be."""
+    try:
+        shown = work.control.call(DatasetShow(name=name))
+    except GuardrailsError as error:
+        return [Finding(f"{error.message} {_rule(error.rule)}".strip(), cell, line, error.next_step)]
+    if shown["status"] != "granted":
+        why = shown.get("error") or f"you may not read {name}: it is {shown['status']}"
+        ask = shown.get("next_step") or f"guarded.request('{name}', purpose='…')"
+        return [Finding(f"{why} {_rule(shown.get('rule', ''))}".strip(), cell, line, ask)]
+    masks = {column["name"]: column["mask"] for column in shown.get("schema", ()) if column.get("mask")}
+    work.inputs.append(Input(name=name, version=shown.get("version", ""), path=shown.get("path"), masks=masks))
+    return []
+
+
+def _rule(rule: str) -> str:
+    return f"[{rule}]" if rule else ""
+
+
+def _uses(work: Work, unclear: list[Finding]) -> Iterator[Use]:
+    trees = [cell.tree for cell in work.notebook.cells if cell.tree]
+    modules, functions = code.client_names(trees)
+    constants = code.constants(trees)
+    for cell in work.notebook.cells:
+        if cell.tree is None:
+            continue
+        for argument, line in code.dataset_calls(cell.tree, modules, functions):
+            name = _text(argument, constants)
+            if name is not None:
+                yield name.removeprefix(SCHEME), cell.index, line
+            else:
+                fix = "write the dataset's name as a text: what isn't declared isn't given to the job"
+                unclear.append(Finding("which dataset this reads can't be seen", cell.index, line, fix))
+        yield from _texts(cell.tree, cell.index, work.order.places, unclear)
+
+
+def _texts(tree: ast.AST, cell: int, places: dict[str, str], unclear: list[Finding]) -> Iterator[Use]:
+    """`dataset://` addresses, and absolute paths that belong to a contract."""
+    for named in code.texts(tree):
+        if named.text.startswith(SCHEME):
+            yield named.text.removeprefix(SCHEME), cell, named.line
+        elif name := dataset_at(named.text, places):
+            fix = f'use guarded.path("{name}"): elsewhere the data is at another place'
+            unclear.append(Finding(f"this path is the dataset {name}, written as a place of this machine", cell, named.line, fix))
+            yield name, cell, named.line
+
+
+def dataset_at(path: str, places: dict[str, str]) -> str | None:
+    """The dataset to whose place an absolute path belongs."""
+    if not path.startswith("/"):
+        return None
+    pure = PurePosixPath(path)
+    return next((places[str(place)] for place in (pure, *pure.parents) if str(place) in places), None)
+
+
+def _text(argument: ast.expr | None, constants: dict[str, str]) -> str | None:
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        return argument.value
+    return constants.get(argument.id) if isinstance(argument, ast.Name) else None

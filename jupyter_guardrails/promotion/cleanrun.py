@@ -1,0 +1,126 @@
+"""Executing the frozen notebook once: a fresh folder, a fresh kernel under the production profile, cell by cell."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.kernels.folders import make_run_dir
+from jupyter_guardrails.kernels.governed import GovernedContext, kernel_manager_class
+from jupyter_guardrails.promotion.results import Finding
+
+INJECTED = "injected-parameters"
+ERROR_TAIL = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The executed notebook (without the cell of injected parameters), the file names that it wrote, and what ended it early."""
+
+    node: nbformat.NotebookNode
+    written: tuple[str, ...]
+    problem: Finding | None
+
+
+def stripped(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A copy without outputs, counts and what the author's session left in the metadata."""
+    copy: nbformat.NotebookNode = nbformat.from_dict(node)  # type: ignore[no-untyped-call]
+    copy.metadata = nbformat.from_dict({"language_info": {"name": "python"}})  # type: ignore[no-untyped-call]
+    for cell in copy.cells:
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = nbformat.from_dict({"tags": list(tags)} if tags else {})  # type: ignore[no-untyped-call]
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return copy
+
+
+def execute(
+    node: nbformat.NotebookNode,
+    *,
+    context: GovernedContext,
+    python: Path,
+    cwd: Path,
+    values: Mapping[str, Any],
+    timeout_s: int,
+    progress: Callable[[int, int], None],
+) -> Run:
+    """Run every cell of a stripped notebook; `cwd` is its folder in the fresh one. A failing cell ends the run and is the problem."""
+    before = _snapshot(cwd)
+    _inject(node, values)
+    total = sum(cell.cell_type == "code" for cell in node.cells)
+    done = 0
+
+    def executed(cell: nbformat.NotebookNode, cell_index: int, execute_reply: Any) -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    client = NotebookClient(
+        node,
+        kernel_manager_class=kernel_manager_class(context, argv),
+        timeout=timeout_s,
+        resources={"metadata": {"path": str(cwd)}},
+        on_cell_executed=executed,
+        record_timing=False,
+        store_widget_state=False,
+    )
+    problem = _run(client)
+    node.metadata = nbformat.from_dict({"language_info": {"name": "python"}})  # type: ignore[no-untyped-call]
+    node.cells = [cell for cell in node.cells if INJECTED not in cell.metadata.get("tags", [])]
+    after = _snapshot(cwd)
+    return Run(node, tuple(sorted(name for name in after if after[name] != before.get(name))), problem)
+
+
+def _run(client: NotebookClient) -> Finding | None:
+    """None, or why the run ended early."""
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        return _at(client, f"{error.ename}: {error.evalue}"[-ERROR_TAIL:], "run the notebook from top to bottom in a fresh kernel, correct this cell")
+    except CellTimeoutError:
+        return _at(client, "this cell took longer than a job may", "make it faster, or ask for a longer job")
+    except DeadKernelError as error:
+        return _at(client, f"the kernel ended: {error}", "it may have used more memory than the production profile gives")
+    except GuardrailsError as error:
+        return Finding(str(error), fix=error.next_step)
+    return None
+
+
+def _at(client: NotebookClient, message: str, fix: str) -> Finding:
+    """The finding at the first cell that did not end well, in the notebook's own counting."""
+    cells = [cell for cell in client.nb.cells if INJECTED not in cell.metadata.get("tags", [])]
+    broken = [n for n, cell in enumerate(cells) if cell.cell_type == "code" and any(output["output_type"] == "error" for output in cell.outputs)]
+    unfinished = [n for n, cell in enumerate(cells) if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None]
+    return Finding(message, next(iter([*broken, *unfinished]), None), fix=fix)
+
+
+def _inject(node: nbformat.NotebookNode, values: Mapping[str, Any]) -> None:
+    if values:
+        after = next((n for n, cell in enumerate(node.cells, 1) if "parameters" in cell.metadata.get("tags", [])), 0)
+        source = "".join(f"{name} = {value!r}\n" for name, value in sorted(values.items()))
+        node.cells.insert(after, nbformat.v4.new_code_cell(source, metadata={"tags": [INJECTED]}, id=INJECTED))  # type: ignore[no-untyped-call]
+
+
+def _snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+
+
+@contextlib.contextmanager
+def run_folder() -> Any:
+    """A private folder with a short path for the kernel's sockets, removed afterwards."""
+    folder = make_run_dir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

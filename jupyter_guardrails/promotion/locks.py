@@ -1,0 +1,120 @@
+"""Two PEP 751 locks: the kernel's environment as it is, and the runner's. They name files by version and sha256, never by an index."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from uv import find_uv_bin
+
+from jupyter_guardrails.errors import BadRequest
+from jupyter_guardrails.kernels.kernelspecs import interpreter_folders
+from jupyter_guardrails.promotion.confine import index_environ, index_files, run_confined
+from jupyter_guardrails.promotion.interpreter import Interpreter
+
+RUNNER = ("nbclient", "nbformat", "jupyter_client")
+OURS = frozenset({"jupyter-guardrails", "guarded"})  # the package carries the client itself
+LOCK_TIMEOUT_S = 300.0
+
+
+def freeze(interpreter: Interpreter, scratch: Path) -> list[str]:
+    """`uv pip freeze` of the kernel's environment, without us; lines that are no `name==version` came from elsewhere than an index."""
+    uv = find_uv_bin()
+    argv = [uv, "pip", "freeze", "--quiet", "--no-config", "--python", interpreter.executable, "--cache-dir", str(scratch / "uv")]
+    ran = run_confined(argv, scratch=scratch, read=[uv, *interpreter.folders], timeout_s=LOCK_TIMEOUT_S)
+    if ran.code:
+        raise BadRequest(f"the environment can't be listed: {tail(ran.err)}", next_step="see `uv pip freeze --python` with its interpreter")
+    return [line for line in ran.out.splitlines() if line.strip() and canonical_name(re.split(r"==| @ ", line)[0]) not in OURS]
+
+
+def lock_kernel(frozen: Sequence[str], interpreter: Interpreter, *, scratch: Path, cache: Path) -> str:
+    """The lock of exactly these packages; BadRequest names those that no index has as wheels."""
+    (scratch / "kernel.in").write_text("\n".join(frozen) + "\n")
+    return _compile("kernel", interpreter, ["--no-deps"], scratch=scratch, cache=cache)
+
+
+def lock_runner(interpreter: Interpreter, *, scratch: Path, cache: Path) -> str:
+    """The lock of what executes notebooks, held to the versions that this installation has itself."""
+    (scratch / "runner.in").write_text("\n".join(RUNNER) + "\n")
+    (scratch / "runner.constraints").write_text("\n".join(f"{name}=={version}" for name, version in _closure(RUNNER).items()) + "\n")
+    return _compile("runner", interpreter, ["--constraints", str(scratch / "runner.constraints")], scratch=scratch, cache=cache)
+
+
+def _compile(kind: str, interpreter: Interpreter, options: Sequence[str], *, scratch: Path, cache: Path) -> str:
+    """uv runs under our own interpreter here: the author's must not run where there is a network."""
+    uv, target = find_uv_bin(), scratch / f"pylock.{kind}.toml"
+    target.unlink(missing_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    argv = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--only-binary", ":all:", "--python", sys.executable]
+    argv += ["--python-version", interpreter.version, "--cache-dir", str(cache), *options, str(scratch / f"{kind}.in"), "-o", str(target)]
+    read = [uv, *interpreter_folders(sys.executable), *index_files()]
+    ran = run_confined(argv, scratch=scratch, read=read, write=[str(cache)], network="host", env=index_environ(), timeout_s=LOCK_TIMEOUT_S)
+    if ran.code or not target.is_file():
+        raise BadRequest(
+            f"the {kind} environment can't be locked: {tail(ran.err)}", next_step="install versions that your package index has as wheels"
+        )
+    return portable(target.read_text(encoding="utf-8"), interpreter.short_version)
+
+
+def portable(lock: str, version: str) -> str:
+    """A lock without an index's addresses, sizes and times: each wheel is a path in the package's (optional) wheels/ and a sha256."""
+    packages = [_package(entry) for entry in tomllib.loads(lock)["packages"] if canonical_name(entry["name"]) not in OURS]
+    head = ['lock-version = "1.0"', f'requires-python = "=={version}.*"', 'created-by = "jupyter-guardrails"']
+    return "\n".join([*head, *sorted(packages)]) + "\n"
+
+
+def _package(entry: dict[str, Any]) -> str:
+    wheels = sorted((_file_name(wheel), wheel["hashes"]["sha256"]) for wheel in entry.get("wheels", ()))
+    if not wheels:
+        raise BadRequest(f"{entry['name']} {entry.get('version', '')} has no wheel", next_step="use a version that the package index has as a wheel")
+    lines = [f"    {{path = {json.dumps(f'../wheels/{name}')}, hashes = {{sha256 = {json.dumps(digest)}}}}}," for name, digest in wheels]
+    return "\n".join(
+        ["\n[[packages]]", f"name = {json.dumps(entry['name'])}", f"version = {json.dumps(entry['version'])}", "wheels = [", *lines, "]"]
+    )
+
+
+def _file_name(wheel: dict[str, Any]) -> str:
+    return str(wheel.get("name") or str(wheel.get("url") or wheel["path"]).rsplit("/", 1)[-1].split("#")[0].replace("%2B", "+"))
+
+
+def requirement_lines(lock: str) -> str:
+    """The lock as `name==version --hash=…` lines, as the package's run.py installs it."""
+    lines = []
+    for package in tomllib.loads(lock)["packages"]:
+        hashes = sorted({wheel["hashes"]["sha256"] for wheel in package["wheels"]})
+        lines.append(f"{package['name']}=={package['version']} " + " ".join(f"--hash=sha256:{digest}" for digest in hashes))
+    return "\n".join(lines) + "\n"
+
+
+def canonical_name(name: str) -> str:
+    """A distribution's name as indexes write it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name.removeprefix("-e ").strip()).lower()
+
+
+def tail(text: str, length: int = 600) -> str:
+    """The end of what a tool said, on one line."""
+    return " ".join(text.split())[-length:]
+
+
+def _closure(roots: Sequence[str]) -> dict[str, str]:
+    """Versions of these distributions and all that they need, as they are installed beside us."""
+    found: dict[str, str] = {}
+    waiting = list(roots)
+    while waiting:
+        name = canonical_name(waiting.pop())
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # needed on another Python or system only
+        if name not in found:
+            found[name] = distribution.version
+            needed = (Requirement(text) for text in distribution.requires or ())
+            waiting += [requirement.name for requirement in needed if requirement.marker is None or requirement.marker.evaluate({"extra": ""})]
+    return dict(sorted(found.items()))

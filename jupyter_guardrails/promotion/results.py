@@ -1,0 +1,67 @@
+"""What a check found: a state, one sentence, and findings that each name a cell, a line and a fix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+State = Literal["passed", "failed", "warned", "not_checked"]
+MAX_FINDINGS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing in the notebook; `cell` counts from 0, `line` from 1."""
+
+    message: str
+    cell: int | None = None
+    line: int | None = None
+    fix: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As openapi.yaml's Finding."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of one check."""
+
+    state: State
+    detail: str
+    findings: tuple[Finding, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """For evidence/checks.json: no times, so that the same notebook gives the same evidence."""
+        return {"state": self.state, "detail": self.detail, "findings": [finding.to_json() for finding in self.findings]}
+
+
+def passed(detail: str) -> Result:
+    """Looked at, and fine."""
+    return Result("passed", detail)
+
+
+def failed(detail: str, findings: Sequence[Finding] = ()) -> Result:
+    """Looked at, and not fine."""
+    return Result("failed", detail, _bounded(findings))
+
+
+def warned(detail: str, findings: Sequence[Finding] = ()) -> Result:
+    """Fine enough, with something that a reviewer should see."""
+    return Result("warned", detail, _bounded(findings))
+
+
+def not_checked(detail: str) -> Result:
+    """Not looked at, and why."""
+    return Result("not_checked", detail)
+
+
+def counted(findings: Sequence[Finding], fine: str, noun: str) -> Result:
+    """Failed with these findings, or passed with a sentence."""
+    return failed(f"{len(findings)} {noun}{'s' if len(findings) > 1 else ''}", findings) if findings else passed(fine)
+
+
+def _bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    more = len(findings) - MAX_FINDINGS
+    return (*findings[:MAX_FINDINGS], Finding(f"and {more} more like these")) if more > 0 else tuple(findings)

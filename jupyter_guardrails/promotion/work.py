@@ -1,0 +1,77 @@
+"""What control hands to its worker, and what the checks share while they run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from jupyter_guardrails.control.interface import ControlClient
+from jupyter_guardrails.package.job import Input, Resources
+from jupyter_guardrails.promotion.interpreter import Interpreter
+from jupyter_guardrails.promotion.notebook import Notebook
+
+Progress = Callable[[int, int, str], None]  # done, total, one sentence
+
+
+class WorkOrder(BaseModel):
+    """One submission for one worker, read from an inherited descriptor: the token never shows in an argument list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    socket: str
+    token: str = Field(repr=False)
+    submission: str
+    folder: str  # ours: frozen/ in it holds the frozen notebook, package/ will hold what is built
+    environments: str
+    workspace: str
+    notebook: str  # relative to the workspace
+    kernelspec: str | None
+    parameters: dict[str, Any]
+    checks: dict[str, str]  # name -> require | warn | off
+    name: str
+    version: int
+    owner: str
+    submitted_on: str  # ISO date
+    reason: str
+    policy_digest: str
+    profile: str
+    resources: Resources
+    places: dict[str, str]  # where the contracts that this person may know of say that data is -> dataset's name
+
+    @property
+    def frozen(self) -> Path:
+        """The frozen workspace files."""
+        return Path(self.folder, "frozen", "src")
+
+
+@dataclass
+class Work:
+    """The order and what the checks have found out so far; a later check uses what an earlier one left here."""
+
+    order: WorkOrder
+    control: ControlClient
+    notebook: Notebook
+    schema: dict[str, Any] = field(default_factory=dict)  # JSON Schema of the parameters
+    interpreter: Interpreter | None = None
+    locks: dict[str, str] = field(default_factory=dict)  # "kernel", "runner" -> text of the lock
+    inputs: list[Input] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    executed: Path | None = None
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of this worker alone."""
+        path = Path(self.order.folder, "scratch")
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+
+def read_order(fd: int) -> WorkOrder:
+    """The order from an inherited descriptor, read once and closed."""
+    with os.fdopen(fd, encoding="utf-8") as pipe:
+        return WorkOrder.model_validate(json.load(pipe))

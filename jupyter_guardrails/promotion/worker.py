@@ -1,0 +1,136 @@
+"""The process that turns one frozen notebook into a package. Control starts it; it ends with its answer, or is ended.
+
+python -I -m jupyter_guardrails.promotion.worker --order-fd N
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from jupyter_guardrails.control.interface import ControlClient
+from jupyter_guardrails.control.interface.messages import WorkerFinish
+from jupyter_guardrails.errors import ControlAway, GuardrailsError
+from jupyter_guardrails.promotion import builder
+from jupyter_guardrails.promotion.checks import clean_run, data, environment, imports, order, parameters, paths, secrets
+from jupyter_guardrails.promotion.notebook import read_notebook
+from jupyter_guardrails.promotion.report import Cancelled, CheckReport
+from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed, warned
+from jupyter_guardrails.promotion.work import Work, WorkOrder, read_order
+
+CHECKS: tuple[ModuleType, ...] = (order, paths, parameters, environment, imports, secrets, data, clean_run)
+NEEDED = frozenset({"paths", "parameters", "environment", "data"})  # a package is made from these: policy can't switch them off
+CONTROLS_OWN = frozenset({"packages"})  # control itself checks these when it gets the package
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Called as a program by control; 0 when control has the answer."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--order-fd", type=int, required=True)
+    options = parser.parse_args()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception, so that the clean run's kernel and lease end in order
+    order_ = read_order(options.order_fd)
+    control = ControlClient(order_.socket, order_.token)
+    try:
+        work_off(order_, control)
+    except Cancelled:
+        return 0
+    except ControlAway as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def work_off(work_order: WorkOrder, control: ControlClient) -> None:
+    """Check, build when nothing failed, and tell control the end."""
+    reports = [CheckReport(control, work_order.submission, name=check.NAME, title=check.TITLE) for check in CHECKS]
+    reading = CheckReport(control, work_order.submission, name="notebook", title="The notebook can be read")
+    reading.started()
+    try:
+        work = Work(work_order, control, read_notebook(work_order.frozen / work_order.notebook))
+    except (GuardrailsError, OSError) as error:
+        next_step = error.next_step if isinstance(error, GuardrailsError) else ""
+        message = error.message if isinstance(error, GuardrailsError) else str(error)
+        reading.ended(failed(message, [Finding(message, fix=next_step)]))
+        for report in reports:
+            report.ended(not_checked("the notebook can't be read"))
+        control.call(WorkerFinish(submission=work_order.submission, state="checks_failed", error=message))
+        return
+    reading.ended(passed(f"{len(work.notebook.cells)} code cells"))
+    for report in reports:
+        report.waiting()
+    results = {check.NAME: _check(check, work, report) for check, report in zip(CHECKS, reports, strict=True) if check is not clean_run}
+    results |= _absent(work)
+    stopped = [name for name, result in results.items() if result.state == "failed"]
+    results[clean_run.NAME] = _skip(reports[-1], stopped) if stopped else _check(clean_run, work, reports[-1])
+    _finish(work, results)
+
+
+def _absent(work: Work) -> dict[str, Result]:
+    """Checks that the policy names and nobody here can do: said, and a failure where the policy requires them."""
+    known = {check.NAME for check in CHECKS} | CONTROLS_OWN
+    found = {}
+    for name, level in sorted(work.order.checks.items()):
+        if name not in known and level != "off":
+            sentence = "this version has no such check"
+            found[name] = failed(f"the policy requires it, and {sentence}") if level == "require" else not_checked(sentence)
+            CheckReport(work.control, work.order.submission, name=name, title=name.replace("_", " ").capitalize()).ended(found[name])
+    return found
+
+
+def _check(check: ModuleType, work: Work, report: CheckReport) -> Result:
+    """One check's result under the policy's level for it; a defect of ours is a failed check, not a lost submission."""
+    level = work.order.checks.get(check.NAME, "require")
+    if level == "off" and check.NAME not in NEEDED:
+        result = not_checked("the policy has switched this check off")
+        report.ended(result)
+        return result
+    report.started()
+    try:
+        result = check.run(work, report.progress)
+    except (Cancelled, ControlAway):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a hostile notebook provokes must fail this check, be said, and lose nothing
+        traceback.print_exc()
+        result = failed(f"the check itself failed: {type(error).__name__}: {error}"[:500])
+    if result.state == "failed" and level in ("warn", "off") and not _breaks_the_package(check.NAME, work):
+        result = warned(result.detail, result.findings)
+    report.ended(result)
+    return result
+
+
+def _breaks_the_package(name: str, work: Work) -> bool:
+    """Without these there is nothing to build, whatever the policy's level."""
+    return name in ("parameters", "data") or (name == "environment" and work.interpreter is None)
+
+
+def _skip(report: CheckReport, stopped: list[str]) -> Result:
+    result = not_checked(f"not run, since {', '.join(stopped)} failed")
+    report.ended(result)
+    return result
+
+
+def _finish(work: Work, results: dict[str, Result]) -> None:
+    stopped = [name for name, result in results.items() if result.state == "failed"]
+    if stopped:
+        said = f"failed: {', '.join(stopped)}"
+        work.control.call(WorkerFinish(submission=work.order.submission, state="checks_failed", error=said))
+        return
+    folder = Path(work.order.folder, "package")
+    builder.build(work, results, folder)
+    work.control.call(WorkerFinish(submission=work.order.submission, state="built", folder=str(folder)))
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # nbclient leaves threads that a plain exit waits for
