@@ -61,16 +61,17 @@ class Lease:
         assert self.admission
         assert self._prepared
         self._prepared.release_child_side()
-        self.report, listeners = await asyncio.to_thread(self._prepared.receive)
+        report, listeners = await asyncio.to_thread(self._prepared.receive)
+        self.report = report
         try:
-            require_held(self.admission, self.report)
-            await self.context.started(self.admission, self.report, pid=pid, listeners=listeners)
+            require_held(self.admission, report)
+            await self.context.started(self.admission, report, pid=pid, listeners=listeners)
         finally:
             for fd in listeners:
                 os.close(fd)
         self.drop_prepared()
         self.context.watch.add(self.admission, kernel_id=self.kernel_id, pid=pid, watched=watched)
-        return self.report
+        return report
 
     def pause(self) -> None:
         """Between two runs: the lease stays, nothing is watched."""

@@ -9,10 +9,12 @@ import asyncio
 import os
 import shutil
 import time
+from datetime import datetime
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Instance
 
 from jupyter_guardrails import errors
@@ -47,7 +49,8 @@ class GuardedProvisioner(LocalProvisioner):
         """Called by KernelManager after `pre_launch`; the kernel runs only once its report holds what the policy requires."""
         try:
             connection = await super().launch_kernel(cmd, **kwargs)
-            await self.lease.confirm(self.process.pid, self)
+            assert self.pid
+            await self.lease.confirm(self.pid, self)
             return connection
         except BaseException as error:  # re-raised, as above
             await self._abandon(f"did not start: {error}")
@@ -90,7 +93,7 @@ class GuardedProvisioner(LocalProvisioner):
 
     def idle_s(self) -> float:
         """Seconds since the kernel was last busy, as its manager saw it; 0 where nobody looks."""
-        last = getattr(self.parent, "last_activity", None)
+        last: datetime | None = getattr(self.parent, "last_activity", None)
         if last is None or getattr(self.parent, "execution_state", None) == "busy":
             return 0.0
         return max(0.0, time.time() - last.timestamp())
@@ -110,8 +113,13 @@ class GuardedProvisioner(LocalProvisioner):
 
     # Steps of a start
 
+    @property
+    def _manager(self) -> Any:
+        """The KernelManager."""
+        return self.parent
+
     async def _plan_launch(self, **kwargs: Any) -> dict[str, Any]:
-        manager = self.parent
+        manager = self._manager
         session = (kwargs.pop("env", None) or {}).get("JPY_SESSION_NAME", "")
         kernelspecs.refuse_shadowing(manager.kernel_name, self.kernel_spec.resource_dir, manager.kernel_spec_manager.kernel_dirs)
         notebook = plan.relative_to_workspace(session, self.context.workspace)
@@ -126,7 +134,7 @@ class GuardedProvisioner(LocalProvisioner):
 
     def _use_private_transport(self, folders: KernelFolders) -> None:
         """Sockets and connection file in the kernel's own folder: ports of the machine are open to every process on it."""
-        manager = self.parent
+        manager = self._manager
         manager.transport = "ipc"
         manager.cache_ports = False
         manager.ip = str(folders.connection / "s")
@@ -134,12 +142,12 @@ class GuardedProvisioner(LocalProvisioner):
 
     def _encryption(self) -> str:
         """Curve for each kernelspec that knows it: Landlock doesn't keep other processes of the same account from a socket's path."""
-        return "required" if self.parent.transport_encryption == "required" else "auto"
+        return "required" if self._manager.transport_encryption == "required" else "auto"
 
     def _refuse_open_sockets(self, admission: Admission) -> None:
-        if "sockets" in admission.require and self.parent.curve_publickey is None:
+        if "sockets" in admission.require and self._manager.curve_publickey is None:
             raise errors.HostCannotEnforce(
-                f"the kernel {self.parent.kernel_name!r} can't encrypt its messages, and the policy requires that sockets are held",
+                f"the kernel {self._manager.kernel_name!r} can't encrypt its messages, and the policy requires that sockets are held",
                 next_step='use a kernel whose kernelspec has "supported_encryption": ["curve"] (ipykernel 7.3 or newer)',
                 rule=admission.rule,
             )
@@ -159,11 +167,11 @@ class GuardedProvisioner(LocalProvisioner):
 
     async def _shut_down(self) -> None:
         """For good: through the manager of all kernels where there is one, so that its list is right."""
-        everyone = self.parent.parent
+        everyone = self._manager.parent
         if everyone is not None and self.kernel_id in everyone:
             await everyone.shutdown_kernel(self.kernel_id, now=True)
         else:
-            await self.parent.shutdown_kernel(now=True)
+            await self._manager.shutdown_kernel(now=True)
 
 
 class GuardedProvisionerFactory(KernelProvisionerFactory):

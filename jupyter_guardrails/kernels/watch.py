@@ -58,9 +58,9 @@ class Entry:
     pid: int
     watched: Watched
     headroom: Headroom
+    started: float
     use: Use = field(default_factory=Use)
     before: Use = field(default_factory=Use)
-    started: float = field(default_factory=time.monotonic)
     ended_at: float | None = None
 
     @property
@@ -92,10 +92,11 @@ class Watch:
     def add(self, admission: Admission, *, kernel_id: str, pid: int, watched: Watched) -> None:
         """Watch the tree of `pid`, the sandbox's outer process; use under the same lease goes on."""
         headroom = Headroom(pid, admission.memory_bytes)
-        self._entries[admission.lease] = Entry(admission, kernel_id, pid, watched, headroom, before=self._used.get(admission.lease, Use()))
+        self._entries[admission.lease] = Entry(
+            admission, kernel_id, pid, watched, headroom, self._clock(), before=self._used.get(admission.lease, Use())
+        )
         if self._task is None or self._task.done() or self._task.get_loop() is not asyncio.get_running_loop():
             self._task = asyncio.create_task(self._run(), name="guardrails-watch")
-            self._task.add_done_callback(_say_if_failed)
 
     def pause(self, lease: str) -> None:
         """Stop watching between two runs under one lease (a restart)."""
@@ -114,10 +115,13 @@ class Watch:
 
     async def _run(self) -> None:
         while self._entries:
-            await self._tick()
+            try:
+                await self.tick()
+            except Exception:  # broad on purpose: whatever one look met, memory must be looked at again
+                LOG.exception("the watch over kernels failed once, it goes on")
             await asyncio.sleep(min((entry.headroom.interval_s for entry in self._entries.values()), default=TICK_S))
 
-    async def _tick(self) -> None:
+    async def tick(self) -> None:
         """One pass over all trees."""
         running = [entry for entry in list(self._entries.values()) if await self._alive(entry)]
         for entry, action in await asyncio.to_thread(self._measure, running):
@@ -143,7 +147,7 @@ class Watch:
     def _measure_one(self, entry: Entry, sample: Sample) -> Action:
         now, old = self._clock(), entry.use
         cpu_s = max(old.cpu_s, entry.before.cpu_s + sample.cpu_s)
-        percent = 100 * (cpu_s - old.cpu_s) / (now - old.at) if old.at else 0.0
+        percent = 100 * (cpu_s - old.cpu_s) / (now - old.at) if now > old.at > 0 else 0.0
         peak = max(old.memory_peak_bytes, entry.before.memory_peak_bytes, sample.memory_bytes)
         entry.use = Use(sample.memory_bytes, peak, cpu_s, percent, entry.watched.idle_s(), now)
         action = entry.headroom.tick(sample)
@@ -163,9 +167,9 @@ class Watch:
     def _overdue(self, entry: Entry) -> str:
         idle, life = entry.admission.idle_s, entry.admission.lifetime_s
         if idle and entry.use.idle_s > idle:
-            return f"this kernel was ended: it was not used for {idle / 3600:.1f} h, as its profile says"
+            return f"this kernel was ended: it was not used for {_duration(idle)}, as its profile says"
         if life and self._clock() - entry.started > life:
-            return f"this kernel was ended: its profile lets it run for {life / 3600:.1f} h"
+            return f"this kernel was ended: its profile lets it run for {_duration(life)}"
         return ""
 
     async def _beat(self) -> None:
@@ -185,11 +189,14 @@ class Watch:
                 await entry.watched.end(ended["reason"], restart=False)
 
 
+def _duration(seconds: float) -> str:
+    """For a sentence: `8 h`, `90 min`, `30 s`."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.0f} s"
+
+
 def _beat_of(entry: Entry) -> Beat:
     use = entry.use
     return Beat(lease=entry.lease, cpu_s=use.cpu_s, memory_bytes=use.memory_bytes, memory_peak_bytes=use.memory_peak_bytes, idle_s=use.idle_s)
-
-
-def _say_if_failed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception():
-        LOG.critical("the watch over kernels failed: memory is not held until the next kernel starts", exc_info=task.exception())

@@ -23,6 +23,7 @@ from jupyter_guardrails.kernels.provisioner import factory_in_force, install
 from jupyter_guardrails.server import handlers, starts
 from jupyter_guardrails.server.boot import boot
 from jupyter_guardrails.server.contents import GuardedContentsManager
+from jupyter_guardrails.server.explain import OneLine
 from jupyter_guardrails.server.guards import refuse_beside, verify
 from jupyter_guardrails.server.kernel_managers import GuardedKernels
 from jupyter_guardrails.server.notices import TellingConnection, tell
@@ -83,6 +84,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     install(context, parent=serverapp)
     serverapp.web_app.settings["guardrails"] = context
     _add_routes(serverapp, context)
+    serverapp.log.addFilter(OneLine())
     verify(serverapp, factory_in_force())
 
 

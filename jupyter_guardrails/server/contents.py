@@ -8,6 +8,7 @@ The check and the use are two steps, so that a kernel could swap a link in betwe
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from jupyter_server.services.contents.filecheckpoints import AsyncFileCheckpoints
 from jupyter_server.services.contents.fileio import FileManagerMixin
@@ -18,6 +19,8 @@ from traitlets import default
 
 class BeneathRoot(FileManagerMixin):
     """Mixin for everything that turns API paths into paths of files."""
+
+    root_dir: Any
 
     def _get_os_path(self, path: str) -> str:
         """Called by every operation of contents and checkpoints; 404 for a path that really lies outside."""
@@ -36,7 +39,7 @@ class GuardedCheckpoints(BeneathRoot, AsyncFileCheckpoints):
         return found
 
 
-class GuardedContentsManager(BeneathRoot, AsyncLargeFileManager):
+class GuardedContentsManager(BeneathRoot, AsyncLargeFileManager):  # type: ignore[misc]  # jupyter_server's own bases disagree
     """Jupyter's own contents manager, held in the workspace."""
 
     @default("checkpoints_class")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from types import TracebackType
 from typing import Any
 
@@ -45,6 +46,16 @@ class ExplainingStart(ExplainingHandler):
     def body_of(self, error: errors.GuardrailsError) -> dict[str, Any]:
         """Our fields, with the whole sentence as `message`."""
         return {**error.to_json(), "message": str(error), "reason": None, "short_message": error.message}
+
+
+class OneLine(logging.Filter):
+    """For the server's log: jupyter_client writes a traceback, twice, for each refused start; the sentence says more."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Called for each record; keeps all of them."""
+        if record.exc_info and behind(record.exc_info[1]):
+            record.exc_info = record.exc_text = None
+        return True
 
 
 def behind(error: BaseException | None) -> errors.GuardrailsError | None:

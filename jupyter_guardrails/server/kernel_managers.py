@@ -27,7 +27,7 @@ class GuardedKernels(AsyncMappingKernelManager):
         await self._refuse_ungoverned(kernel_id)
         return kernel_id
 
-    start_kernel = _async_start_kernel  # jupyter_server 2.21 assigns the same way
+    start_kernel = _async_start_kernel  # type: ignore[assignment]  # jupyter_server 2.21 assigns the same way
 
     async def _refuse_ungoverned(self, kernel_id: str) -> None:
         manager = self.get_kernel(kernel_id)

@@ -8,7 +8,11 @@ import json
 import logging
 from typing import Any, ClassVar
 
-from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1, json_default, serialize_msg_to_ws_v1
+from jupyter_server.services.kernels.connection.base import (  # type: ignore[attr-defined]  # json_default is jupyter_client's, which only kernels/ imports
+    deserialize_msg_from_ws_v1,
+    json_default,
+    serialize_msg_to_ws_v1,
+)
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
 LOG = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from tornado import web
 
 from jupyter_guardrails.server.explain import ExplainingStart
 from jupyter_guardrails.server.parse import body_as
+from jupyter_guardrails.server.terminals import GuardedTerminalManager
 
 
 class StartKernel(ExplainingStart, MainKernelHandler):
@@ -46,7 +47,9 @@ class StartTerminal(ExplainingStart, TerminalRootHandler):
     async def post(self) -> None:
         """Start a shell in the terminal profile's sandbox."""
         wanted = body_as(self, NewTerminal, optional=True)
-        await self.finish(await self.terminal_manager.start(wanted.cwd))
+        terminals = self.terminal_manager
+        assert isinstance(terminals, GuardedTerminalManager)
+        await self.finish(await terminals.start(wanted.cwd))
 
 
 ROUTES = (

@@ -75,7 +75,8 @@ class GuardedTerminalManager(TerminalManager):
 
     @default("context")
     def _context_of_server(self) -> GovernedContext:
-        found: GovernedContext = self.parent.web_app.settings["guardrails"]
+        serverapp: Any = self.parent
+        found: GovernedContext = serverapp.web_app.settings["guardrails"]
         return found
 
     def __init__(self, **kwargs: Any) -> None:

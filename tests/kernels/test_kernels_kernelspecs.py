@@ -1,0 +1,70 @@
+"""Which folders a kernelspec opens: those of its interpreter, and never one that somebody only names."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_guardrails import errors
+from jupyter_guardrails.kernels import kernelspecs
+
+
+@pytest.fixture
+def installation(tmp_path):
+    """A Python installation elsewhere, as uv or pyenv make one."""
+    base = tmp_path / "pythons" / "cpython-3.12"
+    (base / "bin").mkdir(parents=True)
+    (base / "lib" / "python3.12").mkdir(parents=True)
+    (base / "lib" / "python3.12" / "os.py").touch()
+    program = base / "bin" / "python3.12"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return base
+
+
+def venv_of(base: Path, place: Path) -> Path:
+    (place / "bin").mkdir(parents=True)
+    (place / "pyvenv.cfg").write_text(f"home = {base / 'bin'}\n")
+    (place / "bin" / "python").symlink_to(base / "bin" / "python3.12")
+    return place / "bin" / "python"
+
+
+def test_a_venv_opens_itself_and_the_base_it_was_made_from(tmp_path, installation):
+    program = venv_of(installation, tmp_path / "env")
+    assert set(kernelspecs.interpreter_folders(str(program))) == {str(tmp_path / "env"), str(installation)}
+
+
+def test_a_venv_that_names_a_folder_without_a_python_does_not_open_it(tmp_path, installation):
+    program = venv_of(installation, tmp_path / "env")
+    private = tmp_path / "private"
+    (private / "bin").mkdir(parents=True)
+    (tmp_path / "env" / "pyvenv.cfg").write_text(f"home = {private / 'bin'}\n")
+    assert str(private) not in kernelspecs.interpreter_folders(str(program))
+
+
+def test_a_script_opens_itself_alone(tmp_path):
+    script = tmp_path / "home" / "bin" / "start-kernel"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    assert kernelspecs.interpreter_folders(str(script)) == (str(script),)
+
+
+def test_this_interpreter_is_found():
+    assert sys.prefix in kernelspecs.interpreter_folders(sys.executable)
+
+
+def test_a_program_that_is_not_there_opens_nothing():
+    assert kernelspecs.interpreter_folders("no-such-program") == ()
+
+
+def test_ones_own_kernelspec_may_not_hide_an_admins(tmp_path, monkeypatch):
+    admins, own = tmp_path / "admin" / "kernels", tmp_path / "own" / "kernels"
+    for folder in (admins / "python3", own / "Python3", own / "mine"):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(kernelspecs, "ENV_JUPYTER_PATH", [str(tmp_path / "admin")])
+    dirs = [str(own), str(admins)]
+    with pytest.raises(errors.Refused, match="hides the one that your admin installed"):
+        kernelspecs.refuse_shadowing("python3", str(own / "Python3"), dirs)
+    kernelspecs.refuse_shadowing("python3", str(admins / "python3"), dirs)
+    kernelspecs.refuse_shadowing("mine", str(own / "mine"), dirs)

@@ -1,0 +1,232 @@
+"""A really started Jupyter Server with the extension, real control and real kernels, for the tests of this folder."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+import requests
+import urllib3
+import websocket
+
+TOKEN = "token-of-the-test-server"
+SECRET = "must-not-reach-a-kernel"
+POLICY = """\
+apiVersion: guardrails/v1
+mode: enforce
+require: [files, network]
+groups: {analysts: [ana, root, grtest]}
+profiles:
+  small: {memory: 1GiB, cpus: 1}
+  tiny: {memory: 512MiB, cpus: 1}
+rules:
+  - name: everyone-starts-small
+    for: everyone
+    kernels: {profiles: [small, tiny], default: small, max: MAXIMUM, terminals: tiny}
+    data: {read: ["nyc/*"], request: ["hr/*"], browse: all}
+"""
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: {name}
+name: {title}
+version: 1.0.0
+status: active
+domain: {domain}
+description: {{purpose: A table for tests.}}
+team: {{name: owners, members: [{{username: ben, role: owner}}]}}
+servers: [{{server: local, type: local, path: {path}, format: csv}}]
+schema:
+  - name: {title}
+    physicalType: table
+    properties:
+      - {{name: carrier, logicalType: string, description: Airline}}
+      - {{name: flights, logicalType: integer, description: How many}}
+customProperties: [{{property: guardrails.classification, value: internal}}]
+"""
+
+
+class GovernedServer:
+    """One server process of one account; everything it needs lies below `root`."""
+
+    def __init__(self, *, account="root", policy=POLICY, maximum=10, arguments=(), environment=None):
+        self.account = pwd.getpwnam(account)
+        self.root = Path(tempfile.mkdtemp(prefix="gs-", dir="/tmp"))
+        self.workspace, self.state, self.secret = self.root / "ws", self.root / "state", self.root / "elsewhere"
+        for folder in ("ws", "elsewhere", "home", "config", "runtime", "data", "catalog", "share"):
+            (self.root / folder).mkdir()
+        (self.secret / "secret.txt").write_text("not for kernels")
+        (self.root / "config" / "migrated").touch()
+        for name in ("nyc/flights", "hr/salaries"):
+            self._add_dataset(name)
+        self.policy = self.root / "guardrails.yaml"
+        if policy is not None:
+            self.policy.write_text(policy.replace("MAXIMUM", str(maximum)))
+        subprocess.run(["chown", "-R", f"{self.account.pw_uid}:{self.account.pw_gid}", str(self.root)], check=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.lines: list[str] = []
+        self._ready, self._ended = threading.Event(), threading.Event()
+        self.process = self._start(arguments, environment or {})
+        threading.Thread(target=self._read_log, daemon=True).start()
+
+    def _add_dataset(self, name):
+        domain, _, title = name.partition("/")
+        path = self.root / "data" / f"{title}.csv"
+        path.write_text("carrier,flights\nAA,3\nUA,5\n")
+        (self.root / "catalog" / f"{domain}_{title}.odcs.yaml").write_text(CONTRACT.format(name=name, domain=domain, title=title, path=path))
+
+    def _start(self, arguments, environment):
+        command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--ip=127.0.0.1", f"--port={self.port}", "--ServerApp.port_retries=0"]
+        command += [f"--ServerApp.root_dir={self.workspace}", "--ServerApp.jpserver_extensions={'jupyter_guardrails': True}", "--allow-root"]
+        command += [
+            f"--Guardrails.policy_path={self.policy}",
+            f"--Guardrails.catalog_path={self.root / 'catalog'}",
+            f"--Guardrails.state_dir={self.state}",
+        ]
+        variables = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(self.root / "home"),
+            "JUPYTER_TOKEN": TOKEN,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+        }
+        variables |= {"JUPYTER_CONFIG_DIR": str(self.root / "config"), "JUPYTER_RUNTIME_DIR": str(self.root / "runtime")}
+        variables |= {"JUPYTER_DATA_DIR": str(self.root / "share"), **environment}
+        prefix = ["setpriv", f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}", "--clear-groups"] if self.account.pw_uid else []
+        return subprocess.Popen(
+            [*prefix, *command, *arguments], env=variables, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def _read_log(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if "is running at" in line:
+                self._ready.set()
+        self._ended.set()
+        self._ready.set()
+
+    def wait_ready(self):
+        assert self._ready.wait(60), self.log()
+        assert not self._ended.is_set(), self.log()
+        with requests.Session() as session:  # the line comes shortly before the port listens
+            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=urllib3.Retry(total=30, connect=30, backoff_factor=0.05, backoff_max=0.5)))
+            session.get(self.url + "api", timeout=30)
+        return self
+
+    def wait_ended(self):
+        assert self._ended.wait(60), self.log()
+        return self.process.wait(10)
+
+    def log(self):
+        return "".join(self.lines[-200:])
+
+    def rest(self, method, path, *, token=TOKEN, **arguments):
+        headers = {"Authorization": f"token {token}"} if token else {}
+        return requests.request(method, self.url + path, headers=headers | arguments.pop("headers", {}), timeout=60, **arguments)
+
+    def start_kernel(self, name="python3", **body):
+        answer = self.rest("POST", "api/kernels", json={"name": name, **body})
+        assert answer.status_code == 201, f"{answer.status_code} {answer.text}\n{self.log()}"
+        return Kernel(self, answer.json()["id"])
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+class Kernel:
+    """One running kernel, spoken to as a front end does."""
+
+    def __init__(self, server, identity):
+        self.server, self.id = server, identity
+        self.socket = websocket.create_connection(
+            f"ws://127.0.0.1:{server.port}/api/kernels/{identity}/channels?session_id={uuid.uuid4().hex}",
+            header={"Authorization": f"token {TOKEN}"},
+            timeout=60,
+        )
+
+    def send(self, code):
+        message_id = uuid.uuid4().hex
+        header = {"msg_id": message_id, "msg_type": "execute_request", "username": "", "session": uuid.uuid4().hex, "version": "5.3", "date": ""}
+        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
+        self.socket.send(json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}))
+        return message_id
+
+    def wait(self, message_id, *, until=None):
+        """Everything that the cell printed, errors as `Name: value`; returns early when `until` has been printed."""
+        printed, idle, replied = "", False, False
+        while not (idle and replied):
+            message = json.loads(self.socket.recv())
+            if message["parent_header"].get("msg_id") != message_id:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            printed += content["text"] if kind == "stream" else f"{content['ename']}: {content['evalue']}" if kind == "error" else ""
+            replied = replied or kind == "execute_reply"
+            idle = idle or (kind == "status" and content["execution_state"] == "idle")
+            if until is not None and until in printed:
+                break
+        return printed
+
+    def run(self, code):
+        return self.wait(self.send(code))
+
+    def restart(self):
+        answer = self.server.rest("POST", f"api/kernels/{self.id}/restart")
+        assert answer.status_code == 200, answer.text
+        self.socket.close()
+        self.__init__(self.server, self.id)
+
+    def stop(self):
+        self.socket.close()
+        return self.server.rest("DELETE", f"api/kernels/{self.id}")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def make_server():
+    """Start a server with other arguments; all are stopped at the end."""
+    servers = []
+
+    def make(**arguments):
+        servers.append(GovernedServer(**arguments))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(make_server):
+    """The server that most tests share: user `grtest` where that account exists, else root."""
+    account = "grtest" if os.getuid() == 0 and "grtest" in (entry.pw_name for entry in pwd.getpwall()) else pwd.getpwuid(os.getuid()).pw_name
+    return make_server(account=account).wait_ready()
+
+
+@pytest.fixture
+def kernel(server):
+    """A fresh kernel of the shared server."""
+    started = server.start_kernel()
+    yield started
+    started.stop()

@@ -1,0 +1,170 @@
+"""The HTTP API against openapi.yaml: every route is described, authenticated, authorized, answered in its shape."""
+
+import inspect
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from jupyter_guardrails.server import handlers, starts
+
+API = yaml.safe_load((Path(handlers.__file__).parent / "openapi.yaml").read_text())
+METHODS = ("get", "post", "put", "patch", "delete")
+MARK = "x" * 40
+
+
+def schema(reference):
+    """A schema of the file with everything that it refers to."""
+    return {"$ref": f"#/components/schemas/{reference}", "components": API["components"]}
+
+
+def check(reference, value):
+    jsonschema.validate(value, schema(reference), format_checker=jsonschema.FormatChecker())
+
+
+def described(path):
+    """A route's pattern as the OpenAPI file writes it."""
+    names = iter(["id" if "submissions" in path else "name"])
+    return re.sub(r"\(\[\^/\]\+\)", lambda _: "{" + next(names) + "}", path)
+
+
+def own_methods(handler):
+    return [m for m in METHODS if m in vars(handler)]
+
+
+def routes():
+    return [(path, handler, method) for path, handler in handlers.ROUTES for method in own_methods(handler)]
+
+
+def test_routes_and_file_agree():
+    built = {(described(path), method) for path, _, method in routes()}
+    written = {(path, method) for path, item in API["paths"].items() for method in item if method in METHODS}
+    assert built == written
+
+
+@pytest.mark.parametrize(
+    ("path", "handler", "method"), [*routes(), ("/api/terminals", starts.StartTerminal, "post")], ids=lambda v: str(getattr(v, "__name__", v))
+)
+def test_every_method_names_its_own_authentication_and_authorization(path, handler, method):
+    source = inspect.getsource(handler)
+    resource = "guardrails" if path.startswith("/guardrails") else "terminals"
+    action = "read" if method == "get" else "write"
+    marks = rf'@web\.authenticated\n    @authorized\("{action}", resource="{resource}"\)\n    async def {method}\('
+    assert re.search(marks, source), f"{handler.__name__}.{method} needs both decorators with explicit arguments"
+
+
+@pytest.mark.parametrize(("path", "handler", "method"), routes(), ids=lambda v: str(getattr(v, "__name__", v)))
+def test_nobody_gets_in_without_a_token(server, path, handler, method):
+    answer = server.rest(method, path.replace("([^/]+)", "x").lstrip("/"), token=None, json={})
+    assert answer.status_code == 403
+
+
+ANSWERS = {
+    "me": "Me",
+    "kernels": "Kernels",
+    "budget": "Budget",
+    "usage": "Usage",
+    "datasets": "Datasets",
+    "datasets?q=flights&scope=granted": "Datasets",
+    "datasets/nyc%2Fflights": "DatasetDetail",
+    "requests": "Requests",
+    "submissions": "Submissions",
+    "audit": "Audit",
+    "audit?after=1": "Audit",
+}
+
+
+@pytest.mark.parametrize("path", ANSWERS)
+def test_an_answer_has_the_shape_of_the_file(server, path):
+    answer = server.rest("GET", f"guardrails/{path}")
+    assert answer.status_code == 200, answer.text
+    check(ANSWERS[path], answer.json())
+
+
+def test_a_shape_that_is_wrong_is_found():
+    with pytest.raises(jsonschema.ValidationError):
+        check("Budget", {"cpu_hours": {"used": "much"}})
+
+
+def test_a_running_kernel_is_listed_with_live_use(kernel, server):
+    kernel.run("kept = b'x' * (200 << 20)")
+    kernel.run("import time; time.sleep(1)")  # two looks of the watch
+    listed = next(k for k in server.rest("GET", "guardrails/kernels").json()["kernels"] if k["id"] == kernel.id)
+    check("Kernel", listed)
+    assert listed["memory_bytes"] > 200 << 20
+    assert {"files", "network"} <= set(listed["enforced"])
+
+
+def test_a_profile_is_chosen_and_one_that_is_not_allowed_is_refused(server):
+    chosen = server.rest("PUT", "guardrails/profile", json={"profile": "tiny", "notebook": "chosen.ipynb"})
+    assert chosen.status_code == 200, chosen.text
+    check("ProfileChoice", chosen.json())
+    refused = server.rest("PUT", "guardrails/profile", json={"profile": "huge"})
+    assert refused.status_code in (400, 403, 404)
+    check("Error", refused.json())
+
+
+def test_access_is_asked_for(server):
+    answer = server.rest("POST", "guardrails/requests", json={"dataset": "hr/salaries", "purpose": "a test of the form"})
+    assert answer.status_code == 201, answer.text
+    check("AccessRequest", answer.json())
+    assert answer.json()["id"] in [r["id"] for r in server.rest("GET", "guardrails/requests").json()["requests"]]
+
+
+BAD = [
+    ("PUT", "profile", {"profile": "small", "surprise": 1}),
+    ("PUT", "profile", {}),
+    ("PUT", "profile", {"profile": 5}),
+    ("POST", "requests", {"dataset": "hr/salaries", "purpose": "x"}),
+    ("POST", "requests", {"dataset": "hr/salaries", "purpose": "long enough", "days": 0}),
+    ("POST", "requests", {"dataset": "hr/salaries", "purpose": "long enough", "person": "carol"}),
+    ("POST", "submissions", {}),
+    ("POST", "submissions", {"notebook": "a.ipynb", "workspace": "/etc"}),
+    ("POST", "submissions", {"notebook": "a.ipynb", "key": "mine"}),
+    ("GET", "datasets?scope=everything", None),
+    ("GET", "datasets?q=" + "x" * 201, None),
+    ("GET", "datasets?surprise=1", None),
+    ("GET", "audit?after=-1", None),
+    ("GET", "audit?after=many", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), BAD, ids=lambda v: str(v)[:40])
+def test_what_makes_no_sense_is_a_400_that_says_why(server, method, path, body):
+    answer = server.rest(method, f"guardrails/{path}", json=body)
+    assert answer.status_code == 400, answer.text
+    check("Error", answer.json())
+    assert answer.json()["code"] == "bad_request"
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff"])
+def test_a_body_that_is_no_object_is_a_400(server, raw):
+    assert server.rest("PUT", "guardrails/profile", data=raw).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["datasets/no%2Fsuch", "datasets/..%2F..%2Fetc%2Fpasswd", f"submissions/{MARK}", f"submissions/{MARK}/package"])
+def test_what_is_not_there_is_a_404(server, path):
+    answer = server.rest("GET", f"guardrails/{path}")
+    assert answer.status_code == 404, answer.text
+    check("Error", answer.json())
+
+
+def test_a_key_that_is_too_long_is_a_400(server):
+    answer = server.rest("POST", "guardrails/submissions", json={"notebook": "a.ipynb"}, headers={"Idempotency-Key": "k" * 201})
+    assert answer.status_code == 400
+
+
+def test_a_cookie_without_the_xsrf_token_writes_nothing(server):
+    import requests
+
+    browser = requests.Session()
+    assert browser.get(server.url + "tree", params={"token": "token-of-the-test-server"}, timeout=30).ok or browser.cookies
+    assert browser.get(server.url + "guardrails/me", timeout=30).status_code == 200
+    refused = browser.put(server.url + "guardrails/profile", json={"profile": "small"}, timeout=30)
+    assert refused.status_code == 403
+    with_token = browser.put(
+        server.url + "guardrails/profile", json={"profile": "small"}, headers={"X-XSRFToken": browser.cookies["_xsrf"]}, timeout=30
+    )
+    assert with_token.status_code == 200

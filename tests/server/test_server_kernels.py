@@ -1,0 +1,170 @@
+"""Kernels of a real governed server: what runs, what is refused, what is left behind."""
+
+import json
+
+import pytest
+
+
+def test_code_runs_and_may_write_the_workspace(kernel, server):
+    assert kernel.run("open('made.txt', 'w').write('here'); print(6 * 7)").strip() == "42"
+    assert (server.workspace / "made.txt").read_text() == "here"
+
+
+def test_a_file_outside_is_refused_and_the_workspace_is_not(kernel, server):
+    assert "PermissionError" in kernel.run(f"open({str(server.secret / 'secret.txt')!r}).read()")
+    (server.workspace / "own.txt").write_text("mine")
+    assert "mine" in kernel.run("print(open('own.txt').read())")
+
+
+def test_granted_data_is_read_and_other_data_is_not(kernel, server):
+    assert "AA,3" in kernel.run("import os; print(open(os.environ['GUARDRAILS_DATA'] + '/nyc/flights').read())")
+    assert "PermissionError" in kernel.run(f"open({str(server.root / 'data' / 'salaries.csv')!r}).read()")
+
+
+def test_the_environment_holds_no_secret_of_the_server(kernel):
+    seen = json.loads(kernel.run("import json, os; print(json.dumps(dict(os.environ)))"))
+    assert "JUPYTER_TOKEN" not in seen
+    assert "AWS_SECRET_ACCESS_KEY" not in seen
+    assert seen["LANG"] == "C.UTF-8"
+    assert seen["OMP_NUM_THREADS"] == "1"
+    everything = kernel.run("print(open('/proc/self/environ').read(), open('/proc/self/cmdline').read())")
+    assert "must-not-reach-a-kernel" not in everything
+    assert "token-of-the-test-server" not in everything
+
+
+def test_without_a_path_a_kernel_starts_in_the_workspace(kernel, server):
+    assert kernel.run("import os; print(os.getcwd(), os.environ['HOME'])").split() == [str(server.workspace)] * 2
+
+
+def test_a_path_out_of_the_workspace_is_not_where_it_starts(server):
+    started = server.start_kernel(path="../elsewhere")
+    assert started.run("import os; print(os.getcwd())").strip() == str(server.workspace)
+    started.stop()
+
+
+def test_an_interrupt_ends_the_cell_and_keeps_the_kernel(kernel):
+    running = kernel.send("kept = 1\nprint('begun', flush=True)\nimport time\ntime.sleep(60)")
+    kernel.wait(running, until="begun")
+    assert kernel.server.rest("POST", f"api/kernels/{kernel.id}/interrupt").status_code == 204
+    assert "KeyboardInterrupt" in kernel.wait(running)
+    assert kernel.run("print(kept)").strip() == "1"
+
+
+def lease_of(server, kernel_id):
+    known = server.rest("GET", "guardrails/kernels").json()["kernels"]
+    return next(kernel for kernel in known if kernel["id"] == kernel_id)
+
+
+def test_a_restart_keeps_the_lease_and_forgets_variables(kernel):
+    kernel.run("kept = 1")
+    before = lease_of(kernel.server, kernel.id)
+    kernel.restart()
+    assert "NameError" in kernel.run("kept")
+    after = lease_of(kernel.server, kernel.id)
+    assert after["started_at"] == before["started_at"]
+    starts = [
+        r for r in kernel.server.rest("GET", "guardrails/audit").json()["records"] if r["action"] == "kernel.start" and r.get("kernel") == kernel.id
+    ]
+    assert [r["allowed"] for r in starts] == [True] * len(starts)
+
+
+def test_shutdown_leaves_no_process_no_folder_and_no_lease(server):
+    started = server.start_kernel()
+    daemon = "import subprocess, sys; p = subprocess.Popen(['sleep', '600'], start_new_session=True); print(p.pid)"
+    pid = int(started.run(daemon))
+    folder = started.run("import os; print(os.path.dirname(os.environ['TMPDIR']))").strip()
+    assert started.stop().status_code == 204
+    with pytest.raises(ProcessLookupError):
+        __import__("os").kill(pid, 0)
+    assert not __import__("os").path.exists(folder)
+    assert started.id not in [k["id"] for k in server.rest("GET", "guardrails/kernels").json()["kernels"]]
+
+
+def test_too_much_memory_is_an_error_in_the_cell_and_variables_stay(kernel):
+    kernel.run("kept = 'still here'")
+    assert "MemoryError" in kernel.run("b'x' * (4 << 30)")
+    assert kernel.run("print(kept)").strip() == "still here"
+    assert len(eval(kernel.run("x = b'x' * (100 << 20); print([len(x)])"))) == 1
+
+
+def test_a_file_beside_the_notebook_does_not_run_instead_of_the_kernel(server):
+    """CFG-04; siblings stay importable from the notebook and from programs that it starts."""
+    folder = server.workspace / "cfg04"
+    folder.mkdir()
+    marker = folder / "ran-instead"
+    (folder / "ipykernel_launcher.py").write_text(
+        f"open({str(marker)!r}, 'w').close()\nimport runpy; runpy.run_module('ipykernel', run_name='__main__')"
+    )
+    (folder / "sibling.py").write_text("ANSWER = 42\n")
+    (folder / "train.py").write_text("import sibling; print('trained', sibling.ANSWER)\n")
+    __import__("shutil").chown(folder, server.account.pw_uid, server.account.pw_gid)
+    started = server.start_kernel(path="cfg04")
+    assert "42" in started.run("import sibling; print(sibling.ANSWER)")
+    assert "trained 42" in started.run(
+        "import subprocess, sys; print(subprocess.run([sys.executable, 'train.py'], capture_output=True, text=True).stdout)"
+    )
+    assert "trained 42" in started.run("!python train.py")
+    assert not marker.exists()
+    started.stop()
+
+
+def test_a_kernelspec_of_ones_own_is_governed_too(server):
+    """Its LD_PRELOAD must not reach the process that makes the sandbox; a provisioner that it names is not asked."""
+    import sys
+
+    folder = server.root / "share" / "kernels" / "mine"
+    folder.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    metadata = {"kernel_provisioner": {"provisioner_name": "local-provisioner"}, "supported_encryption": ["curve"]}
+    spec = {
+        "argv": argv,
+        "display_name": "Mine",
+        "language": "python",
+        "env": {"LD_PRELOAD": "/nonexistent/evil.so", "MINE": "yes"},
+        "metadata": metadata,
+    }
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    started = server.start_kernel("mine")
+    assert "yes /nonexistent/evil.so" in started.run("import os; print(os.environ['MINE'], os.environ['LD_PRELOAD'])")
+    assert "PermissionError" in started.run(f"open({str(server.secret / 'secret.txt')!r}).read()")
+    assert "evil.so" not in "".join(line for line in server.lines if "launch.py" in line)
+    started.stop()
+
+
+def test_a_kernelspec_that_hides_an_admins_is_refused(server):
+    folder = server.root / "share" / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps({"argv": ["/bin/true", "{connection_file}"], "display_name": "Python 3", "language": "python"}))
+    try:
+        answer = server.rest("POST", "api/kernels", json={"name": "python3"})
+        if answer.status_code == 201:
+            server.rest("DELETE", f"api/kernels/{answer.json()['id']}")
+            pytest.fail("the admin's python3 was replaced")
+        assert answer.status_code == 403
+        assert "hides the one that your admin installed" in answer.json()["message"]
+    finally:
+        __import__("shutil").rmtree(folder)
+
+
+def test_one_kernel_too_many_is_refused_with_its_rule(make_server):
+    small = make_server(account=pytest.importorskip("pwd").getpwuid(0).pw_name, maximum=1).wait_ready()
+    first = small.start_kernel()
+    for path, body in (
+        ("api/kernels", {"name": "python3"}),
+        ("api/sessions", {"path": "a.ipynb", "type": "notebook", "name": "", "kernel": {"name": "python3"}}),
+    ):
+        answer = small.rest("POST", path, json=body)
+        assert answer.status_code in (403, 429), answer.text
+        assert "guardrails.yaml:" in answer.json()["rule"]
+        assert "everyone-starts-small" in answer.json()["message"]
+    first.stop()
+    small.start_kernel().stop()
+
+
+def test_without_a_policy_the_server_runs_and_kernels_are_refused(make_server):
+    bare = make_server(policy=None).wait_ready()
+    answer = bare.rest("POST", "api/kernels", json={"name": "python3"})
+    assert answer.status_code >= 400
+    assert "guardrails.yaml" in answer.json()["message"]
+    assert answer.json()["next_step"]
+    assert bare.rest("GET", "api/contents").status_code == 200

@@ -1,0 +1,72 @@
+"""Terminals run in the same sandbox as kernels, under a lease of their own."""
+
+import json
+import re
+
+import pytest
+import websocket
+
+TOKEN = "token-of-the-test-server"
+
+
+class Terminal:
+    """A terminal, spoken to as JupyterLab does."""
+
+    def __init__(self, server, **body):
+        answer = server.rest("POST", "api/terminals", json=body)
+        assert answer.status_code == 200, answer.text + server.log()
+        self.server, self.name = server, answer.json()["name"]
+        url = f"ws://127.0.0.1:{server.port}/terminals/websocket/{self.name}"
+        self.socket = websocket.create_connection(url, header={"Authorization": f"token {TOKEN}"}, timeout=30)
+
+    def run(self, command, end="done-with-it"):
+        """What a command prints; the mark is put together by the shell so that its echo doesn't count."""
+        half = len(end) // 2
+        self.socket.send(json.dumps(["stdin", f"{command}; printf '%s%s\\n' {end[:half]} {end[half:]}\r"]))
+        printed = ""
+        while end not in printed:
+            kind, *rest = json.loads(self.socket.recv())
+            printed += rest[0] if kind == "stdout" else ""
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed)
+
+    def stop(self):
+        self.socket.close()
+        assert self.server.rest("DELETE", f"api/terminals/{self.name}").status_code == 204
+
+
+@pytest.fixture
+def terminal(server):
+    started = Terminal(server)
+    yield started
+    started.stop()
+
+
+def test_a_terminal_reads_the_workspace_and_nothing_outside(terminal, server):
+    (server.workspace / "own.txt").write_text("mine")
+    assert "mine" in terminal.run("cat own.txt")
+    assert "Permission denied" in terminal.run(f"cat {server.secret}/secret.txt")
+
+
+def test_a_terminal_has_job_control_and_no_secret(terminal):
+    assert "must-not-reach" not in terminal.run("env")
+    assert "no job control" not in terminal.run("sleep 0 & wait; jobs; tty")
+
+
+def test_a_terminal_holds_a_lease_and_its_end_settles_it(server):
+    def terminals():
+        return [k for k in server.rest("GET", "guardrails/kernels").json()["kernels"] if k["kind"] == "terminal"]
+
+    before = len(terminals())
+    started = Terminal(server)
+    assert len(terminals()) == before + 1
+    assert terminals()[-1]["profile"] == "tiny"
+    started.stop()
+    assert len(terminals()) == before
+
+
+def test_a_refused_terminal_says_why(make_server):
+    bare = make_server(account="root", policy=None).wait_ready()
+    answer = bare.rest("POST", "api/terminals", json={})
+    assert answer.status_code >= 400
+    assert "guardrails.yaml" in answer.json()["message"]
+    assert bare.rest("GET", "api/terminals").json() == []
