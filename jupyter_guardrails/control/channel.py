@@ -106,7 +106,7 @@ class Channel:
             return frames.encode({"id": number, "ok": True, "result": answer.result}), answer.fds
         except GuardrailsError as error:
             problem = error
-        except Exception as error:  # broad: a defect of ours. Nothing is given out, it is logged, and the channel lives on
+        except Exception as error:  # noqa: BLE001 - a defect of ours: nothing is given out, it is logged, and the channel lives on
             log.exception("channel operation %.100r failed", frame.get("op"))
             problem = GuardrailsError(f"control failed: {type(error).__name__}", next_step="see control's log, and report it")
         return frames.encode({"id": number, "ok": False, "error": problem.to_json()}), ()

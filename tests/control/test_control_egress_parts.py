@@ -17,14 +17,28 @@ def head(*lines: str) -> bytes:
 
 
 def test_a_plain_request_is_written_anew():
-    request = parse_request(head("GET http://Host.example:80/a?b=c#d HTTP/1.1", "Host: other.example", "Accept: */*", "Connection: x-secret", "X-Secret: 1", "Proxy-Authorization: x"))
+    request = parse_request(
+        head(
+            "GET http://Host.example:80/a?b=c#d HTTP/1.1",
+            "Host: other.example",
+            "Accept: */*",
+            "Connection: x-secret",
+            "X-Secret: 1",
+            "Proxy-Authorization: x",
+        )
+    )
     assert (request.host, request.port, request.place) == ("host.example", 80, "host.example:80")
     assert request.head() == b"GET /a?b=c HTTP/1.1\r\nHost: host.example\r\nConnection: close\r\nAccept: */*\r\n\r\n"
 
 
 @pytest.mark.parametrize(
     ("target", "place"),
-    [("Host.Example.:443", "host.example:443"), ("[2001:DB8::1]:443", "[2001:db8::1]:443"), ("0x7f.1:80", "127.0.0.1:80"), ("[::ffff:10.0.0.1]:80", "10.0.0.1:80")],
+    [
+        ("Host.Example.:443", "host.example:443"),
+        ("[2001:DB8::1]:443", "[2001:db8::1]:443"),
+        ("0x7f.1:80", "127.0.0.1:80"),
+        ("[::ffff:10.0.0.1]:80", "10.0.0.1:80"),
+    ],
 )
 def test_connect_gives_the_place_in_its_one_spelling(target, place):
     request = parse_request(head(f"CONNECT {target} HTTP/1.1"))
@@ -91,7 +105,9 @@ def hello_for(name: str | None) -> bytes:
     return outgoing.read()
 
 
-@pytest.mark.parametrize(("name", "expected"), [("packages.example.com", "packages.example.com"), ("UPPER.example.com", "upper.example.com"), (None, "")])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("packages.example.com", "packages.example.com"), ("UPPER.example.com", "upper.example.com"), (None, "")]
+)
 def test_the_server_name_of_a_real_handshake(name, expected):
     assert server_name(client_hello(hello_for(name))) == expected
 
@@ -104,7 +120,18 @@ def test_a_handshake_may_come_in_pieces_and_in_several_records():
     assert server_name(client_hello(records)) == "packages.example.com"
 
 
-@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"\x16\x03\x01\x00\x00", b"\x16\x02\x01\x00\x05hello", b"\x17\x03\x03\x00\x01x", b"\x16\x03\x01\x00\x04\x02\x00\x00\x00", b"\x16\x03\x01\x00\x04\x01\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"SSH-2.0-x\r\n",
+        b"\x16\x03\x01\x00\x00",
+        b"\x16\x02\x01\x00\x05hello",
+        b"\x17\x03\x03\x00\x01x",
+        b"\x16\x03\x01\x00\x04\x02\x00\x00\x00",
+        b"\x16\x03\x01\x00\x04\x01\xff\xff\xff",
+    ],
+)
 def test_what_is_no_handshake_is_refused(data):
     with pytest.raises(NotTls):
         client_hello(data)
@@ -131,7 +158,16 @@ def test_public_addresses_may_be_connected_to(address):
     "address",
     [
         *("127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "ff0e::1", "169.254.169.254", "fe80::1"),
-        *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a9fe:a9fe::", "::127.0.0.1", "64:ff9b::e000:1"),
+        *(
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::",
+            "2002:a9fe:a9fe::",
+            "::127.0.0.1",
+            "64:ff9b::e000:1",
+        ),
     ],
 )
 def test_some_addresses_never_are_even_if_the_entry_names_everything(address):
@@ -140,7 +176,21 @@ def test_some_addresses_never_are_even_if_the_entry_names_everything(address):
 
 @pytest.mark.parametrize(
     "address",
-    ["10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "198.18.0.1", "240.0.0.1", "fd00::1", "fec0::1", "::ffff:10.1.2.3", "64:ff9b::a01:203", "64:ff9b:1::1", "2002:a01:203::", "2001:db8::1"],
+    [
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "198.18.0.1",
+        "240.0.0.1",
+        "fd00::1",
+        "fec0::1",
+        "::ffff:10.1.2.3",
+        "64:ff9b::a01:203",
+        "64:ff9b:1::1",
+        "2002:a01:203::",
+        "2001:db8::1",
+    ],
 )
 def test_private_addresses_need_an_entry_that_names_their_range(address):
     found = ipaddress.ip_address(address)

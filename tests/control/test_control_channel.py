@@ -1,0 +1,389 @@
+"""The kernel's channel over real sockets: what a client may ask, what it gets, and what it cannot make control do."""
+
+import json
+import os
+import secrets
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from data_world import POLICY, DataWorld, Loop
+
+import jupyter_guardrails
+from jupyter_guardrails.control import channel
+from jupyter_guardrails.control.interface import receive_frame, send_frame
+from jupyter_guardrails.errors import BadRequest
+from jupyter_guardrails.records import requests
+
+CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
+
+
+class Kernel:
+    """One side of a channel: asks, and gets results or errors with file descriptors."""
+
+    def __init__(self, name):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(f"\0{name}")
+
+    def ask(self, op, fds=(), **args):
+        send_frame(self.socket, {"v": 1, "id": 7, "op": op, "args": args}, fds)
+        answer, received = receive_frame(self.socket)
+        assert answer["id"] == 7
+        return answer.get("result") or answer["error"], received
+
+    def result(self, op, **args):
+        result, fds = self.ask(op, **args)
+        assert fds == []
+        return result
+
+
+class Served:
+    """A channel that control serves, by its abstract name."""
+
+    def __init__(self, world, loop, **kernel):
+        self.name = f"gr-test-{secrets.token_hex(6)}"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f"\0{self.name}")
+        listener.listen(256)
+        self.live = world.kernel(**kernel)
+        self.loop = loop
+        self.channel = loop.run(channel.serve(world.state(), self.live, listener.detach()))
+
+    def connect(self):
+        return Kernel(self.name)
+
+
+@pytest.fixture
+def loop():
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = DataWorld(tmp_path)
+    world.dataset("nyc/flights")
+    world.dataset("hr/headcount", "confidential")
+    world.dataset("hr/salaries", "restricted")
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def served(world, loop):
+    return Served(world, loop, datasets={"nyc/flights": str(world.data / "nyc/flights.parquet")})
+
+
+def ended(connection):
+    """Whether the other side has closed; with something left unread, that is a reset."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def grant(world, name, person="ana"):
+    world.records.write_sync(requests.create, now=world.now, id=f"r-{name}", principal=person, dataset=name, purpose="a study", days=5)
+    world.records.write_sync(requests.decide, f"r-{name}", "granted", now=world.now, actor="dana", reason="fine")
+
+
+def test_hello_says_whose_kernel_it_is(served):
+    assert served.connect().result("hello") == {"v": 1, "person": "ana", "kernel": "k-1", "datasets": ["nyc/flights"]}
+
+
+def test_the_path_of_a_dataset_is_given_and_recorded_with_the_contracts_version(world, served):
+    assert served.connect().result("datasets.path", name="nyc/flights") == {"path": str(world.data / "nyc/flights.parquet"), "readable": True}
+    (record,) = world.audited("data.read")
+    assert (record["allowed"], record["principal"], record["resource"], record["kernel"]) == (True, "ana", "nyc/flights", "k-1")
+    assert record["reason"].startswith("version 1.2.0: ")
+    assert record["rule"].startswith("guardrails.yaml:")
+
+
+def test_a_refusal_has_all_that_one_needs(world, served):
+    error = served.connect().result("datasets.path", name="hr/headcount")
+    assert error["code"] == "refused"
+    assert "hr/headcount" in error["message"]
+    assert "dana" in error["message"] + error["next_step"]
+    assert "guarded.request('hr/headcount'" in error["next_step"]
+    assert error["rule"]
+    (record,) = world.audited("data.read")
+    assert (record["allowed"], record["resource"]) == (False, "hr/headcount")
+
+
+def test_hidden_and_missing_ones_look_alike(served):
+    kernel = served.connect()
+    answers = [kernel.result("datasets.open", name=name) for name in ("hr/salaries", "hr/nothing1")]
+    assert [error["code"] for error in answers] == ["not_found", "not_found"]
+    assert answers[0]["message"].replace("hr/salaries", "hr/nothing1") == answers[1]["message"]
+
+
+def test_an_open_file_is_a_regular_read_only_one(world, served):
+    result, (fd,) = served.connect().ask("datasets.open", name="nyc/flights")
+    try:
+        found = os.fstat(fd)
+        assert stat.S_ISREG(found.st_mode)
+        assert result == {"path": str(world.data / "nyc/flights.parquet"), "size": found.st_size}
+        assert os.pread(fd, 4, 0) == b"PAR1"
+        with pytest.raises(OSError):
+            os.pwrite(fd, b"x", 0)
+        with pytest.raises(OSError):
+            os.ftruncate(fd, 0)
+    finally:
+        os.close(fd)
+
+
+def test_no_file_is_open_in_control_after_an_answer(served):
+    kernel = served.connect()
+    for fd in kernel.ask("datasets.open", name="nyc/flights")[1]:
+        os.close(fd)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        for fd in kernel.ask("datasets.open", name="nyc/flights")[1]:
+            os.close(fd)
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.fixture
+def folder(world, loop):
+    """A dataset that is a folder, beside a secret, with links that lead to it."""
+    part = world.parquet("days/deep/part-0.parquet")
+    secret = world.data / "secret.txt"
+    secret.write_text("secret")
+    os.symlink(secret, world.data / "days/link")
+    os.symlink(world.data, world.data / "days/up")
+    os.mkfifo(world.data / "days/fifo")
+    world.dataset("nyc/days", path=world.data / "days")
+    return part
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_folder_gives_its_files_by_name(world, served):
+    kernel = served.connect()
+    assert kernel.result("datasets.open", name="nyc/days") == {
+        "path": str(world.data / "days"),
+        "size": None,
+        "files": ["fifo", "link", "deep/part-0.parquet"],
+    }
+    result, (fd,) = kernel.ask("datasets.open", name="nyc/days", file="deep/part-0.parquet")
+    assert os.pread(fd, 4, 0) == b"PAR1"
+    assert result["path"] == str(world.data / "days/deep/part-0.parquet")
+    os.close(fd)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "file",
+    [
+        "../secret.txt",
+        "link",
+        "up/secret.txt",
+        "/etc/passwd",
+        "deep",
+        ".",
+        "deep/..",
+        "fifo",
+        "none",
+        "a\0b",
+        "deep/../../secret.txt",
+        "up/days/deep/part-0.parquet",
+    ],
+)
+def test_nothing_but_its_regular_files_comes_out_of_a_folder(served, file):
+    error, fds = served.connect().ask("datasets.open", name="nyc/days", file=file)
+    assert fds == []
+    assert error["code"] in ("not_found", "bad_request")
+
+
+def test_a_file_has_no_files_in_it(served):
+    assert served.connect().result("datasets.open", name="nyc/flights", file="x")["code"] == "bad_request"
+
+
+def test_a_place_that_became_a_symlink_is_not_followed(world, served):
+    place = world.data / "nyc/flights.parquet"
+    place.rename(world.data / "moved.parquet")
+    place.symlink_to("/etc/passwd")
+    error, fds = served.connect().ask("datasets.open", name="nyc/flights")
+    assert fds == []
+    assert "cannot be opened" in error["message"]
+
+
+def test_what_was_granted_later_opens_by_descriptor_and_its_path_says_restart(world, served):
+    kernel = served.connect()
+    assert kernel.result("datasets.path", name="hr/headcount")["code"] == "refused"
+    grant(world, "hr/headcount")
+    found = kernel.result("datasets.path", name="hr/headcount")
+    assert found["readable"] is False
+    assert "restart the kernel" in found["next_step"]
+    _, (fd,) = kernel.ask("datasets.open", name="hr/headcount")
+    os.close(fd)
+    world.pass_time(days=5)
+    assert kernel.result("datasets.open", name="hr/headcount")["code"] == "refused"
+
+
+def test_a_clean_run_reads_only_what_it_started_with(world, loop):
+    kernel = Served(world, loop, kind="clean_run", datasets={"nyc/flights": str(world.data / "nyc/flights.parquet")}).connect()
+    assert kernel.result("datasets.path", name="nyc/flights")["readable"]
+    world.dataset("nyc/planes")
+    error = kernel.result("datasets.path", name="nyc/planes")
+    assert "not among the datasets" in error["message"]
+    assert [record["allowed"] for record in world.audited("data.read")] == [True, False]
+
+
+def test_a_policy_that_changes_holds_at_the_next_question(world, served):
+    kernel = served.connect()
+    assert kernel.result("datasets.path", name="nyc/flights")["readable"]
+    world.policy_file.write_text(POLICY.replace('read: ["nyc/*"]', 'read: ["none/*"]'))
+    assert kernel.result("datasets.path", name="nyc/flights")["code"] in ("refused", "not_found")
+
+
+def test_in_observe_mode_a_refusal_is_recorded_and_the_data_comes(world, loop):
+    world.policy_file.write_text(POLICY.replace("mode: enforce", "mode: observe"))
+    kernel = Served(world, loop, person="erin").connect()
+    _, (fd,) = kernel.ask("datasets.open", name="hr/headcount")
+    os.close(fd)
+    (record,) = world.audited("data.read")
+    assert (record["allowed"], record["principal"]) == (False, "erin")
+
+
+def test_searching_and_asking(world, served):
+    kernel = served.connect()
+    assert [row["name"] for row in kernel.result("datasets.search", q="headcount")["datasets"]] == ["hr/headcount"]
+    row = kernel.result("requests.create", dataset="hr/headcount", purpose="churn study", days=30)
+    assert (row["state"], row["person"]) == ("open", "ana")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("hr/headcount.parquet", ["no rule lets ana read hr/headcount", "guarded.request"]),
+        ("nyc/flights.parquet", []),
+        ("hr/salaries.parquet", []),
+        ("other", []),
+    ],
+)
+def test_explaining_a_plain_open(world, served, path, words):
+    message = served.connect().result("explain", path=str(world.data / path))["message"]
+    assert all(word in message for word in words)
+    assert bool(message) == bool(words)
+
+
+def test_explaining_what_was_granted_later(world, served):
+    grant(world, "hr/headcount")
+    assert "restart the kernel" in served.connect().result("explain", path=str(world.data / "hr/headcount.parquet"))["message"]
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "code"),
+    [
+        ("kernel.admit", {}, "not_found"),
+        ("__class__", {}, "not_found"),
+        (None, {}, "not_found"),
+        ("datasets.path", {}, "bad_request"),
+        ("datasets.path", {"name": 5}, "bad_request"),
+        ("datasets.path", {"name": "nyc/flights", "principal": "carol"}, "bad_request"),
+        ("datasets.path", [], "bad_request"),
+        ("datasets.path", {"name": "../../etc/passwd"}, "not_found"),
+        ("requests.create", {"dataset": "hr/headcount", "purpose": "x", "days": 1}, "bad_request"),
+        ("requests.create", {"dataset": "hr/headcount", "purpose": "xxx", "days": 9999}, "bad_request"),
+        ("hello", {"x": 1}, "bad_request"),
+    ],
+)
+def test_odd_questions_are_errors_and_the_conversation_goes_on(served, op, args, code):
+    kernel = served.connect()
+    send_frame(kernel.socket, {"v": 1, "id": 1, "op": op, "args": args})
+    assert receive_frame(kernel.socket)[0]["error"]["code"] == code
+    assert kernel.result("hello")["person"] == "ana"
+
+
+@pytest.mark.parametrize(
+    "data", [struct.pack(">I", 1 << 30) + b"x", struct.pack(">I", 3) + b"not", struct.pack(">I", 2) + b"[]", struct.pack(">I", 4000) + b"[" * 4000]
+)
+def test_what_is_no_frame_ends_that_conversation_only(served, data):
+    kernel, other = served.connect(), served.connect()
+    kernel.socket.sendall(data)
+    assert receive_frame(kernel.socket)[0]["error"]["code"] == "bad_request"
+    assert ended(kernel.socket)
+    assert other.result("hello")["person"] == "ana"
+
+
+def test_descriptors_that_a_client_sends_are_closed(served):
+    kernel = served.connect()
+    kernel.result("hello")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with open("/dev/null") as null:
+            kernel.ask("hello", fds=[null.fileno()])
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_idle_connections_keep_nobody_out(served):
+    idle = [served.connect() for _ in range(channel.MAX_CONNECTIONS + 20)]
+    assert served.connect().result("hello")["person"] == "ana"
+    assert idle[-1].result("hello")["person"] == "ana"
+    assert ended(idle[0].socket)
+
+
+def test_many_processes_talk_at_once(served):
+    def one(number):
+        kernel = served.connect()
+        return [kernel.result("datasets.path", name="nyc/flights")["readable"] for _ in range(5)]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(one, range(32))) == [[True] * 5] * 32
+
+
+def test_close_ends_listener_and_conversations(served, loop):
+    kernel = served.connect()
+    kernel.result("hello")
+    loop.call(served.channel.close)
+    assert ended(kernel.socket)
+    with pytest.raises(ConnectionRefusedError):
+        served.connect()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: os.open("/dev/null", os.O_RDONLY),
+        lambda: socket.socket(socket.AF_UNIX).detach(),
+        lambda: socket.create_server(("127.0.0.1", 0)).detach(),
+    ],
+)
+def test_only_a_listening_unix_socket_is_served(world, loop, make):
+    fd = make()
+    with pytest.raises(BadRequest):
+        loop.run(channel.serve(world.state(), world.kernel(), fd))
+    with pytest.raises(OSError):
+        os.fstat(fd)
+
+
+def test_the_client_that_kernels_get_reads_real_data(world, served):
+    """`guarded` in a fresh interpreter, as in a kernel: path, table, later grant, refusal."""
+    grant(world, "hr/headcount")
+    program = textwrap.dedent("""
+        import json, guarded
+        out = {"flights": len(guarded.open("nyc/flights").to_pandas()), "late": len(guarded.open("hr/headcount").read()), "path": guarded.path("nyc/flights")}
+        out["names"] = [row["name"] for row in guarded.datasets()]
+        try:
+            guarded.path("hr/none")
+        except FileNotFoundError as error:
+            out["missing"] = str(error)
+        print(json.dumps(out))
+    """)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CLIENT), "GUARDRAILS_CHANNEL": f"@{served.name}"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["flights"] == 50
+    assert found["late"] == (world.data / "hr/headcount.parquet").stat().st_size
+    assert found["path"] == str(world.data / "nyc/flights.parquet")
+    assert found["names"] == ["hr/headcount", "nyc/flights"]
+    assert "there is no dataset" in found["missing"]
