@@ -68,7 +68,8 @@ def send_frame(connection: socket.socket, message: dict[str, Any], fds: Sequence
     data = struct.pack(">I", len(body)) + body
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     sent = connection.sendmsg([data], rights)
-    connection.sendall(data[sent:])
+    if sent < len(data):  # sending nothing to a peer that has answered and closed is EPIPE
+        connection.sendall(data[sent:])
 
 
 def receive_frame(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
