@@ -252,7 +252,8 @@ async def verify(state: ControlState, request: PackageVerify, fds: list[int]) ->
         raise BadRequest("send one descriptor of a package's zip", next_step="`jupyter guardrails job verify FILE`")
     trusted = await asyncio.to_thread(signatures.read_trust, state.settings.state_dir / "keys")
     with open(fds.pop(), "rb") as file:
-        return (await asyncio.to_thread(verify_archive, file, trusted)).to_json()
+        found = await asyncio.to_thread(verify_archive, file, trusted)
+    return found.to_json() | {"profile": state.effective().production_profile.value.name}
 
 
 def declared_datasets(state: ControlState, submission: str) -> frozenset[str]:

@@ -32,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 MANIFEST = "manifest-sha256.txt"
 ALTERED, USAGE, HOST = 1, 2, 3
 KERNEL_CODE = "import sys; sys.path = [p for p in sys.path if p]; from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
+SOCKET_PATH_BYTES = 100  # sockaddr_un holds 107, and each channel's number is appended
 LEFT_OUT = {"__pycache__", ".ipynb_checkpoints"}
 
 
@@ -48,6 +49,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dataset", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--bindings", default=os.environ.get("GUARDRAILS_BINDINGS"), metavar="FILE", help="JSON {dataset: path} of the engine")
     parser.add_argument("--out", default="out", metavar="DIR")
+    parser.add_argument("--environments", metavar="DIR", help="where environments are kept (default: the account's cache)")
     parser.add_argument("--check", action="store_true", help="verify the files only")
     parser.add_argument("--prepare", action="store_true", help="verify, and build the environments only")
     parser.add_argument("--inside", metavar="FILE", help=argparse.SUPPRESS)
@@ -172,10 +174,9 @@ def requirements(lock: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def environment(kind: str, python: str) -> Path:
+def environment(kind: str, python: str, cache: Path) -> Path:
     """The interpreter of an environment from env/pylock.KIND.toml; built once for each lock, then taken from the cache."""
     lock = HERE / "env" / f"pylock.{kind}.toml"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardrails-jobs"
     folder = cache / f"{kind}-{sha256(lock)[:20]}-{Path(python).name}"
     if (folder / ".complete").exists():
         return folder / "bin" / "python"
@@ -211,10 +212,16 @@ def build(folder: Path, lock: Path, python: str) -> None:
                 stop(HOST, f"the environment of {lock.name} can't be built: {' '.join((done.stderr or done.stdout).split())[-800:]}")
 
 
-def run(job: dict[str, Any], values: dict[str, Any], datasets: dict[str, str], out: Path, package: str) -> int:
-    """Execute in a fresh folder that holds only src/; 0 or 1. Results lie in `out`."""
+def environments(job: dict[str, Any], folder: str | None) -> tuple[Path, Path]:
+    """The interpreters of the runner and of the kernel."""
+    cache = Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardrails-jobs"
     python = interpreter(job["python"])
-    runner, kernel = environment("runner", python), environment("kernel", python)
+    return environment("runner", python, cache.absolute()), environment("kernel", python, cache.absolute())
+
+
+def run(job: dict[str, Any], values: dict[str, Any], datasets: dict[str, str], pythons: tuple[Path, Path], out: Path, package: str) -> int:
+    """Execute in a fresh folder that holds only src/; 0 or 1. Results lie in `out`."""
+    runner, kernel = pythons
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="job-") as private:
         work = Path(private, "work")
@@ -246,7 +253,8 @@ def job_environ(private: Path, kernel: Path) -> dict[str, str]:
     """The engine's environment, with our client on the path and nothing of the account's own Jupyter or IPython."""
     dropped = {"PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "GUARDRAILS_CHANNEL", "GUARDRAILS_DATA"}
     environ = {name: value for name, value in os.environ.items() if name not in dropped}
-    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "PYTHONPYCACHEPREFIX"):
+    environ["JUPYTER_RUNTIME_DIR"] = str(private / "r")
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR", "PYTHONPYCACHEPREFIX"):
         environ[name] = str(private / name.lower())
     environ |= {"JUPYTER_PATH": str(private / "jupyter"), "PYTHONPATH": str(HERE / "lib"), "GUARDRAILS_BINDINGS": str(private / "bindings.json")}
     return environ | {"PATH": f"{kernel.parent}:{os.environ.get('PATH', '/usr/bin:/bin')}", "PYTHONNOUSERSITE": "1"}
@@ -302,7 +310,8 @@ def execute(config: dict[str, Any]) -> int:
         cells.append({"cell": cell_index, "state": execute_reply["content"]["status"]})
         print(f"cell {len(cells)} of {total}: {cells[-1]['state']}", flush=True)
 
-    settings = Config({"KernelManager": {"transport": "ipc"}})
+    sockets = os.path.join(os.environ["JUPYTER_RUNTIME_DIR"], "s")
+    settings = Config({"KernelManager": {"transport": "ipc", "ip": sockets} if len(sockets) < SOCKET_PATH_BYTES else {}})
     client = nbclient.NotebookClient(notebook, timeout=None, kernel_name="job", on_cell_executed=executed, record_timing=False, config=settings)
     try:
         client.execute()
@@ -336,9 +345,10 @@ def main() -> int:
     if options.check:
         return 0
     if options.prepare:
-        python = interpreter(job["python"])
-        return 0 if all(environment(kind, python).exists() for kind in ("runner", "kernel")) else HOST
-    return run(job, parameters(job, options.param), bindings(job, options.dataset, options.bindings), out, package)
+        environments(job, options.environments)
+        return 0
+    values, datasets = parameters(job, options.param), bindings(job, options.dataset, options.bindings)
+    return run(job, values, datasets, environments(job, options.environments), out, package)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,107 @@
+"""`jupyter guardrails job run PACKAGE`: the local engine, under the sandbox of the production profile."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+from jupyter_guardrails.cli.connection import home_of, settings_from
+from jupyter_guardrails.cli.exec_command import follow
+from jupyter_guardrails.control.interface import Admission, ControlClient, connect
+from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelSettle, PackageVerify
+from jupyter_guardrails.engines import local
+from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
+from jupyter_guardrails.kernels import plan
+from jupyter_guardrails.kernels.folders import make_folders
+from jupyter_guardrails.kernels.kernelspecs import interpreter_folders
+from jupyter_guardrails.package.archive import unpack
+from jupyter_guardrails.package.job import Job, read_job
+from jupyter_guardrails.promotion.confine import index_environ, index_files, run_confined
+from jupyter_guardrails.sandbox.run import start
+
+
+def add_parser(commands: Any) -> None:
+    """`job run PACKAGE [--dataset NAME=PATH] [--param NAME=VALUE] [--out DIR]`."""
+    parser = commands.add_parser("run", help="run a package under the production sandbox of this machine")
+    parser.add_argument("package", type=Path, help="a .job.zip file")
+    parser.add_argument("--dataset", action="append", default=[], metavar="NAME=PATH", help="where a dataset is (default: as you were granted it)")
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="a new folder for results (default: ./out)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The job's exit code; nothing of a package runs that no trusted key vouches for."""
+    if not arguments.package.is_file():
+        raise NotFound(f"there is no file {arguments.package}", next_step="`jupyter guardrails job list`, then `job save ID`")
+    with connect(settings_from(os.environ)) as client, tempfile.TemporaryDirectory(prefix="gr-", dir="/tmp") as private:
+        profile = _trusted(client, arguments.package)
+        folder, out = Path(private), arguments.out.resolve()
+        job = _job(arguments.package, folder)
+        admission = _admit(client, out, profile)
+        try:
+            request = _request(arguments, job, admission, folder, out)
+            local.unpack(request)
+            return local.run(request, lambda step: _run_step(client, admission, step, folder))
+        except BaseException:
+            client.call(KernelSettle(lease=admission.lease, reason="the job did not run"))
+            raise
+
+
+def _trusted(client: ControlClient, package: Path) -> str:
+    """The production profile's name, or PackageError when control does not trust this file."""
+    with package.open("rb") as file:
+        found = client.call(PackageVerify(), fds=[file.fileno()])
+    if not found["trusted"]:
+        raise PackageError(
+            f"{package.name} is not trusted here: {'; '.join(found['problems'][:3])}",
+            next_step="get it from who submitted it, with their *.public.json for the keys folder of control's state directory",
+        )
+    return str(found["profile"])
+
+
+def _job(package: Path, folder: Path) -> Job:
+    unpack(package, folder / "look")
+    return read_job(folder / "look")
+
+
+def _admit(client: ControlClient, out: Path, profile: str) -> Admission:
+    name = f"job-{uuid.uuid4()}"
+    return client.admit(KernelAdmit(kernel_id=name, kernelspec="job", workspace=str(out), key=name, kind="exec", profile=profile))
+
+
+def _request(arguments: argparse.Namespace, job: Job, admission: Admission, folder: Path, out: Path) -> local.Request:
+    """Datasets by flag, else as this person was granted them; what neither gives is for run.py to say."""
+    wanted = {entry.name for entry in job.inputs}
+    granted = {name: path for name, path in admission.datasets.items() if name in wanted}
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or home_of(os.environ) / ".cache") / "guardrails-jobs"
+    datasets = granted | {name: str(Path(path).resolve()) for name, path in _pairs(arguments.dataset, "--dataset").items()}
+    return local.Request(arguments.package, folder, out, cache, _pairs(arguments.param, "--param"), datasets)
+
+
+def _pairs(given: list[str], flag: str) -> dict[str, str]:
+    if wrong := [text for text in given if "=" not in text]:
+        raise BadRequest(f"{flag} takes NAME=VALUE, not {wrong[0]!r}")
+    return dict(text.split("=", 1) for text in given)
+
+
+def _run_step(client: ControlClient, admission: Admission, step: local.Step, folder: Path) -> int:
+    """Building: confined, with the network for the index. The job itself: the sandbox of a kernel, followed and charged like one."""
+    read = [*step.read, *interpreter_folders(step.argv[0])]
+    if step.index:
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        ran = run_confined(step.argv, scratch=scratch, read=[*read, *index_files()], write=step.write, network="host", env=index_environ())
+        sys.stdout.write(ran.out)
+        sys.stderr.write(ran.err)
+        return ran.code
+    kernel_dir = make_folders(folder).root
+    out = Path(step.write[0])
+    only = admission.model_copy(update={"datasets": {}})  # the job's own inputs are in step.read: no other grant is
+    spec = plan.make_spec(only, argv=step.argv, env=os.environ, cwd=str(step.cwd), workspace=out, kernel_dir=kernel_dir, read=read, write=step.write)
+    return follow(client, admission, start(spec), say=False)

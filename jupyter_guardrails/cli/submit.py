@@ -1,0 +1,126 @@
+"""`jupyter guardrails submit NOTEBOOK`: check, run cleanly, package, and show how far it is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from jupyter_guardrails.cli.connection import settings_from
+from jupyter_guardrails.control.interface import ControlClient, connect
+from jupyter_guardrails.control.interface.messages import SubmissionCancel, SubmissionCreate, SubmissionShow
+from jupyter_guardrails.control.interface.own import running_control
+from jupyter_guardrails.errors import BadRequest
+
+POLL_S = 0.25
+ENDED = frozenset({"draft", "checks_failed", "in_review", "cancelled", "rejected", "withdrawn", "approved", "deployed", "superseded", "retired"})
+SIGNS = {"passed": "ok", "failed": "FAILED", "warned": "warning", "not_checked": "not checked", "running": "…", "waiting": "waiting"}
+
+
+def add_parser(subparsers: Any) -> None:
+    """`submit NOTEBOOK [--param k=v] [--draft] [--wait]`."""
+    parser = subparsers.add_parser("submit", help="turn a notebook into a production job")
+    parser.add_argument("notebook", help="its path")
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter's value (JSON, or text)")
+    parser.add_argument("--kernel", metavar="NAME", help="a kernelspec, instead of the notebook's own")
+    parser.add_argument("--workspace", help="the folder that holds the notebook and its files (default: the notebook's folder)")
+    parser.add_argument("--draft", action="store_true", help="check only, submit nothing")
+    parser.add_argument("--reason", default="", help="why warnings are acceptable, for the reviewer")
+    parser.add_argument("--wait", action="store_true", help="show progress until the checks have ended (always so without a running control)")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when it is submitted (and, with --wait, nothing failed), else 1."""
+    settings = settings_from(os.environ)
+    wait = arguments.wait or running_control(settings) is None  # a control of our own ends with this command
+    request = _request(arguments)
+    with connect(settings) as client:
+        found = client.call(request)
+        if wait:
+            found = _follow(client, found, sys.stdout if not arguments.json else None)
+    print(json.dumps(found, indent=1) if arguments.json else summary(found))
+    return 0 if found["state"] in ("submitted", "checking", "draft", "in_review") else 1
+
+
+def _request(arguments: argparse.Namespace) -> SubmissionCreate:
+    path = Path(arguments.notebook).resolve()
+    workspace = Path(arguments.workspace).resolve() if arguments.workspace else path.parent
+    if not path.is_relative_to(workspace):
+        raise BadRequest(f"{path} is not in the workspace {workspace}", next_step="name the workspace with --workspace")
+    return SubmissionCreate(
+        notebook=path.relative_to(workspace).as_posix(),
+        workspace=str(workspace),
+        kernelspec=arguments.kernel,
+        parameters=dict(_parameter(text) for text in arguments.param),
+        draft=arguments.draft,
+        reason=arguments.reason,
+        key=uuid.uuid4().hex,
+    )
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise BadRequest(f"--param takes NAME=VALUE, not {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _follow(client: ControlClient, found: dict[str, Any], out: TextIO | None) -> dict[str, Any]:
+    """Print each check as it moves, until the end; Ctrl-C cancels the submission."""
+    shown: dict[str, str] = {}
+    try:
+        while True:
+            for line in _news(found, shown):
+                print(line, file=out or sys.stderr, flush=True)
+            if found["state"] in ENDED:
+                return found
+            time.sleep(POLL_S)
+            found = client.call(SubmissionShow(id=found["id"]))
+    except KeyboardInterrupt:
+        return client.call(SubmissionCancel(id=found["id"]))
+
+
+def _news(found: dict[str, Any], shown: dict[str, str]) -> Iterator[str]:
+    """A line for each check whose state or progress is new, and its findings at its end."""
+    for check in found["checks"]:
+        if check["state"] == "waiting" or shown.get(check["name"]) == (line := check_line(check)):
+            continue
+        shown[check["name"]] = line
+        yield line
+        for finding in check["findings"] if check["state"] in ("failed", "warned") else ():
+            yield from finding_lines(finding)
+
+
+def check_line(check: dict[str, Any]) -> str:
+    """`ok           Cells were run once, top to bottom: …`."""
+    took = f" ({check['seconds']:.1f} s)" if check.get("seconds") else ""
+    return f"{SIGNS[check['state']]:<12} {check['title']}{': ' if check['detail'] else ''}{check['detail']}{took}"
+
+
+def finding_lines(finding: dict[str, Any]) -> Iterator[str]:
+    """What, where, and what to do."""
+    cell = f"cell {finding['cell'] + 1}" if finding.get("cell") is not None else ""
+    line = f"line {finding['line']}" if finding.get("line") else ""
+    place = ", ".join(part for part in (cell, line) if part)
+    yield f"             - {place + ': ' if place else ''}{finding['message']}"
+    if finding.get("fix"):
+        yield f"               fix: {finding['fix']}"
+
+
+def summary(found: dict[str, Any]) -> str:
+    """The submission's state in a few lines."""
+    lines = [f"{found['name']} version {found['version']}: {found['label']}", f"  id: {found['id']}"]
+    lines += [f"  package: {found['package']}", f"  content: {found['content_digest']}"] if found["package"] else []
+    lines += [f"  error: {found['error']}"] if found["error"] else []
+    return "\n".join([*lines, *([f"  next: {found['next_step']}"] if found["next_step"] else [])])
