@@ -56,7 +56,13 @@ def answer(op: str, args: dict, world: dict) -> tuple[dict, list[int]]:
         rows = [{"name": name, **row} for name, row in world["datasets"].items() if args["q"] in name]
         return {"datasets": rows, "total": len(rows)}, []
     if op == "datasets.path":
-        return {"path": granted(args["name"], world)["path"]}, []
+        row = granted(args["name"], world)
+        late = (
+            {}
+            if "real" not in row
+            else {"message": f"{args['name']} was granted after this kernel started", "next_step": "restart the kernel", "rule": ""}
+        )
+        return {"path": row["path"], "readable": not late, **late}, []
     if op == "datasets.open":
         row = granted(args["name"], world)
         path = os.path.join(row["path"], args["file"]) if args.get("file") else row.get("real", row["path"])

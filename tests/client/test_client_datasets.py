@@ -60,6 +60,11 @@ def test_data_that_this_kernel_cannot_open_comes_by_descriptor(guarded):
     assert late.read(4) == b"PAR1"
 
 
+def test_a_path_that_came_too_late_is_refused_with_what_works(guarded):
+    with pytest.raises(PermissionError, match=r"granted after this kernel started[\s\S]*restart the kernel"):
+        guarded.path("nyc/late")
+
+
 def test_two_files_of_one_descriptor_keep_their_own_places(guarded):
     late = guarded.open("nyc/late")
     first, second = late.file(), late.file()

@@ -13,7 +13,7 @@ from typing import Any
 from guarded import explain as _explain
 from guarded import sources as _sources
 from guarded.errors import GuardedError, NotFound, Refused, Unavailable
-from guarded.opened import Opened, open_dataset
+from guarded.opened import Opened, open_dataset, too_late
 from guarded.tables import DatasetTable
 
 __all__ = ["DatasetTable", "GuardedError", "NotFound", "Opened", "Refused", "Unavailable", "datasets", "open", "path", "request"]
@@ -28,8 +28,10 @@ def datasets(query: str = "") -> DatasetTable:
 
 def path(name: str) -> str:
     """The path of a dataset's file or folder, readable in this kernel; raises Refused with the reason and what to do."""
-    result, _ = _sources.current().call("datasets.path", name=name)
-    return str(result["path"])
+    found, _ = _sources.current().call("datasets.path", name=name)
+    if not found.get("readable", True):
+        raise too_late(name, found)
+    return str(found["path"])
 
 
 def open(name: str) -> Opened:

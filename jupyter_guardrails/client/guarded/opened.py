@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, BinaryIO
 
-from guarded.errors import GuardedError, NotFound
+from guarded.errors import GuardedError, Refused
 
 FORMATS = ("csv", "parquet")
 
@@ -110,16 +110,22 @@ class Opened:
 
 def open_dataset(source: Any, name: str, file: str = "") -> Opened:
     """Ask a source for a dataset (or one file in it): by path where this process can open that, else by file descriptor."""
-    place = source.call("datasets.path", name=name)[0]["path"]
-    path = os.path.join(place, file) if file else place
-    if can_open(path):
+    found, _ = source.call("datasets.path", name=name)
+    path = os.path.join(found["path"], file) if file else str(found["path"])
+    if found.get("readable", True) and can_open(path):
         return Opened(name, path)
     answer, fds = source.call("datasets.open", name=name, **({"file": file} if file else {}))
     if not fds:
-        raise NotFound(f"{name} has no single file to open", next_step=f"use guarded.path({name!r})")
+        raise too_late(name, found)
     for fd in fds[1:]:
         os.close(fd)
-    return Opened(name, str(answer.get("path") or path), os.fdopen(fds[0], "rb"))
+    return Opened(name, str(answer["path"]), os.fdopen(fds[0], "rb"))
+
+
+def too_late(name: str, found: dict[str, Any]) -> Refused:
+    """Why a dataset that may be read has no path in this kernel: it was granted after the start."""
+    message = found.get("message") or f"{name} can't be opened by its path here"
+    return Refused(message, next_step=found.get("next_step") or "restart the kernel", rule=found.get("rule", ""))
 
 
 def can_open(path: str) -> bool:
