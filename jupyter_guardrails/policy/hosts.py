@@ -48,7 +48,7 @@ def split_port(text: str) -> tuple[str, str]:
     host, separator, port = text.rpartition(":")
     if not separator or not host:
         raise ValueError(f"{text!r} has no port: write host:port, or host:* for any port")
-    if host.startswith("[") and host.endswith("]"):
+    if host.startswith("[") and host.endswith("]") and ":" in host:
         return host[1:-1], port
     if ":" in host:
         raise ValueError(f"{text!r} is ambiguous: write an IPv6 address in brackets, [::1]:443")

@@ -112,7 +112,7 @@ def _connect(effective: EffectivePolicy, resource: Resource) -> Decision:
         host, port_text = split_port(resource.name)
         host, port = normal_host(host), check_port(port_text)
     except ValueError as error:
-        return _refuse(str(error), WELL_FORMED, "write host:port, like packages.example.com:443", effective.mode.value)
+        return _refuse(str(error), WELL_FORMED, "write host:port, like packages.example.com:443")
     place, lookup = f"{bracketed(host)}:{port}", effective.lookup
     if (position := lookup.deny_network.first(host, port)) is not None:
         denied = effective.network_deny[position]

@@ -1,0 +1,145 @@
+"""Promises that hold for every policy: deny wins, order where it counts and only there, explain tells the truth, digests are of the meaning."""
+
+import json
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_guardrails.policy import Resource, decide, effective
+from jupyter_guardrails.policy.compiled import compile_policy
+from jupyter_guardrails.policy.document import Document
+from jupyter_guardrails.policy.explain import considered, lines
+from jupyter_guardrails.policy.resolve import MASK_STRICTNESS
+from jupyter_guardrails.policy.yamltree import read_tree
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+GLOBS = st.sampled_from(["**", "*/x", "a/*", "a/x", "b/**", "a/x/*", "*", "b/x"])
+NAMES = st.sampled_from(["a/x", "b/x", "a/y", "a/x/z", "b", "c/x"])
+LABELS = st.sampled_from(["public", "restricted", ""])
+HOSTS = st.sampled_from(["a.example.com:443", "*.example.com:443", "**:*", "10.0.0.1:80", "**.com:80", "b.example.com:*"])
+PLACES = st.sampled_from(["a.example.com:443", "b.example.com:80", "10.0.0.1:80", "a.b.example.com:443", "x:1"])
+CLASSES = st.sampled_from(["pii", "money"])
+WHO = st.sampled_from(["everyone", {"users": ["ana"]}, {"groups": ["g"]}, {"users": ["ben"]}, {"users": ["**"], "not": {"groups": ["g"]}}])
+DENY = st.one_of(
+    st.fixed_dictionaries(
+        {"data": st.lists(st.one_of(GLOBS, st.builds(lambda label: {"classification": label or "x"}, LABELS)), min_size=1, max_size=2)}
+    ),
+    st.fixed_dictionaries({"network": st.lists(HOSTS, min_size=1, max_size=2)}),
+)
+PARTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "data": st.fixed_dictionaries({}, optional={"read": st.lists(GLOBS, max_size=3), "request": st.lists(GLOBS, max_size=3)}),
+        "network": st.fixed_dictionaries({"allow": st.lists(HOSTS, max_size=3)}),
+        "mask": st.dictionaries(CLASSES, st.sampled_from(list(MASK_STRICTNESS)), max_size=2),
+        "rows": st.dictionaries(GLOBS, st.sampled_from(["x = 1", "y = 2 or z = 3"]), max_size=2),
+        "deny": DENY,
+        "kernels": st.fixed_dictionaries({"max": st.integers(0, 9)}),
+    },
+)
+RULES = st.lists(st.tuples(WHO, PARTS), max_size=5)
+QUESTIONS = st.one_of(
+    st.tuples(
+        st.sampled_from(["data.read", "data.request"]), st.builds(lambda n, c: Resource(n, c, columns={"p": "pii", "m": "money"}), NAMES, LABELS)
+    ),
+    st.tuples(st.just("network.connect"), st.builds(Resource, PLACES)),
+)
+
+
+def build(parts, **extra):
+    """A policy of rules `r0`, `r1`, … through the same loader as files."""
+    rules = [{"name": f"r{n}", "for": who, **part} for n, (who, part) in enumerate(parts)]
+    text = json.dumps({"apiVersion": "guardrails/v1", "rules": rules, **extra})
+    root, problems = read_tree(text.encode(), "g.yaml")
+    assert not problems
+    return compile_policy(Path("g.yaml"), Document.model_validate(root.plain()), root)
+
+
+def answer(policy, question, person="ana", groups=("g",)):
+    return decide(effective(policy, person, groups), question[0], question[1], NOW)
+
+
+@given(RULES, DENY, st.integers(0, 5), QUESTIONS)
+def test_adding_a_deny_never_allows_more(parts, deny, where, question):
+    more = [*parts[:where], ("everyone", {"deny": deny}), *parts[where:]]
+    assert answer(build(parts), question).allowed or not answer(build(more), question).allowed
+
+
+@given(RULES, st.sampled_from(["read", "request"]), GLOBS, st.integers(0, 5), QUESTIONS)
+def test_adding_an_allow_never_takes_away(parts, key, glob, where, question):
+    more = [*parts[:where], ("everyone", {"data": {key: [glob]}}), *parts[where:]]
+    assert not answer(build(parts), question).allowed or answer(build(more), question).allowed
+
+
+@given(RULES, QUESTIONS, st.randoms(use_true_random=False))
+def test_the_order_of_rules_changes_no_verdict_and_no_mask(parts, question, order: random.Random):
+    shuffled = order.sample(parts, len(parts))
+    one, other = answer(build(parts), question), answer(build(shuffled), question)
+    assert one.allowed == other.allowed
+    assert one.obligations.masks == other.obligations.masks
+    assert set(one.obligations.row_filter.split(" and ")) == set(other.obligations.row_filter.split(" and "))
+
+
+@given(RULES, QUESTIONS)
+def test_the_deciding_rule_alone_gives_the_same_verdict(parts, question):
+    found = answer(build(parts), question)
+    if found.rule.line:
+        alone = answer(build([parts[int(found.rule.name[1:])]]), question)
+        assert alone.allowed == found.allowed
+
+
+@given(RULES, QUESTIONS)
+def test_the_chain_of_considered_entries_explains_the_decision(parts, question):
+    person = effective(build(parts), "ana", ["g"])
+    found, chain = decide(person, *question, NOW), considered(person, *question)
+    first = next((entry for entry in chain if entry.matches), None)
+    if first is None:
+        assert not found.allowed
+    else:
+        assert first.rule == found.rule
+        assert found.allowed == (first.effect != "deny")
+
+
+@given(RULES, QUESTIONS)
+def test_a_mask_is_the_strictest_of_all_that_apply(parts, question):
+    found = answer(build(parts), question)
+    person = effective(build(parts), "ana", ["g"])
+    given_kinds = [rule.rule.mask.get("pii", "") for rule in build(parts).rules if rule.applies(person.person, person.groups)]
+    strictest = max((kind for kind in given_kinds if kind), key=MASK_STRICTNESS.__getitem__, default=None)
+    if found.allowed and question[0] != "network.connect":
+        assert found.obligations.masks.get("p") == strictest
+
+
+@given(RULES, st.randoms(use_true_random=False))
+def test_the_digest_is_stable_over_layout_and_key_order(parts, order: random.Random):
+    def shuffled(value):
+        if isinstance(value, dict):
+            return {key: shuffled(value[key]) for key in order.sample(list(value), len(value))}
+        return [shuffled(item) for item in value] if isinstance(value, list) else value
+
+    assert build(parts).digest == build([(shuffled(who), shuffled(part)) for who, part in parts]).digest
+
+
+@given(RULES, st.integers(0, 5))
+def test_the_digest_changes_with_what_is_said(parts, where):
+    more = [*parts[:where], ("everyone", {"kernels": {"max": 3}}), *parts[where:]]
+    assert len({build(parts).digest, build(more).digest, build(parts, mode="warn").digest}) == 3
+
+
+@settings(max_examples=30)
+@given(RULES)
+def test_every_value_that_is_explained_names_a_rule_of_this_person(parts):
+    policy = build(parts)
+    person = effective(policy, "ana", ["g"])
+    mine = {rule.ref for rule in policy.rules if rule.applies("ana", ["g"])}
+    for line in lines(person):
+        assert line.text
+        assert not line.rule.line or line.rule in mine or line.rule in policy.places.values()
+
+
+@given(RULES, st.sampled_from(["data.read", "network.connect"]), st.text(max_size=30))
+def test_no_name_makes_it_fail(parts, action, name):
+    assert answer(build(parts), (action, Resource(name))).reason
