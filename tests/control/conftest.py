@@ -1,0 +1,159 @@
+"""Control for tests: a real process over its socket (`world`), or its operations in this process with a clock that tests move (`desk`)."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jupyter_guardrails.control import process
+from jupyter_guardrails.control.interface import Admission, ControlClient, OwnControl, Settings, start_own_control
+from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelBeat, KernelSettle, KernelStarted
+from jupyter_guardrails.control.service import Service
+
+POLICY = """apiVersion: guardrails/v1
+mode: enforce
+require: [files, network]
+admins: {users: [carol]}
+environment: {pass: [LANG], set: {HTTPS_CA: /etc/ssl/company.pem}}
+paths: {read: [/opt/shared], write: ["/scratch/{user}"]}
+profiles:
+  small: {memory: 2GiB, cpus: 1, idle: 2h}
+  large: {memory: 8GiB, cpus: 4}
+  shell: {memory: 1GiB, cpus: 1}
+rules:
+  - name: everyone-small
+    for: everyone
+    kernels: {profiles: [small], default: small, max: 2, terminals: shell}
+    network: {allow: ["packages.example.com:443"]}
+    workspace: {size: 20GiB}
+  - name: analysts-large
+    for: {users: [ana]}
+    kernels: {profiles: [large]}
+    budget: {cpu_hours: 2, memory_gib_hours: 8, per: 7d}
+promotion: {production_profile: large}
+"""
+TTL_SCRIPT = """
+import sys
+from pathlib import Path
+from jupyter_guardrails.control import process
+from jupyter_guardrails.control.interface import Settings
+policy, catalog, state, socket, person, ttl_s, fd = sys.argv[1:]
+settings = Settings(Path(policy), Path(catalog), Path(state), Path(socket), True, person)
+process.run(process.Options(settings, ready_fd=int(fd), die_with_parent=True, lease_ttl_s=float(ttl_s)))
+"""
+GOOD_REPORT = {"pid": 1, "guarantees": [{"name": name, "held": True, "how": "tested", "next_step": ""} for name in ("files", "network")], "layers": {}}
+
+
+class World:
+    """A policy, an empty catalogue and a state directory, in a folder with a short path."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.policy = root / "guardrails.yaml"
+        self.policy.write_text(POLICY)
+        (root / "catalog").mkdir()
+        self.settings = Settings(self.policy, root / "catalog", root / "state", root / "state" / "control.sock", True, "ana")
+        self.started: list[OwnControl] = []
+
+    def start(self, *, person="ana", **changed) -> OwnControl:
+        """A control by the real command."""
+        own = start_own_control(replace(self.settings, person=person, **changed))
+        self.started.append(own)
+        return own
+
+    def start_with_ttl(self, ttl_s: float) -> OwnControl:
+        """A control whose leases live that long."""
+        read_end, write_end = os.pipe()
+        places = [self.policy, self.settings.catalog_path, self.settings.state_dir, self.settings.control_socket]
+        arguments = [sys.executable, "-c", TTL_SCRIPT, *map(str, places), "ana", str(ttl_s), str(write_end)]
+        started = subprocess.Popen(arguments, pass_fds=[write_end])
+        os.close(write_end)
+        with open(read_end) as pipe:
+            ready = json.loads(pipe.readline())
+        own = OwnControl(started, ControlClient(ready["socket"], ready["token"]))
+        self.started.append(own)
+        return own
+
+    def audit_lines(self):
+        return [json.loads(line) for line in (self.settings.state_dir / "audit.jsonl").read_text().splitlines()]
+
+
+class Desk:
+    """Control's operations without a socket; `now` is moved by hand."""
+
+    def __init__(self, world: World, person: str) -> None:
+        self.world = world
+        self.state = process.open_state(process.Options(replace(world.settings, person=person)))
+        self.now = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
+        self.state.clock = lambda: self.now
+        self.service = Service(self.state)
+        self.runner = asyncio.Runner()
+
+    def ask(self, request, fds=(), token=None):
+        frame = {"v": 1, "op": request.op, "args": request.model_dump(mode="json"), "token": token or self.state.token}
+        return self.run(self.service.answer(frame, list(fds))).result
+
+    def run(self, coroutine):
+        return self.runner.run(coroutine)
+
+    def later(self, **span):
+        self.now += timedelta(**span)
+
+    def admit(self, key="k1", **more) -> Admission:
+        said = dict(kernel_id=f"kernel-{key}", kernelspec="python3", workspace="/w", key=key)
+        token = more.pop("token", None)
+        return Admission.model_validate(self.ask(KernelAdmit(**said | more), token=token))
+
+    def begin(self, key="k1", report=GOOD_REPORT, **more) -> Admission:
+        admission = self.admit(key, **more)
+        self.ask(KernelStarted(lease=admission.lease, pid=1, report=report))
+        return admission
+
+    def beat(self, admission, *, cpu_s, memory_bytes=1 << 30):
+        beats = [Beat(lease=admission.lease, cpu_s=cpu_s, memory_bytes=memory_bytes, memory_peak_bytes=memory_bytes)]
+        return self.ask(KernelBeat(beats=beats))
+
+    def settle(self, admission, reason="shut down", **use):
+        return self.ask(KernelSettle(lease=admission.lease, reason=reason, **use))
+
+    def close(self):
+        self.runner.close()
+        self.state.records.close()
+
+
+@pytest.fixture
+def world():
+    root = Path(tempfile.mkdtemp(prefix="gr-", dir="/tmp"))
+    made = World(root)
+    yield made
+    for own in made.started:
+        own.stop()
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def desk_for(world):
+    """A desk for any person; all of a test share one policy and state directory, so one at a time."""
+    with contextlib.ExitStack() as stack:
+
+        def make(person):
+            (world.root / "state").mkdir(mode=0o700, exist_ok=True)
+            desk = Desk(world, person)
+            stack.callback(desk.close)
+            return desk
+
+        yield make
+
+
+@pytest.fixture
+def desk(desk_for):
+    return desk_for("ana")
