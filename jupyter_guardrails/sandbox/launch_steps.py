@@ -138,7 +138,7 @@ def _limit(which: int, value: int) -> None:
 
 def _restrict_files(spec: Spec, layers: Layers) -> list[str]:
     tcp = () if spec["network"] == "none" and layers["network_namespace"] else None
-    domain = landlock.Domain(tuple(spec["read"]), tuple(spec["write"]), tuple(spec["devices"]), tcp_bind=tcp, tcp_connect=tcp)
+    domain = landlock.Domain(read=tuple(spec["read"]), write=tuple(spec["write"]), devices=tuple(spec["devices"]), tcp_bind=tcp, tcp_connect=tcp)
     try:
         applied = landlock.restrict(domain)
     except OSError as error:
