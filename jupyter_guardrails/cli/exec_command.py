@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         except BaseException:
             client.call(KernelSettle(lease=admission.lease, reason="did not start"))
             raise
-        return _follow(client, admission, started, say=arguments.report)
+        return follow(client, admission, started, say=arguments.report)
 
 
 def _request(profile: str | None, workspace: Path) -> KernelAdmit:
@@ -52,8 +52,9 @@ def _request(profile: str | None, workspace: Path) -> KernelAdmit:
     return KernelAdmit(kernel_id=name, kernelspec="exec", workspace=str(workspace), key=name, kind="exec", profile=profile)
 
 
-def _follow(client: ControlClient, admission: Admission, started: Started, *, say: bool) -> int:
-    listeners = ["channel", "proxy"][: len(started.fds)]
+def follow(client: ControlClient, admission: Admission, started: Started, *, say: bool) -> int:
+    """Tell control what runs, hold its memory limit, settle its lease: the exit code (`job run` follows its job by this too)."""
+    listeners = ["proxy"][: len(started.fds)]  # there is no channel in these sandboxes
     client.call(KernelStarted(lease=admission.lease, pid=started.process.pid, report=started.report.to_json(), listeners=listeners), fds=started.fds)
     for fd in started.fds:
         os.close(fd)

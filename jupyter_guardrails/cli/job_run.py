@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
+
+from uv import find_uv_bin
 
 from jupyter_guardrails.cli.connection import home_of, settings_from
 from jupyter_guardrails.cli.exec_command import follow
@@ -96,7 +99,10 @@ def _run_step(client: ControlClient, admission: Admission, step: local.Step, fol
     if step.index:
         scratch = folder / "scratch"
         scratch.mkdir()
-        ran = run_confined(step.argv, scratch=scratch, read=[*read, *index_files()], write=step.write, network="host", env=index_environ())
+        uv = find_uv_bin()
+        tools = {"PATH": f"{os.path.dirname(uv)}:/usr/bin:/bin", "UV_CACHE_DIR": f"{step.write[0]}/uv-cache"}
+        files = [*read, uv, *index_files()]
+        ran = run_confined(step.argv, scratch=scratch, read=files, write=step.write, network="host", env=index_environ() | tools)
         sys.stdout.write(ran.out)
         sys.stderr.write(ran.err)
         return ran.code
@@ -104,4 +110,9 @@ def _run_step(client: ControlClient, admission: Admission, step: local.Step, fol
     out = Path(step.write[0])
     only = admission.model_copy(update={"datasets": {}})  # the job's own inputs are in step.read: no other grant is
     spec = plan.make_spec(only, argv=step.argv, env=os.environ, cwd=str(step.cwd), workspace=out, kernel_dir=kernel_dir, read=read, write=step.write)
-    return follow(client, admission, start(spec), say=False)
+    started = start(spec)
+    try:
+        return follow(client, admission, started, say=False)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            started.process.kill()

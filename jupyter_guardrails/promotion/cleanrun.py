@@ -93,6 +93,8 @@ def _run(client: NotebookClient) -> Finding | None:
         return _at(client, f"the kernel ended: {error}", "it may have used more memory than the production profile gives")
     except GuardrailsError as error:
         return Finding(str(error), fix=error.next_step)
+    except RuntimeError as error:  # jupyter_client's, for a kernel that ends before it answers (8.10)
+        return Finding(f"the kernel did not start: {error}", fix="start a notebook with this kernel and see what it prints")
     return None
 
 

@@ -63,13 +63,18 @@ def sha256(path: Path) -> str:
 
 
 def hashes(out: Path) -> dict[str, str]:
-    """Name -> sha256 of every file of this package but the manifest and what vouches for it; `out` may lie in the package's folder."""
+    """Name -> sha256 of every file of this package but the manifest, what vouches for it, and results, which are never read here."""
     found = {}
     for path in HERE.rglob("*"):
         name = path.relative_to(HERE).as_posix()
         if path.is_symlink():
             found[name] = "a link"
-        elif path.is_file() and not path.is_relative_to(out) and name != MANIFEST and not name.startswith("attestations/"):
+        elif (
+            path.is_file()
+            and not any(path.is_relative_to(results) for results in (out, HERE / "out"))
+            and name != MANIFEST
+            and not name.startswith("attestations/")
+        ):
             found[name] = sha256(path)
     return found
 
@@ -253,6 +258,7 @@ def job_environ(private: Path, kernel: Path) -> dict[str, str]:
     """The engine's environment, with our client on the path and nothing of the account's own Jupyter or IPython."""
     dropped = {"PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "GUARDRAILS_CHANNEL", "GUARDRAILS_DATA"}
     environ = {name: value for name, value in os.environ.items() if name not in dropped}
+    (private / "r").mkdir(mode=0o700)
     environ["JUPYTER_RUNTIME_DIR"] = str(private / "r")
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR", "PYTHONPYCACHEPREFIX"):
         environ[name] = str(private / name.lower())
