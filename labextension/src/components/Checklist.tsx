@@ -40,8 +40,8 @@ function CheckItem({ check, onCell }: { check: Check; onCell: IChecklistProps['o
         <div className="jp-Guardrails-checkHead">
           <span className="jp-Guardrails-checkTitle">{check.title}</span>
           <span className="jp-Guardrails-checkState">
-            {words[check.state]}
-            {typeof check.seconds === 'number' && ` · ${duration(check.seconds, trans)}`}
+            <span className={check.state === 'passed' ? 'jp-Guardrails-srOnly' : ''}>{words[check.state]} </span>
+            {check.state === 'passed' && typeof check.seconds === 'number' && duration(check.seconds, trans)}
           </span>
         </div>
         {check.detail && <p className="jp-Guardrails-muted">{check.detail}</p>}

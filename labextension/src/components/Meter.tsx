@@ -25,8 +25,7 @@ export interface IMeterProps {
 export function Meter({ label, value, max, format, peak }: IMeterProps): React.JSX.Element {
   const trans = useTrans();
   const state = max === null ? 'fine' : level(value, max);
-  const text =
-    max === null ? trans.__('%1, no limit', format(value)) : trans.__('%1 of %2', format(value), format(max));
+  const text = max === null ? trans.__('%1 used', format(value)) : trans.__('%1 of %2', format(value), format(max));
   return (
     <div className="jp-Guardrails-meter" data-level={state}>
       <div className="jp-Guardrails-meterHead">

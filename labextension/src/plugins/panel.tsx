@@ -83,13 +83,13 @@ function makeSections(app: JupyterFrontEnd, models: IGuardrails, trans: Translat
     },
     {
       id: 'datasets',
-      label: trans.__('Approved data'),
+      label: trans.__('Data'),
       model: datasets,
       render: () => <DatasetsView model={datasets} notebooks={notebooks} onNewNotebook={onNewNotebook} />
     },
     {
       id: 'submit',
-      label: trans.__('Production'),
+      label: trans.__('Submit'),
       model: submissions,
       render: () => <SubmitView model={submissions} notebooks={notebooks} />
     }

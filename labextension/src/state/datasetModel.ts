@@ -118,14 +118,21 @@ export class DatasetModel extends PollModel {
   }
 
   protected async load(): Promise<void> {
-    const key = this.key();
-    const [found, asked] = await Promise.all([this.api.datasets(this._query, this._scope), this.api.requests()]);
-    if (key === this.key()) {
-      this._searched = key;
-      this._datasets = found.datasets;
-      this._total = found.total;
-    }
+    const asked = await this.api.requests();
     this._requests = [...asked.requests].sort((a, b) => b.created_at.localeCompare(a.created_at));
+    await this.find();
+  }
+
+  /** Search until the answer is the one to what stands in the box: a reading under way takes no second one (Poll.refresh). */
+  private async find(): Promise<void> {
+    const key = this.key();
+    const found = await this.api.datasets(this._query, this._scope);
+    if (key !== this.key()) {
+      return this.find();
+    }
+    this._searched = key;
+    this._datasets = found.datasets;
+    this._total = found.total;
   }
 
   protected interval(): number {

@@ -6,7 +6,7 @@ import { PollModel } from './pollModel';
 const IDLE_MS = 30_000;
 const BUSY_MS = 5_000;
 /** Policy, profiles and budget change seldom: read with every view, and then this often. */
-const SLOW_MS = 30_000;
+const SLOW_MS = 15_000;
 
 /** What this person may use and uses: policy, budget, and each kernel's memory and processor. */
 export class QuotaModel extends PollModel {

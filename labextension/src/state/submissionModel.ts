@@ -8,15 +8,14 @@ import { PollModel } from './pollModel';
 const CHECKING_MS = 1000;
 const IDLE_MS = 60_000;
 
-/** Whether checks are still to come. A draft goes draft -> checking -> draft: at first it has none yet, in the end all are done. */
-export function isChecking({ state, checks, error }: Submission): boolean {
-  const open = checks.length === 0 || checks.some(check => check.state === 'waiting' || check.state === 'running');
-  return state === 'submitted' || state === 'checking' || (state === 'draft' && error === '' && open);
+/** Whether checks are still to come. */
+export function isChecking({ state }: Submission): boolean {
+  return state === 'submitted' || state === 'checking';
 }
 
 /** Whether a draft went through its checks and may be submitted as it is. */
-export function isReady(submission: Submission): boolean {
-  return submission.state === 'draft' && submission.error === '' && !isChecking(submission);
+export function isReady({ state, error }: Submission): boolean {
+  return state === 'draft' && error === '';
 }
 
 /** This person's submissions, the one that is shown, and the way of one through its checks. */

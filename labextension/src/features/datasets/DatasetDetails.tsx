@@ -24,16 +24,19 @@ export function DatasetDetails({ detail, model, notebooks }: IDatasetDetailsProp
       <p className="jp-Guardrails-muted">{facts(detail, trans).join(' · ')}</p>
       {detail.schema.length > 0 && (
         <DataTable
+          title={trans.__('Columns')}
           caption={trans.__('Columns of %1', detail.name)}
+          wrap
           columns={[trans.__('Column'), trans.__('Type'), trans.__('Notes')]}
           rows={detail.schema.map(column => [<code key="name">{column.name}</code>, column.type, notes(column, trans)])}
         />
       )}
       {detail.preview && (
         <DataTable
+          title={trans.__('First rows')}
           caption={trans.__('First rows of %1', detail.name)}
           columns={detail.preview.columns}
-          rows={detail.preview.rows}
+          rows={detail.preview.rows.map(row => row.map(value => value ?? <i key="none">{trans.__('none')}</i>))}
         />
       )}
       {Object.keys(detail.snippets).length > 0 && <Snippets detail={detail} model={model} notebooks={notebooks} />}
@@ -60,6 +63,7 @@ function Snippets({ detail, model, notebooks }: IDatasetDetailsProps): React.JSX
   const code = DatasetModel.snippet(detail, library) ?? '';
   return (
     <div className="jp-Guardrails-snippets">
+      <h4>{trans.__('Code')}</h4>
       <div className="jp-Guardrails-row">
         <select
           className="jp-mod-styled jp-Guardrails-select"

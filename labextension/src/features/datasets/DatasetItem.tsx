@@ -145,7 +145,7 @@ function InsertButton({ dataset, model, notebooks }: Omit<IDatasetItemProps, 'on
     <>
       <button
         type="button"
-        className="jp-mod-styled jp-mod-accept"
+        className="jp-mod-styled"
         aria-label={trans.__('Insert code that opens %1', dataset.name)}
         onClick={() => void insert()}
       >

@@ -1,3 +1,4 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Scope } from '../../api/client';
@@ -54,17 +55,23 @@ function SearchBox({ model }: { model: DatasetModel }): React.JSX.Element {
         value={text}
         onChange={event => type(event.currentTarget.value)}
       />
-      <select
-        className="jp-mod-styled jp-Guardrails-select"
-        aria-label={trans.__('Which datasets to show')}
-        value={model.scope}
-        onChange={event => model.filter(event.currentTarget.value as Scope)}
-      >
-        <option value="all">{trans.__('All')}</option>
-        <option value="granted">{trans.__('Ready to use')}</option>
-        <option value="requestable">{trans.__('On request')}</option>
-      </select>
     </div>
+  );
+}
+
+function Filter({ model }: { model: DatasetModel }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <select
+      className="jp-mod-styled jp-Guardrails-select"
+      aria-label={trans.__('Which datasets to show')}
+      value={model.scope}
+      onChange={event => model.filter(event.currentTarget.value as Scope)}
+    >
+      <option value="all">{trans.__('All')}</option>
+      <option value="granted">{trans.__('Ready to use')}</option>
+      <option value="requestable">{trans.__('On request')}</option>
+    </select>
   );
 }
 
@@ -73,17 +80,16 @@ function Results({ model, notebooks, onNewNotebook }: IDatasetsViewProps): React
   if (!model.loaded) {
     return model.error ? null : <Loading label={trans.__('Reading the catalogue')} lines={5} />;
   }
-  if (model.datasets.length === 0 && !model.searching) {
-    return <NothingFound model={model} />;
-  }
+  const empty = model.datasets.length === 0 && !model.searching;
   return (
     <div aria-busy={model.searching}>
-      <p className="jp-Guardrails-count" role="status">
-        {model.searching ? trans.__('Searching…') : trans._n('%1 dataset', '%1 datasets', model.total)}
-        {!model.searching &&
-          model.total > model.datasets.length &&
-          trans.__(', the first %1 shown', model.datasets.length)}
-      </p>
+      <div className="jp-Guardrails-listHead">
+        <p className="jp-Guardrails-count" role="status">
+          {count(model, trans)}
+        </p>
+        <Filter model={model} />
+      </div>
+      {empty && <NothingFound model={model} />}
       <ul className="jp-Guardrails-list">
         {model.datasets.map(dataset => (
           <DatasetItem
@@ -97,6 +103,14 @@ function Results({ model, notebooks, onNewNotebook }: IDatasetsViewProps): React
       </ul>
     </div>
   );
+}
+
+function count(model: DatasetModel, trans: TranslationBundle): string {
+  if (model.searching) {
+    return trans.__('Searching…');
+  }
+  const found = trans._n('%1 dataset', '%1 datasets', model.total);
+  return model.total > model.datasets.length ? trans.__('%1, the first %2 shown', found, model.datasets.length) : found;
 }
 
 function NothingFound({ model }: { model: DatasetModel }): React.JSX.Element {

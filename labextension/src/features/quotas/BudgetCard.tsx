@@ -22,8 +22,8 @@ export function BudgetCard({ budget }: { budget: Budget }): React.JSX.Element {
       {limited && typeof budget.time_left_s === 'number' && (
         <p>{trans.__('At the present rate this lasts for %1.', duration(budget.time_left_s, trans))}</p>
       )}
-      {budget.at_limit && (
-        <p className="jp-Guardrails-muted">{limited ? trans.__('At 100 %: %1', budget.at_limit) : budget.at_limit}</p>
+      {limited && budget.at_limit && (
+        <p className="jp-Guardrails-muted">{trans.__('When it is used up: %1', budget.at_limit)}</p>
       )}
       {limited && budget.rule && <Rule rule={budget.rule} />}
     </section>

@@ -35,16 +35,29 @@ function ModeBadge({ mode }: { mode: Me['policy']['mode'] }): React.JSX.Element 
 
 function GuaranteeItem({ guarantee }: { guarantee: Guarantee }): React.JSX.Element {
   const trans = useTrans();
+  const names: Record<string, string | undefined> = {
+    files: trans.__('Files'),
+    network: trans.__('Network'),
+    processes: trans.__('Processes'),
+    memory: trans.__('Memory'),
+    sockets: trans.__('Connections between kernels')
+  };
   return (
     <li data-held={guarantee.held}>
       <StatusIcon kind={guarantee.held ? 'passed' : 'warned'} />
       <div>
         <p>
-          <b>{guarantee.name}</b>
+          <b>{names[guarantee.name] ?? guarantee.name}</b>
           {!guarantee.held && <em>{trans.__('not held')}</em>}
         </p>
         {guarantee.how && <p className="jp-Guardrails-muted">{guarantee.how}</p>}
-        {!guarantee.held && guarantee.next_step && <p>{trans.__('Next step: %1', guarantee.next_step)}</p>}
+        {guarantee.next_step && (
+          <p className={guarantee.held ? 'jp-Guardrails-muted' : ''}>
+            {guarantee.held
+              ? trans.__('To make it stronger: %1', guarantee.next_step)
+              : trans.__('Next step: %1', guarantee.next_step)}
+          </p>
+        )}
       </div>
     </li>
   );

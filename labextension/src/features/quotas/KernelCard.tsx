@@ -27,8 +27,8 @@ export function KernelCard({ kernel, current }: { kernel: Kernel; current: boole
       <header className="jp-Guardrails-cardHead">
         <span className="jp-Guardrails-cardTitle" title={kernel.notebook ?? kernel.kernelspec}>
           {title}
+          {current && <span className="jp-Guardrails-srOnly">{trans.__('(the notebook in front)')}</span>}
         </span>
-        {current && <Badge tone="plain">{trans.__('in front')}</Badge>}
         <Badge tone="plain">{kernel.profile}</Badge>
       </header>
       {kernel.state === 'starting' ? (
@@ -52,13 +52,20 @@ export function KernelCard({ kernel, current }: { kernel: Kernel; current: boole
 function Facts({ kernel }: { kernel: Kernel }): React.JSX.Element {
   const trans = useTrans();
   return (
-    <dl className="jp-Guardrails-facts">
-      <Fact name={trans.__('Peak')}>{bytes(kernel.memory_peak_bytes)}</Fact>
-      <Fact name={trans.__('Processor')}>
-        {trans._n('%2 of %1 core', '%2 of %1 cores', kernel.cpus, cores(kernel.cpu_percent))}
-      </Fact>
-      <Fact name={trans.__('Idle')}>{idle(kernel, trans)}</Fact>
-    </dl>
+    <>
+      <dl className="jp-Guardrails-facts">
+        <Fact name={trans.__('Peak')}>{bytes(kernel.memory_peak_bytes)}</Fact>
+        <Fact name={trans.__('Processor')}>
+          {trans._n('%2 of %1 core', '%2 of %1 cores', kernel.cpus, cores(kernel.cpu_percent))}
+        </Fact>
+        <Fact name={trans.__('Idle')}>{kernel.idle_s < 10 ? trans.__('no') : duration(kernel.idle_s, trans)}</Fact>
+      </dl>
+      {typeof kernel.idle_limit_s === 'number' && (
+        <p className="jp-Guardrails-muted">
+          {trans.__('Ends after %1 without use.', duration(kernel.idle_limit_s, trans))}
+        </p>
+      )}
+    </>
   );
 }
 
@@ -74,10 +81,4 @@ function Fact({ name, children }: { name: string; children: React.ReactNode }): 
 /** Per cent of one core as cores in use. */
 function cores(percent: number): string {
   return digits(Math.round(percent / 10) / 10);
-}
-
-function idle(kernel: Kernel, trans: TranslationBundle): string {
-  const now = kernel.idle_s < 10 ? trans.__('no') : duration(kernel.idle_s, trans);
-  const limit = kernel.idle_limit_s;
-  return typeof limit === 'number' ? trans.__('%1, ends after %2', now, duration(limit, trans)) : now;
 }

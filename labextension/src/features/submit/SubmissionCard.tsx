@@ -24,14 +24,16 @@ export function SubmissionCard({ submission, packageUrl, onCell, onCancel }: ISu
     <section className="jp-Guardrails-block" aria-label={trans.__('Submission of %1', submission.notebook)}>
       <header className="jp-Guardrails-cardHead">
         <span className="jp-Guardrails-cardTitle" title={submission.notebook}>
-          {trans.__('%1, version %2', submission.name, submission.version)}
+          {submission.name}
         </span>
         <StateBadge submission={submission} />
       </header>
       <p className="jp-Guardrails-stateLine" role="status">
         {submission.label}
       </p>
-      <p className="jp-Guardrails-muted">{ago(submission.created_at, Date.now(), trans)}</p>
+      <p className="jp-Guardrails-muted">
+        {trans.__('Version %1, %2', submission.version, ago(submission.created_at, Date.now(), trans))}
+      </p>
       {submission.error ? (
         <Notice kind="error" title={submission.error}>
           {submission.next_step && <p>{trans.__('Next step: %1', submission.next_step)}</p>}

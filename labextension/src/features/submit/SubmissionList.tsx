@@ -35,11 +35,11 @@ function SubmissionItem({ submission, model }: { submission: Submission; model: 
         aria-current={submission.id === model.shown?.id}
         onClick={() => model.select(submission.id)}
       >
-        <span className="jp-Guardrails-cardTitle">
-          {trans.__('%1, version %2', submission.name, submission.version)}
-        </span>
+        <span className="jp-Guardrails-cardTitle">{submission.name}</span>
         <StateBadge submission={submission} />
-        <span className="jp-Guardrails-muted">{ago(submission.updated_at, Date.now(), trans)}</span>
+        <span className="jp-Guardrails-muted">
+          {trans.__('Version %1, %2', submission.version, ago(submission.updated_at, Date.now(), trans))}
+        </span>
       </button>
     </li>
   );

@@ -73,13 +73,18 @@ function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
       <div className="jp-Guardrails-row">
         <button
           type="button"
-          className="jp-mod-styled jp-mod-accept"
+          className="jp-mod-styled jp-mod-accept jp-Guardrails-grow"
           disabled={disabled || (warned && reason.trim() === '')}
           onClick={() => send(false)}
         >
           {model.sending === 'submit' ? trans.__('Sending…') : trans.__('Submit for production')}
         </button>
-        <button type="button" className="jp-mod-styled" disabled={disabled} onClick={() => send(true)}>
+        <button
+          type="button"
+          className="jp-mod-styled jp-Guardrails-grow"
+          disabled={disabled}
+          onClick={() => send(true)}
+        >
           {model.sending === 'check' ? trans.__('Saving…') : trans.__('Check draft')}
         </button>
       </div>

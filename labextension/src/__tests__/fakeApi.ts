@@ -1,0 +1,176 @@
+import type { IGuardrailsApi } from '../api/client';
+import type {
+  AccessRequest,
+  Budget,
+  Check,
+  Dataset,
+  DatasetDetail,
+  Kernel,
+  Kernels,
+  Me,
+  Submission
+} from '../api/generated/openapi';
+
+export const GIB = 2 ** 30;
+export const NOW = '2026-03-01T12:00:00Z';
+
+export function aKernel(values: Partial<Kernel> = {}): Kernel {
+  return {
+    id: 'k1',
+    kernelspec: 'python3',
+    kind: 'kernel',
+    notebook: 'analysis/churn.ipynb',
+    profile: 'small',
+    state: 'active',
+    started_at: NOW,
+    memory_bytes: GIB / 2,
+    memory_peak_bytes: GIB,
+    memory_limit_bytes: 2 * GIB,
+    cpu_percent: 40,
+    cpus: 1,
+    cpu_s: 12,
+    idle_s: 0,
+    idle_limit_s: null,
+    enforced: ['files'],
+    ...values
+  };
+}
+
+export function aMe(values: Partial<Me> = {}): Me {
+  return {
+    person: 'ana',
+    mode: 'own',
+    boundary: 'Self-chosen policy: nobody else approves.',
+    roles: ['scientist'],
+    policy: { path: '/etc/guardrails.yaml', digest: 'd', mode: 'enforce', errors: [] },
+    limits: [{ key: 'kernels.max', label: 'Kernels', value: '4', rule: 'guardrails.yaml:3 everyone' }],
+    profiles: [
+      { name: 'small', memory_bytes: 2 * GIB, cpus: 1, chosen: true },
+      { name: 'large', memory_bytes: 8 * GIB, cpus: 4, chosen: false }
+    ],
+    enforced: [
+      { name: 'files', held: true, how: 'Landlock', next_step: '' },
+      { name: 'memory', held: false, how: 'measured only', next_step: 'delegate a cgroup' }
+    ],
+    ...values
+  };
+}
+
+export function aDataset(values: Partial<Dataset> = {}): Dataset {
+  return {
+    name: 'nyc/flights',
+    description: 'Flights of 2013',
+    owner: 'carol',
+    classification: 'internal',
+    status: 'granted',
+    format: 'parquet',
+    columns: 2,
+    size_bytes: 2048,
+    updated_at: NOW,
+    rule: 'guardrails.yaml:9 everyone',
+    next_step: '',
+    error: '',
+    ...values
+  };
+}
+
+export function aDetail(values: Partial<DatasetDetail> = {}): DatasetDetail {
+  return {
+    ...aDataset(),
+    version: '1.0.0',
+    path: '/data/flights.parquet',
+    schema: [{ name: 'tailnum', type: 'string', classification: 'pii', mask: 'hash', description: 'Tail number' }],
+    preview: { columns: ['tailnum'], rows: [['N14228'], [null]] },
+    snippets: { path: 'guarded.path()', pandas: 'pd.read_parquet()' },
+    ...values
+  };
+}
+
+export function aCheck(values: Partial<Check> = {}): Check {
+  return { name: 'order', title: 'Order', state: 'passed', detail: '', findings: [], ...values };
+}
+
+export function aSubmission(values: Partial<Submission> = {}): Submission {
+  return {
+    id: 's1',
+    name: 'churn',
+    version: 1,
+    notebook: 'analysis/churn.ipynb',
+    person: 'ana',
+    state: 'checking',
+    label: 'its checks are running',
+    created_at: NOW,
+    updated_at: NOW,
+    checks: [],
+    content_digest: '',
+    evidence_digest: '',
+    package: '',
+    error: '',
+    next_step: '',
+    ...values
+  };
+}
+
+/** The server's answers, held in fields that a test sets; `calls` records what was asked. */
+export class FakeApi implements IGuardrailsApi {
+  calls: string[] = [];
+  failure: Error | null = null;
+  meAnswer: Me = aMe();
+  kernelsAnswer: Kernels = { kernels: [aKernel()], max: 4, rule: '' };
+  budgetAnswer: Budget = {
+    cpu_hours: { used: 3, limit: null },
+    memory_gib_hours: { used: 1, limit: null },
+    per_s: null,
+    time_left_s: null,
+    at_limit: 'nothing happens',
+    rule: ''
+  };
+  catalogue: Dataset[] = [aDataset(), aDataset({ name: 'hr/salaries', status: 'requestable' })];
+  requestsAnswer: AccessRequest[] = [];
+  submissionsAnswer: Submission[] = [];
+
+  me = (): Promise<Me> => this.answer('me', this.meAnswer);
+  kernels = (): Promise<Kernels> => this.answer('kernels', this.kernelsAnswer);
+  budget = (): Promise<Budget> => this.answer('budget', this.budgetAnswer);
+  requests: IGuardrailsApi['requests'] = () => this.answer('requests', { requests: this.requestsAnswer });
+  submissions: IGuardrailsApi['submissions'] = () =>
+    this.answer('submissions', { submissions: this.submissionsAnswer });
+  submission: IGuardrailsApi['submission'] = id => this.answer(`submission ${id}`, this.submissionOf(id));
+  cancel: IGuardrailsApi['cancel'] = id => this.answer(`cancel ${id}`, this.submissionOf(id));
+  packageUrl = (id: string): string => `/guardrails/submissions/${id}/package`;
+
+  dataset: IGuardrailsApi['dataset'] = name => this.answer(`dataset ${name}`, aDetail({ name }));
+
+  datasets: IGuardrailsApi['datasets'] = (query, scope) => {
+    const found = this.catalogue.filter(d => d.name.includes(query) && (scope === 'all' || d.status === scope));
+    return this.answer(`datasets ${query} ${scope}`, { datasets: found, total: found.length });
+  };
+
+  chooseProfile: IGuardrailsApi['chooseProfile'] = choice => {
+    const chosen = this.meAnswer.profiles.map(profile => ({ ...profile, chosen: profile.name === choice.profile }));
+    this.meAnswer = this.failure ? this.meAnswer : { ...this.meAnswer, profiles: chosen };
+    return this.answer(`profile ${choice.profile}`, choice);
+  };
+
+  requestAccess: IGuardrailsApi['requestAccess'] = ask => {
+    const { dataset, purpose, days = 30 } = ask;
+    const made: AccessRequest = { id: 'r1', dataset, person: 'ana', purpose, days, state: 'open', created_at: NOW };
+    this.requestsAnswer = this.failure ? this.requestsAnswer : [made];
+    return this.answer(`request ${dataset} ${purpose} ${days}`, made);
+  };
+
+  submit: IGuardrailsApi['submit'] = asked => {
+    const made = aSubmission({ notebook: asked.notebook });
+    this.submissionsAnswer = this.failure ? this.submissionsAnswer : [made];
+    return this.answer(`submit ${JSON.stringify(asked)}`, made);
+  };
+
+  private submissionOf(id: string): Submission {
+    return this.submissionsAnswer.find(submission => submission.id === id) ?? aSubmission({ id });
+  }
+
+  private answer<T>(call: string, value: T): Promise<T> {
+    this.calls.push(call);
+    return this.failure ? Promise.reject(this.failure) : Promise.resolve(value);
+  }
+}

@@ -1,0 +1,114 @@
+import { ApiError } from '../api/errors';
+import type { Submission } from '../api/generated/openapi';
+import { isChecking, isReady, SubmissionModel } from '../state/submissionModel';
+import { aSubmission, FakeApi } from './fakeApi';
+
+const PATH = 'analysis/churn.ipynb';
+
+describe('SubmissionModel', () => {
+  let api: FakeApi;
+  let model: SubmissionModel;
+  const save = (): Promise<void> => {
+    api.calls.push('save');
+    return Promise.resolve();
+  };
+
+  beforeEach(() => {
+    api = new FakeApi();
+    model = new SubmissionModel(api);
+    model.notebook = PATH;
+    model.visible = true;
+  });
+
+  afterEach(() => model.dispose());
+
+  it('saves before it submits, and says whether it is a draft', async () => {
+    await model.submit(PATH, { draft: true, save });
+    expect(api.calls.slice(0, 2)).toEqual(['save', `submit {"notebook":"${PATH}","draft":true}`]);
+    expect(model.shown?.id).toBe('s1');
+  });
+
+  it('gives the reason for warnings along', async () => {
+    await model.submit(PATH, { draft: false, save, reason: 'known' });
+    expect(api.calls).toContain(`submit {"notebook":"${PATH}","draft":false,"reason":"known"}`);
+  });
+
+  it('submits nothing that could not be saved', async () => {
+    await model.submit(PATH, { draft: false, save: () => Promise.reject(new Error('disk full')) });
+    expect(model.actionError?.message).toBe('disk full');
+    expect(model.sending).toBeNull();
+    expect(api.calls.filter(call => call.startsWith('submit'))).toEqual([]);
+  });
+
+  it('sends once, however often one clicks', async () => {
+    await Promise.all([model.submit(PATH, { draft: false, save }), model.submit(PATH, { draft: false, save })]);
+    expect(api.calls.filter(call => call.startsWith('submit {'))).toHaveLength(1);
+  });
+
+  it('shows why a submission was refused', async () => {
+    api.failure = new ApiError('no', { nextStep: 'ask platform' });
+    await model.submit(PATH, { draft: false, save });
+    expect(model.actionError?.nextStep).toBe('ask platform');
+    expect(model.shown).toBeNull();
+  });
+
+  it('follows checks to their end, and says so once', async () => {
+    const ended: Submission[] = [];
+    model.finished.connect((_, submission) => ended.push(submission));
+    await model.refresh();
+    await model.submit(PATH, { draft: false, save });
+    await model.refresh();
+    api.calls = [];
+    await model.refresh();
+    expect(api.calls).toEqual(['submission s1']);
+    api.submissionsAnswer = [aSubmission({ state: 'in_review' })];
+    await model.refresh();
+    expect(ended.map(({ state }) => state)).toEqual(['in_review']);
+    await model.refresh();
+    expect(ended).toHaveLength(1);
+  });
+
+  it('goes on following while its view is hidden, and rests afterwards', async () => {
+    await model.submit(PATH, { draft: false, save });
+    await model.refresh();
+    model.visible = false;
+    api.submissionsAnswer = [aSubmission({ state: 'checks_failed' })];
+    await model.refresh();
+    expect(model.shown?.state).toBe('checks_failed');
+    api.calls = [];
+    await model.refresh();
+    expect(api.calls).toEqual([]);
+  });
+
+  it('shows the newest of the notebook in front, or the chosen one', async () => {
+    api.submissionsAnswer = [
+      aSubmission({ id: 'other', notebook: 'b.ipynb', state: 'in_review' }),
+      aSubmission({ id: 'new', state: 'draft' }),
+      aSubmission({ id: 'old', state: 'cancelled' })
+    ];
+    await model.refresh();
+    expect(model.shown?.id).toBe('new');
+    model.select('old');
+    expect(model.shown?.id).toBe('old');
+    model.notebook = 'b.ipynb';
+    expect(model.shown?.id).toBe('other');
+  });
+
+  it('cancels', async () => {
+    await model.submit(PATH, { draft: false, save });
+    api.submissionsAnswer = [aSubmission({ state: 'cancelled' })];
+    await model.cancel('s1');
+    expect(model.shown?.state).toBe('cancelled');
+  });
+
+  it.each([
+    ['submitted', true, false],
+    ['checking', true, false],
+    ['draft', false, true],
+    ['checks_failed', false, false],
+    ['in_review', false, false]
+  ] as const)('%s: checking %s, ready %s', (state, checking, ready) => {
+    expect(isChecking(aSubmission({ state }))).toBe(checking);
+    expect(isReady(aSubmission({ state }))).toBe(ready);
+  });
+});

@@ -1,0 +1,136 @@
+"""What the browser tests see of JupyterLab and of our panel: places and moves, named as a person would name them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import requests
+from playwright.sync_api import Locator, Page, expect
+
+AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+START_MS = 60_000
+
+
+def set_theme(url: str, token: str, theme: str) -> None:
+    """Have pages that load from now on use a theme, and ask nobody about news."""
+    _set(url, token, "themes", {"theme": THEMES[theme]})
+    _set(url, token, "notification", {"fetchNews": "false", "checkForUpdates": False})
+
+
+def _set(url: str, token: str, plugin: str, settings: dict[str, Any]) -> None:
+    address = f"{url}lab/api/settings/@jupyterlab/apputils-extension:{plugin}"
+    answer = requests.put(address, json={"raw": json.dumps(settings)}, headers={"Authorization": f"token {token}"}, timeout=30)
+    answer.raise_for_status()
+
+
+class LabPage:
+    """One tab with JupyterLab."""
+
+    def __init__(self, page: Page, url: str, token: str) -> None:
+        self.page = page
+        self.url = url
+        self.token = token
+
+    def open(self, notebook: str | None = None) -> LabPage:
+        """Load JupyterLab afresh, with a notebook whose kernel is ready."""
+        place = f"lab/tree/{notebook}" if notebook else "lab"
+        self.page.goto(f"{self.url}{place}?reset&token={self.token}")
+        expect(self.page.locator("#jp-main-dock-panel")).to_be_visible(timeout=START_MS)
+        if notebook:
+            expect(self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status=idle]")).to_be_visible(timeout=START_MS)
+        return self
+
+    @property
+    def panel(self) -> PanelPage:
+        """Our panel, opened if it isn't."""
+        panel = PanelPage(self.page)
+        if not panel.root.is_visible():
+            self.page.get_by_role("tab", name="Limits, approved data, production").click()
+        expect(panel.root).to_be_visible()
+        return panel
+
+    @property
+    def notebook(self) -> Locator:
+        """The notebook in front."""
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    @property
+    def cells(self) -> Locator:
+        """Its cells."""
+        return self.notebook.locator(".jp-Cell")
+
+    @property
+    def active_cell(self) -> Locator:
+        """The selected cell."""
+        return self.notebook.locator(".jp-Cell.jp-mod-active")
+
+    @property
+    def memory_status(self) -> Locator:
+        """The status bar's memory of the notebook in front."""
+        return self.page.locator("#jp-main-statusbar").get_by_role("button", name="Memory")
+
+    @property
+    def submit_button(self) -> Locator:
+        """The button in the notebook's toolbar."""
+        return self.notebook.locator(".jp-NotebookPanel-toolbar").get_by_role("button", name="Submit")
+
+    def add_cell(self, source: str) -> None:
+        """A cell with this source below the selected one; it is then the selected one."""
+        self.active_cell.locator(".jp-InputPrompt").click()
+        self.page.keyboard.press("b")
+        self.page.keyboard.press("Enter")
+        self.page.keyboard.insert_text(source)
+
+    def run_active(self) -> None:
+        """Run the selected cell and stay on it."""
+        self.active_cell.locator(".jp-InputPrompt").click()
+        self.page.keyboard.press("Control+Enter")
+
+    def violations(self, selector: str = "#jupyter-guardrails-panel") -> list[str]:
+        """What axe-core finds against WCAG A and AA below a selector, one line each."""
+        self.page.evaluate("code => { if (!window.axe) { (0, eval)(code); } }", AXE.read_text())
+        result: dict[str, Any] = self.page.evaluate(
+            "([selector, tags]) => axe.run(selector, { runOnly: { type: 'tag', values: tags } })", [selector, WCAG]
+        )
+        assert result["passes"], "axe looked at nothing"
+        return [f"{found['id']}: {node['html']} {node.get('failureSummary', '')}" for found in result["violations"] for node in found["nodes"]]
+
+
+class PanelPage:
+    """Our panel at the right."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.root = page.locator("#jupyter-guardrails-panel")
+
+    def section(self, tab: str) -> Locator:
+        """Choose a part by its tab; what it shows."""
+        self.root.get_by_role("tab", name=tab).click()
+        return self.root.get_by_role("tabpanel", name=tab)
+
+    @property
+    def limits(self) -> Locator:
+        """Limits and use."""
+        return self.section("Limits")
+
+    @property
+    def data(self) -> Locator:
+        """Approved data."""
+        return self.section("Data")
+
+    @property
+    def production(self) -> Locator:
+        """Submit for production."""
+        return self.section("Submit")
+
+    def dataset(self, name: str) -> Locator:
+        """One dataset in the list."""
+        return self.root.locator(".jp-Guardrails-dataset", has=self.page.get_by_role("button", name=name, exact=True))
+
+    def check(self, title: str) -> Locator:
+        """One check of the submission that is shown."""
+        return self.root.get_by_role("list", name="Checks").get_by_role("listitem").filter(has_text=title)
