@@ -65,7 +65,11 @@ def _enter(plan: launch_plan.LaunchPlan, paths: dict[str, list[str]]) -> dict[st
     if plan.open_browser:
         browser.open_when_ready(plan.port, plan.runtime_dir)
     spec = outer.OuterSpec(
-        read=(*plan.read, *paths["read"]), write=(*plan.write, *paths["write"]), devices=tuple(paths["devices"]), tcp_bind=(plan.port,), tcp_connect=()
+        read=(*plan.read, *paths["read"]),
+        write=(*plan.write, *paths["write"]),
+        names=launch_plan.import_folders(),
+        devices=tuple(paths["devices"]),
+        tcp_bind=(plan.port,),
     )
     try:
         return outer.enter(spec)

@@ -37,6 +37,7 @@ class LaunchPlan:
     workspace: Path
     run_dir: Path  # private to this launch, with a short name: unix socket paths end at 107 bytes
     runtime_dir: Path
+    data_dir: Path  # the person's own kernelspecs: read, never written by the server
     settings_dir: Path  # Lab's own settings and workspaces, kept between launches
     port: int
     read: tuple[str, ...]
@@ -52,15 +53,17 @@ def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, 
     port = int(_value(arguments, ("--port", "--ServerApp.port", "-p")) or _free_port())
     run_dir = Path(tempfile.mkdtemp(prefix="gr-", dir="/tmp"))
     data_home = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    runtime = Path(environ.get("JUPYTER_RUNTIME_DIR") or data_home / "jupyter" / "runtime")
+    data_dir = Path(environ.get("JUPYTER_DATA_DIR") or data_home / "jupyter")
+    runtime = Path(environ.get("JUPYTER_RUNTIME_DIR") or data_dir / "runtime")
     settings_dir = data_home / "jupyter-guardrails"
     jupyter_path = [p for p in environ.get("JUPYTER_PATH", "").split(os.pathsep) if p]
-    read = (*plan.SYSTEM_READ, *_own_code(), str(data_home / "jupyter"), *jupyter_path, *kernelspecs.environments(), str(run_dir / "config"))
+    read = (*plan.SYSTEM_READ, *_own_code(), str(data_dir), *jupyter_path, *kernelspecs.environments(), str(run_dir / "config"))
     return LaunchPlan(
         command=tuple(_command(application, arguments, port=port, workspace=workspace, settings_dir=settings_dir)),
         workspace=workspace,
         run_dir=run_dir,
         runtime_dir=runtime,
+        data_dir=data_dir,
         settings_dir=settings_dir,
         port=port,
         read=read,
@@ -72,7 +75,7 @@ def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, 
 def make_folders(plan: LaunchPlan) -> None:
     """The folders of a plan, private; run directories of servers that are gone are removed."""
     sweep_run_dirs(plan.run_dir)
-    for folder in (plan.run_dir / "k", plan.run_dir / "tmp", plan.run_dir / "config", plan.runtime_dir, plan.settings_dir):
+    for folder in (plan.run_dir / "k", plan.run_dir / "tmp", plan.run_dir / "config", plan.data_dir, plan.runtime_dir, plan.settings_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (plan.run_dir / "config" / "migrated").touch()  # jupyter_core 5.9 ends the server when it can't write this file itself
     lock = os.open(plan.run_dir / "lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -158,6 +161,11 @@ def _free_port() -> int:
                 continue
             return port
     raise errors.BadRequest(f"no free port between {FIRST_PORT} and {FIRST_PORT + 99}", next_step="choose one with --port")
+
+
+def import_folders() -> tuple[str, ...]:
+    """Folders that Python lists to find our package: of an editable install the checkout, which holds more than code and so is not opened."""
+    return (str(Path(__file__).resolve().parents[2]),)
 
 
 def _own_code() -> tuple[str, ...]:

@@ -45,6 +45,7 @@ class Domain:
     """What stays allowed. `tcp_*` None = TCP is not this domain's business; () = no port at all."""
 
     read: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # what lies in these directories may be listed, not opened
     write: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     overwrite: tuple[str, ...] = ()
@@ -98,7 +99,7 @@ def _handled_network(domain: Domain) -> int:
 
 def _allow_paths(ruleset: int, domain: Domain, handled: int) -> list[str]:
     missing = []
-    for paths, rights in ((domain.read, READ), (domain.write, WRITE), (domain.devices, DEVICE), (domain.overwrite, OVERWRITE)):
+    for paths, rights in ((domain.read, READ), (domain.names, READ_DIR), (domain.write, WRITE), (domain.devices, DEVICE), (domain.overwrite, OVERWRITE)):
         for path in paths:
             try:
                 _allow_path(ruleset, path, rights & handled)

@@ -22,10 +22,11 @@ CAP_SETFCAP = 31  # without it in the creator's hands, root can't be mapped into
 
 @dataclass(frozen=True, slots=True)
 class OuterSpec:
-    """What the server may reach. `tcp_bind`: ports on which it serves this machine's loopback; `tcp_connect`: ports there which it may call."""
+    """What the server may reach. `names`: directories that it may only list. `tcp_bind`: ports on which it serves this machine's loopback; `tcp_connect`: ports there which it may call."""
 
     read: tuple[str, ...]
     write: tuple[str, ...]
+    names: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     tcp_bind: tuple[int, ...] = ()
     tcp_connect: tuple[int, ...] = ()
@@ -69,8 +70,10 @@ def _own_network(spec: OuterSpec) -> dict[str, Any]:
             f"no network namespace for the server: {problems['network_namespace']}", next_step="allow more: user.max_net_namespaces"
         )
     inside = [relay.listen(port) for port in spec.tcp_connect]
-    socket.send_fds(ours, [b"listeners"], [listener.fileno() for listener in inside])
-    relay.fork_relay(outside)
+    if inside:
+        socket.send_fds(ours, [b"listeners"], [listener.fileno() for listener in inside])
+    if outside:
+        relay.fork_relay(outside)
     for opened in (*outside.values(), *inside, ours):
         opened.close()
     return {"network_namespace": True, "network": "its own, with nothing in it but its loopback and the listed ports"}
@@ -96,6 +99,7 @@ def _restrict(spec: OuterSpec, *, tcp: bool) -> list[str]:
     """Nested sandboxes must write their user and group maps: existing files below /proc may be written."""
     domain = launch_landlock.Domain(
         read=spec.read,
+        names=spec.names,
         write=spec.write,
         devices=spec.devices,
         overwrite=("/proc",),

@@ -1,0 +1,30 @@
+"""What the launcher must let through its outer domain, so that a kernel's sandbox inside it can be what admission grants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_guardrails.control import datasets
+from jupyter_guardrails.control.interface.messages import LaunchPaths
+from jupyter_guardrails.control.state import ControlState, Operations
+from jupyter_guardrails.errors import PolicyError
+
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts")
+
+
+async def paths(state: ControlState, request: LaunchPaths, fds: list[int]) -> dict[str, Any]:
+    """Paths of the policy and of the datasets granted now; without a valid policy nothing, since no kernel starts then."""
+    try:
+        effective = state.effective()
+    except PolicyError:
+        return {"read": [], "write": [], "devices": list(DEVICES), "require": []}
+    granted = await datasets.grants_at_start(state, effective, state.clock())
+    return {
+        "read": [*effective.read_paths, *granted.values()],
+        "write": list(effective.write_paths),
+        "devices": list(DEVICES),
+        "require": list(effective.require),
+    }
+
+
+OPERATIONS: Operations = {LaunchPaths: paths}
