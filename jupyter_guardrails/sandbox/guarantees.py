@@ -80,7 +80,8 @@ def _network(layers: Layers, spec: SandboxSpec) -> Guarantee:
         return Guarantee("network", False, f"no system call filter ({layers['seccomp']})", ENABLE_SECCOMP)
     if not layers["network_namespace"]:
         return Guarantee("network", True, "a network of its own with nothing in it but its loopback; UDP and raw sockets are refused")
-    how = f"no network of its own ({layers['network_namespace']}), so every internet socket is refused, loopback and the proxy to allowed hosts included"
+    why = layers["network_namespace"]
+    how = f"no network of its own ({why}), so every internet socket is refused: also to its own loopback and to allowed hosts"
     return Guarantee("network", True, how, ENABLE_USER_NAMESPACES)
 
 

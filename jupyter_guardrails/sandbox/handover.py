@@ -73,6 +73,8 @@ class Prepared:
         except TimeoutError:
             self.close()
             raise _failed("it did not report in time", "look at the load of this machine, then try again") from None
+        except ConnectionResetError:
+            data, fds = b"", []  # it ended before it even read the specification
         except OSError as error:
             self.close()
             raise _failed(str(error)) from error

@@ -27,6 +27,8 @@ def enter(*, network: bool, ipc: bool = True) -> dict[str, str]:
     reasons["ipc_namespace"] = _attempt(NEWIPC) if ipc else "not asked for"
     if not reasons["network_namespace"]:
         _loopback_up()
+    elif network and reasons["user_namespace"]:
+        reasons["network_namespace"] = f"no user namespace: {reasons['user_namespace']}"  # the cause, not the EPERM that follows from it
     return reasons
 
 

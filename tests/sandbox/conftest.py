@@ -16,7 +16,11 @@ from jupyter_guardrails.sandbox.run import Started, start
 from jupyter_guardrails.sandbox.spec import Limits, Report, SandboxSpec
 
 PYTHON = sys._base_executable
-SYSTEM = tuple(p for p in ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/devices/system/cpu", sys.prefix) if os.path.exists(p))
+SYSTEM = tuple(
+    path
+    for path in ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", sys.prefix)
+    if os.path.exists(path)
+)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 TIMEOUT_S = 60
 

@@ -51,14 +51,14 @@ def test_a_readable_directory_is_not_writable(sandbox, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     (data / "a.csv").write_text("1")
-    readable = sandbox.spec("x").read + (str(data),)
+    readable = (*sandbox.spec("x").read, str(data))
     assert sandbox.outcome("open(sys.argv[1]).read()", data / "a.csv", read=readable) == "done"
     assert sandbox.outcome("open(sys.argv[1], 'a')", data / "a.csv", read=readable) == "EACCES"
 
 
 def test_a_listed_file_can_be_read_and_its_neighbour_cannot(sandbox, tmp_path, secret):
     (tmp_path / "one.csv").write_text("1")
-    readable = sandbox.spec("x").read + (str(tmp_path / "one.csv"),)
+    readable = (*sandbox.spec("x").read, str(tmp_path / "one.csv"))
     assert sandbox.outcome("open(sys.argv[1]).read()", tmp_path / "one.csv", read=readable) == "done"
     assert sandbox.outcome("open(sys.argv[1]).read()", secret, read=readable) == "EACCES"
 

@@ -138,9 +138,7 @@ def test_an_interrupt_arrives_exactly_once(sandbox, send):
     started = sandbox.start_python(INTERRUPTED, popen={"stdin": subprocess.PIPE, "start_new_session": True})
     assert started.process.stdout.readline() == "up\n"
     send(started.process)
-    stat = f"/proc/{started.report.pid}/status"
-    wait_until(lambda: all(int(line.split()[1], 16) & 2 == 0 for line in open(stat) if line.startswith(("SigPnd", "ShdPnd"))))
-    time.sleep(0.1)  # a second one, if any, would come right after the first
+    time.sleep(0.3)  # a second one, if any, would come right after the first
     started.process.stdin.write("\n")
     started.process.stdin.flush()
     assert started.process.stdout.readline() == "1\n"
