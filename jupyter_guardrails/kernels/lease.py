@@ -28,6 +28,7 @@ class Lease:
         self.report: Report | None = None
         self._key: str | None = None
         self._prepared: Prepared | None = None
+        self._releasing = asyncio.Lock()
 
     async def admit(self, *, kernelspec: str, notebook: str | None = None, kind: Kind | None = None) -> tuple[Admission, private.KernelFolders]:
         """What control grants now, and the folders that show it; Refused or LimitReached with the rule."""
@@ -79,14 +80,15 @@ class Lease:
             self.context.watch.pause(self.admission.lease)
 
     async def release(self, reason: str) -> None:
-        """Settle, once, and remove the private folders; a later `admit` is a new lease."""
+        """Settle, once, and remove the private folders; whoever calls it second waits for the first. A later `admit` is a new lease."""
         self.drop_prepared()
-        admission, self.admission, self._key = self.admission, None, None
-        if admission:
-            await self.context.settle(admission, reason)
-        leaving, self.folders = self.folders, None
-        if leaving:
-            await asyncio.to_thread(private.remove_folders, leaving)
+        async with self._releasing:
+            admission, self.admission, self._key = self.admission, None, None
+            if admission:
+                await self.context.settle(admission, reason)
+            leaving, self.folders = self.folders, None
+            if leaving:
+                await asyncio.to_thread(private.remove_folders, leaving)
 
     def drop_prepared(self) -> None:
         """Close this side of a hand-over that is done or has failed."""

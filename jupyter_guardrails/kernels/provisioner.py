@@ -15,7 +15,7 @@ from typing import Any
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-from traitlets import Instance
+from traitlets import Instance, TraitError
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
@@ -93,7 +93,10 @@ class GuardedProvisioner(LocalProvisioner):
 
     def idle_s(self) -> float:
         """Seconds since the kernel was last busy, as its manager saw it; 0 where nobody looks."""
-        last: datetime | None = getattr(self.parent, "last_activity", None)
+        try:
+            last: datetime | None = getattr(self.parent, "last_activity", None)
+        except TraitError:  # jupyter_server's trait has no value until the start is complete
+            last = None
         if last is None or getattr(self.parent, "execution_state", None) == "busy":
             return 0.0
         return max(0.0, time.time() - last.timestamp())

@@ -24,7 +24,7 @@ from jupyter_guardrails.server import handlers, starts
 from jupyter_guardrails.server.boot import boot
 from jupyter_guardrails.server.contents import GuardedContentsManager
 from jupyter_guardrails.server.explain import OneLine
-from jupyter_guardrails.server.guards import refuse_beside, verify
+from jupyter_guardrails.server.guards import refuse_beside, refuse_gateway, verify
 from jupyter_guardrails.server.kernel_managers import GuardedKernels
 from jupyter_guardrails.server.notices import TellingConnection, tell
 from jupyter_guardrails.server.terminals import GuardedTerminalManager
@@ -67,6 +67,7 @@ def closed(hook: Callable[[ServerApp], None]) -> Callable[[ServerApp], None]:
 @closed
 def _link_jupyter_server_extension(serverapp: ServerApp) -> None:
     """Choose the classes that the server makes its managers from."""
+    refuse_gateway(serverapp)
     serverapp.kernel_manager_class = GuardedKernels
     serverapp.contents_manager_class = GuardedContentsManager
     serverapp.kernel_websocket_connection_class = TellingConnection
@@ -97,5 +98,5 @@ def _add_routes(serverapp: ServerApp, context: GovernedContext) -> None:
     """Ours, and Jupyter's own that start something: tornado asks routes added by extensions first."""
     base = serverapp.base_url
     ours = [(url_path_join(base, path), handler, {"context": context}) for path, handler in handlers.ROUTES]
-    theirs = [(url_path_join(base, path), handler) for path, handler in starts.ROUTES]
+    theirs = [(url_path_join(base, path), handler, arguments) for path, handler, arguments in starts.ROUTES]
     serverapp.web_app.add_handlers(".*$", [*ours, *theirs])

@@ -7,6 +7,7 @@ The check and the use are two steps, so that a kernel could swap a link in betwe
 # mypy: disable-error-code="untyped-decorator, no-untyped-call"
 from __future__ import annotations
 
+import errno
 import os
 from typing import Any
 
@@ -47,9 +48,17 @@ class GuardedContentsManager(BeneathRoot, AsyncLargeFileManager):  # type: ignor
         return GuardedCheckpoints
 
 
+class LeadsOutside(web.HTTPError, OSError):
+    """404 for whoever asks; as an OSError of a link that can't be followed, jupyter_server's listings leave the entry out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(404, message)
+        self.errno = errno.ELOOP
+
+
 def refuse_outside(path: str, root: str) -> None:
-    """404 unless the real path lies beneath the real root; a listing leaves out what gets a 404."""
+    """LeadsOutside unless the real path lies beneath the real root."""
     real_root = os.path.realpath(root)
     if os.path.commonpath([os.path.realpath(path), real_root]) != real_root:
         shown = os.path.relpath(path, root)
-        raise web.HTTPError(404, f"{shown} leads out of the workspace; open data through the Guardrails panel or read it in a notebook")
+        raise LeadsOutside(f"{shown} leads out of the workspace; open data through the Guardrails panel or read it in a notebook")

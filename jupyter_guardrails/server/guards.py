@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_server.gateway.gateway_client import GatewayClient
 from jupyter_server.serverapp import ServerApp
 from jupyter_server_terminals.terminalmanager import TerminalManager
 from traitlets import import_item
@@ -22,15 +23,25 @@ def refuse_beside(serverapp: ServerApp) -> None:
     """Refused when kernels would run where no policy reaches them."""
     manager = serverapp.kernel_manager
     found = {
-        "a kernel gateway (GatewayClient.url)": serverapp.gateway_config.gateway_enabled,
         "ServerApp.allow_external_kernels": serverapp.allow_external_kernels or bool(getattr(manager, "external_connection_dir", None)),
         f"a provisioner preset by {manager.kernel_manager_class}": _presets_provisioner(manager),
     }
     for what, there in found.items():
         if there:
-            raise errors.Refused(
-                f"this server is set up with {what}: such kernels would run past the policy", next_step=f"remove {what} from its configuration"
-            )
+            raise past_the_policy(what)
+
+
+def refuse_gateway(serverapp: ServerApp) -> None:
+    """Refused when kernels run on another machine, by a server that this policy doesn't govern."""
+    if GatewayClient.instance(parent=serverapp).gateway_enabled:
+        raise past_the_policy("a kernel gateway (GatewayClient.url)")
+
+
+def past_the_policy(what: str) -> errors.Refused:
+    """The refusal for one setting."""
+    return errors.Refused(
+        f"this server is set up with {what}: such kernels would run past the policy", next_step=f"remove {what} from its configuration"
+    )
 
 
 def verify(serverapp: ServerApp, factory: Any, *, everything: bool = False) -> None:

@@ -52,10 +52,10 @@ class StartTerminal(ExplainingStart, TerminalRootHandler):
         await self.finish(await terminals.start(wanted.cwd))
 
 
-ROUTES = (
-    (r"/api/kernels", StartKernel),
-    (r"/api/kernels/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)/(?P<action>restart|interrupt)", KernelAction),
-    (r"/api/sessions", StartSession),
-    (r"/api/sessions/(?P<session_id>\w+-\w+-\w+-\w+-\w+)", ChangeSession),
-    (r"/api/terminals", StartTerminal),
+ROUTES: tuple[tuple[str, type[ExplainingStart], dict[str, str]], ...] = (
+    (r"/api/kernels", StartKernel, {}),
+    (r"/api/kernels/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)/(?P<action>restart|interrupt)", KernelAction, {}),
+    (r"/api/sessions", StartSession, {}),
+    (r"/api/sessions/(?P<session_id>\w+-\w+-\w+-\w+-\w+)", ChangeSession, {}),
+    (r"/api/terminals", StartTerminal, {"name": "jupyter_server_terminals"}),
 )

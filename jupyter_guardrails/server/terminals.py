@@ -98,6 +98,13 @@ class GuardedTerminalManager(TerminalManager):
         """Called by terminado's own ways to start one, which know no policy."""
         raise errors.Refused("a terminal starts only through POST api/terminals", next_step="open it from the launcher of JupyterLab")
 
+    async def terminate(self, name: str, force: bool = False) -> None:
+        """Called by DELETE and when the server stops; returns when the lease is settled."""
+        terminal = self.terminals.get(name)
+        await super().terminate(name, force=force)
+        if isinstance(terminal, GuardedTerminal):
+            await terminal.lease.release("closed")
+
     def on_eof(self, ptywclients: PtyWithClients) -> None:
         """Called when a shell has ended."""
         super().on_eof(ptywclients)

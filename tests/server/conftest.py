@@ -58,10 +58,12 @@ customProperties: [{{property: guardrails.classification, value: internal}}]
 class GovernedServer:
     """One server process of one account; everything it needs lies below `root`."""
 
-    def __init__(self, *, account="root", policy=POLICY, maximum=10, arguments=(), environment=None):
+    def __init__(
+        self, *, account="root", policy=POLICY, maximum=10, arguments=(), environment=None, state="state", extensions="'jupyter_guardrails': True"
+    ):
         self.account = pwd.getpwnam(account)
         self.root = Path(tempfile.mkdtemp(prefix="gs-", dir="/tmp"))
-        self.workspace, self.state, self.secret = self.root / "ws", self.root / "state", self.root / "elsewhere"
+        self.workspace, self.state, self.secret = self.root / "ws", self.root / state, self.root / "elsewhere"
         for folder in ("ws", "elsewhere", "home", "config", "runtime", "data", "catalog", "share"):
             (self.root / folder).mkdir()
         (self.secret / "secret.txt").write_text("not for kernels")
@@ -72,7 +74,7 @@ class GovernedServer:
         if policy is not None:
             self.policy.write_text(policy.replace("MAXIMUM", str(maximum)))
         subprocess.run(["chown", "-R", f"{self.account.pw_uid}:{self.account.pw_gid}", str(self.root)], check=True)
-        self.port = free_port()
+        self.port, self.extensions = free_port(), extensions
         self.url = f"http://127.0.0.1:{self.port}/"
         self.lines: list[str] = []
         self._ready, self._ended = threading.Event(), threading.Event()
@@ -87,7 +89,7 @@ class GovernedServer:
 
     def _start(self, arguments, environment):
         command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--ip=127.0.0.1", f"--port={self.port}", "--ServerApp.port_retries=0"]
-        command += [f"--ServerApp.root_dir={self.workspace}", "--ServerApp.jpserver_extensions={'jupyter_guardrails': True}", "--allow-root"]
+        command += [f"--ServerApp.root_dir={self.workspace}", f"--ServerApp.jpserver_extensions={{{self.extensions}}}", "--allow-root"]
         command += [
             f"--Guardrails.policy_path={self.policy}",
             f"--Guardrails.catalog_path={self.root / 'catalog'}",
@@ -119,7 +121,9 @@ class GovernedServer:
         assert self._ready.wait(60), self.log()
         assert not self._ended.is_set(), self.log()
         with requests.Session() as session:  # the line comes shortly before the port listens
-            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=urllib3.Retry(total=30, connect=30, backoff_factor=0.05, backoff_max=0.5)))
+            session.mount(
+                "http://", requests.adapters.HTTPAdapter(max_retries=urllib3.Retry(total=30, connect=30, backoff_factor=0.05, backoff_max=0.5))
+            )
             session.get(self.url + "api", timeout=30)
         return self
 

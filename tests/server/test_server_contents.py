@@ -66,12 +66,13 @@ def test_nothing_is_written_through_a_link_to_a_file_outside(server, link):
 
 
 def test_a_checkpoint_folder_that_leads_out_takes_no_copy(server, inside):
+    assert save(server, "inside/saved.txt").status_code in (200, 201)
     checkpoints = inside / ".ipynb_checkpoints"
     checkpoints.symlink_to(server.secret)
-    assert server.rest("POST", "api/contents/inside/own.txt/checkpoints").status_code in (403, 404)
-    assert not (server.secret / "own-checkpoint.txt").exists()
+    assert server.rest("POST", "api/contents/inside/saved.txt/checkpoints").status_code in (403, 404)
+    assert not (server.secret / "saved-checkpoint.txt").exists()
     checkpoints.unlink()
-    assert server.rest("POST", "api/contents/inside/own.txt/checkpoints").status_code == 201
+    assert server.rest("POST", "api/contents/inside/saved.txt/checkpoints").status_code == 201
 
 
 def test_a_rename_does_not_lead_out(server, link, inside):

@@ -28,14 +28,14 @@ def test_an_extension_that_takes_the_factory_back_ends_the_server(make_server, t
         "    GuardedProvisionerFactory.clear_instance(); Factory.instance(parent=app)\n"
     )
     tmp_path.chmod(0o755)
-    arguments = ["--ServerApp.jpserver_extensions={'jupyter_guardrails': True, 'zz_takes_back': True}"]
-    refused = make_server(account=ROOT, arguments=arguments, environment={"PYTHONPATH": str(tmp_path)})
+    extensions = "'jupyter_guardrails': True, 'zz_takes_back': True"
+    refused = make_server(account=ROOT, extensions=extensions, environment={"PYTHONPATH": str(tmp_path)})
     assert refused.wait_ended() != 0
     assert "kernel provisioner factory" in refused.log()
 
 
 def test_without_control_the_server_runs_and_kernels_say_why(make_server):
-    alone = make_server(account=ROOT, arguments=["--Guardrails.state_dir=/proc/nowhere"]).wait_ready()
+    alone = make_server(account=ROOT, state="/proc/nowhere").wait_ready()
     answer = alone.rest("POST", "api/kernels", json={"name": "python3"})
     assert answer.status_code == 503
     assert "control did not start" in answer.json()["message"]
