@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from jupyter_guardrails.policy import fields as f
 from jupyter_guardrails.policy.fields import People, Short, Strict
@@ -26,7 +26,11 @@ CHECKS = {
     "parameters": "warn",
 }
 ENGINES = ("local", "slurm", "airflow", "kubernetes")
-Engine = dict[f.Text, str | int | float | bool | tuple[str, ...]]
+Setting = Annotated[
+    Any,
+    BeforeValidator(f.plain_setting),
+    WithJsonSchema({"type": ["string", "number", "boolean", "array"], "items": {"type": ["string", "number", "boolean"]}}),
+]
 
 
 def _known(*names: str) -> Any:
@@ -97,7 +101,7 @@ class Promotion(Strict):
     approvals: Annotated[int, Field(ge=1, le=10)] = Field(default=1, description="Distinct reviewers that must approve.")
     production_profile: f.Name | None = Field(default=None, description="Profile of clean runs and jobs; left out: the person's default profile.")
     run_as: f.Principal | None = Field(default=None, description="Account that jobs run as; it must be allowed to read every input.")
-    engines: dict[Annotated[f.Text, _known(*ENGINES)], Engine] = Field(
+    engines: dict[Annotated[f.Text, _known(*ENGINES)], dict[f.Text, Setting]] = Field(
         default={"local": {}}, description="Engines that jobs may be deployed to, each with settings of its own: local, slurm, airflow, kubernetes."
     )
     checks: dict[Annotated[f.Text, _known(*CHECKS)], Literal["require", "warn", "off"]] = Field(

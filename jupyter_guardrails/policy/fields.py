@@ -59,6 +59,14 @@ def need_text(value: object) -> str:
     return value
 
 
+def plain_setting(value: object) -> object:
+    """A scalar or a list of them; ValueError, as a sentence, for anything else."""
+    items = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(item, str | int | float | bool) for item in items):
+        raise ValueError("must be text, a number, true or false, or a list of those")
+    return value
+
+
 def _or_off(parse: Callable[[object], int]) -> Callable[[object], int | None]:
     return lambda value: None if value == "off" else parse(value)
 

@@ -41,12 +41,8 @@ def nulls(node: Node, path: str = "") -> Iterator[Problem]:
 
 
 def explain_errors(error: ValidationError, model: type[BaseModel], root: Node) -> list[Problem]:
-    """One problem a place, in the order of the file."""
-    found: dict[tuple[str, int, int], Problem] = {}
-    for detail in error.errors(include_url=False):
-        problem = _problem(detail, model, root)
-        found.setdefault((problem.file, problem.line, problem.column), problem)
-    return list(found.values())
+    """A problem for each error of pydantic, each once."""
+    return list(dict.fromkeys(_problem(detail, model, root) for detail in error.errors(include_url=False)))
 
 
 def nearest(word: object, known: list[str]) -> str:
