@@ -34,6 +34,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="guardrails control: %(levelname)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     return process.run(process.Options(chosen_settings(arguments), ready_fd=arguments.ready_fd, die_with_parent=arguments.die_with_parent))
 
 

@@ -50,7 +50,11 @@ policy, catalog, state, socket, person, ttl_s, fd = sys.argv[1:]
 settings = Settings(Path(policy), Path(catalog), Path(state), Path(socket), True, person)
 process.run(process.Options(settings, ready_fd=int(fd), die_with_parent=True, lease_ttl_s=float(ttl_s)))
 """
-GOOD_REPORT = {"pid": 1, "guarantees": [{"name": name, "held": True, "how": "tested", "next_step": ""} for name in ("files", "network")], "layers": {}}
+GOOD_REPORT = {
+    "pid": 1,
+    "guarantees": [{"name": name, "held": True, "how": "tested", "next_step": ""} for name in ("files", "network")],
+    "layers": {},
+}
 
 
 class World:
@@ -109,7 +113,7 @@ class Desk:
         self.now += timedelta(**span)
 
     def admit(self, key="k1", **more) -> Admission:
-        said = dict(kernel_id=f"kernel-{key}", kernelspec="python3", workspace="/w", key=key)
+        said = {"kernel_id": f"kernel-{key}", "kernelspec": "python3", "workspace": "/w", "key": key}
         token = more.pop("token", None)
         return Admission.model_validate(self.ask(KernelAdmit(**said | more), token=token))
 
@@ -130,14 +134,30 @@ class Desk:
         self.state.records.close()
 
 
-@pytest.fixture
-def world():
+@contextlib.contextmanager
+def made_world():
+    """A world that is taken down at the end, with every control that was started in it."""
     root = Path(tempfile.mkdtemp(prefix="gr-", dir="/tmp"))
     made = World(root)
-    yield made
-    for own in made.started:
-        own.stop()
-    shutil.rmtree(root)
+    try:
+        yield made
+    finally:
+        for own in made.started:
+            own.stop()
+        shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module")
+def calm_world():
+    """For tests that leave control as they found it."""
+    with made_world() as made:
+        yield made
+
+
+@pytest.fixture
+def world():
+    with made_world() as made:
+        yield made
 
 
 @pytest.fixture

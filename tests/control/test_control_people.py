@@ -31,7 +31,14 @@ def busy(desk):
 
 @pytest.mark.parametrize(
     ("name", "request_"),
-    [("Me", Me()), ("Kernels", Kernels()), ("Budget", Budget()), ("Usage", Usage()), ("Audit", Audit()), ("ProfileChoice", ProfileSet(profile="large"))],
+    [
+        ("Me", Me()),
+        ("Kernels", Kernels()),
+        ("Budget", Budget()),
+        ("Usage", Usage()),
+        ("Audit", Audit()),
+        ("ProfileChoice", ProfileSet(profile="large")),
+    ],
 )
 def test_answers_have_the_shapes_of_the_api(busy, name, request_):
     check(name, busy.ask(request_))

@@ -12,7 +12,15 @@ NASTY = 'x\n{"seq": 99, "allowed": true}\r\u2028\x00\x1b[31m\ud800"'
 
 
 def record(records, now, resource="d", **more):
-    said = dict(principal="ana", action="data.read", resource=resource, allowed=True, reason="r", rule="p.yaml:1 x", policy_digest="d")
+    said = {
+        "principal": "ana",
+        "action": "data.read",
+        "resource": resource,
+        "allowed": True,
+        "reason": "r",
+        "rule": "p.yaml:1 x",
+        "policy_digest": "d",
+    }
     return records.write_sync(audit.append, now=now, **said | more)
 
 

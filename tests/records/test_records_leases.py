@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 
 def wanted(key="k1", *, principal="ana", kind="kernel", **more):
-    said = dict(kernel_id=f"kernel-{key}", kernelspec="python3", workspace="/w", profile="small", rule="p.yaml:3 r", policy_digest="d")
+    said = {"kernel_id": f"kernel-{key}", "kernelspec": "python3", "workspace": "/w", "profile": "small", "rule": "p.yaml:3 r", "policy_digest": "d"}
     return Wanted(id=uuid.uuid4().hex, key=key, principal=principal, kind=kind, memory_limit_bytes=2 * GIB, cpus=1.0, **said | more)
 
 

@@ -10,7 +10,14 @@ from jupyter_guardrails.records import audit, requests, submissions
 
 
 def create(records, now, *, id="s1", key="k1", draft=False, principal="ana", **more):
-    said = dict(notebook="a/report.ipynb", name="report", frozen="/state/frozen/s1", notebook_digest="d1", parameters={"day": "1"}, reason="weekly")
+    said = {
+        "notebook": "a/report.ipynb",
+        "name": "report",
+        "frozen": "/state/frozen/s1",
+        "notebook_digest": "d1",
+        "parameters": {"day": "1"},
+        "reason": "weekly",
+    }
     return records.write_sync(submissions.create, now=now, id=id, key=key, draft=draft, principal=principal, **said | more)
 
 
@@ -21,7 +28,7 @@ def move(records, now, *states, id="s1", **more):
 
 
 def check(records, now, name, state="passed", **more):
-    said = dict(title=name.title(), state=state, detail="", findings=[], progress=None, seconds=None)
+    said = {"title": name.title(), "state": state, "detail": "", "findings": [], "progress": None, "seconds": None}
     records.write_sync(submissions.set_check, "s1", name, now=now, **said | more)
 
 
@@ -95,7 +102,7 @@ def test_checks_keep_their_order_and_their_last_state(records, now):
 
 def test_a_package_is_noted_once(records, now):
     create(records, now)
-    package = dict(name="report-1.job.zip", content_digest="c", evidence_digest="e", path="/state/p", now=now)
+    package = {"name": "report-1.job.zip", "content_digest": "c", "evidence_digest": "e", "path": "/state/p", "now": now}
     with pytest.raises(Conflict):
         records.write_sync(submissions.set_package, "s1", **package)
     move(records, now, "checking")

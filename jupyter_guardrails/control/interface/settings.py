@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 ADMIN_DIR = Path("/etc/jupyter/guardrails")
 TRAITS = {"policy_path": "GUARDRAILS_POLICY", "catalog_path": "GUARDRAILS_CATALOG", "state_dir": "GUARDRAILS_STATE_DIR", "control_socket": "GUARDRAILS_CONTROL"}
@@ -39,7 +40,8 @@ def find_settings(arguments: Sequence[str], environ: Mapping[str, str], *, home:
         chosen = {key: value for key, value in _chosen(arguments, environ).items() if key == "state_dir"}
     else:
         chosen = _chosen(arguments, environ)
-    found = replace(found, **{key: Path(os.path.abspath(value)) for key, value in chosen.items()})
+    absolute: dict[str, Any] = {key: Path(os.path.abspath(value)) for key, value in chosen.items()}
+    found = replace(found, **absolute)
     return found if found.control_socket != Path() else replace(found, control_socket=found.state_dir / "control.sock")
 
 

@@ -1,0 +1,75 @@
+"""`usage`, and how `control` takes its places from flags, environment and the admin's directory."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from jupyter_guardrails.cli import control, usage
+from jupyter_guardrails.cli.main import build_parser
+from jupyter_guardrails.control.interface import Settings
+
+BUDGET = {
+    "cpu_hours": {"used": 1.0, "limit": 40.0},
+    "memory_gib_hours": {"used": 0.5, "limit": None},
+    "per_s": 7 * 86400,
+    "rule": "p.yaml:9 analysts",
+}
+
+
+def chosen(monkeypatch, *flags, self_chosen=True):
+    found = Settings(Path("/a/policy.yaml"), Path("/a/catalog"), Path("/a/state"), Path("/a/state/control.sock"), self_chosen)
+    monkeypatch.setattr(control, "settings_from", lambda environ: found)
+    return control.chosen_settings(build_parser().parse_args(["control", *flags]))
+
+
+def test_flags_choose_where_nobody_else_did(monkeypatch):
+    found = chosen(monkeypatch, "--policy=/b/p.yaml", "--state-dir=/b/state", "--as=ben")
+    assert (found.policy_path, found.catalog_path, found.person) == (Path("/b/p.yaml"), Path("/a/catalog"), "ben")
+    assert found.control_socket == Path("/b/state/control.sock")
+
+
+def test_an_admins_directory_wins_over_flags(monkeypatch):
+    found = chosen(monkeypatch, "--policy=/b/p.yaml", "--catalog=/b/c", "--state-dir=/b/state", "--socket=/b/s.sock", self_chosen=False)
+    assert (found.policy_path, found.catalog_path) == (Path("/a/policy.yaml"), Path("/a/catalog"))
+    assert (found.state_dir, found.control_socket) == (Path("/b/state"), Path("/b/s.sock"))
+
+
+def command(world, *arguments):
+    places = {"GUARDRAILS_POLICY": world.policy, "GUARDRAILS_CATALOG": world.settings.catalog_path, "GUARDRAILS_STATE_DIR": world.settings.state_dir}
+    environ = {**os.environ, **{name: str(path) for name, path in places.items()}, "GUARDRAILS_AS": "ana"}
+    return subprocess.run([sys.executable, "-m", "jupyter_guardrails", *arguments], env=environ, capture_output=True, text=True, check=True)
+
+
+@pytest.mark.skipif(Path("/etc/jupyter/guardrails").is_dir(), reason="this machine has an admin's policy, which wins over the test's")
+def test_usage_asks_the_control_that_runs(world):
+    own = world.start()
+    found = json.loads(command(world, "usage", "--json").stdout)
+    assert found["people"] == []
+    assert found["budget"]["cpu_hours"] == {"used": 0.0, "limit": 2.0}
+    assert (
+        "0.00 of 2 cpu-hours, 0.00 of 8 memory GiB-hours in the last 168 hours (guardrails.yaml:17 analysts-large)" in command(world, "usage").stdout
+    )
+    assert own.process.poll() is None
+
+
+def test_the_table_has_a_line_for_each_person():
+    assert usage.table([]).endswith("(nothing yet)")
+    lines = usage.table([{"person": "ana", "kernels": 3, "cpu_hours": 1.25, "memory_gib_hours": 10}]).splitlines()
+    assert lines[1].split() == ["ana", "3", "1.25", "10.00"]
+
+
+def test_the_budget_in_one_line_names_only_what_is_limited():
+    assert usage.budget_line(BUDGET) == "budget: 1.00 of 40 cpu-hours in the last 168 hours (p.yaml:9 analysts)"
+    assert usage.budget_line(BUDGET | {"per_s": None}) == "no budget is set"
+
+
+def test_flags_that_were_not_given_change_nothing(monkeypatch):
+    arguments = SimpleNamespace(policy=None, catalog=None, state_dir=None, socket=None, person=None)
+    monkeypatch.setattr(control, "settings_from", lambda environ: Settings(Path("/p"), Path("/c"), Path("/s"), Path("/s/x.sock"), True, "ana"))
+    found = control.chosen_settings(arguments)
+    assert (found.control_socket, found.person) == (Path("/s/x.sock"), "ana")
