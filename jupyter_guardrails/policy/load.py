@@ -28,17 +28,26 @@ MERGED = ("rules", "groups", "profiles")  # what several files of a directory ma
 
 def load(path: Path) -> Policy:
     """The policy of a file, or of a directory's *.yaml in lexical order. PolicyError holds every mistake."""
-    roots = [root_of(file) for file in policy_files(path)]
-    problems = [problem for _, found in roots for problem in found]
-    readable = [root for root, _ in roots if root is not None]
-    if not readable:
-        raise PolicyError(problems)
+    readable, problems = _read_all(path)
     merged, twice = _merge(readable)
     document, wrong = check(merged, Document)
     problems += [*twice, *(p for root in readable[1:] for p in _version(root)), *wrong, *references(merged)]
     if problems or document is None:
         raise PolicyError(_in_order(problems))
     return compile_policy(path, document, merged)
+
+
+def _read_all(path: Path) -> tuple[list[Node], list[Problem]]:
+    """The trees of all files and what is wrong with them as YAML; PolicyError if no file is a tree."""
+    try:
+        trees = [root_of(file) for file in policy_files(path)]
+    except OSError as error:
+        raise PolicyError([Problem(str(path), 0, 0, f"can't be read: {error.strerror}")]) from error
+    problems = [problem for _, found in trees for problem in found]
+    readable = [root for root, _ in trees if root is not None]
+    if not readable:
+        raise PolicyError(problems)
+    return readable, problems
 
 
 def policy_files(path: Path) -> list[Path]:

@@ -40,7 +40,12 @@ class Source:
     def problem(self, line: int, column: int, message: str, *, hint: str = "") -> Problem:
         """A problem at a place of this file, with that line; a very long line isn't shown."""
         text = self.lines[line - 1].replace("\t", " ") if 0 < line <= len(self.lines) else ""
-        return Problem(self.name, line, column, message, hint, text if len(text) <= 240 else "")
+        return Problem(self.name, line, column, _visible(message), _visible(hint), text if len(text) <= 240 else "")
+
+
+def _visible(text: str) -> str:
+    """The text with control characters and the like written out: what a file holds can't steer a terminal."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 @dataclass(slots=True)
@@ -88,7 +93,7 @@ def read_tree(data: bytes, name: str) -> tuple[Node | None, list[Problem]]:
         return None, [*composer.problems, stop.problem]
     except yaml.MarkedYAMLError as error:
         return None, [*composer.problems, _syntax_problem(composer.source, error)]
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # PyYAML without libyaml: chr() and int() of what the file says
         return None, [*composer.problems, composer.source.problem(0, 0, f"is not YAML: {error}".splitlines()[0])]
     return root, composer.problems
 
@@ -225,7 +230,9 @@ class _Composer:
 
     def _resolve(self, event: Any) -> Any:
         """A plain scalar's meaning; quoted text stays text."""
-        text = event.value
+        text: str = event.value
+        if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise _Stop(self._problem(event, "half a surrogate pair can't stand in text"))
         if event.style or not event.implicit[0]:
             return text
         if text in PLAIN:

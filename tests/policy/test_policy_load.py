@@ -1,5 +1,6 @@
 """Files and directories: what is read, how parts go together, and the digest."""
 
+import errno
 import os
 
 import pytest
@@ -112,3 +113,17 @@ def test_the_digest_is_of_what_is_said_not_how(policy):
 def test_an_explicit_off_is_not_the_same_as_nothing(policy):
     rules = "rules:\n- {name: a, for: everyone, workspace: {size: 1GiB}}\n- {name: b, for: everyone%s}\n"
     assert policy(rules % "").digest != policy(rules % ", workspace: {size: off}").digest
+
+
+def test_a_directory_that_may_not_be_entered_is_a_mistake(tmp_path, monkeypatch):
+    """Tests may run as root, whom no directory refuses: so the refusal is raised in its place."""
+    inner = tmp_path / "inner"
+    inner.mkdir(mode=0o700)
+    (inner / "guardrails.yaml").write_text(START)
+    assert load(inner).mode == "enforce"
+    monkeypatch.setattr(type(inner), "iterdir", refuse)
+    assert "Permission denied" in problems_of(inner)[0].message
+
+
+def refuse(path):
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import yaml
 
 from jupyter_guardrails.policy import yamltree
 from jupyter_guardrails.policy.yamltree import read_tree
@@ -88,9 +89,21 @@ def test_an_empty_file_has_no_root():
     assert read_tree(b"# nothing\n", "g.yaml") == (None, [])
 
 
-def test_without_the_c_parser_the_answers_are_the_same(monkeypatch):
-    import yaml
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+@pytest.mark.parametrize(
+    "text",
+    ['a: "\\UFFFFFFFF"', 'a: "\\ud800"', f"%YAML 1.{'9' * 5000}\n---\na: 1", "a: !<%ff> b", "%TAG ! \n--- a", 'a: "\\x"', "a: |99\n  x", "? " * 5000],
+)
+def test_what_parsers_choke_on_is_a_problem(monkeypatch, loader, text):
+    monkeypatch.setattr(yamltree, "LOADER", getattr(yaml, loader))
+    assert problem(text).message
 
+
+def test_what_a_file_holds_cannot_steer_a_terminal():
+    assert problem('"\\e[2J": 1\n"\\e[2J": 2').message == r"the key `\x1b[2J` is here twice, first on line 1"
+
+
+def test_without_the_c_parser_the_answers_are_the_same(monkeypatch):
     text = "a: 1\nb: [x, {c: 'd'}]\ne: off\n"
     fast = plain(text)
     monkeypatch.setattr(yamltree, "LOADER", yaml.SafeLoader)
