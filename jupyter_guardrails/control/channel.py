@@ -6,7 +6,6 @@ The listener is the identity: who can connect to it is inside that kernel. So no
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import socket
 from typing import Any
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 
 from jupyter_guardrails.control import frames
 from jupyter_guardrails.control.channel_operations import OPERATIONS
-from jupyter_guardrails.control.listeners import take
+from jupyter_guardrails.control.listeners import Conversations, take
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel, log
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound
 
@@ -36,49 +35,16 @@ class Channel:
         # a worker's token says what its submission may do; this is the kernel's own conversation
         self.state = dataclasses.replace(state, principal=live.admission.principal, worker=None)
         self.live = live
-        self._listener = listener
-        self._conversations: dict[asyncio.Task[None], None] = {}  # the one that spoke last is the last
-        self._accepting = asyncio.get_running_loop().create_task(self._accept())
+        self._conversations = Conversations(listener, self._converse, name=f"the channel of {live.lease}", most=MAX_CONNECTIONS)
 
     def close(self) -> None:
         """Stop listening and cut every connection."""
-        self._accepting.cancel()
-        for task in self._conversations:
-            task.cancel()
-        self._listener.close()
-
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(self._listener)
-            except OSError as error:  # out of file descriptors, most likely: make room and go on
-                log.error("can't accept a connection on the channel of %s: %s", self.live.lease, error)
-                self._evict()
-                await asyncio.sleep(0.05)
-                continue
-            if len(self._conversations) >= MAX_CONNECTIONS:
-                self._evict()
-            task = loop.create_task(self._converse(connection))
-            self._conversations[task] = None
-            task.add_done_callback(lambda ended: self._conversations.pop(ended, None))
-
-    def _evict(self) -> None:
-        """End the conversation that was silent for longest."""
-        oldest = next(iter(self._conversations), None)
-        if oldest is not None:
-            self._conversations.pop(oldest)
-            oldest.cancel()
+        self._conversations.close()
 
     async def _converse(self, connection: socket.socket) -> None:
         """Questions and answers in turn until the client goes away or breaks the protocol."""
-        task = asyncio.current_task()
-        assert task is not None
-        connection.setblocking(False)
-        with connection, contextlib.suppress(OSError, EOFError, TimeoutError):  # the client went away: nobody is left to tell
-            while await self._exchange(connection):
-                if self._conversations.pop(task, False) is None:
-                    self._conversations[task] = None  # it spoke last, so it goes last
+        while await self._exchange(connection):
+            self._conversations.spoke()
 
     async def _exchange(self, connection: socket.socket) -> bool:
         """One question and its answer; false when what came was no frame, since nothing after it can be trusted to begin one."""

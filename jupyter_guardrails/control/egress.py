@@ -14,7 +14,7 @@ from typing import Any
 from jupyter_guardrails.control import addresses
 from jupyter_guardrails.control.egress_relay import CHUNK_BYTES, Relay, Stream, first_hello
 from jupyter_guardrails.control.egress_request import Request, parse_request
-from jupyter_guardrails.control.listeners import take
+from jupyter_guardrails.control.listeners import Conversations, take
 from jupyter_guardrails.control.state import ControlState, LiveKernel, log
 from jupyter_guardrails.control.tls_hello import ALERT_ACCESS_DENIED, HANDSHAKE
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, LimitReached, Refused
@@ -34,33 +34,24 @@ class Unreachable(GuardrailsError):
 
 async def serve(state: ControlState, live: LiveKernel, listener_fd: int) -> Egress:
     """Take the listener over and answer on it until `close()`."""
-    listener = take(listener_fd, socket.AF_INET, socket.AF_INET6)
-    egress = Egress(state, live)
-    egress.server = await asyncio.start_server(egress.answer, sock=listener, limit=CHUNK_BYTES)
-    return egress
+    return Egress(state, live, take(listener_fd, socket.AF_INET, socket.AF_INET6))
 
 
 class Egress:
     """One kernel's proxy."""
 
-    server: asyncio.Server
-
-    def __init__(self, state: ControlState, live: LiveKernel) -> None:
+    def __init__(self, state: ControlState, live: LiveKernel, listener: socket.socket) -> None:
         self.state = state
         self.live = live
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._conversations = Conversations(listener, self._converse, name=f"the proxy of {live.lease}")
 
     def close(self) -> None:
         """Stop listening and cut every connection."""
-        self.server.close()
-        for task in self._tasks:
-            task.cancel()
+        self._conversations.close()
 
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection; asyncio calls this, and nothing that goes wrong in it reaches another one."""
-        task, client = asyncio.current_task(), Stream(reader, writer)
-        assert task is not None
-        self._tasks.add(task)
+    async def _converse(self, connection: socket.socket) -> None:
+        """One connection; nothing that goes wrong in it reaches another one."""
+        client = Stream(*await asyncio.open_connection(sock=connection, limit=CHUNK_BYTES))
         try:
             await self._answer(client)
         except GuardrailsError as error:
@@ -68,16 +59,16 @@ class Egress:
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             log.debug("a proxied connection of %s ended: %s", self.live.lease, error)
         except asyncio.CancelledError:
-            pass  # close(): the task ends here, and asyncio would print the cancellation otherwise
+            client.writer.transport.abort()  # the lease has ended: nothing more goes out
+            raise
         except Exception:  # noqa: BLE001 - a defect of ours: this connection is refused, it is logged, the others go on
             log.exception("a proxied connection of %s failed", self.live.lease)
             await _say(client, GuardrailsError("control failed"))
         finally:
-            self._tasks.discard(task)
-            writer.close()
+            await client.close()
 
     async def _answer(self, client: Stream) -> None:
-        if len(self._tasks) > MAX_CONNECTIONS:
+        if len(self._conversations) > MAX_CONNECTIONS:
             raise LimitReached(f"more than {MAX_CONNECTIONS} connections at once", next_step="close some, or try again")
         request = await _request(client)
         policy = await self._policy()

@@ -15,6 +15,7 @@ from jupyter_guardrails.errors import BadRequest
 CHUNK_BYTES = 256 << 10
 IDLE_S = 900.0
 HELLO_S = 15.0
+CLOSE_S = 30.0
 
 
 @dataclass
@@ -35,6 +36,17 @@ class Stream:
             if self.writer.can_write_eof():
                 self.writer.write_eof()
 
+    async def close(self) -> None:
+        """Close when what was written has gone out, at once where that cannot be."""
+        self.writer.close()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.writer.wait_closed()
+        except (OSError, TimeoutError):
+            return
+        finally:
+            self.writer.transport.abort()
+
 
 @dataclass
 class Relay:
@@ -49,7 +61,7 @@ class Relay:
     async def tunnel(self, first: bytes) -> None:
         """Both ways until both sides have ended; `first` are bytes already read from the client."""
         await self._to_server(first)
-        await _until_all(self._pump_up(), self._pump_down())
+        await _until_all(self._pump_up(), self._pump_down_to_end())
 
     async def exchange(self, request: Request) -> None:
         """One request with its body, and its answer until the server closes. What the client sends behind it goes nowhere."""
@@ -72,6 +84,9 @@ class Relay:
         while data := await self._read(self.server):
             self.down += len(data)
             await self.client.send(data)
+
+    async def _pump_down_to_end(self) -> None:
+        await self._pump_down()
         self.client.end()
 
     async def _to_server(self, data: bytes) -> None:

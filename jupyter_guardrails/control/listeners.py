@@ -1,11 +1,18 @@
-"""Taking over a listening socket that a sandbox handed out: the server in between is not trusted to hand the right thing."""
+"""Listening sockets that a sandbox handed out: taken over with care, since the server in between is not trusted, and answered on."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import os
 import socket
+from collections.abc import Awaitable, Callable
 
+from jupyter_guardrails.control.state import log
 from jupyter_guardrails.errors import BadRequest
+
+PAUSE_S = 0.05
 
 
 def take(fd: int, *families: int) -> socket.socket:
@@ -21,3 +28,74 @@ def take(fd: int, *families: int) -> socket.socket:
         raise BadRequest("what came as a listener is another kind of socket")
     listener.setblocking(False)
     return listener
+
+
+class Conversations:
+    """Accepts on a listener until `close()`; each connection gets a task of `converse(connection)`, and is closed when that ends.
+
+    With `most`, a connection too many ends the one that was silent for longest: idle ones keep nobody out.
+    (asyncio.start_server and loop.sock_accept lose a connection that comes while they are closed, Python 3.11: its client waits for ever.)
+    """
+
+    def __init__(self, listener: socket.socket, converse: Callable[[socket.socket], Awaitable[None]], *, name: str, most: int | None = None) -> None:
+        self.name = name
+        self.most = most
+        self._listener = listener
+        self._converse = converse
+        self._tasks: dict[asyncio.Task[None], None] = {}  # the one that spoke last is the last
+        self._loop = asyncio.get_running_loop()
+        self._wait()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def close(self) -> None:
+        """Stop listening and cut every connection."""
+        if self._listener.fileno() >= 0:
+            self._loop.remove_reader(self._listener)
+        self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+
+    def spoke(self) -> None:
+        """The connection of the current task is in use; called from within `converse`."""
+        task = asyncio.current_task()
+        if task is not None and self._tasks.pop(task, False) is None:
+            self._tasks[task] = None
+
+    def _wait(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # the client went away before we came
+        except OSError as error:  # out of file descriptors, most likely: make room and go on
+            log.error("can't accept a connection for %s: %s", self.name, error)
+            self._evict()
+            self._loop.remove_reader(self._listener)
+            self._loop.call_later(PAUSE_S, self._wait)
+            return
+        if self.most is not None and len(self._tasks) >= self.most:
+            self._evict()
+        connection.setblocking(False)
+        task = self._loop.create_task(self._one(connection))
+        self._tasks[task] = None
+        task.add_done_callback(functools.partial(self._ended, connection))
+
+    def _ended(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        """Called also for a task that was cancelled before it began."""
+        self._tasks.pop(task, None)
+        connection.close()
+
+    async def _one(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError, EOFError, TimeoutError):  # the client went away: nobody is left to tell
+            await self._converse(connection)
+
+    def _evict(self) -> None:
+        oldest = next(iter(self._tasks), None)
+        if oldest is not None:
+            self._tasks.pop(oldest)
+            oldest.cancel()
