@@ -63,6 +63,8 @@ def rooms_imported(path: Path) -> set[str]:
             continue
         inner = name.removeprefix("jupyter_guardrails.")
         room = inner.split(".")[0]
+        if room.startswith("__"):  # a name of the package itself, like __version__
+            continue
         if inner == "control" and room_of(path) != "control":
             continue  # `from jupyter_guardrails.control import interface` is reported as control.interface beside it
         found.add(INTERFACE if inner == INTERFACE or inner.startswith(INTERFACE + ".") else room)
