@@ -1,0 +1,135 @@
+"""`jupyter guardrails data`: the datasets that you may know of, one of them in full, and whether contracts are in order."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jupyter_guardrails.catalog import load_catalog
+from jupyter_guardrails.cli.connection import settings_from
+from jupyter_guardrails.control.interface import connect
+from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
+
+WIDE = 200  # where the output is no terminal
+STATUSES = {"granted": "yes", "requestable": "on request", "refused": "no", "broken": "broken contract"}
+
+
+def add_parser(subparsers: Any) -> None:
+    """`data list [QUERY]`, `data show NAME`, `data check [DIR]`."""
+    data = subparsers.add_parser("data", help="datasets: list, show, check contracts").add_subparsers(
+        dest="data_command", required=True, metavar="COMMAND"
+    )
+    listing = data.add_parser("list", help="datasets that you may read or ask for")
+    listing.add_argument("query", nargs="*", metavar="WORD", help="only those with these words in name, description, columns, tags or owner")
+    listing.add_argument("--scope", choices=("all", "granted", "requestable"), default="all", help="default: all")
+    show = data.add_parser("show", help="one dataset: columns, first rows, the line to type")
+    show.add_argument("name", help="like nyc/flights")
+    check = data.add_parser("check", help="every mistake in dataset contracts, with its place; exit code 1 if there is one")
+    check.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="contracts to check (default: the catalogue of the running control, for admins)"
+    )
+    for parser, run in ((listing, run_list), (show, run_show), (check, run_check)):
+        parser.add_argument("--json", action="store_true", help="the answer as JSON")
+        parser.set_defaults(run=run)
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """A table of datasets, or JSON."""
+    with connect(settings_from(os.environ)) as client:
+        found = client.call(DatasetsSearch(q=" ".join(arguments.query), scope=arguments.scope))
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    rows = [(row["name"], STATUSES[row["status"]], row["classification"], row["owner"], row["description"]) for row in found["datasets"]]
+    print(table(("name", "readable", "classification", "owner", "description"), rows, _width()) if rows else "no datasets")
+    if found["total"] > len(rows):
+        print(f"and {found['total'] - len(rows)} more: add a word to narrow it down")
+    return 0
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Everything about one dataset, or JSON."""
+    with connect(settings_from(os.environ)) as client:
+        found = client.call(DatasetShow(name=arguments.name))
+    print(json.dumps(found, indent=2) if arguments.json else described(found, _width()))
+    return 0
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Every contract with its mistakes; 1 if there is any."""
+    contracts = _checked(arguments.folder) if arguments.folder else _catalogue()
+    if arguments.json:
+        print(json.dumps({"contracts": contracts}, indent=2))
+    else:
+        _print_check(contracts)
+    return 1 if any(contract["problems"] for contract in contracts) else 0
+
+
+def _catalogue() -> list[dict[str, Any]]:
+    with connect(settings_from(os.environ)) as client:
+        contracts: list[dict[str, Any]] = client.call(DatasetCheck())["contracts"]
+        return contracts
+
+
+def _checked(folder: Path) -> list[dict[str, Any]]:
+    """The same answer as control's, for a folder that is not in force yet."""
+    catalog = load_catalog(folder)
+    rows = [{"file": problem.file, "name": "", "problems": [str(problem)]} for problem in catalog.folder_problems]
+    contracts = sorted((*catalog.contracts.values(), *catalog.broken), key=lambda contract: contract.file)
+    return rows + [{"file": c.file, "name": c.name, "problems": [str(problem) for problem in c.problems]} for c in contracts]
+
+
+def _print_check(contracts: list[dict[str, Any]]) -> None:
+    broken = [contract for contract in contracts if contract["problems"]]
+    for contract in broken:
+        print("\n".join(contract["problems"]), file=sys.stderr)
+    fine = len(contracts) - len(broken)
+    print(f"{fine} contract{'s are' if fine != 1 else ' is'} in order, {len(broken)} {'have' if len(broken) != 1 else 'has'} mistakes")
+
+
+def described(found: dict[str, Any], width: int) -> str:
+    """One dataset as text: facts, columns, first rows, and how to read or ask for it."""
+    facts = {"owner": found["owner"], "classification": found["classification"], "version": found["version"], "format": found["format"]}
+    facts |= {"size": _size(found["size_bytes"]), "updated": found["updated_at"] or "", "readable": STATUSES[found["status"]], "rule": found["rule"]}
+    facts |= {"place": found["path"] or "", "next": found["next_step"], "error": found["error"]}
+    parts = [f"{_line(found['name'])}: {_line(found['description'])}"]
+    parts.append("\n".join(f"  {key + ':':<16}{_line(value)}" for key, value in facts.items() if value))
+    columns = [(c["name"], c["type"], c["classification"], c["mask"], c["description"]) for c in found["schema"]]
+    parts += [table(("column", "type", "classification", "mask", "description"), columns, width)] if columns else []
+    preview = found["preview"]
+    parts += [table(preview["columns"], [["" if cell is None else cell for cell in row] for row in preview["rows"]], width)] if preview else []
+    parts += [found["snippets"]["pandas"]] if "pandas" in found["snippets"] else []
+    return "\n\n".join(parts)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
+    """Columns side by side; lines longer than `width` are cut. Cells were written by others: nothing in them moves the cursor."""
+    cells = [[_line(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(head))]
+    lines = ["  ".join(cell.ljust(widths[index]) for index, cell in enumerate(row)).rstrip() for row in cells]
+    return "\n".join(line if len(line) <= width else line[: width - 1] + "…" for line in lines)
+
+
+def _line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _size(count: int | None) -> str:
+    """`1.5 MiB`."""
+    if count is None:
+        return ""
+    amount, units = float(count), ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1024 and len(units) > 1:
+        amount /= 1024
+        units.pop(0)
+    return f"{amount:.4g} {units[0]}"
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((WIDE, 24)).columns if sys.stdout.isatty() else WIDE
