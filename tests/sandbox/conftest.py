@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,14 +93,14 @@ def has_user_namespaces() -> bool:
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> object:
+def sandbox() -> object:
+    """A workspace with a short path: unix sockets in it (multiprocessing, zmq) have room for 107 bytes."""
     if landlock_version() < 6 or not has_user_namespaces():
         pytest.skip("this host has no Landlock 6 or no user namespaces: what then holds is in test_sandbox_hosts.py")
-    workspace = tmp_path / "workspace"
-    workspace.mkdir()
-    made = Sandbox(workspace)
-    yield made
-    made.close()
+    with tempfile.TemporaryDirectory(dir="/tmp") as workspace:
+        made = Sandbox(Path(workspace))
+        yield made
+        made.close()
 
 
 @pytest.fixture
