@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from jupyter_guardrails.cli.data import table
+from jupyter_guardrails.control.interface import Settings, start_own_control
 
 POLICY = """\
 apiVersion: guardrails/v1
@@ -20,17 +21,33 @@ rules:
 """
 
 
+def make_place(root):
+    """A policy, a catalogue with a granted and a requestable dataset, and their data."""
+    (root / "catalog").mkdir()
+    (root / "state").mkdir(mode=0o700)
+    (root / "guardrails.yaml").write_text(POLICY)
+    pq.write_table(pa.table({"origin": ["JFK", None], "delay": [1, 2]}), root / "flights.parquet")
+    pq.write_table(pa.table({"people": [1]}), root / "people.parquet")
+    contract(root, "nyc/flights", "flights.parquet")
+    contract(root, "hr/people", "people.parquet")
+    return root
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A place whose control runs already, for ana: so that each command need not start one."""
+    place = make_place(tmp_path_factory.mktemp("d"))
+    control = start_own_control(
+        Settings(place / "guardrails.yaml", place / "catalog", place / "state", place / "state" / "control.sock", True, "ana")
+    )
+    yield place
+    control.stop()
+
+
 @pytest.fixture
-def place(tmp_path):
-    """A policy, a catalogue with a granted, a requestable and (if asked for) a broken dataset."""
-    (tmp_path / "catalog").mkdir()
-    (tmp_path / "state").mkdir(mode=0o700)
-    (tmp_path / "guardrails.yaml").write_text(POLICY)
-    pq.write_table(pa.table({"origin": ["JFK", None], "delay": [1, 2]}), tmp_path / "flights.parquet")
-    pq.write_table(pa.table({"people": [1]}), tmp_path / "people.parquet")
-    contract(tmp_path, "nyc/flights", "flights.parquet")
-    contract(tmp_path, "hr/people", "people.parquet")
-    return tmp_path
+def own(tmp_path):
+    """A place of one test's own; commands start their control themselves."""
+    return make_place(tmp_path)
 
 
 def contract(place, name, file, **changes):
@@ -86,7 +103,8 @@ def test_show_of_what_is_not_there_says_so(place):
     assert "there is no dataset 'no/such'" in done.stderr
 
 
-def test_check_is_zero_when_all_is_in_order_and_names_every_mistake_otherwise(place):
+def test_check_is_zero_when_all_is_in_order_and_names_every_mistake_otherwise(own):
+    place = own
     assert (data(place, "check", place / "catalog").returncode, data(place, "check", person="carol").returncode) == (0, 0)
     contract(place, "nyc/bad", "missing.parquet", status="live", team=None)
     for done in (data(place, "check", place / "catalog"), data(place, "check", person="carol")):
