@@ -48,7 +48,7 @@ class Warden:
                 os.close(fd)
         return child
 
-    def watch(self, child: int, *, whole_group: bool) -> NoReturn:
+    def watch(self, child: int, *, whole_group: bool, over_a_warden: bool) -> NoReturn:
         """Until the child ends or this is told to: then end everything below, and end the same way the child did."""
         prctl(PR_SET_DUMPABLE, 0)
         status = None
@@ -62,7 +62,7 @@ class Warden:
             if self._orphaned():
                 ended_by = signal.SIGTERM
             status = _reap(child)
-        if status is None and not whole_group:
+        if status is None and over_a_warden:  # never the program itself: an interactive shell ignores SIGTERM
             status = _end_gently(child)  # the inner warden sweeps faster and better than we could from here
         _sweep()
         _end_like(status, ended_by)

@@ -41,7 +41,7 @@ def _outer(control: socket.socket, spec: Spec) -> NoReturn:
         _inner(control, spec, outer=os.getppid())
     control.close()
     drop_capabilities()
-    warden.watch(child, whole_group=False)
+    warden.watch(child, whole_group=False, over_a_warden=True)
 
 
 def _inner(control: socket.socket, spec: Spec, *, outer: int) -> NoReturn:
@@ -61,7 +61,7 @@ def _inner(control: socket.socket, spec: Spec, *, outer: int) -> NoReturn:
         listener.close()
     no_new_privileges()
     drop_capabilities()
-    warden.watch(child, whole_group=not spec["tty"])
+    warden.watch(child, whole_group=not spec["tty"], over_a_warden=False)
 
 
 def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[socket.socket]) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import websocket
@@ -70,3 +71,12 @@ def test_a_refused_terminal_says_why(make_server):
     assert answer.status_code >= 400
     assert "guardrails.yaml" in answer.json()["message"]
     assert bare.rest("GET", "api/terminals").json() == []
+
+
+def test_what_ignores_every_polite_signal_ends_with_its_terminal(server):
+    started = Terminal(server)
+    printed = started.run("(trap '' HUP TERM INT; setsid sleep 600) & sleep 0.3; pgrep -n sleep | sed 's/^/found=/'")
+    (pid,) = re.findall(r"found=(\d+)", printed)
+    assert Path(f"/proc/{pid}").exists()
+    started.stop()
+    assert not Path(f"/proc/{pid}").exists()
