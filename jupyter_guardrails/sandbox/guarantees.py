@@ -111,7 +111,7 @@ def _memory(layers: Layers, spec: SandboxSpec) -> Guarantee:
         return Guarantee("memory", False, f"its data limit cannot be set from outside: {layers['data_limit']}", "run it under the server's account")
     how = (
         f"{spec.limits.memory_bytes >> 20} MiB: the program that started it caps each process several times a second (MemoryError in the cell), then "
-        "interrupts, ends the biggest child, ends the tree; no limit by the operating system for the sum"
+        "interrupts, ends the biggest child, ends the tree; files in /dev/shm and other memory files that nothing maps are not counted"
     )
     return Guarantee("memory", True, how)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .launch_libc import syscall
 
@@ -40,8 +40,7 @@ OVERWRITE = READ | WRITE_FILE  # existing files only: /proc for the id maps of n
 OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV  # the kernel refuses the others for a rule on a file
 
 
-@dataclass(frozen=True)
-class Domain:
+class Domain(NamedTuple):
     """What stays allowed. `tcp_*` None = TCP is not this domain's business; () = no port at all."""
 
     read: tuple[str, ...] = ()
@@ -54,14 +53,13 @@ class Domain:
     scopes: int = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL
 
 
-@dataclass
-class Applied:
+class Applied(NamedTuple):
     """What of a domain this kernel could take, and which of its paths do not exist."""
 
     abi: int
     tcp: bool
     scopes: int
-    missing_paths: list[str] = field(default_factory=list)
+    missing_paths: list[str]
 
 
 def abi() -> int:
@@ -99,7 +97,13 @@ def _handled_network(domain: Domain) -> int:
 
 def _allow_paths(ruleset: int, domain: Domain, handled: int) -> list[str]:
     missing = []
-    for paths, rights in ((domain.read, READ), (domain.names, READ_DIR), (domain.write, WRITE), (domain.devices, DEVICE), (domain.overwrite, OVERWRITE)):
+    for paths, rights in (
+        (domain.read, READ),
+        (domain.names, READ_DIR),
+        (domain.write, WRITE),
+        (domain.devices, DEVICE),
+        (domain.overwrite, OVERWRITE),
+    ):
         for path in paths:
             try:
                 _allow_path(ruleset, path, rights & handled)

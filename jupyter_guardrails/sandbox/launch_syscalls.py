@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # The same on both: everything since Linux 5.1.
 SHARED = {
@@ -75,8 +75,7 @@ DIFFERENT = {
 }
 
 
-@dataclass(frozen=True)
-class Architecture:
+class Architecture(NamedTuple):
     """A machine's audit number and its system calls by name."""
 
     audit: int

@@ -22,7 +22,8 @@ CAP_SETFCAP = 31  # without it in the creator's hands, root can't be mapped into
 
 @dataclass(frozen=True, slots=True)
 class OuterSpec:
-    """What the server may reach. `names`: directories that it may only list. `tcp_bind`: ports on which it serves this machine's loopback; `tcp_connect`: ports there which it may call."""
+    """What the server may reach. `names`: directories that may be listed, their files not opened. `tcp_bind`: ports on which it serves this
+    machine's loopback; `tcp_connect`: ports there which it may call."""
 
     read: tuple[str, ...]
     write: tuple[str, ...]
@@ -37,6 +38,7 @@ def enter(spec: OuterSpec, *, best_effort: bool = False) -> dict[str, Any]:
 
     HostCannotEnforce without Landlock, before anything was changed, unless `best_effort`; GuardrailsError when a port is taken.
     """
+    _check_alone()
     version, reason = _landlock_version()
     if not version and not best_effort:
         raise HostCannotEnforce(f"the server itself cannot be confined: Landlock is not available ({reason})", next_step=ENABLE_LANDLOCK)
@@ -47,6 +49,15 @@ def enter(spec: OuterSpec, *, best_effort: bool = False) -> dict[str, Any]:
     report["missing_paths"] = _restrict(spec, tcp=not report["network_namespace"]) if version else []
     launch_seccomp.install(launch_seccomp.server_filter(launch_seccomp.architecture()))
     return report
+
+
+def _check_alone() -> None:
+    """A thread would stay outside of the domain, and Linux lets no process with threads into a user namespace."""
+    others = len(os.listdir("/proc/self/task")) - 1
+    if others:
+        raise GuardrailsError(
+            f"the server cannot be confined: {others} more threads run already", next_step="report this: the launcher must be single-threaded"
+        )
 
 
 def _landlock_version() -> tuple[int, str]:

@@ -188,3 +188,20 @@ def test_without_landlock_it_is_refused_unless_told_otherwise(place):
     assert "reason" in report
     assert seen["secret"] == "done"
     assert seen["udp"] == "EAFNOSUPPORT"
+
+
+def test_a_process_with_threads_is_refused(place):
+    threaded = ENTER.replace(
+        "import json, os, sys", "import json, os, sys, threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
+    )
+    body = json.dumps({"read": SYSTEM, "write": [], "best_effort": False})
+    ran = subprocess.run([sys.executable, "-c", threaded, body, "print('up')"], stdout=subprocess.PIPE, text=True)
+    assert "1 more threads" in json.loads(ran.stdout)["message"]
+    alone = subprocess.run([sys.executable, "-c", ENTER, body, "print('up')"], stdout=subprocess.PIPE, text=True)
+    assert alone.stdout.endswith("up\n")
+
+
+def test_listed_directories_show_names_only(place):
+    code = "import os, sys\nprint(os.listdir(sys.argv[1]))\ntry: open(sys.argv[1] + '/secret')\nexcept PermissionError: print('refused')"
+    out, _ = enter(place, code, place, names=[str(place)]).communicate(timeout=30)
+    assert out.splitlines()[1:] == [str(os.listdir(place)), "refused"]
