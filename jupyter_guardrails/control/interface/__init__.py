@@ -6,4 +6,15 @@ from jupyter_guardrails.control.interface.messages import REQUESTS, Admission
 from jupyter_guardrails.control.interface.own import OwnControl, connect, start_own_control
 from jupyter_guardrails.control.interface.settings import Settings, find_settings
 
-__all__ = ["REQUESTS", "Admission", "ControlClient", "OwnControl", "Settings", "connect", "find_settings", "receive_frame", "send_frame", "start_own_control"]
+__all__ = [
+    "REQUESTS",
+    "Admission",
+    "ControlClient",
+    "OwnControl",
+    "Settings",
+    "connect",
+    "find_settings",
+    "receive_frame",
+    "send_frame",
+    "start_own_control",
+]

@@ -38,7 +38,7 @@ class Me(Request):
 
 
 class LaunchPaths(Request):
-    """-> {read, write, devices, require: [str]}: what kernels of this person may ever reach beside the workspace; the outer domain must hold it all."""
+    """-> {read, write, devices, require: [str]}: what this person's kernels may ever reach beside the workspace: the outer domain must hold it."""
 
     op = "launch.paths"
 
@@ -78,7 +78,7 @@ class Beat(BaseModel):
 
 
 class KernelBeat(Request):
-    """-> {}. All kernels of a server in one request, every 10 s; a lease without beats expires after 60 s."""
+    """-> {end: [{lease, reason}]}, leases that are over. All kernels of a server in one request, every 10 s; a lease without beats expires after 60 s."""
 
     op = "kernel.beat"
     beats: list[Beat]

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 ADMIN_DIR = Path("/etc/jupyter/guardrails")
-TRAITS = {"policy_path": "GUARDRAILS_POLICY", "catalog_path": "GUARDRAILS_CATALOG", "state_dir": "GUARDRAILS_STATE_DIR", "control_socket": "GUARDRAILS_CONTROL"}
+TRAITS = {
+    "policy_path": "GUARDRAILS_POLICY",
+    "catalog_path": "GUARDRAILS_CATALOG",
+    "state_dir": "GUARDRAILS_STATE_DIR",
+    "control_socket": "GUARDRAILS_CONTROL",
+}
 
 
 @dataclass(frozen=True, slots=True)
