@@ -167,12 +167,13 @@ class _Reader:
         """Our own keys of a customProperties list, without the prefix; other tools' keys are theirs."""
         found: dict[str, Any] = {}
         for index, item in enumerate(properties or []):
-            if not (item.property or "").lower().startswith(PREFIX):
+            name = item.property or ""
+            if not name.lower().startswith(PREFIX):
                 continue
-            key = (item.property or "")[len(PREFIX) :]
-            if key not in known or not (item.property or "").startswith(PREFIX) or key in found:
-                hint = f"known: {', '.join(PREFIX + name for name in known)}"
-                self._note((*trail, index), f"{item.property} is unknown or stands twice here", hint)
+            key = name.removeprefix(PREFIX)
+            if key not in known or key in found:
+                hint = f"known: {', '.join(PREFIX + key for key in known)}"
+                self._note((*trail, index), f"{name} is unknown or stands twice here", hint)
             found[key] = item.value
         return found
 

@@ -14,6 +14,8 @@ MAX_ANSWER_BYTES = 4 << 20
 WORKER = str(Path(__file__).with_name("preview_worker.py"))
 FORMATS = ("csv", "json", "parquet", "arrow")
 
+_places = asyncio.Semaphore(2)  # workers at the same time: each may take the memory that it is bounded to
+
 Preview = dict[str, Any]  # {"columns": [str], "rows": [[str | None]]}
 
 
@@ -21,6 +23,11 @@ async def preview(fd: int, form: str) -> Preview | None:
     """`{columns, rows}` with texts as cells; None when the file cannot be read as its format, or not in time."""
     if form not in FORMATS:
         return None
+    async with _places:
+        return await _read(fd, form)
+
+
+async def _read(fd: int, form: str) -> Preview | None:
     # the threads of Arrow's pool would each reserve address space, and the worker's is bounded
     environment = {"LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "ARROW_IO_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
     os.lseek(fd, 0, os.SEEK_SET)

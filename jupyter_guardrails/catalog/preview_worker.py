@@ -16,7 +16,7 @@ ROWS = 10
 MAX_COLUMNS = 200
 MAX_CELL = 200
 HEAD_BYTES = 256 << 10
-MEMORY_BYTES = 4 << 30
+MEMORY_BYTES = 2 << 30
 CPU_S = 10
 
 Table = tuple[list[str], list[list[Any]]]

@@ -95,17 +95,23 @@ def _print_check(contracts: list[dict[str, Any]]) -> None:
 
 def described(found: dict[str, Any], width: int) -> str:
     """One dataset as text: facts, columns, first rows, and how to read or ask for it."""
-    facts = {"owner": found["owner"], "classification": found["classification"], "version": found["version"], "format": found["format"]}
-    facts |= {"size": _size(found["size_bytes"]), "updated": found["updated_at"] or "", "readable": STATUSES[found["status"]], "rule": found["rule"]}
-    facts |= {"place": found["path"] or "", "next": found["next_step"], "error": found["error"]}
-    parts = [f"{_line(found['name'])}: {_line(found['description'])}"]
-    parts.append("\n".join(f"  {key + ':':<16}{_line(value)}" for key, value in facts.items() if value))
     columns = [(c["name"], c["type"], c["classification"], c["mask"], c["description"]) for c in found["schema"]]
-    parts += [table(("column", "type", "classification", "mask", "description"), columns, width)] if columns else []
-    preview = found["preview"]
-    parts += [table(preview["columns"], [["" if cell is None else cell for cell in row] for row in preview["rows"]], width)] if preview else []
-    parts += [found["snippets"]["pandas"]] if "pandas" in found["snippets"] else []
-    return "\n\n".join(parts)
+    parts = [f"{_line(found['name'])}: {_line(found['description'])}", _facts(found)]
+    parts.append(table(("column", "type", "classification", "mask", "description"), columns, width) if columns else "")
+    parts.append(_rows(found["preview"], width) if found["preview"] else "")
+    parts.append(found["snippets"].get("pandas", ""))
+    return "\n\n".join(filter(None, parts))
+
+
+def _facts(found: dict[str, Any]) -> str:
+    facts = {key: found[key] for key in ("owner", "classification", "version", "format")}
+    facts |= {"size": _size(found["size_bytes"]), "updated": found["updated_at"], "readable": STATUSES[found["status"]], "rule": found["rule"]}
+    facts |= {"place": found["path"], "next": found["next_step"], "error": found["error"]}
+    return "\n".join(f"  {key + ':':<16}{_line(value)}" for key, value in facts.items() if value)
+
+
+def _rows(preview: dict[str, Any], width: int) -> str:
+    return table(preview["columns"], [["" if cell is None else cell for cell in row] for row in preview["rows"]], width)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:

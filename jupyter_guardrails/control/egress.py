@@ -68,7 +68,7 @@ class Egress:
             await client.close()
 
     async def _answer(self, client: Stream) -> None:
-        if len(self._conversations) > MAX_CONNECTIONS:
+        if self._conversations.is_beyond(MAX_CONNECTIONS):
             raise LimitReached(f"more than {MAX_CONNECTIONS} connections at once", next_step="close some, or try again")
         request = await _request(client)
         policy = await self._policy()

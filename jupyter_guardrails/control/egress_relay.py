@@ -114,7 +114,7 @@ class Relay:
                 await self._chunks()
             else:
                 await self._exactly(request.body_bytes)
-        except BaseException:
+        except BaseException:  # whatever it was: half a body must not look like a whole one to the server
             self.server.writer.transport.abort()
             raise
 
@@ -146,23 +146,30 @@ def _chunk_size(line: bytes) -> int:
 
 async def first_hello(client: Stream, host: str) -> tuple[bytes, str]:
     """The first bytes of a tunnel, and why they may not pass: they have to be a ClientHello for this host. An address needs no name."""
-    data = b""
+    data = bytearray()
     try:
         async with asyncio.timeout(HELLO_S):
-            while (hello := client_hello(data)) is None:
-                part = await client.reader.read(CHUNK_BYTES)
-                if not part:
-                    return data, "the client ended before its TLS handshake"
-                data += part
-        name = server_name(hello)
+            name = server_name(await _hello(client, data))
+    except EOFError:
+        return bytes(data), "the client ended before its TLS handshake"
     except NotTls as error:
-        return data, f"a tunnel carries TLS only: {error}"
+        return bytes(data), f"a tunnel carries TLS only: {error}"
     except TimeoutError:
-        return data, f"a tunnel carries TLS only: no handshake came within {HELLO_S:g} s"
+        return bytes(data), f"a tunnel carries TLS only: no handshake came within {HELLO_S:g} s"
     is_address = ":" in host or host.rpartition(".")[2].isdigit()
     if name == host or (is_address and not name):
-        return data, ""
-    return data, f"the TLS handshake names {name or 'no host'}, not {host}"
+        return bytes(data), ""
+    return bytes(data), f"the TLS handshake names {name or 'no host'}, not {host}"
+
+
+async def _hello(client: Stream, data: bytearray) -> bytes:
+    """The ClientHello's body; every byte that was read is added to `data`."""
+    while (hello := client_hello(bytes(data))) is None:
+        part = await client.reader.read(CHUNK_BYTES)
+        if not part:
+            raise EOFError
+        data += part
+    return hello
 
 
 async def _until_all(*work: Coroutine[Any, Any, None]) -> None:

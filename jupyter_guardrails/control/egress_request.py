@@ -15,7 +15,7 @@ from jupyter_guardrails.policy.hosts import check_port, normal_host, split_port
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-TARGET = re.compile(r"[\x21-\x7e]+")
+TARGET = re.compile(r"(?i:http)://[^/?#@\\\x00-\x20\x7f-\xff]+([/?#][\x21-\x7e]*)?")
 HOP_BY_HOP = frozenset(
     ("connection", "host", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "upgrade")
 )
@@ -43,7 +43,7 @@ class Request:
     @property
     def place(self) -> str:
         """`host:port`, an IPv6 address in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{_bracketed(self.host)}:{self.port}"
 
     def head(self) -> bytes:
         """The head for the server itself: one request, then the connection closes."""
@@ -87,17 +87,20 @@ def _place(text: str) -> tuple[str, int]:
 
 def _url(target: str) -> tuple[str, int, str, str]:
     """Host, port, authority and path of an absolute http:// URL."""
+    if not TARGET.fullmatch(target):
+        raise BadRequest("expected a whole http:// address without a user name, or CONNECT")
     try:
         url = urlsplit(target)
-        port = url.port
+        name, port = url.hostname or "", 80 if url.port is None else url.port
     except ValueError as error:
         raise BadRequest(f"the address is malformed: {error}") from error
-    if not TARGET.fullmatch(target) or url.scheme.lower() != "http" or not url.hostname or "@" in url.netloc or "\\" in url.netloc:
-        raise BadRequest("expected a whole http:// address without a user name, or CONNECT")
-    host, number = _place(f"[{url.hostname}]:{port or 80}" if ":" in url.hostname else f"{url.hostname}:{80 if port is None else port}")
-    shown = f"[{host}]" if ":" in host else host
+    host, port = _place(f"{_bracketed(name)}:{port}")
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    return host, number, shown if number == 80 else f"{shown}:{number}", path
+    return host, port, _bracketed(host) + (f":{port}" if port != 80 else ""), path
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _body_bytes(headers: tuple[tuple[str, str], ...], version: str) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -46,8 +47,10 @@ class Conversations:
         self._loop = asyncio.get_running_loop()
         self._wait()
 
-    def __len__(self) -> int:
-        return len(self._tasks)
+    def is_beyond(self, count: int) -> bool:
+        """Whether `count` other connections were here before the current task's; called from within `converse`."""
+        current = asyncio.current_task()
+        return all(task is not current for task in itertools.islice(self._tasks, count))
 
     def close(self) -> None:
         """Stop listening and cut every connection."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 MAX_HELLO_BYTES = 64 << 10
@@ -41,17 +42,24 @@ class _Bytes:
 
 def client_hello(data: bytes) -> bytes | None:
     """The body of the ClientHello at the start of a byte stream, None while more is needed; NotTls when it is something else."""
-    handshake, at = b"", 0
+    handshake = b"".join(_records(data))
+    wanted = int.from_bytes(handshake[1:4], "big")
+    if (handshake and handshake[0] != CLIENT_HELLO) or wanted > MAX_HELLO_BYTES:
+        raise NotTls("the bytes do not begin with a ClientHello")
+    return handshake[4 : 4 + wanted] if len(handshake) >= 4 + wanted else None
+
+
+def _records(data: bytes) -> Iterator[bytes]:
+    """What the TLS records carry, the last of which may not have come whole."""
+    if data and data[0] != HANDSHAKE:
+        raise NotTls("the bytes are not a TLS handshake")
+    at = 0
     while len(data) >= at + 5:
         kind, major, length = data[at], data[at + 1], int.from_bytes(data[at + 3 : at + 5], "big")
         if kind != HANDSHAKE or major != 3 or not 0 < length <= MAX_RECORD_BYTES:
             raise NotTls("the bytes are not a TLS handshake")
-        handshake += data[at + 5 : at + 5 + length]
+        yield data[at + 5 : at + 5 + length]
         at += 5 + length
-    wanted = int.from_bytes(handshake[1:4], "big")
-    if (data and data[0] != HANDSHAKE) or (handshake and handshake[0] != CLIENT_HELLO) or wanted > MAX_HELLO_BYTES:
-        raise NotTls("the bytes do not begin with a ClientHello")
-    return handshake[4 : 4 + wanted] if len(handshake) >= 4 + wanted and len(handshake) >= 4 else None
 
 
 def server_name(hello: bytes) -> str:
