@@ -37,7 +37,7 @@ def examine(settings: Settings) -> dict[str, Any]:
     """Everything that doctor says, as plain values."""
     policy, problems = _policy(settings.policy_path)
     catalog = load_catalog(settings.catalog_path)
-    required = policy.require if policy else ()
+    required = policy.document.require if policy else ()
     return {
         "host": f"{platform.system()} {platform.release()} {platform.machine()}",
         "policy": str(settings.policy_path),

@@ -15,9 +15,10 @@ from typing import Any
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.control.interface import Admission, ControlClient, connect
 from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelBeat, KernelSettle, KernelStarted
-from jupyter_guardrails.kernels import plan
+from jupyter_guardrails.kernels import folders, kernelspecs, plan
 from jupyter_guardrails.sandbox import headroom, meter
 from jupyter_guardrails.sandbox.run import Started, start
+from jupyter_guardrails.sandbox.spec import SandboxSpec
 
 TICK_S = 0.1
 BEAT_S = 10.0
@@ -39,8 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     with connect(settings_from(os.environ)) as client, tempfile.TemporaryDirectory(prefix="gr-", dir="/tmp") as private:
         admission = client.admit(_request(arguments.profile, workspace))
         try:
-            spec = plan.make_spec(admission, argv=arguments.argv, env=dict(os.environ), cwd=str(workspace), workspace=str(workspace), kernel_dir=private)
-            started = start(spec)
+            started = start(_spec(admission, arguments.argv, workspace, folders.make_folders(Path(private))))
         except BaseException:
             client.call(KernelSettle(lease=admission.lease, reason="did not start"))
             raise
@@ -50,6 +50,21 @@ def run(arguments: argparse.Namespace) -> int:
 def _request(profile: str | None, workspace: Path) -> KernelAdmit:
     name = f"exec-{uuid.uuid4()}"
     return KernelAdmit(kernel_id=name, kernelspec="exec", workspace=str(workspace), key=name, kind="exec", profile=profile)
+
+
+def _spec(admission: Admission, argv: list[str], workspace: Path, private: folders.KernelFolders) -> SandboxSpec:
+    folders.show_grants(private, admission.datasets)
+    return plan.make_spec(
+        admission,
+        argv=argv,
+        env=dict(os.environ),
+        cwd=str(workspace),
+        workspace=workspace,
+        kernel_dir=private.root,
+        read=kernelspecs.interpreter_folders(argv[0]),
+        channel=f"guardrails-{admission.lease}",
+        tty=sys.stdin.isatty(),
+    )
 
 
 def follow(client: ControlClient, admission: Admission, started: Started, *, say: bool) -> int:
@@ -73,7 +88,7 @@ def _watch(client: ControlClient, admission: Admission, process: subprocess.Pope
     last, due = Beat(lease=admission.lease, cpu_s=0.0, memory_bytes=0, memory_peak_bytes=0), time.monotonic() + BEAT_S
     while process.poll() is None:
         sample = meter.sample(process.pid)
-        guard.tick(sample)
+        guard.carry_out(guard.tick(sample))
         peak = max(last.memory_peak_bytes, sample.memory_bytes)
         last = Beat(lease=admission.lease, cpu_s=max(sample.cpu_s, last.cpu_s), memory_bytes=sample.memory_bytes, memory_peak_bytes=peak)
         if time.monotonic() >= due:
