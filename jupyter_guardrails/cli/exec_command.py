@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         except BaseException:
             client.call(KernelSettle(lease=admission.lease, reason="did not start"))
             raise
-        return follow(client, admission, started, say=arguments.report)
+        return follow(client, admission, started, ("channel", "proxy"), say=arguments.report)
 
 
 def _request(profile: str | None, workspace: Path) -> KernelAdmit:
@@ -67,17 +68,22 @@ def _spec(admission: Admission, argv: list[str], workspace: Path, private: folde
     )
 
 
-def follow(client: ControlClient, admission: Admission, started: Started, *, say: bool) -> int:
+def follow(client: ControlClient, admission: Admission, started: Started, listeners: Sequence[str], *, say: bool) -> int:
     """Tell control what runs, hold its memory limit, settle its lease: the exit code (`job run` follows its job by this too)."""
-    listeners = ["proxy"][: len(started.fds)]  # there is no channel in these sandboxes
-    client.call(KernelStarted(lease=admission.lease, pid=started.process.pid, report=started.report.to_json(), listeners=listeners), fds=started.fds)
+
+    client.call(
+        KernelStarted(lease=admission.lease, pid=started.process.pid, report=started.report.to_json(), listeners=list(listeners)[: len(started.fds)]),
+        fds=started.fds,
+    )
     for fd in started.fds:
         os.close(fd)
     if say:
         for guarantee in started.report.guarantees:
             print(f"{guarantee.name}: {'held' if guarantee.held else 'NOT held'}: {guarantee.how}", file=sys.stderr)
     last = _watch(client, admission, started.process)
-    client.call(KernelSettle(lease=admission.lease, reason=f"exit {started.process.returncode}", cpu_s=last.cpu_s, memory_peak_bytes=last.memory_peak_bytes))
+    client.call(
+        KernelSettle(lease=admission.lease, reason=f"exit {started.process.returncode}", cpu_s=last.cpu_s, memory_peak_bytes=last.memory_peak_bytes)
+    )
     code = started.process.returncode
     return code if code >= 0 else 128 - code
 

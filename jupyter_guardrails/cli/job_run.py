@@ -112,7 +112,7 @@ def _run_step(client: ControlClient, admission: Admission, step: local.Step, fol
     spec = plan.make_spec(only, argv=step.argv, env=os.environ, cwd=str(step.cwd), workspace=out, kernel_dir=kernel_dir, read=read, write=step.write)
     started = start(spec)
     try:
-        return follow(client, admission, started, say=False)
+        return follow(client, admission, started, ("proxy",), say=False)
     finally:
         with contextlib.suppress(ProcessLookupError):
             started.process.kill()
