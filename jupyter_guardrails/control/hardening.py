@@ -21,12 +21,18 @@ def not_dumpable() -> None:
     _prctl(PR_SET_DUMPABLE, 0)
 
 
-def end_with_parent() -> None:
-    """SIGTERM when the thread that started this process ends, also by SIGKILL (prctl(2), PR_SET_PDEATHSIG)."""
+def end_with_parent() -> int:
+    """A pidfd of whoever started this process: readable when that one has ended, also by SIGKILL.
+
+    PR_SET_PDEATHSIG covers the time before an event loop watches the pidfd. It is not enough: the kernel checks it like a signal from the
+    parent, so a parent in a Landlock domain that scopes signals (as the launcher becomes) dies without it (seen on Linux 6.18).
+    """
     parent = os.getppid()
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    handle = os.pidfd_open(parent)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGTERM)
+    return handle
 
 
 def hold_lock(state_dir: Path) -> int:

@@ -41,13 +41,12 @@ def run(options: Options) -> int:
     settings = options.settings
     os.umask(0o077)
     hardening.not_dumpable()
-    if options.die_with_parent:
-        hardening.end_with_parent()
+    parent = hardening.end_with_parent() if options.die_with_parent else None
     private_directory(settings.state_dir)
     lock = hardening.hold_lock(settings.state_dir)
     try:
         with contextlib.closing(listen(settings.control_socket)) as listener:
-            asyncio.run(_serve(options, listener))
+            asyncio.run(_serve(options, listener, parent))
             settings.control_socket.unlink(missing_ok=True)
     finally:
         os.close(lock)
@@ -79,12 +78,9 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
-async def _serve(options: Options, listener: socket.socket) -> None:
+async def _serve(options: Options, listener: socket.socket, parent: int | None) -> None:
     """From the first request to the last."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    # Ctrl-C reaches the whole process group: the launcher decides what it means (Jupyter asks first), control ends with it
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, (lambda: None) if options.die_with_parent else stop.set)
+    stop = _stop_event(parent)
     state = await asyncio.to_thread(open_state, options)
     try:
         await state.records.write(leases.reprieve, now=state.clock(), ttl_s=state.lease_ttl_s)
@@ -97,6 +93,22 @@ async def _serve(options: Options, listener: socket.socket) -> None:
     finally:
         await asyncio.to_thread(state.records.close)
         options.settings.token_file.unlink(missing_ok=True)
+
+
+def _stop_event(parent: int | None) -> asyncio.Event:
+    """Set by SIGTERM, by the end of the parent whose pidfd this is, and without one by Ctrl-C."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # Ctrl-C reaches the whole process group: the launcher decides what it means (Jupyter asks first), control ends with it
+    loop.add_signal_handler(signal.SIGINT, stop.set if parent is None else (lambda: None))
+    if parent is not None:
+        loop.add_reader(parent, _parent_ended, parent, stop)
+    return stop
+
+
+def _parent_ended(parent: int, stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_reader(parent)
+    stop.set()
 
 
 def open_state(options: Options) -> ControlState:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pwd
+import select
 import signal
 import socket
 import stat
@@ -322,20 +323,31 @@ def test_a_call_in_flight_at_sigterm_is_answered(world, own):
     assert own.process.wait(20) == 0
 
 
-def test_it_ends_with_whoever_started_it(world):
-    """Also when that one is killed."""
-    script = (
-        "import sys, time; from pathlib import Path; from jupyter_guardrails.control.interface import Settings, start_own_control\n"
-        "paths = [Path(p) for p in sys.argv[1:]]\nprint(start_own_control(Settings(*paths, True)).process.pid, flush=True)\ntime.sleep(60)"
-    )
+PARENT = """
+import sys, time
+from pathlib import Path
+from jupyter_guardrails.control.interface import Settings, start_own_control
+from jupyter_guardrails.sandbox import outer
+own = start_own_control(Settings(*map(Path, sys.argv[1:]), True))
+ENTER
+print(own.process.pid, flush=True)
+time.sleep(60)
+"""
+ENTER = 'print(outer.enter(outer.OuterSpec(read=("/",), write=("/tmp",), devices=("/dev/null",)), best_effort=True), file=sys.stderr)'
+
+
+@pytest.mark.parametrize("enter", ["pass", ENTER], ids=["plain", "in the outer domain"])
+def test_it_ends_with_whoever_started_it(world, enter):
+    """Also when that one is killed, and when it is confined so that no signal of its death gets through."""
+    script = PARENT.replace("ENTER", enter)
     places = [world.policy, world.settings.catalog_path, world.settings.state_dir, world.settings.control_socket]
     parent = subprocess.Popen([sys.executable, "-c", script, *map(str, places)], stdout=subprocess.PIPE, text=True)
-    pid = int(parent.stdout.readline())
-    handle = os.pidfd_open(pid)
+    control = os.pidfd_open(int(parent.stdout.readline()))
     parent.kill()
     parent.wait()
-    wait_for(lambda: not world.settings.control_socket.exists())
-    os.close(handle)
+    assert select.select([control], [], [], 20)[0], "control outlived its parent"
+    os.close(control)
+    assert not world.settings.control_socket.exists()
 
 
 def test_killed_and_started_again_it_goes_on(world, own):

@@ -78,7 +78,7 @@ class Beat(BaseModel):
 
 
 class KernelBeat(Request):
-    """-> {end: [{lease, reason}]}, leases that are over. All kernels of a server in one request, every 10 s; a lease without beats expires after 60 s."""
+    """-> {end: [{lease, reason}]}, leases that are over. All kernels of a server, every 10 s; 60 s without one end a lease."""
 
     op = "kernel.beat"
     beats: list[Beat]
