@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
@@ -95,6 +96,20 @@ class Lease:
         if self._prepared:
             self._prepared.close()
             self._prepared = None
+
+
+class OnFailure:
+    """`async with OnFailure(undo):` awaits `undo("did not start: …")` when the block fails or is cancelled; the error goes on."""
+
+    def __init__(self, undo: Callable[[str], Awaitable[None]]) -> None:
+        self._undo = undo
+
+    async def __aenter__(self) -> None:
+        """Nothing to do yet."""
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            await self._undo(f"did not start: {error}")
 
 
 def require_held(admission: Admission, report: Report) -> None:

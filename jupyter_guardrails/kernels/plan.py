@@ -87,10 +87,8 @@ def working_folder(asked: str | None, workspace: Path) -> str:
 
 def relative_to_workspace(session: str, workspace: Path) -> str | None:
     """The notebook that a session's name (JPY_SESSION_NAME, an absolute or API path) means, relative to the workspace; None for anything else."""
-    if not session:
-        return None
-    path = Path(workspace, session) if not session.startswith(str(workspace)) else Path(session)
-    return str(path.relative_to(workspace)) if path.is_relative_to(workspace) and ".." not in path.parts else None
+    path = Path(os.path.realpath(workspace / session))
+    return str(path.relative_to(workspace)) if session and path.is_relative_to(workspace) else None
 
 
 def kernel_start_variables(argv: Sequence[str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.kernels import kernelspecs, plan
 from jupyter_guardrails.kernels.context import GovernedContext
 from jupyter_guardrails.kernels.folders import KernelFolders
-from jupyter_guardrails.kernels.lease import Lease
+from jupyter_guardrails.kernels.lease import Lease, OnFailure
 from jupyter_guardrails.sandbox.handover import Prepared
 
 END_WAIT_S = 2.0  # for the sandbox to end everything inside it, before SIGKILL
@@ -39,22 +39,16 @@ class GuardedProvisioner(LocalProvisioner):
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Called by KernelManager before each start and restart; returns what `launch_kernel` gets: the shim's command, environment and fds."""
-        try:
+        async with OnFailure(self._abandon):  # jupyter_client calls no cleanup after a failed start
             return await self._plan_launch(**kwargs)
-        except BaseException as error:  # re-raised: jupyter_client calls no cleanup after a failed start, so the lease is released here
-            await self._abandon(f"did not start: {error}")
-            raise
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Called by KernelManager after `pre_launch`; the kernel runs only once its report holds what the policy requires."""
-        try:
+        async with OnFailure(self._abandon):
             connection = await super().launch_kernel(cmd, **kwargs)
             assert self.pid
             await self.lease.confirm(self.pid, self)
             return connection
-        except BaseException as error:  # re-raised, as above
-            await self._abandon(f"did not start: {error}")
-            raise
 
     async def send_signal(self, signum: int) -> None:
         """Called for interrupts; never after the process ended, when its group's number may belong to another."""

@@ -23,7 +23,7 @@ from traitlets import Instance, default
 from jupyter_guardrails import errors
 from jupyter_guardrails.kernels import plan
 from jupyter_guardrails.kernels.context import GovernedContext
-from jupyter_guardrails.kernels.lease import Lease
+from jupyter_guardrails.kernels.lease import Lease, OnFailure
 
 END_WAIT_S = 2.0
 
@@ -56,6 +56,10 @@ class GuardedTerminal(PtyWithClients):
     async def gone(self) -> None:
         """The shell ended and its end was noticed by the watch first."""
         await self.lease.release("ended by itself")
+
+    async def abandon(self, reason: str) -> None:
+        """Its start failed: without its sandbox's report it must not stay."""
+        await self.terminate(force=True)
 
     async def terminate(self, force: bool = False) -> bool:
         """Called by the manager; the sandbox's outer process ends everything inside on SIGTERM, terminado's SIGKILL would leave daemons."""
@@ -115,17 +119,12 @@ class GuardedTerminalManager(TerminalManager):
 
     async def _open(self, cwd: str) -> GuardedTerminal:
         lease = Lease(self.context, f"terminal-{secrets.token_hex(6)}")
-        terminal: GuardedTerminal | None = None
-        try:
+        async with OnFailure(lease.release):
             await lease.admit(kernelspec="terminal", kind="terminal")
             prepared = await lease.prepare([_shell()], own={"TERM": DEFAULT_TERM_TYPE, "SHELL": _shell()}, cwd=cwd, tty=True)
             terminal = GuardedTerminal(lease, argv=list(prepared.argv), env=dict(prepared.env), pass_fds=tuple(prepared.pass_fds))
-            await lease.confirm(terminal.ptyproc.pid, terminal)
-        except BaseException as error:  # re-raised: a terminal without its sandbox's report must not stay
-            if terminal:
-                await terminal.terminate(force=True)
-            await lease.release(f"did not start: {error}")
-            raise
+            async with OnFailure(terminal.abandon):
+                await lease.confirm(terminal.ptyproc.pid, terminal)
         return terminal
 
     def _folder(self, cwd: str | None) -> str | None:

@@ -1,7 +1,9 @@
 """Private folders: made, filled with grants, removed."""
 
+import fcntl
 import logging
 import os
+import shutil
 import stat
 
 import pytest
@@ -59,7 +61,6 @@ def test_what_can_not_be_removed_is_named(tmp_path, caplog, monkeypatch):
 
 def test_a_run_directory_says_that_it_is_in_use():
     run_dir = folders.make_run_dir()
-    import fcntl
-
     with (run_dir / "lock").open() as handle, pytest.raises(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    shutil.rmtree(run_dir)

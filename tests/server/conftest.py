@@ -141,7 +141,10 @@ class GovernedServer:
     def start_kernel(self, name="python3", **body):
         answer = self.rest("POST", "api/kernels", json={"name": name, **body})
         assert answer.status_code == 201, f"{answer.status_code} {answer.text}\n{self.log()}"
-        return Kernel(self, answer.json()["id"])
+        return self.attach(answer.json()["id"])
+
+    def attach(self, kernel_id):
+        return Kernel(self, kernel_id)
 
     def stop(self):
         if self.process.poll() is None:
@@ -189,6 +192,12 @@ class Kernel:
 
     def run(self, code):
         return self.wait(self.send(code))
+
+    def wait_for_status(self, state):
+        while True:
+            message = json.loads(self.socket.recv())
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == state:
+                return
 
     def restart(self):
         answer = self.server.rest("POST", f"api/kernels/{self.id}/restart")
