@@ -61,7 +61,7 @@ def measure(folder: demo_setup.DemoFolder, place: Path, rounds: int) -> dict[str
 def one_round(server: Server) -> tuple[float, float]:
     """Seconds until the first reply, and until the kernel is shut down."""
     begin = time.perf_counter()
-    kernel = server.kernel()
+    kernel = server.kernel(demo_setup.KERNELSPEC)
     reply = kernel.run("1")
     started = time.perf_counter()
     kernel.close()

@@ -128,7 +128,7 @@ def test_each_person_has_the_role_that_the_demo_says():
 def test_notebooks_are_stored_clean(file):
     notebook = nbformat.read(file, as_version=4)
     nbformat.validate(notebook)
-    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.kernelspec.name == demo_setup.KERNELSPEC
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
 

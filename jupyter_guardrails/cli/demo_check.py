@@ -14,7 +14,7 @@ from typing import Any
 from jupyter_guardrails import errors
 from jupyter_guardrails.cli import demo_job, demo_server
 from jupyter_guardrails.cli.demo_server import CellRun, Kernel, Server
-from jupyter_guardrails.cli.demo_setup import DemoFolder
+from jupyter_guardrails.cli.demo_setup import KERNELSPEC, DemoFolder
 
 ROUNDS = 2  # the fastest of so many runs, since a busy machine only ever adds time
 ENDED = {"checks_failed", "in_review", "changes_requested", "rejected", "withdrawn", "cancelled", "approved", "deployed"}
@@ -64,7 +64,7 @@ def _copy_workspace(folder: DemoFolder, workspace: Path) -> Path:
 
 def take_tour(server: Server, say: Say) -> dict[str, Any]:
     """Run tour.ipynb and look at what its cells showed: refusal, memory, files, network."""
-    kernel = server.kernel("tour.ipynb")
+    kernel = server.kernel(KERNELSPEC, notebook="tour.ipynb")
     cells = {run.id: run for run in run_notebook(kernel, _cells(server, "tour.ipynb"))}
     kernel.close()
     refusal = cells["refused"].text
@@ -106,7 +106,7 @@ def _plain_environment(folder: DemoFolder, place: Path) -> dict[str, str]:
 
 
 def _timed(server: Server, cells: list[dict[str, Any]]) -> float:
-    kernel = server.kernel("delays.ipynb")
+    kernel = server.kernel(KERNELSPEC, notebook="delays.ipynb")
     begin = time.perf_counter()
     run_notebook(kernel, cells)
     seconds = time.perf_counter() - begin

@@ -106,8 +106,8 @@ class Server:
             raise errors.GuardrailsError(f"{method} {path} answered {answer.status_code}: {answer.text[:2000]}", next_step=f"see {self.log}")
         return answer
 
-    def kernel(self, notebook: str = "", *, name: str = "python3") -> Kernel:
-        """A new kernel, opened for a notebook as JupyterLab does it, or bare."""
+    def kernel(self, name: str, *, notebook: str = "") -> Kernel:
+        """A new kernel of a kernelspec, opened for a notebook as JupyterLab does it, or bare."""
         if not notebook:
             return Kernel(self, self.request("POST", "/api/kernels", {"name": name}).json()["id"])
         body = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": name}}

@@ -20,7 +20,7 @@ from jupyter_guardrails import errors
 from jupyter_guardrails.cli import demo_data
 
 KERNEL_PACKAGES = ("ipykernel", "pandas", "pyarrow", "scikit-learn", "matplotlib", "fsspec")
-KERNEL_NAME = "Python 3 (flights)"
+KERNELSPEC, DISPLAY_NAME = "flights", "Python 3 (flights)"  # not `python3`: hiding an installed kernelspec is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,14 @@ def _make_kernel_environment(folder: DemoFolder, say: Callable[[str], None]) -> 
     """The kernels' environment and kernelspec; False when they were there already."""
     base = os.path.realpath(sys.executable)
     wanted, mark = "\n".join([base, *KERNEL_PACKAGES]), folder.root / "kernel-env" / "made-by-demo.txt"
-    kernelspec = folder.jupyter_path / "kernels" / "python3" / "kernel.json"
+    kernelspec = folder.jupyter_path / "kernels" / KERNELSPEC / "kernel.json"
     if mark.exists() and mark.read_text() == wanted and kernelspec.exists():
         return False
     say("making an environment for the kernels, which takes a minute the first time")
     shutil.rmtree(mark.parent, ignore_errors=True)
     _uv("venv", "--python", base, str(mark.parent))
     _uv("pip", "install", "--python", str(folder.kernel_python), *KERNEL_PACKAGES)
-    _run(str(folder.kernel_python), "-m", "ipykernel", "install", f"--prefix={folder.root}", "--name=python3", f"--display-name={KERNEL_NAME}")
+    _run(str(folder.kernel_python), "-m", "ipykernel", "install", f"--prefix={folder.root}", f"--name={KERNELSPEC}", f"--display-name={DISPLAY_NAME}")
     mark.write_text(wanted)
     return True
 
