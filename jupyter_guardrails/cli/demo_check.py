@@ -39,6 +39,7 @@ def check(folder: DemoFolder, *, say: Say) -> dict[str, Any]:
     author = (workspace / "result.csv").read_bytes()
     job = demo_job.run_elsewhere(file, {name: str(folder.root / "data" / f"{name}.parquet") for name in DATASETS}, table="result.csv")
     _same_table(author, job.table, say)
+    shutil.rmtree(job.folder)
     package = {"path": str(file), "content_digest": packages[0]["content_digest"], "content_digest_again": packages[1]["content_digest"]}
     _expect(
         package["content_digest"] == package["content_digest_again"],

@@ -51,8 +51,8 @@ def _as_text(kind: str, content: dict[str, Any]) -> str:
 class Kernel:
     """A running kernel of a server."""
 
-    def __init__(self, server: Server, kernel_id: str) -> None:
-        self.server, self.id = server, kernel_id
+    def __init__(self, server: Server, kernel_id: str, place: str) -> None:
+        self.server, self._place = server, place  # `place` is the session's path where there is one: ending only its kernel would leave it
         address = f"ws://127.0.0.1:{server.port}/api/kernels/{kernel_id}/channels"
         self._socket = websocket.create_connection(address, header=[f"Authorization: token {server.token}"], timeout=CELL_TIMEOUT_S)
 
@@ -86,7 +86,7 @@ class Kernel:
     def close(self) -> None:
         """Shut the kernel down and wait until the server has forgotten it."""
         self._socket.close()
-        self.server.request("DELETE", f"/api/kernels/{self.id}")
+        self.server.request("DELETE", self._place)
 
 
 @dataclass
@@ -109,9 +109,11 @@ class Server:
     def kernel(self, name: str, *, notebook: str = "") -> Kernel:
         """A new kernel of a kernelspec, opened for a notebook as JupyterLab does it, or bare."""
         if not notebook:
-            return Kernel(self, self.request("POST", "/api/kernels", {"name": name}).json()["id"])
+            kernel_id = self.request("POST", "/api/kernels", {"name": name}).json()["id"]
+            return Kernel(self, kernel_id, f"/api/kernels/{kernel_id}")
         body = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": name}}
-        return Kernel(self, self.request("POST", "/api/sessions", body).json()["kernel"]["id"])
+        session = self.request("POST", "/api/sessions", body).json()
+        return Kernel(self, session["kernel"]["id"], f"/api/sessions/{session['id']}")
 
     def stop(self) -> None:
         """End the server by its process id and wait."""

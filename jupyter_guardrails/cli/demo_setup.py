@@ -52,6 +52,7 @@ class DemoFolder:
             "GUARDRAILS_STATE_DIR": str(state or self.root / "state"),
             "GUARDRAILS_AS": person,
             "JUPYTER_PATH": str(self.jupyter_path),
+            "XDG_DATA_HOME": str(self.root / "home"),  # JupyterLab's settings and layout stay in the demo's folder, too
         }
 
 

@@ -1,5 +1,6 @@
 """A plain open() that fails under a dataset's path is explained where people look: under the traceback."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -43,6 +44,11 @@ def test_a_file_that_is_not_in_this_kernels_view_is_explained_too(ipython, world
 
 def test_a_library_that_names_the_file_in_its_message_only_is_explained(ipython, world):
     assert "hr/salaries is refused" in ipython(f"raise PermissionError(\"Failed to open local file '{world['datasets']['hr/salaries']['path']}/x'\")")
+
+
+def test_a_relative_path_is_explained_too(ipython, world):
+    place = world["datasets"]["hr/headcount"]["path"]
+    assert "hr/headcount is refused" in ipython(f"import os; os.chdir({os.path.dirname(place)!r}); open({os.path.basename(place)!r})")
 
 
 def test_other_files_get_no_explanation(ipython):

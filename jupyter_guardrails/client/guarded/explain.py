@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ def explanation(error: BaseException | None) -> str:
 def _paths(error: BaseException) -> Iterator[str]:
     for name in (getattr(error, "filename", None), getattr(error, "filename2", None)):
         if isinstance(name, (str, bytes)):
-            yield name if isinstance(name, str) else name.decode(errors="replace")
+            yield os.path.abspath(os.fsdecode(name))
     yield from QUOTED_PATH.findall(str(error))
 
 
