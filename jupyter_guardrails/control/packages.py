@@ -49,10 +49,11 @@ def freeze_notebook(workspace: Path, notebook: str, folder: Path) -> str:
         raise NotFound(
             f"{notebook!r} can't be opened in the workspace: {reason}", next_step="name a notebook by its path in the workspace"
         ) from error
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_NOTEBOOK_BYTES:
+        os.close(fd)
+        raise BadRequest(f"{notebook!r} is no file of at most {MAX_NOTEBOOK_BYTES >> 20} MiB", next_step="clear big outputs, or name a notebook")
     with open(fd, "rb") as source:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_NOTEBOOK_BYTES:
-            raise BadRequest(f"{notebook!r} is no file of at most {MAX_NOTEBOOK_BYTES >> 20} MiB", next_step="clear big outputs, or name a notebook")
         target = folder / "frozen" / "src" / notebook
         target.parent.mkdir(parents=True)
         digest = hashlib.sha256()

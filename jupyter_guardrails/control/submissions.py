@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import shutil
@@ -86,8 +87,6 @@ async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folde
 async def _begin(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:
     """Move to `checking` and let a worker run beside the requests."""
     row = await _move(state, row["id"], "checking")
-    if workers.stop_all not in state.at_end:
-        state.at_end.append(workers.stop_all)
     state.spawn(_watch(state, row), f"submission {row['id']}")
     return row
 
@@ -99,11 +98,7 @@ async def _watch(state: ControlState, row: dict[str, Any]) -> None:
     except (GuardrailsError, OSError) as failure:
         await _fail(state, row["id"], f"the worker could not be started: {failure}")
         return
-    if (await state.records.read(submissions.get, row["id"]))["state"] != "checking":
-        return
-    if ended.by_us:
-        (workers.folder_of(state, row["id"]) / RESTARTED).unlink(missing_ok=True)
-    else:
+    if not ended.by_us and (await state.records.read(submissions.get, row["id"]))["state"] == "checking":
         await _fail(state, row["id"], f"the worker ended with exit code {ended.code}: {ended.said or 'it said nothing'}")
 
 
@@ -265,15 +260,26 @@ def declared_datasets(state: ControlState, submission: str) -> frozenset[str]:
 
 
 async def resume(state: ControlState) -> None:
-    """Called when control starts: what a killed control left unfinished runs once more, or fails with the reason."""
-    rows = await state.records.read(submissions.newest, None)
-    for row in rows:
-        if row["state"] in UNFINISHED:
+    """Called when control starts: what a killed control left unfinished runs once more, or fails with the reason.
+
+    Requests are served beside it, so what it looks at is fixed before it first waits: a new submission is none of its business.
+    """
+    state.at_end.append(functools.partial(_end_orderly, state))
+    started, store = state.clock(), state.settings.state_dir / "submissions"
+    folders = list(store.iterdir()) if store.is_dir() else []
+    for row in await state.records.read(submissions.newest, None):
+        if row["state"] in UNFINISHED and row["created_at"] < started:
             await _resume_one(state, row)
-    store = state.settings.state_dir / "submissions"
-    for folder in store.iterdir() if store.is_dir() else ():
+    for folder in folders:
         if await _is_orphan(state, folder.name):
-            shutil.rmtree(folder)
+            await asyncio.to_thread(shutil.rmtree, folder)
+
+
+async def _end_orderly(state: ControlState) -> None:
+    """Called at control's end: its workers end and go on at the next start, however often that happens."""
+    for id in workers.running():
+        (workers.folder_of(state, id) / RESTARTED).unlink(missing_ok=True)
+    await workers.stop_all()
 
 
 async def _resume_one(state: ControlState, row: dict[str, Any]) -> None:

@@ -62,6 +62,11 @@ async def run(state: ControlState, row: dict[str, Any]) -> Ended:
     return Ended(code, _log_tail(folder), by_us)
 
 
+def running() -> list[str]:
+    """Submissions that have a worker now."""
+    return list(_processes)
+
+
 async def stop(submission: str) -> None:
     """End the worker of a submission and all that it started; returns when it is gone."""
     if process := _processes.get(submission):

@@ -19,10 +19,10 @@ class TooBig(Exception):
 
 
 class Freezer:
-    """Copies files of the workspace to the same names below `target`; each once."""
+    """Copies files of the workspace to the same names below `target`; each once. `never`: control's own folder, if it lies in the workspace."""
 
-    def __init__(self, workspace: Path, target: Path) -> None:
-        self.workspace, self.target = workspace, target
+    def __init__(self, workspace: Path, target: Path, *, never: Path | None = None) -> None:
+        self.workspace, self.target, self.never = workspace, target, never
         self.names: set[str] = set()
         self._bytes = 0
 
@@ -34,10 +34,11 @@ class Freezer:
             fd = open_beneath(self.workspace, name, os.O_RDONLY | os.O_NONBLOCK)
         except (OSError, ValueError):
             return False
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or self._is_control_s(fd):
+            os.close(fd)
+            return False
         with open(fd, "rb") as source:
-            status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                return False
             self._check_room(name, status.st_size)
             path = self.target / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +46,9 @@ class Freezer:
                 shutil.copyfileobj(source, sink, 1 << 20)
         self.names.add(name)
         return True
+
+    def _is_control_s(self, fd: int) -> bool:
+        return self.never is not None and Path(os.readlink(f"/proc/self/fd/{fd}")).is_relative_to(self.never.resolve())
 
     def _check_room(self, name: str, size: int) -> None:
         self._bytes += size

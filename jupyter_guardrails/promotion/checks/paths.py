@@ -31,7 +31,9 @@ class _Search:
 
 def run(work: Work, progress: Progress) -> Result:
     """Find the paths and modules that cells and local modules name; freeze those in the workspace, refuse those outside."""
-    search = _Search(work, Freezer(Path(work.order.workspace), work.order.frozen), PurePosixPath(work.order.notebook).parent)
+    state_dir = Path(work.order.folder).parents[1]
+    freezer = Freezer(Path(work.order.workspace), work.order.frozen, never=state_dir)
+    search = _Search(work, freezer, PurePosixPath(work.order.notebook).parent)
     try:
         for done, cell in enumerate(work.notebook.cells, 1):
             if cell.problem:

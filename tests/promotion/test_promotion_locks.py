@@ -1,0 +1,117 @@
+"""Locks: valid PEP 751, the same everywhere, and nothing of an index in them."""
+
+import tomllib
+
+import pytest
+from packaging.pylock import Pylock
+
+from jupyter_guardrails.errors import BadRequest
+from jupyter_guardrails.promotion import interpreter, locks
+from jupyter_guardrails.promotion.environments import environment
+
+DIGEST = "ab" * 32
+
+
+def compiled(host, *names, wheels=True, extra=""):
+    lines = ['lock-version = "1.0"', 'created-by = "uv"', 'requires-python = ">=3.11"']
+    for name in names:
+        wheel = f'{{ url = "https://{host}/{DIGEST[:2]}/{name}-1.0-py3-none-any.whl", upload-time = 2026-01-01T00:00:00Z, size = 3, hashes = {{ sha256 = "{DIGEST}" }} }}'
+        lines += ["[[packages]]", f'name = "{name}"', 'version = "1.0"', extra, f"wheels = [{wheel}]" if wheels else ""]
+    return "\n".join(lines)
+
+
+def test_any_index_gives_the_same_lock():
+    one = locks.portable(compiled("packages.example.com", "b", "a"), "3.11")
+    two = locks.portable(compiled("mirror.example.com:8443", "a", "b"), "3.11")
+    assert one == two
+    assert "example" not in one
+    assert "2026" not in one
+
+
+def test_it_is_pep_751():
+    lock = Pylock.from_dict(tomllib.loads(locks.portable(compiled("packages.example.com", "a"), "3.11")))
+    lock.validate()
+    assert str(lock.requires_python) == "==3.11.*"
+    assert dict(lock.packages[0].wheels[0].hashes) == {"sha256": DIGEST}
+
+
+def test_lines_for_an_installer_have_version_and_hash():
+    lock = locks.portable(compiled("packages.example.com", "a"), "3.11")
+    assert locks.requirement_lines(lock) == f"a==1.0 --hash=sha256:{DIGEST}\n"
+
+
+def test_a_package_without_a_wheel_is_named():
+    with pytest.raises(BadRequest, match=r"a 1\.0 has no wheel"):
+        locks.portable(compiled("packages.example.com", "a", wheels=False), "3.11")
+
+
+def test_our_own_packages_are_not_in_it():
+    assert (
+        "guardrails"
+        not in locks.portable(compiled("packages.example.com", "a", "jupyter_guardrails"), "3.11").replace("created-by", "").partition("[[")[2]
+    )
+
+
+@pytest.mark.parametrize("name", ["../x", "", "nope"])
+def test_a_kernelspec_that_is_not_there(jupyter_path, name):
+    with pytest.raises(BadRequest, match="kernelspec"):
+        interpreter.find_kernelspec(name)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"argv": ["x"]}', '{"argv": ["R", "--kernel"], "language": "R"}', '{"argv": ["sh", "-c"], "language": "python"}']
+)
+def test_a_kernelspec_that_can_not_be_promoted(jupyter_path, text):
+    folder = jupyter_path / "kernels" / "odd"
+    folder.mkdir()
+    (folder / "kernel.json").write_text(text)
+    with pytest.raises(BadRequest, match="kernelspec"):
+        interpreter.find_kernelspec("odd")
+
+
+def test_the_kernel_s_own_interpreter_is_asked(jupyter_path, tiny, tmp_path):
+    executable = interpreter.executable_of(interpreter.find_kernelspec("tiny"))
+    found = interpreter.probe(executable, tmp_path)
+    assert executable == str(tiny)
+    assert found.version.startswith("3.")
+    assert {package.name for package in found.installed} >= {"ipykernel", "ipython"}
+    assert "pytest" not in {package.name for package in found.installed}  # that is in ours
+
+
+def test_code_in_the_probed_environment_has_no_network_and_can_not_write(jupyter_path, tiny, tmp_path):
+    """A .pth file runs at each start of its interpreter, `-I` or not."""
+    site = next((tiny.parent.parent / "lib").glob("python3*")) / "site-packages"
+    mark = tmp_path / "mark"
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    attempts = f"import socket; s = socket.socket(); open({str(scratch / 'ran')!r}, 'w').write(str(s.connect_ex(('127.0.0.1', 9)))); open({str(mark)!r}, 'w')"
+    (site / "zz.pth").write_text(attempts + "\n")
+    try:
+        interpreter.probe(str(tiny), scratch)
+    finally:
+        (site / "zz.pth").unlink()
+    assert (scratch / "ran").exists()  # the twin: it did run, and could write where it may
+    assert not mark.exists()
+
+
+@pytest.mark.slow
+def test_an_environment_is_built_once_from_its_lock(jupyter_path, tiny, tmp_path):
+    found = interpreter.probe(str(tiny), tmp_path)
+    lock = locks.lock_runner(found, scratch=tmp_path, cache=tmp_path / "envs" / "uv-cache")
+    assert lock == locks.lock_runner(found, scratch=tmp_path, cache=tmp_path / "envs" / "uv-cache")
+    python = environment(lock, found, store=tmp_path / "envs", scratch=tmp_path)
+    made = python.stat().st_mtime_ns
+    assert environment(lock, found, store=tmp_path / "envs", scratch=tmp_path) == python
+    assert python.stat().st_mtime_ns == made
+    inside = {package.name for package in interpreter.probe(str(python), tmp_path).installed}
+    assert inside >= {"nbclient", "nbformat"}
+
+
+@pytest.mark.slow
+def test_a_wrong_hash_builds_nothing(jupyter_path, tiny, tmp_path):
+    found = interpreter.probe(str(tiny), tmp_path)
+    lock = locks.lock_kernel(["comm==0.2.3"], found, scratch=tmp_path, cache=tmp_path / "c")
+    digest = tomllib.loads(lock)["packages"][0]["wheels"][0]["hashes"]["sha256"]
+    with pytest.raises(Exception, match="can't be built"):
+        environment(lock.replace(digest, "0" * 64), found, store=tmp_path / "envs", scratch=tmp_path)
+    assert environment(lock, found, store=tmp_path / "envs", scratch=tmp_path).exists()
