@@ -16,7 +16,8 @@ COMMAND = re.compile(r"^\s*(?:\$ )?(?:sudo )?jupyter[ -]guardrails ([a-z].*)$", 
 
 def shown_commands() -> list[tuple[str, str]]:
     """Every `jupyter guardrails …` line of a code block, with its page."""
-    blocks = ((page, block) for page in PAGES if page.exists() for block in re.findall(r"```(?:bash|sh|console)\n(.*?)```", page.read_text(), re.DOTALL))
+    fence = re.compile(r"```(?:bash|sh|console)\n(.*?)```", re.DOTALL)
+    blocks = [(page, block) for page in PAGES if page.exists() for block in fence.findall(page.read_text())]
     return [(page.name, line.split(" #")[0].strip()) for page, block in blocks for line in COMMAND.findall(block)]
 
 

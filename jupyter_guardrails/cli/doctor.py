@@ -60,7 +60,11 @@ def _policy(path: Path) -> tuple[Policy | None, list[str]]:
 def _tampering(settings: Settings) -> list[str]:
     """What the governed person can change outside the sandbox."""
     named = {"policy": settings.policy_path, "catalogue": settings.catalog_path, "state directory": settings.state_dir}
-    return [f"you can change the {what} {path} outside a sandbox: it is advice to yourself, not a boundary" for what, path in named.items() if os.access(path, os.W_OK)]
+    return [
+        f"you can change the {what} {path} outside a sandbox: it is advice to yourself, not a boundary"
+        for what, path in named.items()
+        if os.access(path, os.W_OK)
+    ]
 
 
 def _lines(report: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.control.interface import Admission, ControlClient, connect
@@ -68,7 +68,7 @@ def _spec(admission: Admission, argv: list[str], workspace: Path, private: folde
     )
 
 
-def follow(client: ControlClient, admission: Admission, started: Started, listeners: Sequence[str], *, say: bool) -> int:
+def follow(client: ControlClient, admission: Admission, started: Started, listeners: Sequence[Literal["channel", "proxy"]], *, say: bool) -> int:
     """Tell control what runs, hold its memory limit, settle its lease: the exit code (`job run` follows its job by this too)."""
 
     client.call(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-
 import sys
 from typing import Any
 
@@ -88,5 +87,3 @@ def _hand_over(client: ControlClient, settings: Settings, plan: launch_plan.Laun
     os.lseek(handle, 0, os.SEEK_SET)
     os.set_inheritable(handle, True)
     return handle
-
-

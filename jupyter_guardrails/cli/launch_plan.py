@@ -17,7 +17,15 @@ from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.kernels import kernelspecs, plan
 
 SIDE_DOORS = ("SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "DOCKER_HOST", "KUBECONFIG")
-CONFIGURATION = ("JUPYTER_CONFIG_PATH", "JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME")
+CONFIGURATION = (
+    "JUPYTER_CONFIG_PATH",
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTERLAB_SETTINGS_DIR",
+    "JUPYTERLAB_WORKSPACES_DIR",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PYTHONHOME",
+)
 FIRST_PORT = 8888
 OURS = (  # arguments that the launcher sets itself, whatever was asked
     "--ServerApp.port_retries",
@@ -48,7 +56,9 @@ class LaunchPlan:
 def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, str], *, home: Path, state_dir: Path) -> LaunchPlan:
     """The plan, or BadRequest that says what to change."""
     if os.getuid() == 0 and "--allow-root" not in arguments and "--ServerApp.allow_root=True" not in arguments:
-        raise errors.BadRequest("refusing to start as root: files of root under readable folders stay readable", next_step="use an ordinary account, or add --allow-root")
+        raise errors.BadRequest(
+            "refusing to start as root: files of root under readable folders stay readable", next_step="use an ordinary account, or add --allow-root"
+        )
     workspace = _workspace(arguments, home=home, state_dir=state_dir)
     port = int(_value(arguments, ("--port", "--ServerApp.port", "-p")) or _free_port())
     run_dir = Path(tempfile.mkdtemp(prefix="gr-", dir="/tmp"))
@@ -170,4 +180,6 @@ def import_folders() -> tuple[str, ...]:
 
 def _own_code() -> tuple[str, ...]:
     """Where this interpreter and our package live."""
-    return tuple(dict.fromkeys((sys.prefix, sys.base_prefix, str(Path(__file__).resolve().parents[1]), str(Path(os.path.realpath(sys.executable)).parent))))
+    return tuple(
+        dict.fromkeys((sys.prefix, sys.base_prefix, str(Path(__file__).resolve().parents[1]), str(Path(os.path.realpath(sys.executable)).parent)))
+    )

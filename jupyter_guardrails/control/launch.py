@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_guardrails.control import datasets
+from jupyter_guardrails.control import datasets, profiles
 from jupyter_guardrails.control.interface.messages import LaunchPaths
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import PolicyError
-
-DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts")
 
 
 async def paths(state: ControlState, request: LaunchPaths, fds: list[int]) -> dict[str, Any]:
@@ -17,12 +15,13 @@ async def paths(state: ControlState, request: LaunchPaths, fds: list[int]) -> di
     try:
         effective = state.effective()
     except PolicyError:
-        return {"read": [], "write": [], "devices": list(DEVICES), "require": []}
+        return {"read": [], "write": [], "devices": list(profiles.DEVICES), "require": []}
     granted = await datasets.grants_at_start(state, effective, state.clock())
+    devices = {device: None for value in effective.all_profiles.values() for device in (*profiles.DEVICES, *profiles.devices(value.value))}
     return {
         "read": [*effective.read_paths, *granted.values()],
         "write": list(effective.write_paths),
-        "devices": list(DEVICES),
+        "devices": list(devices),
         "require": list(effective.require),
     }
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_guardrails.control.interface.messages import KernelAdmit
-from jupyter_guardrails.control.launch import DEVICES
 from jupyter_guardrails.control.policies import allowed
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import Refused
 from jupyter_guardrails.policy import Decision, EffectivePolicy, Profile, RuleRef
 from jupyter_guardrails.records import choices
 
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts")
 GPU_CONTROL = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
 
 

@@ -52,10 +52,9 @@ def test_a_missing_workspace_says_how_to_make_it(places):
 
 
 def test_arguments_of_ours_cannot_be_chosen(places):
-    plan = plan_of(places, "--ServerApp.reraise_server_extension_failures=False", "--ServerApp.jpserver_extensions={}", "--LabApp.extension_manager=pypi", "--x=1")
-    assert "--ServerApp.reraise_server_extension_failures=False" not in plan.command
-    assert "--ServerApp.jpserver_extensions={}" not in plan.command
-    assert "--LabApp.extension_manager=pypi" not in plan.command
+    theirs = ("--ServerApp.reraise_server_extension_failures=False", "--ServerApp.jpserver_extensions={}", "--LabApp.extension_manager=pypi")
+    plan = plan_of(places, *theirs, "--x=1")
+    assert not set(theirs) & set(plan.command)
     assert "--x=1" in plan.command
     assert plan.command[0] == "-I"
 
@@ -71,12 +70,12 @@ def test_settings_of_ours_do_not_reach_jupyter(places):
 
 
 def test_the_server_gets_no_agents_and_no_configuration_of_the_person(places):
-    environ = {"SSH_AUTH_SOCK": "/x", "JUPYTER_CONFIG_PATH": "/evil", "PYTHONPATH": "/evil", "GUARDRAILS_STATE_DIR": "/s", "JUPYTER_TOKEN": "t", "LANG": "C"}
+    theirs = {"SSH_AUTH_SOCK": "/x", "JUPYTER_CONFIG_PATH": "/evil", "PYTHONPATH": "/evil", "GUARDRAILS_STATE_DIR": "/s"}
     plan = plan_of(places)
-    environment = launch_plan.server_environment(plan, environ)
+    environment = launch_plan.server_environment(plan, theirs | {"JUPYTER_TOKEN": "t", "LANG": "C"})
     assert environment["LANG"] == "C"
     assert environment["JUPYTER_TOKEN"] == "t"
-    assert not {"SSH_AUTH_SOCK", "JUPYTER_CONFIG_PATH", "PYTHONPATH", "GUARDRAILS_STATE_DIR"} & set(environment)
+    assert not set(theirs) & set(environment)
     assert environment["JUPYTER_CONFIG_DIR"].startswith(str(plan.run_dir))
 
 
@@ -90,11 +89,13 @@ def test_folders_are_private_and_the_configuration_is_not_the_servers_to_write(p
 
 def test_a_run_directory_is_removed_once_its_server_is_gone(places):
     program = (
-        "import sys\nfrom pathlib import Path\nfrom jupyter_guardrails.cli import launch_plan as l\n"
-        "p = l.make_plan('jupyter_server', ['--allow-root'], {}, home=Path(sys.argv[1]), state_dir=Path('/nowhere'))\n"
-        "l.make_folders(p); print(p.run_dir, flush=True); sys.stdin.read()"
+        "import sys\nfrom pathlib import Path\nfrom jupyter_guardrails.cli import launch_plan as launch\n"
+        "plan = launch.make_plan('jupyter_server', ['--allow-root'], {}, home=Path(sys.argv[1]), state_dir=Path('/nowhere'))\n"
+        "launch.make_folders(plan); print(plan.run_dir, flush=True); sys.stdin.read()"
     )
-    server = subprocess.Popen([sys.executable, "-c", program, str(places[0])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=places[1])
+    server = subprocess.Popen(
+        [sys.executable, "-c", program, str(places[0])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=places[1]
+    )
     held = Path(server.stdout.readline().strip())
     mine = plan_of(places)
     launch_plan.sweep_run_dirs(mine.run_dir)
