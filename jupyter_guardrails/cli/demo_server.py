@@ -39,6 +39,10 @@ class CellRun:
         """Everything that the cell printed or showed, as plain text."""
         return "".join(_as_text(kind, content) for kind, content in self.outputs)
 
+    def as_saved(self) -> list[dict[str, Any]]:
+        """The outputs as a notebook file holds them."""
+        return [{"output_type": kind, **{key: value for key, value in content.items() if key != "transient"}} for kind, content in self.outputs]
+
 
 def _as_text(kind: str, content: dict[str, Any]) -> str:
     if kind == "stream":
