@@ -1,8 +1,10 @@
 """The demo: its data, contracts, policy and notebooks are what they say, and the whole way runs without a browser."""
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,9 +16,10 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-from jupyter_guardrails import policy
+from jupyter_guardrails import errors, policy
 from jupyter_guardrails.catalog import contracts as catalog_contracts
-from jupyter_guardrails.cli import demo, demo_data, demo_setup
+from jupyter_guardrails.cli import demo, demo_data, demo_job, demo_setup
+from jupyter_guardrails.control.interface import find_settings, start_own_control
 
 DEMO = Path(demo_setup.__file__).parents[1] / "demo"
 NOTEBOOKS = sorted((DEMO / "notebooks").glob("*.ipynb"))
@@ -154,3 +157,32 @@ def test_the_main_job_runs_without_a_browser(tmp_path_factory):
     assert report["memory_bomb"] == {"error": "MemoryError", "variable_kept": True}
     assert report["package"]["content_digest"] == report["package"]["content_digest_again"]
     assert report["job"]["rows"] == 16
+
+
+@pytest.fixture
+def running(folder, tmp_path):
+    """Control of a demo that runs as ana; the environment that its start had."""
+    environment = {**os.environ, **folder.environment(person="ana", state=tmp_path / "state")}
+    settings = replace(find_settings([], environment, home=tmp_path), person="ana")
+    own = start_own_control(settings)
+    yield environment
+    own.stop()
+
+
+def test_a_second_person_is_told_who_runs_already(folder, running):
+    with pytest.raises(errors.Conflict, match="runs as ana already"):
+        demo._refuse_two_people(folder, running, "ben")
+
+
+def test_the_same_person_may_start_again(folder, running):
+    demo._refuse_two_people(folder, running, "ana")
+
+
+def test_data_that_the_jobs_account_cannot_read_is_said_in_a_sentence(tmp_path):
+    _, identity = demo_job._other_account()
+    closed = tmp_path / "closed.csv"
+    closed.write_text("a\n")
+    closed.chmod(0)
+    with pytest.raises(errors.GuardrailsError, match=r"can't read .*closed\.csv"):
+        demo_job._unreadable([str(closed)], identity, {})
+    demo_job._unreadable(["/etc/hostname"], identity, {})
