@@ -1,155 +1,20 @@
-"""A really running governed JupyterLab (`jupyter guardrails lab`) with a small policy and catalogue, and a real Chromium that looks at it."""
+"""A real Chromium that looks at a really running governed JupyterLab."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import threading
 from pathlib import Path
 
-import nbformat
 import pytest
+from governed_lab import GovernedLab
 from lab_page import LabPage, set_theme
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
-TOKEN = "token-of-the-browser-tests"
 CHROMIUM = os.environ.get("GUARDRAILS_CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-webgl", "--disable-lcd-text"]
 VIEWPORT = {"width": 1280, "height": 800}
-START_S = 90
-
-POLICY = """\
-apiVersion: guardrails/v1
-mode: enforce
-require: [files, network]
-groups: {analysts: [ana]}
-profiles:
-  small: {memory: 1GiB, cpus: 1}
-  large: {memory: 2GiB, cpus: 2}
-rules:
-  - name: everyone-starts-small
-    for: everyone
-    kernels: {profiles: [small, large], default: small, max: 8, terminals: small}
-    data: {read: ["nyc/*"], request: ["hr/*"], browse: all}
-  - name: restricted-stays-shut
-    for: everyone
-    deny: {data: [{classification: restricted}]}
-promotion:
-  production_profile: small
-  checks: {clean_run: require, data: require, environment: "off", secrets: require, order: warn}
-"""
-CONTRACT = """\
-apiVersion: v3.1.0
-kind: DataContract
-id: {id}
-name: {name}
-version: 1.0.0
-status: active
-domain: {domain}
-description: {{purpose: "{purpose}"}}
-team: {{name: owners, members: [{{username: carol, role: owner}}]}}
-servers: [{{server: local, type: local, path: {path}, format: csv}}]
-schema:
-  - name: {name}
-    physicalType: table
-    properties:
-      - {{name: carrier, logicalType: string, description: Airline}}
-      - {{name: flights, logicalType: integer, description: How many}}
-customProperties: [{{property: guardrails.classification, value: {classification}}}]
-"""
-DATASETS = (
-    ("nyc/flights", "Flights that left New York, by airline", "internal"),
-    ("nyc/weather", "Weather at the airports, by hour", "public"),
-    ("hr/headcount", "People by team and month", "confidential"),
-    ("hr/salaries", "Salaries by person", "restricted"),
-)
-GOOD = ("import pandas as pd\n\ndf = pd.DataFrame({'x': range(5)})", "print(df['x'].sum())")
-BAD = ("x = 1", "password = 'hunter2-and-more-Z8xQ1v'\nprint(x)")
-PLACES = {"policy": "guardrails.yaml", "catalog": "catalog", "state": "state", "workspace": "ws"}
-
-
-class GovernedLab:
-    """One `jupyter guardrails lab` of ana's; everything it needs lies below `root`, which has a short name for unix sockets."""
-
-    def __init__(self) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
-        self.token = TOKEN
-        self.policy, self.catalog, self.state, self.workspace = (self.root / name for name in PLACES.values())
-        for folder in (self.catalog, self.workspace, self.root / "home", self.root / "data"):
-            folder.mkdir()
-        self.policy.write_text(POLICY)
-        for name, purpose, classification in DATASETS:
-            self.add_dataset(name, purpose, classification)
-        self.add_notebook("good.ipynb", *GOOD)
-        self.add_notebook("bad.ipynb", *BAD)
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}/"
-        self.lines: list[str] = []
-        self._ready, self._ended = threading.Event(), threading.Event()
-        self.process = self._start(port)
-        threading.Thread(target=self._read_log, daemon=True).start()
-
-    def add_dataset(self, name: str, purpose: str, classification: str) -> None:
-        """A contract and its three rows."""
-        domain, _, title = name.partition("/")
-        path = self.root / "data" / f"{title}.csv"
-        path.write_text("carrier,flights\nAA,3\nUA,5\nDL,7\n")
-        text = CONTRACT.format(id=name.replace("/", "-"), name=title, domain=domain, purpose=purpose, path=path, classification=classification)
-        (self.catalog / f"{domain}_{title}.odcs.yaml").write_text(text)
-
-    def add_notebook(self, name: str, *sources: str) -> None:
-        """A notebook that has never run."""
-        kernelspec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernelspec), self.workspace / name)
-
-    def _start(self, port: int) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "jupyter_guardrails", "lab", "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
-        command += [f"--ServerApp.root_dir={self.workspace}", *(["--allow-root"] if os.getuid() == 0 else [])]
-        environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.root / "home"), "JUPYTER_TOKEN": TOKEN, "GUARDRAILS_AS": "ana"}
-        environment |= {"GUARDRAILS_POLICY": str(self.policy), "GUARDRAILS_CATALOG": str(self.catalog), "GUARDRAILS_STATE_DIR": str(self.state)}
-        return subprocess.Popen(command, env=environment, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def _read_log(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if "is running at" in line:
-                self._ready.set()
-        self._ended.set()
-        self._ready.set()
-
-    def wait_ready(self) -> GovernedLab:
-        """Returns when it answers; what it printed is the error otherwise."""
-        assert self._ready.wait(START_S), self.log()
-        assert not self._ended.is_set(), self.log()
-        return self
-
-    def log(self) -> str:
-        """The last lines that it printed."""
-        return "".join(self.lines[-200:])
-
-    def stop(self) -> None:
-        """End it by its process id, wait, and remove its files."""
-        self.process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(20)
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.root, ignore_errors=True)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+SHOTS = Path(__file__).parents[2] / "shots"
 
 
 @pytest.fixture(scope="session")
@@ -173,8 +38,25 @@ def chromium():
         browser.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Remember how a test went, so that its page can be kept when it failed."""
+    report = yield
+    setattr(item, f"report_{report.when}", report)
+    return report
+
+
+def keep_if_failed(item: pytest.Item, page: Page, governed: GovernedLab) -> None:
+    """A picture and the server's log, in shots/ (never committed)."""
+    report = getattr(item, "report_call", None)
+    if report is not None and report.failed:
+        SHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=SHOTS / f"failed-{item.name}.png")
+        (SHOTS / f"failed-{item.name}.log").write_text(governed.log())
+
+
 @pytest.fixture
-def lab(chromium, governed):
+def lab(chromium, governed, request):
     """A fresh tab that has not loaded anything yet, in the light theme; errors of its page fail the test."""
     set_theme(governed.url, governed.token, "light")
     context = chromium.new_context(viewport=VIEWPORT, permissions=["clipboard-read", "clipboard-write"])
@@ -182,5 +64,6 @@ def lab(chromium, governed):
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield LabPage(page, governed.url, governed.token)
+    keep_if_failed(request.node, page, governed)
     context.close()
     assert not errors, errors

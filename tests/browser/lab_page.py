@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class LabPage:
         self.page.goto(f"{self.url}{place}?reset&token={self.token}")
         expect(self.page.locator("#jp-main-dock-panel")).to_be_visible(timeout=START_MS)
         if notebook:
-            expect(self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status=idle]")).to_be_visible(timeout=START_MS)
+            idle = self.notebook.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+            expect(idle).to_be_visible(timeout=START_MS)
         return self
 
     @property
@@ -89,6 +91,25 @@ class LabPage:
         """Run the selected cell and stay on it."""
         self.active_cell.locator(".jp-InputPrompt").click()
         self.page.keyboard.press("Control+Enter")
+
+    def wait_until(self, condition: str, locator: Locator, *, timeout_ms: int = 30_000) -> None:
+        """Return when a JavaScript function of the located element gives true."""
+        handle = locator.element_handle()
+        self.page.wait_for_function(condition, arg=handle, timeout=timeout_ms)
+
+    def reloaded_until(self, find: Callable[[Locator], Locator], *, tries: int = 10) -> Locator:
+        """Look at the limits afresh until something is there: a changed policy takes effect within seconds."""
+        for _ in range(tries):
+            with self.page.expect_response("**/guardrails/me*"):
+                self.open()
+                limits = self.panel.limits
+            found = find(limits)
+            try:
+                expect(found).to_be_visible(timeout=3000)
+            except AssertionError:
+                continue
+            return found
+        raise AssertionError("it never showed")
 
     def violations(self, selector: str = "#jupyter-guardrails-panel") -> list[str]:
         """What axe-core finds against WCAG A and AA below a selector, one line each."""

@@ -34,7 +34,7 @@ async function errorOf(promise: Promise<unknown>): Promise<ApiError> {
     () => {
       throw new Error('it worked');
     },
-    reason => ApiError.from(reason)
+    (reason: unknown) => ApiError.from(reason)
   );
 }
 

@@ -41,7 +41,10 @@ function CheckItem({ check, onCell }: { check: Check; onCell: IChecklistProps['o
           <span className="jp-Guardrails-checkTitle">{check.title}</span>
           <span className="jp-Guardrails-checkState">
             <span className={check.state === 'passed' ? 'jp-Guardrails-srOnly' : ''}>{words[check.state]} </span>
-            {check.state === 'passed' && typeof check.seconds === 'number' && duration(check.seconds, trans)}
+            {check.state === 'passed' &&
+              typeof check.seconds === 'number' &&
+              check.seconds >= 0.05 &&
+              duration(check.seconds, trans)}
           </span>
         </div>
         {check.detail && <p className="jp-Guardrails-muted">{check.detail}</p>}

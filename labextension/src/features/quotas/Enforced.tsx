@@ -44,21 +44,21 @@ function GuaranteeItem({ guarantee }: { guarantee: Guarantee }): React.JSX.Eleme
   };
   return (
     <li data-held={guarantee.held}>
-      <StatusIcon kind={guarantee.held ? 'passed' : 'warned'} />
-      <div>
-        <p>
+      <details>
+        <summary>
+          <StatusIcon kind={guarantee.held ? 'passed' : 'warned'} />
           <b>{names[guarantee.name] ?? guarantee.name}</b>
-          {!guarantee.held && <em>{trans.__('not held')}</em>}
-        </p>
-        {guarantee.how && <p className="jp-Guardrails-muted">{guarantee.how}</p>}
+          <span>{guarantee.held ? trans.__('held') : trans.__('not held')}</span>
+        </summary>
+        {guarantee.how && <p>{guarantee.how}</p>}
         {guarantee.next_step && (
-          <p className={guarantee.held ? 'jp-Guardrails-muted' : ''}>
+          <p>
             {guarantee.held
               ? trans.__('To make it stronger: %1', guarantee.next_step)
               : trans.__('Next step: %1', guarantee.next_step)}
           </p>
         )}
-      </div>
+      </details>
     </li>
   );
 }

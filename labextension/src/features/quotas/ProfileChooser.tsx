@@ -14,7 +14,7 @@ export function ProfileChooser({ model, notebooks }: { model: QuotaModel; notebo
   return (
     <section className="jp-Guardrails-block" aria-label={trans.__('Size of the next kernel')}>
       <label>
-        <span className="jp-Guardrails-label">{trans.__('Size of the next kernel')}</span>
+        <span className="jp-Guardrails-label jp-Guardrails-strong">{trans.__('Size of the next kernel')}</span>
         <select
           className="jp-mod-styled jp-Guardrails-select"
           value={model.chosen ?? ''}

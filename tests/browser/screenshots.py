@@ -1,0 +1,116 @@
+"""Pictures of every state of the panel in both themes, from a really running server: `python tests/browser/screenshots.py shots`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from conftest import ARGUMENTS, CHROMIUM, VIEWPORT
+from governed_lab import POLICY, GovernedLab
+from lab_page import THEMES, LabPage, set_theme
+from playwright.sync_api import expect, sync_playwright
+
+WAIT_MS = 120_000
+
+
+def main(folder: Path) -> int:
+    """Write `THEME-STATE.png` files; the number of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = GovernedLab()
+    count = 0
+    try:
+        server.wait_ready()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            for theme in THEMES:
+                set_theme(server.url, server.token, theme)
+                lab = LabPage(browser.new_page(viewport=VIEWPORT), server.url, server.token)
+                for state in states(lab, server):
+                    lab.page.screenshot(path=folder / f"{theme}-{state}.png")
+                    count += 1
+                lab.page.close()
+    finally:
+        server.stop()
+    print(f"{count} pictures in {folder}")
+    return 0
+
+
+def states(lab: LabPage, server: GovernedLab) -> Iterator[str]:
+    """Bring the panel from state to state; each is pictured when it is named."""
+    lab.open()
+    lab.panel.production.wait_for()
+    yield "no-notebook"
+    lab.open("good.ipynb")
+    yield from of_limits(lab)
+    yield from of_data(lab)
+    yield from of_production(lab)
+    yield from of_trouble(lab, server)
+
+
+def of_limits(lab: LabPage) -> Iterator[str]:
+    """A kernel with memory in use, then what is enforced."""
+    limits = lab.panel.limits
+    lab.add_cell("block = bytearray(760 * 2**20)")
+    lab.run_active()
+    expect(limits.get_by_text("high")).to_be_visible(timeout=WAIT_MS)
+    yield "limits"
+    limits.get_by_text("All limits and where they come from").click()
+    limits.get_by_text("You are ana").scroll_into_view_if_needed()
+    yield "limits-all"
+    lab.add_cell("del block")
+    lab.run_active()
+
+
+def of_data(lab: LabPage) -> Iterator[str]:
+    """The list, a dataset's details, a request, nothing found."""
+    data = lab.panel.data
+    expect(lab.panel.dataset("nyc/flights")).to_be_visible()
+    yield "data"
+    data.get_by_role("button", name="nyc/flights", exact=True).click()
+    expect(data.get_by_role("region", name="Code")).to_be_visible()
+    yield "data-details"
+    data.get_by_role("button", name="nyc/flights", exact=True).click()
+    request = lab.panel.dataset("hr/headcount").get_by_role("button", name="Request access")
+    if request.is_visible():
+        request.click()
+        yield "data-request"
+    data.get_by_role("searchbox").fill("nothing-has-this-name")
+    expect(data.get_by_text("Nothing found")).to_be_visible()
+    yield "data-nothing-found"
+
+
+def of_production(lab: LabPage) -> Iterator[str]:
+    """Checks under way, failed ones, and a package."""
+    lab.open("bad.ipynb")
+    production = lab.panel.production
+    production.get_by_role("button", name="Check draft").click()
+    expect(production.get_by_text("checks failed", exact=True).first).to_be_visible(timeout=WAIT_MS)
+    yield "submit-failed"
+    lab.open("good.ipynb")
+    production = lab.panel.production
+    production.get_by_role("button", name="Submit for production").click()
+    expect(production.get_by_role("progressbar", name="Checks done")).to_be_visible(timeout=WAIT_MS)
+    yield "submit-checking"
+    link = production.get_by_role("link", name="Download good")
+    expect(link).to_be_visible(timeout=WAIT_MS)
+    yield "submit-done"
+    link.scroll_into_view_if_needed()
+    yield "submit-package"
+
+
+def of_trouble(lab: LabPage, server: GovernedLab) -> Iterator[str]:
+    """A policy with a mistake, and a server that is away."""
+    try:
+        server.policy.write_text(POLICY.replace("rules:", "ruels:"))
+        lab.reloaded_until(lambda limits: limits.get_by_role("status").filter(has_text="The policy file has mistakes"))
+        yield "policy-mistake"
+    finally:
+        server.policy.write_text(POLICY)
+    lab.page.route("**/guardrails/**", lambda route: route.abort())
+    expect(lab.panel.limits.get_by_text("The server cannot be reached")).to_be_visible(timeout=WAIT_MS)
+    yield "server-away"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "shots")))

@@ -1,0 +1,68 @@
+"""Approved data in a real browser: found, inserted, run; asked for; refused with its rule."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+RUN_MS = 60_000
+
+
+def test_search_finds_a_dataset_by_a_word_of_its_description(lab):
+    data = lab.open().panel.data
+    expect(lab.panel.dataset("nyc/flights")).to_be_visible()
+    data.get_by_role("searchbox").fill("airports")
+    expect(lab.panel.dataset("nyc/flights")).to_be_hidden()
+    expect(lab.panel.dataset("nyc/weather")).to_be_visible()
+    data.get_by_role("searchbox").fill("nothing-has-this-name")
+    expect(data.get_by_text("Nothing found")).to_be_visible()
+
+
+def test_inserted_code_runs_and_prints_the_data(lab):
+    """From the list to rows of the file, without typing a path."""
+    lab.open("good.ipynb")
+    data = lab.panel.data
+    lab.panel.dataset("nyc/flights").get_by_role("button", name="Insert code").click()
+    expect(data).to_be_visible()
+    expect(lab.active_cell).to_contain_text("dataset://nyc/flights")
+    expect(lab.cells).to_have_count(3)
+    lab.run_active()
+    lab.add_cell("print('flights:', df['flights'].sum())")
+    lab.run_active()
+    expect(lab.notebook.get_by_text("flights: 15", exact=True)).to_be_visible(timeout=RUN_MS)
+
+
+def test_details_show_columns_rows_and_code_of_other_libraries(lab):
+    data = lab.open("good.ipynb").panel.data
+    data.get_by_role("button", name="nyc/flights", exact=True).click()
+    expect(data.get_by_role("region", name="Columns of nyc/flights")).to_contain_text("Airline")
+    expect(data.get_by_role("region", name="First rows of nyc/flights")).to_contain_text("DL")
+    data.get_by_role("combobox", name="Library").select_option("path")
+    expect(data.get_by_role("region", name="Code")).to_contain_text('guarded.path("nyc/flights")')
+
+
+def test_access_is_asked_for_with_a_purpose(lab):
+    data = lab.open().panel.data
+    salaries = lab.panel.dataset("hr/headcount")
+    salaries.get_by_role("button", name="Request access").click()
+    send = salaries.get_by_role("button", name="Send request")
+    expect(send).to_be_disabled()
+    salaries.get_by_label("What do you need it for?").fill("capacity planning")
+    salaries.get_by_label("For how many days?").fill("14")
+    send.click()
+    mine = data.get_by_role("region", name="My requests")
+    expect(mine).to_contain_text("hr/headcount")
+    expect(mine).to_contain_text(re.compile("for 14 days.*capacity planning"))
+
+
+def test_a_refused_dataset_names_its_rule_and_offers_nothing(lab):
+    data = lab.open("good.ipynb").panel.data
+    expect(data).to_be_visible()
+    refused = lab.panel.dataset("hr/salaries")
+    expect(refused).to_contain_text("refused")
+    expect(refused).to_contain_text(re.compile(r"guardrails\.yaml:\d+ restricted-stays-shut"))
+    expect(refused.get_by_role("button", name=re.compile("Insert|Request"))).to_have_count(0)
+    expect(lab.panel.dataset("nyc/flights").get_by_role("button", name="Insert code")).to_be_visible()

@@ -1,0 +1,70 @@
+"""From a notebook to a package in a real browser: checks as they run, what they found, and the zip."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+
+import pytest
+from governed_lab import GOOD
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+CHECKS_MS = 120_000
+
+
+def test_the_toolbar_checks_a_draft_and_the_panel_shows_it_running_and_done(lab):
+    lab.open("good.ipynb")
+    expect(lab.submit_button).to_be_visible()
+    lab.submit_button.click()
+    production = lab.page.get_by_role("tabpanel", name="Submit")
+    submission = production.get_by_role("region", name="Submission of good.ipynb")
+    expect(submission.get_by_text("checking")).to_be_visible()
+    expect(submission.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(production.get_by_role("button", name="Submit for production")).to_be_disabled()
+    expect(submission.get_by_text("draft checked")).to_be_visible(timeout=CHECKS_MS)
+    expect(lab.panel.check("A clean run from top to bottom")).to_contain_text("passed")
+    expect(lab.panel.check("Cells were run once")).to_contain_text("warning")
+    expect(production.get_by_role("button", name="Submit for production")).to_be_disabled()
+    production.get_by_label("There are warnings: why should it go on all the same?").fill("it was never run here")
+    expect(production.get_by_role("button", name="Submit for production")).to_be_enabled()
+
+
+def test_a_submitted_notebook_becomes_a_package_to_download(lab, governed, tmp_path):
+    governed.add_notebook("job.ipynb", *GOOD)
+    lab.open("job.ipynb")
+    production = lab.panel.production
+    production.get_by_role("button", name="Submit for production").click()
+    link = production.get_by_role("link", name=re.compile(r"Download job.*\.job\.zip"))
+    expect(link).to_be_visible(timeout=CHECKS_MS)
+    expect(production).to_contain_text("nobody else has approved this")
+    with lab.page.expect_download() as download:
+        link.click()
+    download.value.save_as(tmp_path / "job.zip")
+    with zipfile.ZipFile(tmp_path / "job.zip") as package:
+        assert json.loads(package.read("job.json"))
+        assert "run.py" in package.namelist()
+
+
+def test_a_finding_leads_to_its_cell_and_says_how_to_mend_it(lab):
+    lab.open("bad.ipynb")
+    production = lab.panel.production
+    production.get_by_role("button", name="Check draft").click()
+    expect(production.get_by_text("checks failed", exact=True).first).to_be_visible(timeout=CHECKS_MS)
+    secrets = lab.panel.check("No passwords, tokens or keys")
+    expect(secrets).to_contain_text("failed")
+    expect(secrets).to_contain_text("Fix")
+    expect(production).not_to_contain_text("hunter2")
+    secrets.get_by_role("button", name=re.compile("Cell 2")).first.click()
+    expect(lab.active_cell).to_contain_text("password")
+
+
+def test_checks_can_be_cancelled(lab, governed):
+    governed.add_notebook("long.ipynb", "import time", "time.sleep(600)")
+    lab.open("long.ipynb")
+    production = lab.panel.production
+    production.get_by_role("button", name="Check draft").click()
+    production.get_by_role("button", name="Cancel").click()
+    expect(production.get_by_text("cancelled").first).to_be_visible(timeout=CHECKS_MS)
+    expect(production.get_by_role("button", name="Check draft")).to_be_enabled()
