@@ -6,8 +6,8 @@
     ├── NotFound          404, exit 1
     ├── Conflict          409, exit 1   the state it is in doesn't allow that
     ├── LimitReached      429, exit 1   a limit on kernels or budget is used up
-    ├── PolicyError       500, exit 2   the admin's file has mistakes: all of them, with places
-    ├── CatalogError      500, exit 2   a dataset contract has mistakes
+    ├── PolicyError       503, exit 2   the admin's file has mistakes: all of them, with places
+    ├── CatalogError      503, exit 2   a dataset contract has mistakes
     ├── PackageError      422, exit 1   a job package that can't be trusted or read
     ├── ControlAway       503, exit 1   the authority doesn't answer
     └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
@@ -93,7 +93,7 @@ class Problem:
 class FileError(GuardrailsError):
     """A file has mistakes: `problems` holds all of them."""
 
-    exit_code, code = 2, "file_error"
+    status, exit_code, code = 503, 2, "file_error"
 
     def __init__(self, problems: Sequence[Problem], *, next_step: str = "") -> None:
         super().__init__("\n".join(str(problem) for problem in problems), next_step=next_step)
@@ -133,5 +133,8 @@ class HostCannotEnforce(GuardrailsError):
 def from_json(body: dict[str, str]) -> GuardrailsError:
     """The error that another process sent as `to_json`; an unknown code is a plain GuardrailsError."""
     kinds = {kind.code: kind for kind in (BadRequest, Refused, NotFound, Conflict, LimitReached, PackageError, ControlAway, HostCannotEnforce)}
-    kind = kinds.get(body.get("code", ""), GuardrailsError)
-    return kind(body.get("message", "unknown error"), next_step=body.get("next_step", ""), rule=body.get("rule", ""))
+    code = body.get("code", "")
+    error = kinds.get(code, GuardrailsError)(body.get("message", "unknown error"), next_step=body.get("next_step", ""), rule=body.get("rule", ""))
+    if code in (PolicyError.code, CatalogError.code):  # the places of its problems are in the message already
+        error.code, error.status, error.exit_code = code, FileError.status, FileError.exit_code
+    return error
