@@ -66,9 +66,12 @@ def constants(trees: Iterable[ast.AST]) -> dict[str, str]:
 def client_names(trees: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
     """Under which names the code knows our client: the module's, and those of its `path` and `open`."""
     nodes = [node for tree in trees for node in ast.walk(tree)]
-    whole = (alias for node in nodes if isinstance(node, ast.Import) for alias in node.names)
-    parts = (alias for node in nodes if isinstance(node, ast.ImportFrom) and node.module == CLIENT for alias in node.names)
-    return {alias.asname or alias.name for alias in whole if alias.name == CLIENT}, {a.asname or a.name for a in parts if a.name in ("path", "open")}
+    modules = _known_as([node for node in nodes if isinstance(node, ast.Import)], (CLIENT,))
+    return modules, _known_as([node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == CLIENT], ("path", "open"))
+
+
+def _known_as(statements: Iterable[ast.Import | ast.ImportFrom], names: tuple[str, ...]) -> set[str]:
+    return {alias.asname or alias.name for statement in statements for alias in statement.names if alias.name in names}
 
 
 def dataset_calls(tree: ast.AST, modules: set[str], functions: set[str]) -> Iterator[tuple[ast.expr | None, int]]:

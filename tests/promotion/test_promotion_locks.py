@@ -15,7 +15,8 @@ DIGEST = "ab" * 32
 def compiled(host, *names, wheels=True, extra=""):
     lines = ['lock-version = "1.0"', 'created-by = "uv"', 'requires-python = ">=3.11"']
     for name in names:
-        wheel = f'{{ url = "https://{host}/{DIGEST[:2]}/{name}-1.0-py3-none-any.whl", upload-time = 2026-01-01T00:00:00Z, size = 3, hashes = {{ sha256 = "{DIGEST}" }} }}'
+        url = f"https://{host}/{DIGEST[:2]}/{name}-1.0-py3-none-any.whl"
+        wheel = f'{{ url = "{url}", upload-time = 2026-01-01T00:00:00Z, size = 3, hashes = {{ sha256 = "{DIGEST}" }} }}'
         lines += ["[[packages]]", f'name = "{name}"', 'version = "1.0"', extra, f"wheels = [{wheel}]" if wheels else ""]
     return "\n".join(lines)
 
@@ -84,7 +85,8 @@ def test_code_in_the_probed_environment_has_no_network_and_can_not_write(jupyter
     mark = tmp_path / "mark"
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    attempts = f"import socket; s = socket.socket(); open({str(scratch / 'ran')!r}, 'w').write(str(s.connect_ex(('127.0.0.1', 9)))); open({str(mark)!r}, 'w')"
+    connect = "s = socket.socket(); found = str(s.connect_ex(('127.0.0.1', 9)))"
+    attempts = f"import socket; {connect}; open({str(scratch / 'ran')!r}, 'w').write(found); open({str(mark)!r}, 'w')"
     (site / "zz.pth").write_text(attempts + "\n")
     try:
         interpreter.probe(str(tiny), scratch)

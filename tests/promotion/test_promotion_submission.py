@@ -146,11 +146,18 @@ def test_the_clean_run_is_held_by_the_sandbox(world):
         "network": "__import__('socket').create_connection(('127.0.0.1', 22), timeout=1)",
         "here": "open('own.txt', 'w').write('x')",
     }
-    source = (
-        "import json\nfound = {}\nfor name, text in json.loads(%r).items():\n    try:\n        eval(text)\n        found[name] = 'done'\n"
-        % json.dumps(attempts)
-    )
-    source += "    except OSError as error:\n        found[name] = type(error).__name__\nopen('found.json', 'w').write(json.dumps(found))\nprint(sorted(found.items()))"
+    lines = [
+        "import json",
+        "found = {}",
+        f"for name, text in {attempts!r}.items():",
+        "    try:",
+        "        eval(text)",
+        "        found[name] = 'done'",
+        "    except OSError as error:",
+        "        found[name] = type(error).__name__",
+        "print(sorted(found.items()))",
+    ]
+    source = "\n".join(lines)
     world.notebook(source, name="attempts.ipynb")
     (world.workspace / "unused.txt").write_text("stays here")
     found = world.submit("attempts.ipynb", draft=True)

@@ -1,0 +1,219 @@
+"""The package's own run.py: what it refuses before anything runs; and whole runs as another account, without this project."""
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from conftest import World
+
+from jupyter_guardrails.package import archive, manifest
+from jupyter_guardrails.package.job import Job
+from jupyter_guardrails.promotion import builder
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+OTHER = "grother"
+JOB = {
+    "name": "sales",
+    "entry": "sales.ipynb",
+    "owner": "ana",
+    "python": {"version": "3.11", "implementation": "cpython", "system": "linux", "machine": "x86_64"},
+    "parameters": {
+        "json_schema": {"type": "object", "properties": {"n": {"type": "integer", "default": 1}, "who": {"type": "string", "default": ""}}}
+    },
+    "resources": {"memory_bytes": 1 << 30, "cpus": 1.0, "tasks": 64, "wall_s": 60},
+    "inputs": [{"name": "nyc/flights", "path": None}],
+    "policy_digest": "0" * 64,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A package whose locks nobody could install: what these tests reach comes before."""
+    return package(tmp_path / "job", **JOB)
+
+
+def package(folder: Path, **job: object) -> Path:
+    for name, text in {"src/sales.ipynb": "{}", "env/pylock.kernel.toml": "", "env/pylock.runner.toml": "", "evidence/checks.json": "{}"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    shutil.copyfile(builder.RUN, folder / "run.py")
+    (folder / "job.json").write_text(Job.model_validate(job).to_text())
+    manifest.write_manifest(folder)
+    return folder
+
+
+def run(folder: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    environ = {"PATH": "/usr/bin:/bin", "HOME": str(folder.parent), "XDG_CACHE_HOME": str(folder.parent / "cache")} | environ
+    return subprocess.run([SYSTEM_PYTHON, "-I", str(folder / "run.py"), *options], capture_output=True, text=True, env=environ, cwd=folder.parent)
+
+
+def test_an_unchanged_package_is_said_to_be_so(folder):
+    done = run(folder, "--check")
+    assert done.returncode == 0
+    assert "every file is as the manifest says" in done.stdout
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "remove", "link", "no manifest"])
+def test_an_altered_package_runs_nothing(folder, change):
+    changes = {
+        "edit": lambda: (folder / "src" / "sales.ipynb").write_text("[]"),
+        "add": lambda: (folder / "lib").mkdir() or (folder / "lib" / "json.py").write_text(""),
+        "remove": lambda: (folder / "evidence" / "checks.json").unlink(),
+        "link": lambda: (folder / "src" / "x").symlink_to("/etc/passwd"),
+        "no manifest": lambda: (folder / manifest.MANIFEST).unlink(),
+    }
+    changes[change]()
+    done = run(folder, "--check")
+    assert done.returncode == 1
+    assert "manifest" in done.stderr or "altered" in done.stderr
+
+
+def test_results_in_the_package_s_folder_do_not_alter_it(folder):
+    (folder / "out").mkdir()
+    (folder / "out" / "run.json").write_text("{}")
+    assert run(folder, "--check").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "dataset nyc/flights is not resolved: nothing says where it is; start again with --dataset nyc/flights=PATH"),
+        (["--dataset=nyc/flights=/not/there"], "/not/there can't be read here"),
+        (["--dataset=nyc/flights=/etc/hostname", "--dataset=hr/x=/etc/hostname"], "this job reads no dataset hr/x"),
+        (["--dataset=nyc/flights"], "--dataset takes NAME=VALUE"),
+        (["--param=nope=1"], "there is no parameter nope; this job has: n, who"),
+        (["--param=n=x"], "parameter n is integer: 'x' is not"),
+        (["--param=n=1.5"], "parameter n is integer"),
+        (["--param=n=true"], "parameter n is integer"),
+        (["--bindings=/not/there"], "the bindings /not/there can't be read"),
+    ],
+)
+def test_what_is_missing_or_wrong_ends_it_before_any_cell(folder, options, words):
+    done = run(folder, *options)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (folder.parent / "cache").exists()  # not even an environment was begun
+
+
+def test_the_twin_gets_as_far_as_its_environment(folder):
+    done = run(folder, "--dataset=nyc/flights=/etc/hostname", "--param=n=2", "--param=who=x")
+    assert done.returncode != 2
+    assert (folder.parent / "cache").exists()
+
+
+def test_a_binding_counts_below_a_flag_and_above_the_contract(tmp_path):
+    job = package(tmp_path / "job", **JOB | {"inputs": [{"name": "nyc/flights", "path": "/contract"}]})
+    (tmp_path / "b.json").write_text(json.dumps({"nyc/flights": "/engine"}))
+    assert "/contract can't be read" in run(job).stderr
+    assert "/engine can't be read" in run(job, "--bindings", str(tmp_path / "b.json")).stderr
+    assert "/engine can't be read" in run(job, GUARDRAILS_BINDINGS=str(tmp_path / "b.json")).stderr
+    assert "/flag can't be read" in run(job, "--bindings", str(tmp_path / "b.json"), "--dataset=nyc/flights=/flag").stderr
+
+
+def test_a_masked_input_binds_only_to_the_same_masks(tmp_path):
+    job = package(tmp_path / "job", **JOB | {"inputs": [{"name": "nyc/flights", "masks": {"tail": "hash"}}]})
+    assert "was seen with masks (tail)" in run(job, "--dataset=nyc/flights=/etc/hostname").stderr
+    for masks, code in (({}, 2), ({"tail": "blank"}, 2)):
+        (tmp_path / "b.json").write_text(json.dumps({"nyc/flights": {"path": "/etc/hostname", "masks": masks}}))
+        assert run(job, "--bindings", str(tmp_path / "b.json")).returncode == code
+    (tmp_path / "b.json").write_text(json.dumps({"nyc/flights": {"path": "/etc/hostname", "masks": {"tail": "hash"}}}))
+    assert run(job, "--bindings", str(tmp_path / "b.json")).returncode != 2
+
+
+@pytest.mark.parametrize("python", [{"version": "3.2"}, {"machine": "vax"}, {"system": "plan9"}])
+def test_a_machine_that_can_not_run_it_is_exit_3(tmp_path, python):
+    job = package(tmp_path / "job", **JOB | {"inputs": [], "python": JOB["python"] | python})
+    assert run(job).returncode == 3
+
+
+@pytest.fixture(scope="module")
+def built(world: World) -> Path:
+    """A package that reads a dataset, a file and a module, and writes a file."""
+    world.dataset("nyc/flights")
+    (world.workspace / "mine.py").write_text("def double(x):\n    return 2 * x\n")
+    world.notebook(
+        "n = 1",
+        "import guarded, mine\nlines = open(guarded.path('nyc/flights')).read().splitlines()",
+        "open('result.txt', 'w').write(f'{mine.double(n)} {len(lines)}');",
+        c0=["parameters"],
+    )
+    found = world.submit()
+    assert found["state"] == "in_review", found
+    return world.package(found["id"], world.root / "p.zip")
+
+
+@pytest.fixture
+def elsewhere(built: Path):
+    """A folder of another account that holds the unpacked package and some data; and how to run things as that account."""
+    if os.getuid() != 0 or OTHER not in {entry.pw_name for entry in pwd.getpwall()}:
+        pytest.skip(f"needs root and an account {OTHER}")
+    account = pwd.getpwnam(OTHER)
+    root = Path(tempfile.mkdtemp(prefix="gr-other-", dir="/tmp"))
+    archive.unpack(built, root / "job")
+    (root / "data.csv").write_text("a,b\n1,2\n3,4\n")
+    for path in [root, *root.rglob("*")]:
+        os.chown(path, account.pw_uid, account.pw_gid)
+    environ = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
+    environ |= {"PATH": "/usr/bin:/bin", "HOME": str(root), "LANG": "C.UTF-8"}
+
+    def go(*options: str) -> subprocess.CompletedProcess[str]:
+        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        return subprocess.run([SYSTEM_PYTHON, "run.py", *options], capture_output=True, text=True, env=environ, cwd=root / "job", **identity)
+
+    yield root, go
+    shutil.rmtree(root)
+
+
+@pytest.mark.slow
+def test_it_runs_as_another_account_without_uv_and_without_this_project(elsewhere):
+    root, go = elsewhere
+    assert subprocess.run([SYSTEM_PYTHON, "-I", "-c", "import jupyter_guardrails"], capture_output=True, cwd="/").returncode != 0
+    first = go(f"--dataset=nyc/flights={root / 'data.csv'}")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert (root / "job" / "out" / "files" / "result.txt").read_text() == "2 3"
+    status = json.loads((root / "job" / "out" / "run.json").read_text())
+    assert (status["state"], status["files"]) == ("complete", ["result.txt"])
+    assert all(cell["execution_count"] for cell in json.loads((root / "job" / "out" / "executed.ipynb").read_text())["cells"])
+    again = go(f"--dataset=nyc/flights={root / 'data.csv'}", "--param=n=21", "--out=../out2")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "built" not in again.stdout  # from its cache
+    assert (root / "out2" / "files" / "result.txt").read_text() == "42 3"
+    (root / "data.csv").write_bytes(b"\xff\xfe")  # the notebook reads it as text: it fails in a cell
+    failed = go(f"--dataset=nyc/flights={root / 'data.csv'}", "--out=../out3")
+    assert failed.returncode == 1
+    status = json.loads((root / "out3" / "run.json").read_text())
+    assert status["state"] == "failed"
+    assert "UnicodeDecodeError" in status["error"]
+    assert [cell["state"] for cell in status["cells"]] == ["ok", "error"]
+
+
+@pytest.mark.slow
+def test_job_run_verifies_finds_granted_data_and_holds_the_job(world, built, tmp_path):
+    """The same package through the local engine: the sandbox of the production profile around it."""
+    settings = world.settings
+    environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "GUARDRAILS_CONTROL": str(settings.control_socket)}
+    environ |= {"GUARDRAILS_POLICY": str(settings.policy_path), "GUARDRAILS_CATALOG": str(settings.catalog_path)}
+    environ |= {"GUARDRAILS_STATE_DIR": str(settings.state_dir)} | {name: value for name, value in os.environ.items() if name.startswith("SSL_")}
+
+    def job_run(*options: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "jupyter_guardrails", "job", "run", str(built), *options]
+        return subprocess.run(argv, capture_output=True, text=True, env=environ, cwd=tmp_path)
+
+    done = job_run("--param", "n=4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "out" / "files" / "result.txt").read_text() == "8 2"
+    again = job_run("--param", "n=x", "--out", "out2")
+    assert again.returncode == 2, again.stdout + again.stderr
+    full = job_run()
+    assert (full.returncode, "not empty" in full.stderr) == (1, True)
+    (built.parent / "other.csv").write_text("1\n2\n3\n")
+    other = job_run("--dataset", f"nyc/flights={built.parent / 'other.csv'}", "--out", "out3")
+    assert other.returncode == 0, other.stdout + other.stderr
+    assert (tmp_path / "out3" / "files" / "result.txt").read_text() == "2 3"
