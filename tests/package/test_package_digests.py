@@ -12,7 +12,13 @@ from jupyter_guardrails.package.job import Job, read_job
 
 @pytest.mark.parametrize(
     ("name", "moved"),
-    [("src/sales.ipynb", "content"), ("run.py", "content"), ("env/pylock.runner.toml", "content"), ("evidence/checks.json", "evidence"), ("job.json", "content")],
+    [
+        ("src/sales.ipynb", "content"),
+        ("run.py", "content"),
+        ("env/pylock.runner.toml", "content"),
+        ("evidence/checks.json", "evidence"),
+        ("job.json", "content"),
+    ],
 )
 def test_each_digest_covers_its_part(folder, name, moved):
     before = manifest.write_manifest(folder)
