@@ -21,7 +21,7 @@ PEOPLE = {"ana": "scientist", "ben": "reviewer", "carol": "admin"}
 
 
 def add_parser(subparsers: Any) -> None:
-    """`demo`; what it doesn't know goes on to JupyterLab."""
+    """`demo`; what stands after `--` goes on to JupyterLab."""
     parser = subparsers.add_parser("demo", help="a governed JupyterLab with data, policy and notebooks to try")
     parser.add_argument("--dir", default=".demo", type=Path, help="the demo's folder, made at the first start (default: %(default)s)")
     parser.add_argument("--as", dest="person", choices=sorted(PEOPLE), default="ana", help="ana is a scientist, ben a reviewer, carol the admin")
@@ -29,6 +29,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--check", action="store_true", help="run the main job without a browser; the last line is a JSON report")
     parser.add_argument("--set-up-only", action="store_true", help="make the folder and stop")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    parser.add_argument("further", nargs="*", metavar="-- ARGUMENT", help="further arguments of JupyterLab")
     parser.set_defaults(run=run)
 
 
@@ -62,7 +63,7 @@ def _lab_command(folder: DemoFolder, arguments: argparse.Namespace) -> list[str]
     ]
     command += [f"--port={arguments.port}"] if arguments.port else []
     command += ["--no-browser"] if arguments.no_browser else []
-    return [*command, *allow_root()]
+    return [*command, *arguments.further, *allow_root()]
 
 
 def _refuse_two_people(folder: DemoFolder, environment: dict[str, str], person: str) -> None:

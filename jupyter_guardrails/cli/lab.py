@@ -69,6 +69,7 @@ def _enter(plan: launch_plan.LaunchPlan, paths: dict[str, list[str]]) -> dict[st
         names=launch_plan.import_folders(),
         devices=tuple(paths["devices"]),
         tcp_bind=(plan.port,),
+        bind_address=plan.address,
     )
     try:
         return outer.enter(spec)

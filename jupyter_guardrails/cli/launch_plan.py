@@ -27,6 +27,7 @@ CONFIGURATION = (
     "PYTHONHOME",
 )
 FIRST_PORT = 8888
+LOOPBACK = "127.0.0.1"
 OURS = (  # arguments that the launcher sets itself, whatever was asked
     "--ServerApp.port_retries",
     "--ServerApp.reraise_server_extension_failures",
@@ -34,6 +35,7 @@ OURS = (  # arguments that the launcher sets itself, whatever was asked
     "--LabApp.extension_manager",
     "--NotebookNotary.data_dir",
 )
+ADDRESS = ("--ip", "--ServerApp.ip")
 WHERE = ("--ServerApp.root_dir", "--ServerApp.notebook_dir", "--notebook-dir", "--LabApp.notebook_dir", "--ServerApp.preferred_dir")
 
 
@@ -48,6 +50,7 @@ class LaunchPlan:
     data_dir: Path  # the person's own kernelspecs: read, never written by the server
     settings_dir: Path  # Lab's own settings and workspaces, kept between launches
     port: int
+    address: str  # where the outer domain's relay takes connections for the server, which itself sees its own loopback only
     read: tuple[str, ...]
     write: tuple[str, ...]
     open_browser: bool
@@ -76,6 +79,7 @@ def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, 
         data_dir=data_dir,
         settings_dir=settings_dir,
         port=port,
+        address=_address(arguments),
         read=read,
         write=(str(workspace), str(run_dir / "k"), str(run_dir / "tmp"), str(runtime), str(settings_dir), "/dev/shm"),
         open_browser=application == "jupyterlab" and not any(a.startswith(("--no-browser", "--ServerApp.open_browser=False")) for a in arguments),
@@ -129,13 +133,25 @@ def acting_as(settings: Settings, person: str) -> Settings:
 
 def _command(application: str, arguments: Sequence[str], *, port: int, workspace: Path, settings_dir: Path) -> Iterable[str]:
     """`-I`: no user site, no PYTHON* variables, no module from the current folder."""
-    dropped = (*OURS, *WHERE, "--port", "--ServerApp.port", "--no-browser", "--ServerApp.open_browser", "--Guardrails.")
+    dropped = (
+        *OURS,
+        *WHERE,
+        *(f"{name}=" for name in ADDRESS),
+        "--port",
+        "--ServerApp.port",
+        "--no-browser",
+        "--ServerApp.open_browser",
+        "--Guardrails.",
+    )
     yield from ("-I", "-m", application)
     yield from (a for a in arguments if not a.startswith(dropped))
     yield from (f"--ServerApp.root_dir={workspace}", f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--no-browser")
     yield "--ServerApp.reraise_server_extension_failures=True"  # else an extension that fails to load is a warning and the server runs ungoverned
     yield "--ServerApp.jpserver_extensions={'jupyter_guardrails': True}"
     yield f"--NotebookNotary.data_dir={settings_dir}"
+    yield "--ServerApp.ip=127.0.0.1"
+    if _address(arguments) != LOOPBACK:
+        yield "--ServerApp.allow_remote_access=True"
     if application == "jupyterlab":
         yield "--LabApp.extension_manager=readonly"
 
@@ -160,6 +176,12 @@ def _value(arguments: Sequence[str], names: Sequence[str]) -> str | None:
         if key in names:
             found = value if separator else arguments[index + 1] if index + 1 < len(arguments) else None
     return os.path.expanduser(found) if found else None
+
+
+def _address(arguments: Sequence[str]) -> str:
+    """An address as the relay takes it: Jupyter's `*` and the empty one mean all, `localhost` the loopback."""
+    asked = _value(arguments, ADDRESS)
+    return {None: LOOPBACK, "localhost": LOOPBACK, "*": "0.0.0.0", "": "0.0.0.0"}.get(asked, asked or LOOPBACK)
 
 
 def _free_port() -> int:

@@ -30,6 +30,7 @@ class OuterSpec:
     names: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     tcp_bind: tuple[int, ...] = ()
+    bind_address: str = relay.LOOPBACK  # of this machine, where the relay takes connections for `tcp_bind`
     tcp_connect: tuple[int, ...] = ()
 
 
@@ -72,7 +73,7 @@ def _own_network(spec: OuterSpec) -> dict[str, Any]:
     reason = launch_namespaces.why_no_user_namespace()
     if reason:
         return {"network_namespace": False, "network": f"by port only, with Landlock: {reason}"}
-    outside = {port: _listen(port) for port in spec.tcp_bind}
+    outside = {port: _listen(port, spec.bind_address) for port in spec.tcp_bind}
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     _fork_outgoing(ours, theirs, spec.tcp_connect)
     problems = launch_namespaces.enter(network=True, ipc=False)
@@ -99,11 +100,11 @@ def _fork_outgoing(ours: socket.socket, theirs: socket.socket, ports: tuple[int,
     theirs.close()
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(port: int, address: str) -> socket.socket:
     try:
-        return relay.listen(port)
+        return relay.listen(port, address=address)
     except OSError as error:
-        raise GuardrailsError(f"port {port} can't be used: {error.strerror}", next_step="choose another one: --port=N") from error
+        raise GuardrailsError(f"port {port} of {address} can't be used: {error.strerror}", next_step="choose another one: --port=N") from error
 
 
 def _restrict(spec: OuterSpec, *, tcp: bool) -> list[str]:

@@ -36,9 +36,10 @@ def serve_received(parent: int, connection: socket.socket, ports: tuple[int, ...
         os._exit(0)
 
 
-def listen(port: int) -> socket.socket:
-    """A listener on the loopback of this network namespace; OSError where the port is taken."""
-    return socket.create_server((LOOPBACK, port), backlog=128)
+def listen(port: int, *, address: str = LOOPBACK) -> socket.socket:
+    """A listener in this network namespace; OSError where the port is taken or the address isn't this machine's."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.create_server((address, port), family=family, backlog=128)
 
 
 def _become_relay(parent: int, listeners: Mapping[int, socket.socket]) -> NoReturn:

@@ -64,6 +64,15 @@ def test_the_port_is_the_asked_one_or_a_free_one(places):
     assert plan_of(places).port >= launch_plan.FIRST_PORT
 
 
+def test_the_server_listens_inside_and_the_relay_where_it_was_asked_to(places):
+    here, everywhere = plan_of(places), plan_of(places, "--ip=*")
+    assert (here.address, everywhere.address) == ("127.0.0.1", "0.0.0.0")
+    assert "--ServerApp.allow_remote_access=True" in everywhere.command
+    assert "--ServerApp.allow_remote_access=True" not in here.command
+    assert "--ip=*" not in everywhere.command
+    assert "--ServerApp.ip=127.0.0.1" in everywhere.command
+
+
 def test_settings_of_ours_do_not_reach_jupyter(places):
     plan = plan_of(places, "--Guardrails.policy_path=/x.yaml")
     assert not any("Guardrails." in part for part in plan.command)
