@@ -31,7 +31,15 @@ def freeze(interpreter: Interpreter, scratch: Path) -> list[str]:
     ran = run_confined(argv, scratch=scratch, read=[uv, *interpreter.folders], timeout_s=LOCK_TIMEOUT_S)
     if ran.code:
         raise BadRequest(f"the environment can't be listed: {tail(ran.err)}", next_step="see `uv pip freeze --python` with its interpreter")
-    return [line for line in ran.out.splitlines() if line.strip() and canonical_name(re.split(r"==| @ ", line)[0]) not in OURS]
+    return [line for line in ran.out.splitlines() if line.strip() and name_of(line, interpreter) not in OURS]
+
+
+def name_of(line: str, interpreter: Interpreter) -> str:
+    """The canonical name in a line of `uv pip freeze`; an editable one (`-e URL`) is named by who was installed from there, else it is the URL."""
+    if line.startswith("-e "):
+        url = line.removeprefix("-e ").strip().rstrip("/")
+        return next((canonical_name(package.name) for package in interpreter.installed if package.url.rstrip("/") == url), url)
+    return canonical_name(re.split(r"==| @ ", line)[0])
 
 
 def lock_kernel(frozen: Sequence[str], interpreter: Interpreter, *, scratch: Path, cache: Path) -> str:
@@ -95,7 +103,7 @@ def requirement_lines(lock: str) -> str:
 
 def canonical_name(name: str) -> str:
     """A distribution's name as indexes write it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name.removeprefix("-e ").strip()).lower()
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def tail(text: str, length: int = 600) -> str:

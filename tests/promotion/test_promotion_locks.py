@@ -53,6 +53,21 @@ def test_our_own_packages_are_not_in_it():
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Jupyter_Client==8.10.0", "jupyter-client"),
+        ("x @ file:///w/x.whl", "x"),
+        ("-e file:///src/ours", "jupyter-guardrails"),
+        ("-e file:///old/", "file:///old"),
+    ],
+)
+def test_lines_of_freeze_are_named(line, name):
+    ours = interpreter.Installed("jupyter_guardrails", "0.1", "file:///src/ours", editable=True)
+    python = interpreter.Interpreter("/p", "/p", "3.11.2", "cpython", "linux", "x86_64", conda=False, installed=(ours,))
+    assert locks.name_of(line, python) == name
+
+
 @pytest.mark.parametrize("name", ["../x", "", "nope"])
 def test_a_kernelspec_that_is_not_there(jupyter_path, name):
     with pytest.raises(BadRequest, match="kernelspec"):

@@ -49,8 +49,8 @@ def _missing(found: kernels.Interpreter, frozen: list[str]) -> Iterator[Finding]
     """What `freeze` lists without a version from an index, and what runs a kernel when it isn't there."""
     named = {locks.canonical_name(package.name) for package in found.installed if package.url}
     for line in frozen:
-        name = locks.canonical_name(line.split("==")[0].split(" @ ")[0])
+        name = locks.name_of(line, found)
         if "==" not in line and name not in named:
-            yield Finding(f"{line.split(' @ ')[0]} is not from a package index", fix=AS_WHEEL)
-    if "ipykernel" not in {locks.canonical_name(line.split("==")[0]) for line in frozen}:
+            yield Finding(f"{name} is not from a package index", fix=AS_WHEEL)
+    if "ipykernel" not in {locks.name_of(line, found) for line in frozen}:
         yield Finding("ipykernel is not installed in the kernel's environment", fix="`pip install ipykernel` in it")
