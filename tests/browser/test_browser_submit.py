@@ -39,6 +39,10 @@ def test_a_submitted_notebook_becomes_a_package_to_download(lab, governed, tmp_p
     link = production.get_by_role("link", name=re.compile(r"Download job.*\.job\.zip"))
     expect(link).to_be_visible(timeout=CHECKS_MS)
     expect(production).to_contain_text("nobody else has approved this")
+    production.get_by_role("button", name="Copy the whole digest: Content").click()
+    digest = production.locator("code[title]").first.get_attribute("title")
+    assert lab.page.evaluate("navigator.clipboard.readText()") == digest
+    assert re.fullmatch("[0-9a-f]{64}", digest)
     with lab.page.expect_download() as download:
         link.click()
     download.value.save_as(tmp_path / "job.zip")
@@ -58,6 +62,17 @@ def test_a_finding_leads_to_its_cell_and_says_how_to_mend_it(lab):
     expect(production).not_to_contain_text("hunter2")
     secrets.get_by_role("button", name=re.compile("Cell 2")).first.click()
     expect(lab.active_cell).to_contain_text("password")
+
+
+def test_checks_that_end_unseen_are_told_and_lead_back(lab):
+    lab.open("bad.ipynb")
+    lab.panel.production.get_by_role("button", name="Check draft").click()
+    expect(lab.panel.root.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(lab.panel.limits).to_be_visible()
+    toast = lab.page.get_by_role("alert").filter(has_text="bad: its checks failed")
+    expect(toast).to_be_visible(timeout=CHECKS_MS)
+    toast.get_by_role("button", name="Show").click()
+    expect(lab.panel.check("No passwords, tokens or keys")).to_be_visible()
 
 
 def test_checks_can_be_cancelled(lab, governed):

@@ -73,6 +73,13 @@ describe('Checklist', () => {
     expect(container.querySelector('.jp-Guardrails-findings b:not(.jp-Guardrails-fix b)')).toBeNull();
   });
 
+  it('keeps what a passed check has to say behind its title', () => {
+    render(<Checklist checks={[aCheck({ detail: '12 `cells`' })]} onCell={() => undefined} />);
+    const detail = screen.getByText('cells');
+    expect(detail.tagName).toBe('CODE');
+    expect(detail.closest('details')?.open).toBe(false);
+  });
+
   it('leads to the cell, counted from 0 in data and from 1 on screen', () => {
     const cells: number[] = [];
     render(<Checklist checks={checks} onCell={cell => cells.push(cell)} />);

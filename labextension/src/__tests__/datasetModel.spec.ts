@@ -25,6 +25,12 @@ describe('DatasetModel', () => {
     expect(model.total).toBe(2);
   });
 
+  it('puts what can be used first, unless the server ranked a search', async () => {
+    api.catalogue.reverse();
+    await model.refresh();
+    expect(names()).toEqual(['nyc/flights', 'hr/salaries']);
+  });
+
   it('searches once while someone types', async () => {
     api.calls = [];
     const found = new Promise<void>(resolve => model.stateChanged.connect(() => !model.searching && resolve()));

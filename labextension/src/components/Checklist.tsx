@@ -2,6 +2,7 @@ import React from 'react';
 
 import type { Check, Finding } from '../api/generated/openapi';
 import { duration } from '../format';
+import { Prose } from './Prose';
 import { IconKind, StatusIcon } from './StatusIcon';
 import { useTrans } from './translation';
 
@@ -33,25 +34,46 @@ function CheckItem({ check, onCell }: { check: Check; onCell: IChecklistProps['o
     warned: trans.__('warning'),
     not_checked: trans.__('not checked')
   };
+  const head = <Head check={check} word={words[check.state]} />;
+  const detail = check.detail && (
+    <p className="jp-Guardrails-muted">
+      <Prose text={check.detail} />
+    </p>
+  );
   return (
     <li className="jp-Guardrails-check" data-state={check.state}>
       <StatusIcon kind={check.state satisfies IconKind} />
       <div className="jp-Guardrails-checkBody">
-        <div className="jp-Guardrails-checkHead">
-          <span className="jp-Guardrails-checkTitle">{check.title}</span>
-          <span className="jp-Guardrails-checkState">
-            <span className={check.state === 'passed' ? 'jp-Guardrails-srOnly' : ''}>{words[check.state]} </span>
-            {check.state === 'passed' &&
-              typeof check.seconds === 'number' &&
-              check.seconds >= 0.05 &&
-              duration(check.seconds, trans)}
-          </span>
-        </div>
-        {check.detail && <p className="jp-Guardrails-muted">{check.detail}</p>}
+        {check.state === 'passed' && check.detail ? (
+          <details>
+            <summary>{head}</summary>
+            {detail}
+          </details>
+        ) : (
+          <>
+            {head}
+            {detail}
+          </>
+        )}
         {check.state === 'running' && check.progress && <Progress title={check.title} {...check.progress} />}
         {check.findings.length > 0 && <Findings findings={check.findings} onCell={onCell} />}
       </div>
     </li>
+  );
+}
+
+function Head({ check, word }: { check: Check; word: string }): React.JSX.Element {
+  const trans = useTrans();
+  const passed = check.state === 'passed';
+  const timed = passed && typeof check.seconds === 'number' && check.seconds >= 0.05;
+  return (
+    <span className="jp-Guardrails-checkHead">
+      <span className="jp-Guardrails-checkTitle">{check.title}</span>
+      <span className="jp-Guardrails-checkState">
+        <span className={passed ? 'jp-Guardrails-srOnly' : ''}>{word} </span>
+        {timed && duration(check.seconds ?? 0, trans)}
+      </span>
+    </span>
   );
 }
 
@@ -86,11 +108,11 @@ function FindingItem({ finding, onCell }: { finding: Finding; onCell: IChecklist
             {typeof line === 'number' ? trans.__('Cell %1, line %2', cell + 1, line) : trans.__('Cell %1', cell + 1)}
           </button>
         )}
-        {finding.message}
+        <Prose text={finding.message} />
       </p>
       {finding.fix && (
         <p className="jp-Guardrails-fix">
-          <b>{trans.__('Fix')}</b> {finding.fix}
+          <b>{trans.__('Fix')}</b> <Prose text={finding.fix} />
         </p>
       )}
     </li>

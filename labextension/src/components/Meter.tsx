@@ -33,8 +33,8 @@ export function Meter({ label, value, max, format, peak }: IMeterProps): React.J
         <span className="jp-Guardrails-meterText">
           {state !== 'fine' && <StatusIcon kind="warned" />}
           {text}
-          {state === 'high' && <em>{trans.__('high')}</em>}
-          {state === 'full' && <em>{trans.__('nearly full')}</em>}
+          {state === 'high' && <em>{trans.__('· high')}</em>}
+          {state === 'full' && <em>{trans.__('· nearly full')}</em>}
         </span>
       </div>
       {max !== null && <Gauge label={label} value={value} max={max} peak={peak} text={text} />}

@@ -1,6 +1,7 @@
 import React from 'react';
 
 import { ApiError } from '../api/errors';
+import { Prose } from './Prose';
 import { IconKind, StatusIcon } from './StatusIcon';
 import { useTrans } from './translation';
 
@@ -58,12 +59,24 @@ export function ErrorNotice({ error, title, onRetry }: IErrorNoticeProps): React
   }
   return (
     <Notice kind="error" title={title}>
-      <p>{error.message}</p>
-      {error.nextStep && <p>{trans.__('Next step: %1', error.nextStep)}</p>}
+      <p>
+        <Prose text={error.message} />
+      </p>
+      <NextStep text={error.nextStep} />
       {error.rule && <Rule rule={error.rule} />}
       {retry}
     </Notice>
   );
+}
+
+/** What to do next, if there is something. */
+export function NextStep({ text }: { text?: string }): React.JSX.Element | null {
+  const trans = useTrans();
+  return text ? (
+    <p>
+      <Prose text={trans.__('Next step: %1', text)} />
+    </p>
+  ) : null;
 }
 
 /** Which rule of the policy decided, with file and line. */

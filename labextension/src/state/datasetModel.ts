@@ -14,6 +14,13 @@ export interface IDetail {
   error: ApiError | null;
 }
 
+const ORDER: readonly Dataset['status'][] = ['granted', 'requestable', 'refused', 'broken'];
+
+/** Without a search there is no ranking by relevance: what can be used now comes first. */
+function usableFirst(datasets: readonly Dataset[]): readonly Dataset[] {
+  return [...datasets].sort((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status));
+}
+
 /** The approved datasets that match a search, and this person's requests for access. */
 export class DatasetModel extends PollModel {
   constructor(private readonly api: IGuardrailsApi) {
@@ -131,7 +138,7 @@ export class DatasetModel extends PollModel {
       return this.find();
     }
     this._searched = key;
-    this._datasets = found.datasets;
+    this._datasets = this._query ? found.datasets : usableFirst(found.datasets);
     this._total = found.total;
   }
 

@@ -2,7 +2,7 @@ import React from 'react';
 
 import type { Dataset } from '../../api/generated/openapi';
 import { Badge, Tone } from '../../components/Badge';
-import { ErrorNotice, Rule } from '../../components/Notice';
+import { ErrorNotice, NextStep, Rule } from '../../components/Notice';
 import { IconKind } from '../../components/StatusIcon';
 import { useTrans } from '../../components/translation';
 import { Loading } from '../../components/EmptyState';
@@ -86,7 +86,7 @@ function Why({ dataset }: { dataset: Dataset }): React.JSX.Element | null {
   return (
     <div className="jp-Guardrails-why">
       {dataset.rule && <Rule rule={dataset.rule} />}
-      {dataset.next_step && <p>{trans.__('Next step: %1', dataset.next_step)}</p>}
+      <NextStep text={dataset.next_step} />
     </div>
   );
 }

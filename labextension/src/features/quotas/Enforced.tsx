@@ -2,6 +2,7 @@ import React from 'react';
 
 import type { Guarantee, Me } from '../../api/generated/openapi';
 import { Badge } from '../../components/Badge';
+import { Prose } from '../../components/Prose';
 import { StatusIcon } from '../../components/StatusIcon';
 import { useTrans } from '../../components/translation';
 
@@ -40,7 +41,7 @@ function GuaranteeItem({ guarantee }: { guarantee: Guarantee }): React.JSX.Eleme
     network: trans.__('Network'),
     processes: trans.__('Processes'),
     memory: trans.__('Memory'),
-    sockets: trans.__('Connections between kernels')
+    sockets: trans.__('Sockets of other programs')
   };
   return (
     <li data-held={guarantee.held}>
@@ -50,12 +51,20 @@ function GuaranteeItem({ guarantee }: { guarantee: Guarantee }): React.JSX.Eleme
           <b>{names[guarantee.name] ?? guarantee.name}</b>
           <span>{guarantee.held ? trans.__('held') : trans.__('not held')}</span>
         </summary>
-        {guarantee.how && <p>{guarantee.how}</p>}
+        {guarantee.how && (
+          <p>
+            <Prose text={guarantee.how} />
+          </p>
+        )}
         {guarantee.next_step && (
           <p>
-            {guarantee.held
-              ? trans.__('To make it stronger: %1', guarantee.next_step)
-              : trans.__('Next step: %1', guarantee.next_step)}
+            <Prose
+              text={
+                guarantee.held
+                  ? trans.__('To make it stronger: %1', guarantee.next_step)
+                  : trans.__('Next step: %1', guarantee.next_step)
+              }
+            />
           </p>
         )}
       </details>

@@ -3,7 +3,7 @@ import React from 'react';
 import type { Submission } from '../../api/generated/openapi';
 import { Checklist } from '../../components/Checklist';
 import { CopyButton } from '../../components/CopyButton';
-import { Notice } from '../../components/Notice';
+import { NextStep, Notice } from '../../components/Notice';
 import { useTrans } from '../../components/translation';
 import { ago } from '../../format';
 import { isChecking } from '../../state/submissionModel';
@@ -36,10 +36,10 @@ export function SubmissionCard({ submission, packageUrl, onCell, onCancel }: ISu
       </p>
       {submission.error ? (
         <Notice kind="error" title={submission.error}>
-          {submission.next_step && <p>{trans.__('Next step: %1', submission.next_step)}</p>}
+          <NextStep text={submission.next_step} />
         </Notice>
       ) : (
-        submission.next_step && <p>{trans.__('Next step: %1', submission.next_step)}</p>
+        <NextStep text={submission.next_step} />
       )}
       {checking && <Overall submission={submission} onCancel={onCancel} />}
       <Checklist checks={submission.checks} onCell={onCell} />
