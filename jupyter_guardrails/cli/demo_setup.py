@@ -128,7 +128,8 @@ def _make_kernel_environment(folder: DemoFolder, say: Callable[[str], None]) -> 
     say("making an environment for the kernels, which takes a minute the first time")
     shutil.rmtree(mark.parent, ignore_errors=True)
     _uv("venv", "--python", base, str(mark.parent))
-    _uv("pip", "install", "--python", str(folder.kernel_python), *KERNEL_PACKAGES)
+    # compiled here, since kernels may not write into their environment and would compile at each start
+    _uv("pip", "install", "--compile-bytecode", "--python", str(folder.kernel_python), *KERNEL_PACKAGES)
     _run(str(folder.kernel_python), "-m", "ipykernel", "install", f"--prefix={folder.root}", f"--name={KERNELSPEC}", f"--display-name={DISPLAY_NAME}")
     mark.write_text(wanted)
     return True
