@@ -125,7 +125,15 @@ class GovernedLab:
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernelspec), self.workspace / name)
 
     def _start(self, port: int) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "jupyter_guardrails", "lab", "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
+        command = [
+            os.path.abspath(sys.executable),
+            "-m",
+            "jupyter_guardrails",
+            "lab",
+            "--no-browser",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+        ]
         command += [f"--ServerApp.root_dir={self.workspace}", *(["--allow-root"] if os.getuid() == 0 else [])]
         environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.root / "home"), "JUPYTER_TOKEN": TOKEN, "GUARDRAILS_AS": "ana"}
         environment |= {"GUARDRAILS_POLICY": str(self.policy), "GUARDRAILS_CATALOG": str(self.catalog), "GUARDRAILS_STATE_DIR": str(self.state)}
