@@ -5,10 +5,11 @@ import pytest
 from jupyter_guardrails import errors
 
 PROBLEM = errors.Problem("guardrails.yaml", 5, 3, "unknown key `kernals`", "did you mean `kernels`?", "  kernals: {}")
-EVERY = [
-    kind("who, what", next_step="ask", rule="guardrails.yaml:3 small")
-    for kind in (errors.BadRequest, errors.Refused, errors.NotFound, errors.Conflict, errors.LimitReached, errors.PackageError, errors.HostCannotEnforce)
-] + [errors.PolicyError([PROBLEM], next_step="mend it"), errors.CatalogError([PROBLEM])]
+PLAIN = (errors.BadRequest, errors.Refused, errors.NotFound, errors.Conflict, errors.LimitReached, errors.PackageError, errors.HostCannotEnforce)
+EVERY = [kind("who, what", next_step="ask", rule="guardrails.yaml:3 small") for kind in PLAIN] + [
+    errors.PolicyError([PROBLEM], next_step="mend it"),
+    errors.CatalogError([PROBLEM]),
+]
 
 
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: error.code)
