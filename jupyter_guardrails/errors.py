@@ -1,16 +1,16 @@
 """Every error that a person can meet, with its HTTP status, exit code and next step.
 
-    GuardrailsError
-    ├── BadRequest        400, exit 2   what was asked makes no sense
-    ├── Refused           403, exit 1   policy says no
-    ├── NotFound          404, exit 1
-    ├── Conflict          409, exit 1   the state it is in doesn't allow that
-    ├── LimitReached      429, exit 1   a limit on kernels or budget is used up
-    ├── PolicyError       503, exit 2   the admin's file has mistakes: all of them, with places
-    ├── CatalogError      503, exit 2   a dataset contract has mistakes
-    ├── PackageError      422, exit 1   a job package that can't be trusted or read
-    ├── ControlAway       503, exit 1   the authority doesn't answer
-    └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
+GuardrailsError
+├── BadRequest        400, exit 2   what was asked makes no sense
+├── Refused           403, exit 1   policy says no
+├── NotFound          404, exit 1
+├── Conflict          409, exit 1   the state it is in doesn't allow that
+├── LimitReached      429, exit 1   a limit on kernels or budget is used up
+├── PolicyError       503, exit 2   the admin's file has mistakes: all of them, with places
+├── CatalogError      503, exit 2   a dataset contract has mistakes
+├── PackageError      422, exit 1   a job package that can't be trusted or read
+├── ControlAway       503, exit 1   the authority doesn't answer
+└── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
 """
 
 from __future__ import annotations
