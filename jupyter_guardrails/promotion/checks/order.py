@@ -35,7 +35,7 @@ def run(work: Work, progress: Progress) -> Result:
     cells = [cell for cell in work.notebook.cells if cell.source.strip()]
     if not cells:
         return passed("there is no code")
-    return counted([*_counts(cells), *_hidden_state(cells)], "execution counts and names agree with the order of the cells", "sign of hidden state")
+    return counted([*_counts(cells), *_hidden_state(cells)], "execution counts and names agree with the order of the cells", "hidden-state sign")
 
 
 def _counts(cells: list[CodeCell]) -> Iterator[Finding]:
