@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 60.0  # a busy machine is slow to import Arrow; whoever waits sees the contract at once, all the same
+TIMEOUT_S = 60.0  # a busy machine is slow to import Arrow
 MAX_ANSWER_BYTES = 4 << 20
 WORKER = str(Path(__file__).with_name("preview_worker.py"))
 FORMATS = ("csv", "json", "parquet", "arrow")
