@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import NoReturn
 
 from jupyter_guardrails.sandbox.launch_libc import drop_capabilities, no_new_privileges
@@ -79,12 +78,17 @@ async def _accept(listener: socket.socket, port: int) -> None:
 
 async def _carry(connection: socket.socket, port: int) -> None:
     with connection, socket.socket() as other:
-        with suppress(OSError):  # refused or reset: both ends are closed, which is what either side would have seen
+        try:
             for end in (connection, other):
                 end.setblocking(False)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().sock_connect(other, (LOOPBACK, port))
-            await asyncio.gather(_pump(connection, other), _pump(other, connection))
+            # A group ends the second pump before its socket closes: a reader left behind would starve the next connection with that number.
+            async with asyncio.TaskGroup() as pumps:
+                pumps.create_task(_pump(connection, other))
+                pumps.create_task(_pump(other, connection))
+        except* OSError:
+            pass  # refused or reset: both ends are closed, which is what either side would have seen
 
 
 async def _pump(source: socket.socket, target: socket.socket) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from governed_lab import GovernedLab
 from lab_page import LabPage, set_theme
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = os.environ.get("GUARDRAILS_CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-webgl", "--disable-lcd-text"]
@@ -42,23 +42,19 @@ def chromium():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Remember how a test went, so that its page can be kept when it failed."""
+    """Keep a picture and the server's log of what failed, in shots/ (never committed)."""
     report = yield
-    setattr(item, f"report_{report.when}", report)
+    lab, governed = item.funcargs.get("lab"), item.funcargs.get("governed")
+    if report.failed and governed is not None:
+        SHOTS.mkdir(exist_ok=True)
+        (SHOTS / f"failed-{item.name}.log").write_text(governed.log())
+        if lab is not None and report.when == "call":
+            lab.page.screenshot(path=SHOTS / f"failed-{item.name}.png")
     return report
 
 
-def keep_if_failed(item: pytest.Item, page: Page, governed: GovernedLab) -> None:
-    """A picture and the server's log, in shots/ (never committed)."""
-    report = getattr(item, "report_call", None)
-    if report is not None and report.failed:
-        SHOTS.mkdir(exist_ok=True)
-        page.screenshot(path=SHOTS / f"failed-{item.name}.png")
-        (SHOTS / f"failed-{item.name}.log").write_text(governed.log())
-
-
 @pytest.fixture
-def lab(chromium, governed, request):
+def lab(chromium, governed):
     """A fresh tab that has not loaded anything yet, in the light theme; an error that passes through our code fails the test."""
     set_theme(governed.url, governed.token, "light")
     context = chromium.new_context(viewport=VIEWPORT, permissions=["clipboard-read", "clipboard-write"])
@@ -66,7 +62,6 @@ def lab(chromium, governed, request):
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(f"{error}\n{error.stack}"))
     yield LabPage(page, governed.url, governed.token)
-    keep_if_failed(request.node, page, governed)
     context.close()
     ours = [error for error in errors if OURS in error]
     assert not ours, ours

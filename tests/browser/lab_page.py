@@ -41,7 +41,9 @@ class LabPage:
         place = f"lab/tree/{notebook}" if notebook else "lab"
         self.page.goto(f"{self.url}{place}?reset&token={self.token}")
         expect(self.page.locator("#jp-main-dock-panel")).to_be_visible(timeout=START_MS)
-        if notebook:
+        if notebook is None:  # it takes the focus when it comes
+            expect(self.page.get_by_role("tabpanel", name="Launcher")).to_be_visible(timeout=START_MS)
+        else:
             idle = self.notebook.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
             expect(idle).to_be_visible(timeout=START_MS)
         return self
