@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 pyt
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin:$(lastword $(wildcard /usr/lib/postgresql/*/bin))
 FRONTEND := jupyter_guardrails/labextension/package.json
 SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f -not -path '*/__tests__/*') package.json tsconfig.json
 DEMO := .demo
