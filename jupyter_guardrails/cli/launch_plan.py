@@ -33,6 +33,8 @@ OURS = (  # arguments that the launcher sets itself, whatever was asked
     "--ServerApp.reraise_server_extension_failures",
     "--ServerApp.jpserver_extensions",
     "--LabApp.extension_manager",
+    "--LabApp.check_for_updates_class",
+    "--LabApp.news_url",
     "--NotebookNotary.data_dir",
 )
 ADDRESS = ("--ip", "--ServerApp.ip")
@@ -64,7 +66,7 @@ def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, 
         )
     workspace = _workspace(arguments, home=home, state_dir=state_dir)
     port = int(_value(arguments, ("--port", "--ServerApp.port", "-p")) or _free_port())
-    run_dir = Path(tempfile.mkdtemp(prefix="gr-", dir="/tmp"))
+    run_dir = _run_dir()
     data_home = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     data_dir = Path(environ.get("JUPYTER_DATA_DIR") or data_home / "jupyter")
     runtime = Path(environ.get("JUPYTER_RUNTIME_DIR") or data_dir / "runtime")
@@ -154,6 +156,8 @@ def _command(application: str, arguments: Sequence[str], *, port: int, workspace
         yield "--ServerApp.allow_remote_access=True"
     if application == "jupyterlab":
         yield "--LabApp.extension_manager=readonly"
+        yield "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"  # the server has no way to the network
+        yield "--LabApp.news_url=None"
 
 
 def _workspace(arguments: Sequence[str], *, home: Path, state_dir: Path) -> Path:
@@ -176,6 +180,15 @@ def _value(arguments: Sequence[str], names: Sequence[str]) -> str | None:
         if key in names:
             found = value if separator else arguments[index + 1] if index + 1 < len(arguments) else None
     return os.path.expanduser(found) if found else None
+
+
+def _run_dir() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="gr-", dir="/tmp"))
+    except OSError as error:
+        raise errors.GuardrailsError(
+            f"no private folder can be made in /tmp: {error.strerror}", next_step="is /tmp full, or not writable for you?"
+        ) from error
 
 
 def _address(arguments: Sequence[str]) -> str:

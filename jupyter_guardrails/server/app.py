@@ -29,6 +29,7 @@ from jupyter_guardrails.server.kernel_managers import GuardedKernels
 from jupyter_guardrails.server.notices import TellingConnection, tell
 from jupyter_guardrails.server.terminals import GuardedTerminalManager
 
+NO_BUILD = {"buildCheck": False, "buildAvailable": False}  # JupyterLab would run yarn at each page load, which ends at the outer domain's edge
 TRAITS = ("policy_path", "catalog_path", "state_dir", "control_socket")
 
 
@@ -71,6 +72,7 @@ def _link_jupyter_server_extension(serverapp: ServerApp) -> None:
     serverapp.kernel_manager_class = GuardedKernels
     serverapp.contents_manager_class = GuardedContentsManager
     serverapp.kernel_websocket_connection_class = TellingConnection
+    serverapp.tornado_settings = {**serverapp.tornado_settings, "page_config_data": dict(NO_BUILD)}
     serverapp.config.KernelManager.transport = "ipc"
     serverapp.config.TerminalsExtensionApp.terminal_manager_class = GuardedTerminalManager
 
