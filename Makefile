@@ -10,7 +10,7 @@ FRONTEND := jupyter_guardrails/labextension/package.json
 SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f -not -path '*/__tests__/*') package.json tsconfig.json
 DEMO := .demo
 
-.PHONY: demo test test-fast test-python test-frontend test-unprivileged soak lint format docs bench screenshots clean setup apt
+.PHONY: demo test test-fast test-python test-browser test-frontend test-unprivileged soak lint format docs bench screenshots clean setup apt
 
 setup: $(VENV)/.installed $(FRONTEND) ## the virtual environment and the front end
 
@@ -34,10 +34,14 @@ demo: setup ## a governed JupyterLab with real data; CHECK=1 runs the whole main
 apt: ## what tests use beside Python and node, where we may install it
 	.ci/install-apt
 
-test: apt setup lint test-frontend test-python test-unprivileged ## everything
+test: apt setup lint test-frontend test-python test-browser test-unprivileged ## everything
 
 test-python:
-	$(BIN)/python -m pytest -p no:cacheprovider --junitxml=junit.xml $(ARGS)
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist loadfile -m "not browser" --durations 15 --junitxml=junit.xml $(ARGS)
+	$(BIN)/python .ci/check_skips.py junit.xml
+
+test-browser: ## a real Chromium, a real governed Lab
+	$(BIN)/python -m pytest -p no:cacheprovider -q -m browser --junitxml=junit.xml $(ARGS)
 	$(BIN)/python .ci/check_skips.py junit.xml
 
 test-unprivileged: ## what root hides: the same security tests as an ordinary account
@@ -49,7 +53,7 @@ test-frontend: setup
 	$(BIN)/python .ci/check_frontend.py
 
 test-fast: setup ## the inner loop, below two minutes
-	$(BIN)/python -m pytest -p no:cacheprovider -q -m "not slow and not browser and not soak" -x $(ARGS)
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist loadfile -m "not slow and not browser and not soak" -x $(ARGS)
 
 soak: apt setup ## long counts in full
 	GUARDRAILS_SOAK=1 $(BIN)/python -m pytest -p no:cacheprovider -m soak --timeout 7200

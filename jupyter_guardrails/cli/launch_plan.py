@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import socket
@@ -28,6 +29,7 @@ CONFIGURATION = (
 )
 FIRST_PORT = 8888
 LOOPBACK = "127.0.0.1"
+NEWS = "@jupyterlab/apputils-extension:announcements"  # asks whether to fetch news, for which the server has no way to the network
 OURS = (  # arguments that the launcher sets itself, whatever was asked
     "--ServerApp.port_retries",
     "--ServerApp.reraise_server_extension_failures",
@@ -93,6 +95,9 @@ def make_folders(plan: LaunchPlan) -> None:
     sweep_run_dirs(plan.run_dir)
     for folder in (plan.run_dir / "k", plan.run_dir / "tmp", plan.run_dir / "config", plan.data_dir, plan.runtime_dir, plan.settings_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    labconfig = plan.run_dir / "config" / "labconfig"
+    labconfig.mkdir()
+    (labconfig / "page_config.json").write_text(json.dumps({"disabledExtensions": {NEWS: True}}))
     (plan.run_dir / "config" / "migrated").touch()  # jupyter_core 5.9 ends the server when it can't write this file itself
     lock = os.open(plan.run_dir / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)

@@ -29,9 +29,9 @@ def governed():
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """One browser for all tests."""
+    """One browser for a file's tests; playwright keeps an event loop in this thread meanwhile, in which tests of other rooms could not run theirs."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (set GUARDRAILS_CHROMIUM to its path)")
     with sync_playwright() as playwright:

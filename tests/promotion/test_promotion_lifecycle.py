@@ -67,14 +67,23 @@ def test_cancel_ends_the_worker_and_its_clean_run(fresh, own):
     found = fresh.create("long.ipynb")
     fresh.wait(found["id"], running_cell)
     pid = worker_pid(found["id"])
-    sleeper = [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if named(entry, mark)]
-    assert len(sleeper) >= 1
+    sleeper = appeared(mark)
     assert fresh.client.call(SubmissionCancel(id=found["id"]))["state"] == "cancelled"
     assert gone(pid)
     assert all(gone(one) for one in sleeper)
     assert fresh.show(found["id"])["state"] == "cancelled"
     with pytest.raises(Conflict):
         fresh.client.call(SubmissionCancel(id=found["id"]))
+
+
+def appeared(mark: str, timeout_s: float = 60.0) -> list[int]:
+    """Processes of this name, once the running cell has started one."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if found := [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if named(entry, mark)]:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"no process named {mark} within {timeout_s} s")
 
 
 def named(entry: Path, mark: str) -> bool:
