@@ -53,7 +53,7 @@ def run_confined(
     spec = SandboxSpec(
         argv=tuple(argv),
         env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch), **(env or {})},
-        cwd=str(scratch),
+        cwd="/",  # uv takes the settings of a pyproject.toml at or above the current folder
         read=tuple(dict.fromkeys([*SYSTEM_READ, *read])),
         write=tuple(dict.fromkeys([str(scratch), *write])),
         devices=DEVICES,

@@ -125,6 +125,16 @@ def test_an_environment_is_built_once_from_its_lock(jupyter_path, tiny, tmp_path
 
 
 @pytest.mark.slow
+def test_a_project_around_the_work_has_no_say_in_the_lock(jupyter_path, tiny, tmp_path):
+    """uv reads the settings of a pyproject.toml at or above its folder; the state directory may lie in somebody's checkout."""
+    (tmp_path / "pyproject.toml").write_text("this is no TOML [")
+    scratch = tmp_path / "state" / "scratch"
+    scratch.mkdir(parents=True)
+    found = interpreter.probe(str(tiny), scratch)
+    assert "comm" in locks.lock_kernel(["comm==0.2.3"], found, scratch=scratch, cache=tmp_path / "c")
+
+
+@pytest.mark.slow
 def test_a_wrong_hash_builds_nothing(jupyter_path, tiny, tmp_path):
     found = interpreter.probe(str(tiny), tmp_path)
     lock = locks.lock_kernel(["comm==0.2.3"], found, scratch=tmp_path, cache=tmp_path / "c")

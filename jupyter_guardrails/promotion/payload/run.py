@@ -212,14 +212,15 @@ def build(folder: Path, lock: Path, python: str) -> None:
             pip = [inner, "-I", "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check"]
             commands = [[python, "-I", "-m", "venv", str(folder)], [*pip, *options]]
         for command in commands:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            # uv takes the settings of a pyproject.toml at or above the current folder, which may be anybody's
+            done = subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True)
             if done.returncode:
                 stop(HOST, f"the environment of {lock.name} can't be built: {' '.join((done.stderr or done.stdout).split())[-800:]}")
 
 
 def environments(job: dict[str, Any], folder: str | None) -> tuple[Path, Path]:
     """The interpreters of the runner and of the kernel."""
-    cache = Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardrails-jobs"
+    cache = Path(folder).resolve() if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardrails-jobs"
     python = interpreter(job["python"])
     return environment("runner", python, cache.absolute()), environment("kernel", python, cache.absolute())
 
