@@ -159,10 +159,9 @@ def _command(application: str, arguments: Sequence[str], *, port: int, workspace
     yield "--ServerApp.ip=127.0.0.1"
     if _address(arguments) != LOOPBACK:
         yield "--ServerApp.allow_remote_access=True"
-    if application == "jupyterlab":
-        yield "--LabApp.extension_manager=readonly"
-        yield "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"  # the server has no way to the network
-        yield "--LabApp.news_url=None"
+    yield "--LabApp.extension_manager=readonly"  # `jupyter server` loads Lab as an extension too
+    yield "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"  # the server has no way to the network
+    yield "--LabApp.news_url=None"
 
 
 def _workspace(arguments: Sequence[str], *, home: Path, state_dir: Path) -> Path:

@@ -35,6 +35,7 @@ function CheckItem({ check, onCell }: { check: Check; onCell: IChecklistProps['o
     not_checked: trans.__('not checked')
   };
   const head = <Head check={check} word={words[check.state]} />;
+  const counting = check.state === 'running' ? check.progress : null; // says what the detail would
   const detail = check.detail && (
     <p className="jp-Guardrails-muted">
       <Prose text={check.detail} />
@@ -52,10 +53,10 @@ function CheckItem({ check, onCell }: { check: Check; onCell: IChecklistProps['o
         ) : (
           <>
             {head}
-            {detail}
+            {!counting && detail}
           </>
         )}
-        {check.state === 'running' && check.progress && <Progress title={check.title} {...check.progress} />}
+        {counting && <Progress title={check.title} {...counting} />}
         {check.findings.length > 0 && <Findings findings={check.findings} onCell={onCell} />}
       </div>
     </li>

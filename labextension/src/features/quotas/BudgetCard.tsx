@@ -23,7 +23,7 @@ export function BudgetCard({ budget }: { budget: Budget }): React.JSX.Element {
         <p>{trans.__('At the present rate this lasts for %1.', duration(budget.time_left_s, trans))}</p>
       )}
       {limited && budget.at_limit && (
-        <p className="jp-Guardrails-muted">{trans.__('When it is used up: %1', budget.at_limit)}</p>
+        <p className="jp-Guardrails-muted">{budget.at_limit}</p>
       )}
       {limited && budget.rule && <Rule rule={budget.rule} />}
     </section>
