@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import World, check_of
+from promotion_world import World, check_of
 
 from jupyter_guardrails.control import workers
 from jupyter_guardrails.control.interface import OwnControl, start_own_control

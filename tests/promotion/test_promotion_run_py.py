@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import World
+from promotion_world import World
 
 from jupyter_guardrails.package import archive, manifest
 from jupyter_guardrails.package.job import Job

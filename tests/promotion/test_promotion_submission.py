@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import World, add_kernelspec, check_of
+from promotion_world import World, add_kernelspec, check_of
 
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, Refused
 from jupyter_guardrails.package import archive

@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from conftest import PYTHON
+from sandbox_bench import PYTHON
 
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, HostCannotEnforce
 from jupyter_guardrails.sandbox.handover import prepare

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PYTHON, SYSTEM, has_user_namespaces, landlock_version
+from sandbox_bench import PYTHON, SYSTEM, has_user_namespaces, landlock_version
 
 SIMULATE = str(Path(__file__).with_name("simulate_host.py"))
 TRY = """

@@ -7,9 +7,9 @@ import sys
 import time
 
 import pytest
-from conftest import DEVICES, SYSTEM
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+from sandbox_bench import DEVICES, SYSTEM
 
 from jupyter_guardrails.sandbox.handover import prepare
 from jupyter_guardrails.sandbox.spec import Limits, SandboxSpec

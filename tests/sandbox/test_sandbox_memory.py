@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from conftest import PYTHON
+from sandbox_bench import PYTHON
 
 from jupyter_guardrails.sandbox import meter
 from jupyter_guardrails.sandbox.headroom import MIB, Headroom, Rung, allowances, climb, reserve_bytes, roles

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import DEVICES, PYTHON, SYSTEM, has_user_namespaces, landlock_version
+from sandbox_bench import DEVICES, PYTHON, SYSTEM, has_user_namespaces, landlock_version
 
 import jupyter_guardrails
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import PYTHON
+from sandbox_bench import PYTHON
 
 from jupyter_guardrails.sandbox.spec import Limits
 

@@ -22,9 +22,7 @@ export function BudgetCard({ budget }: { budget: Budget }): React.JSX.Element {
       {limited && typeof budget.time_left_s === 'number' && (
         <p>{trans.__('At the present rate this lasts for %1.', duration(budget.time_left_s, trans))}</p>
       )}
-      {limited && budget.at_limit && (
-        <p className="jp-Guardrails-muted">{budget.at_limit}</p>
-      )}
+      {limited && budget.at_limit && <p className="jp-Guardrails-muted">{budget.at_limit}</p>}
       {limited && budget.rule && <Rule rule={budget.rule} />}
     </section>
   );
