@@ -17,7 +17,7 @@ from jupyter_guardrails.package.job import Job
 from jupyter_guardrails.promotion import builder
 
 SYSTEM_PYTHON = "/usr/bin/python3"
-OTHER = "grother"
+OTHER = "nobody"  # an account that every machine has
 JOB = {
     "name": "sales",
     "entry": "sales.ipynb",
@@ -152,8 +152,8 @@ def built(world: World) -> Path:
 @pytest.fixture
 def elsewhere(built: Path):
     """A folder of another account that holds the unpacked package and some data; and how to run things as that account."""
-    if os.getuid() != 0 or OTHER not in {entry.pw_name for entry in pwd.getpwall()}:
-        pytest.skip(f"needs root and an account {OTHER}")
+    if os.getuid() != 0:
+        pytest.skip("needs root, to become another account")
     account = pwd.getpwnam(OTHER)
     root = Path(tempfile.mkdtemp(prefix="gr-other-", dir="/tmp"))
     archive.unpack(built, root / "job")

@@ -2,8 +2,6 @@
 
 import pytest
 
-ROOT = "root"
-
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
@@ -13,7 +11,7 @@ ROOT = "root"
     ],
 )
 def test_a_server_whose_kernels_would_run_elsewhere_ends(make_server, arguments, named):
-    refused = make_server(account=ROOT, arguments=arguments)
+    refused = make_server(arguments=arguments)
     assert refused.wait_ended() != 0
     assert named in refused.log()
 
@@ -29,13 +27,13 @@ def test_an_extension_that_takes_the_factory_back_ends_the_server(make_server, t
     )
     tmp_path.chmod(0o755)
     extensions = "'jupyter_guardrails': True, 'zz_takes_back': True"
-    refused = make_server(account=ROOT, extensions=extensions, environment={"PYTHONPATH": str(tmp_path)})
+    refused = make_server(extensions=extensions, environment={"PYTHONPATH": str(tmp_path)})
     assert refused.wait_ended() != 0
     assert "kernel provisioner factory" in refused.log()
 
 
 def test_without_control_the_server_runs_and_kernels_say_why(make_server):
-    alone = make_server(account=ROOT, state="/proc/nowhere").wait_ready()
+    alone = make_server(state="/proc/nowhere").wait_ready()
     answer = alone.rest("POST", "api/kernels", json={"name": "python3"})
     assert answer.status_code == 503
     assert "control did not start" in answer.json()["message"]

@@ -75,7 +75,7 @@ def test_a_kernel_that_dies_is_restarted_under_the_same_lease(kernel):
     before = lease_of(kernel.server, kernel.id)
     kernel.send("import os; os._exit(1)")
     kernel.wait_for_status("restarting")
-    assert kernel.run("print('back')").strip() == "back"
+    assert kernel.run_when_back("print('back')").strip() == "back"
     assert lease_of(kernel.server, kernel.id)["started_at"] == before["started_at"]
 
 
@@ -157,7 +157,7 @@ def test_a_kernelspec_that_hides_an_admins_is_refused(server):
 
 @pytest.mark.slow
 def test_one_kernel_too_many_is_refused_with_its_rule(make_server):
-    small = make_server(account="root", maximum=1).wait_ready()
+    small = make_server(maximum=1).wait_ready()
     first = small.start_kernel()
     for path, body in (
         ("api/kernels", {"name": "python3"}),

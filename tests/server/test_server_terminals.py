@@ -66,7 +66,7 @@ def test_a_terminal_holds_a_lease_and_its_end_settles_it(server):
 
 
 def test_a_refused_terminal_says_why(make_server):
-    bare = make_server(account="root", policy=None).wait_ready()
+    bare = make_server(policy=None).wait_ready()
     answer = bare.rest("POST", "api/terminals", json={})
     assert answer.status_code >= 400
     assert "guardrails.yaml" in answer.json()["message"]
