@@ -106,7 +106,8 @@ class GovernedServer:
         }
         variables |= {"JUPYTER_CONFIG_DIR": str(self.root / "config"), "JUPYTER_RUNTIME_DIR": str(self.root / "runtime")}
         variables |= {"JUPYTER_DATA_DIR": str(self.root / "share"), **environment}
-        prefix = ["setpriv", f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}", "--clear-groups"] if self.account.pw_uid else []
+        become = ["setpriv", f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}", "--clear-groups"]
+        prefix = become if self.account.pw_uid != os.getuid() else []
         return subprocess.Popen(
             [*prefix, *command, *arguments], env=variables, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
