@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import webbrowser
 from pathlib import Path
 
 PATIENCE_S = 60
+POLL_S = 0.1
 
 
 def open_when_ready(port: int, runtime_dir: Path) -> None:
-    """Fork a child that waits for this process's server to write its address, opens it and ends."""
+    """Fork a child that waits for this process's server, opens its page and ends.
+
+    What is opened is the file that Jupyter writes for this (0600, it redirects): an address with the token would stand in the browser's argv.
+    """
     server = os.getpid()
     if os.fork() != 0:
         return
-    address = _wait_for_address(runtime_dir / f"jpserver-{server}.json")
-    if address:
-        webbrowser.open(address)
-    else:
+    page = runtime_dir / f"jpserver-{server}-open.html"
+    if not _written(page, server):
         print(f"guardrails: no answer on port {port} within {PATIENCE_S} s, so no browser was opened", flush=True)
+    elif not webbrowser.open(page.as_uri()):
+        print("guardrails: no browser was found here: open the address above in one", flush=True)
     os._exit(0)
 
 
-def _wait_for_address(info_file: Path) -> str:
-    """The server's address with its token, from the file that only this account can read; empty when it never comes."""
+def _written(page: Path, server: int) -> bool:
+    """Whether the server wrote its page, whole; false once it has ended or is too slow."""
     end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end and os.getppid() != 1:
-        if info_file.is_file():
-            info = json.loads(info_file.read_text() or "{}")
-            if info.get("url"):
-                return f"{info['url']}lab?token={info.get('token', '')}"
-        time.sleep(0.2)
-    return ""
+    while time.monotonic() < end and os.getppid() == server:
+        if page.is_file() and "</html>" in page.read_text():
+            return True
+        time.sleep(POLL_S)
+    return False
