@@ -13,7 +13,7 @@ from jupyter_guardrails.policy.decision import Mode, RuleRef, Value
 from jupyter_guardrails.policy.document import CHECKS
 from jupyter_guardrails.policy.fields import MaskKind, People, is_principal
 from jupyter_guardrails.policy.globs import PatternIndex
-from jupyter_guardrails.policy.hosts import HostIndex, NetworkEntry
+from jupyter_guardrails.policy.hosts import HostIndex
 from jupyter_guardrails.policy.limits import MAX_KERNELS, STANDARD, BudgetSpec, Profile, make_profile
 from jupyter_guardrails.policy.person import EffectivePolicy, LabelIndex, Lookup, RowRule
 from jupyter_guardrails.policy.rule import Budget, Rule
@@ -33,8 +33,10 @@ def effective(
         raise BadRequest(f"{person!r} can't be the name of a person", next_step="a name has no slash, no pattern, no control character")
     names = tuple(dict.fromkeys(policy.groups_of(person) if groups is None else groups))
     rules = [rule for rule in policy.rules if rule.applies(person, names)]
-    parts = {**_kernels(policy, rules), **_network(rules), **_data(rules), **_files(policy, person, rules), **_promotion(policy)}
-    parts |= _modes(policy, rules)
+    modes = _modes(policy, rules)
+    denying = sorted((rule for rule in rules if rule.rule.denies), key=lambda rule: -STRICTNESS[modes["deny_modes"][rule.ref]])
+    parts = {**modes, **_kernels(policy, rules), **_network(rules), **_data(rules), **_denies(denying)}
+    parts |= {**_files(policy, person, rules), **_promotion(policy)}
     parts["production_profile"] = _production(policy, parts)
     return EffectivePolicy(
         person=person,
@@ -103,17 +105,21 @@ def _budget(rules: Rules) -> dict[str, Any]:
 
 
 def _network(rules: Rules) -> dict[str, Any]:
-    def entries(part: Callable[[Rule], Iterable[Any]]) -> tuple[Value[NetworkEntry], ...]:
-        return _all((network.entry, rule.ref) for rule in rules for network in part(rule.rule))
+    return {"network_allow": _all((network.entry, rule.ref) for rule in rules for network in rule.rule.network.allow)}
 
-    return {"network_allow": entries(lambda rule: rule.network.allow), "network_deny": entries(lambda rule: rule.deny.network)}
+
+def _denies(rules: Rules) -> dict[str, Any]:
+    """What is denied. The strictest rules come first: a soft deny that matches too must not stand before an enforced one."""
+    return {
+        "network_deny": _all((network.entry, rule.ref) for rule in rules for network in rule.rule.deny.network),
+        "data_deny": _all((entry, rule.ref) for rule in rules for entry in rule.rule.deny.data),
+    }
 
 
 def _data(rules: Rules) -> dict[str, Any]:
     return {
         "data_read": _all((name, rule.ref) for rule in rules for name in rule.rule.data.read),
         "data_request": _all((name, rule.ref) for rule in rules for name in rule.rule.data.request),
-        "data_deny": _all((entry, rule.ref) for rule in rules for entry in rule.rule.deny.data),
         "auto_grant": _whole(rules, "auto_grant", lambda rule: rule.data),
         "browse": _last(rules, "browse", "allowed", "data.browse", lambda rule: rule.data),
         "masks": _masks(rules),

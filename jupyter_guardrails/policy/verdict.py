@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from jupyter_guardrails.policy.decision import Decision, Mode, Obligations, Resource, RuleRef, Value
+from jupyter_guardrails.policy.decision import Decision, Mode, Resource, RuleRef, Value
 from jupyter_guardrails.policy.globs import LONGEST_NAME
 from jupyter_guardrails.policy.hosts import bracketed, check_port, normal_host, split_port
 from jupyter_guardrails.policy.person import EffectivePolicy
-from jupyter_guardrails.policy.resolve import package_name
-from jupyter_guardrails.policy.rowfilter import render, unknown
+from jupyter_guardrails.policy.resolve import STRICTNESS, package_name
+from jupyter_guardrails.policy.rowfilter import unknown
 from jupyter_guardrails.policy.rule import DataEntry
 
 REFUSED_BY_DEFAULT = RuleRef("", 0, "default: what nothing allows is refused")
@@ -40,19 +41,25 @@ def _admin(effective: EffectivePolicy) -> str:
 
 def _read(effective: EffectivePolicy, resource: Resource) -> Decision:
     """A dataset is read."""
-    if refusal := _no_dataset(effective, resource):
+    if refusal := _no_name(resource):
         return refusal
     rule = effective.lookup.read.first(resource.name)
-    if rule is None:
+    if rule is not None:
+        found = Decision(True, f"{effective.person} may read {resource.name}", rule)
+    else:
         reason = f"no rule lets {effective.person} read {resource.name}"
-        return _refuse(reason, REFUSED_BY_DEFAULT, _how_to_get(effective, resource), effective.mode.value)
-    return _bound(effective, resource, Decision(True, f"{effective.person} may read {resource.name}", rule))
+        found = _refuse(reason, REFUSED_BY_DEFAULT, _how_to_get(effective, resource), effective.mode.value)
+    return _stricter(_denied(effective, resource), _bound(effective, resource, found))
 
 
 def _request(effective: EffectivePolicy, resource: Resource) -> Decision:
     """Access to a dataset is asked for; the obligations are those that a granted read would be bound to."""
-    if refusal := _no_dataset(effective, resource):
+    if refusal := _no_name(resource):
         return refusal
+    return _stricter(_denied(effective, resource), _ask(effective, resource))
+
+
+def _ask(effective: EffectivePolicy, resource: Resource) -> Decision:
     rule = effective.lookup.request.first(resource.name)
     if rule is not None:
         return _bound(effective, resource, Decision(True, f"{effective.person} may ask for {resource.name}", rule, _how_to_get(effective, resource)))
@@ -61,14 +68,26 @@ def _request(effective: EffectivePolicy, resource: Resource) -> Decision:
     return _refuse(f"no rule lets {effective.person} ask for {resource.name}", REFUSED_BY_DEFAULT, _talk_to(effective, resource))
 
 
-def _no_dataset(effective: EffectivePolicy, resource: Resource) -> Decision | None:
-    """The refusal of a name that is none, or that a deny matches."""
-    if {"", ".", ".."} & set(resource.name.split("/")):
-        return _refuse(f"{resource.name!r} is not the name of a dataset", WELL_FORMED, "look it up: guarded.datasets('part of the name')")
+def _no_name(resource: Resource) -> Decision | None:
+    """The refusal of what can't be a dataset's name."""
+    if not {"", ".", ".."} & set(resource.name.split("/")):
+        return None
+    return _refuse(f"{resource.name!r} is not the name of a dataset", WELL_FORMED, "look it up: guarded.datasets('part of the name')")
+
+
+def _denied(effective: EffectivePolicy, resource: Resource) -> Decision | None:
+    """The refusal by the strictest deny that matches."""
     denied = effective.lookup.deny_data.first(resource)
     if denied is None:
         return None
     return _refuse(_why_denied(resource, denied), denied.rule, _talk_to(effective, resource), effective.deny_modes[denied.rule])
+
+
+def _stricter(denied: Decision | None, found: Decision) -> Decision:
+    """A deny wins, but a soft one never opens what is shut without it; where it isn't carried out, the bounds of the read stay."""
+    if denied is None or (not found.allowed and STRICTNESS[found.mode] > STRICTNESS[denied.mode]):
+        return found
+    return denied if denied.blocks else replace(denied, obligations=found.obligations)
 
 
 def _why_denied(resource: Resource, denied: Value[DataEntry]) -> str:
@@ -79,14 +98,16 @@ def _why_denied(resource: Resource, denied: Value[DataEntry]) -> str:
 
 
 def _bound(effective: EffectivePolicy, resource: Resource, decision: Decision) -> Decision:
-    """The decision with masks and row filter; a filter that asks for something unknown about the person refuses."""
-    masks = effective.obligations(resource)
+    """A decision that lets a read happen, with masks and row filter; a filter that asks for something unknown about the person refuses."""
+    if decision.blocks:
+        return decision
+    bounds = effective.obligations(resource)
     tree = effective.row_filter(resource.name)
     if tree is None or not (missing := unknown(tree)):
-        return Decision(True, decision.reason, decision.rule, decision.next_step, masks)
+        return replace(decision, obligations=bounds)
     rule = next(row.rule for row in effective.rows if f"{{user.{missing[0]}}}" in row.value.filter)
     reason = f"the rows of {resource.name} are filtered by user.{missing[0]}, which nothing tells about {effective.person}"
-    return Decision(False, reason, rule, f"ask {_admin(effective)} to provide it", Obligations(masks.masks, render(tree)))
+    return Decision(False, reason, rule, f"ask {_admin(effective)} to provide it", bounds)
 
 
 def _how_to_get(effective: EffectivePolicy, resource: Resource) -> str:
@@ -114,15 +135,16 @@ def _connect(effective: EffectivePolicy, resource: Resource) -> Decision:
     except ValueError as error:
         return _refuse(str(error), WELL_FORMED, "write host:port, like packages.example.com:443")
     place, lookup = f"{bracketed(host)}:{port}", effective.lookup
+    denied: Decision | None = None
     if (position := lookup.deny_network.first(host, port)) is not None:
-        denied = effective.network_deny[position]
-        reason = f"{place} is denied ({denied.value.text})"
-        return _refuse(reason, denied.rule, f"talk to {_admin(effective)}", effective.deny_modes[denied.rule])
+        entry = effective.network_deny[position]
+        reason = f"{place} is denied ({entry.value.text})"
+        denied = _refuse(reason, entry.rule, f"talk to {_admin(effective)}", effective.deny_modes[entry.rule])
     if (position := lookup.allow_network.first(host, port)) is not None:
-        allowed = effective.network_allow[position]
-        return Decision(True, f"{place} is on the approved network list ({allowed.value.text})", allowed.rule)
+        entry = effective.network_allow[position]
+        return _stricter(denied, Decision(True, f"{place} is on the approved network list ({entry.value.text})", entry.rule))
     reason = f"{place} is not on the approved network list"
-    return _refuse(reason, REFUSED_BY_DEFAULT, f"ask {_admin(effective)} to allow {place}", effective.mode.value)
+    return _stricter(denied, _refuse(reason, REFUSED_BY_DEFAULT, f"ask {_admin(effective)} to allow {place}", effective.mode.value))
 
 
 def _start(effective: EffectivePolicy, resource: Resource) -> Decision:

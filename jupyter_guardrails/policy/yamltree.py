@@ -17,6 +17,7 @@ from jupyter_guardrails.errors import Problem
 LARGEST_FILE = 4 * 2**20
 MOST_NODES = 500_000
 DEEPEST = 20
+TOO_DEEP = f"is nested more than {DEEPEST} deep"
 LONGEST_NUMBER = 30
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -124,6 +125,8 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     if "\t" in text[: max(column, 1)]:
         return source.problem(line, text.index("\t") + 1, "a tab can't indent YAML", hint="use spaces")
     what = " ".join(part for part in (error.context, error.problem) if part)
+    if "nesting depth" in what:  # libyaml 0.2.6 counts flow levels itself, ahead of its events
+        return source.problem(line, column, TOO_DEEP)
     return source.problem(line, column, f"is not YAML: {what}", hint=_syntax_hint(what))
 
 
@@ -181,7 +184,7 @@ class _Composer:
 
     def _descend(self, stack: list[tuple[Node, list[Node], str | None]], event: Any) -> None:
         if len(stack) >= DEEPEST:
-            raise _Stop(self._problem(event, f"is nested more than {DEEPEST} deep"))
+            raise _Stop(self._problem(event, TOO_DEEP))
         kind = "mapping" if isinstance(event, yaml.MappingStartEvent) else "sequence"
         if event.anchor:
             self._anchors[event.anchor] = None  # until it is complete: an alias inside itself is seen

@@ -146,3 +146,36 @@ def test_the_answer_does_not_depend_on_the_order_of_columns(ask):
 
 def test_a_resource_without_labels_is_only_its_name():
     assert Resource("a") == Resource("a", "", "", (), "", {})
+
+
+SOFT = "{name: soft, for: everyone, mode: warn, allow_soft_deny: true, deny: {data: ['hr/*'], network: ['a.example.com:*']}}"
+HARD = "{name: hard, for: everyone, deny: {data: [{classification: restricted}], network: ['**.example.com:*']}}"
+ALLOW = "{name: allow, for: everyone, data: {read: ['hr/*']}, network: {allow: ['a.example.com:443']}, mask: {pii: hash}}"
+
+
+@pytest.mark.parametrize(("action", "name"), [("data.read", "hr/pay"), ("network.connect", "a.example.com:443")])
+@pytest.mark.parametrize(
+    ("rules", "rule", "blocks"),
+    [
+        ([ALLOW, SOFT], "soft", False),
+        ([ALLOW, SOFT, HARD], "hard", True),
+        ([ALLOW, HARD, SOFT], "hard", True),
+        ([SOFT], "default: what nothing allows is refused", True),
+        ([ALLOW], "allow", False),
+    ],
+)
+def test_a_soft_deny_softens_nothing_but_itself(ask, action, name, rules, rule, blocks):
+    found = ask(f"rules: [{', '.join(rules)}]", action, name, classification="restricted")
+    assert (found.rule.name, found.blocks) == (rule, blocks)
+
+
+def test_a_read_that_is_only_warned_about_keeps_its_masks(ask):
+    found = ask(f"rules: [{ALLOW}, {SOFT}]", "data.read", "hr/pay", columns={"mail": "pii"})
+    assert (found.allowed, found.blocks, found.obligations.masks) == (False, False, {"mail": "hash"})
+
+
+def test_a_filter_that_nothing_fills_refuses_in_every_mode(ask):
+    rows = "rules: [{name: r, for: everyone, rows: {'**': 'team = {user.team}'}}]"
+    found = ask(f"mode: observe\n{rows}", "data.read", "hr/pay")
+    assert (found.blocks, found.rule.name) == (True, "r")
+    assert not ask("mode: observe", "data.read", "hr/pay").blocks

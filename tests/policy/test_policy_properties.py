@@ -23,6 +23,7 @@ HOSTS = st.sampled_from(["a.example.com:443", "*.example.com:443", "**:*", "10.0
 PLACES = st.sampled_from(["a.example.com:443", "b.example.com:80", "10.0.0.1:80", "a.b.example.com:443", "x:1"])
 CLASSES = st.sampled_from(["pii", "money"])
 WHO = st.sampled_from(["everyone", {"users": ["ana"]}, {"groups": ["g"]}, {"users": ["ben"]}, {"users": ["**"], "not": {"groups": ["g"]}}])
+MODES = st.sampled_from(["observe", "warn", "enforce"])
 DENY = st.one_of(
     st.fixed_dictionaries(
         {"data": st.lists(st.one_of(GLOBS, st.builds(lambda label: {"classification": label or "x"}, LABELS)), min_size=1, max_size=2)}
@@ -37,6 +38,7 @@ PARTS = st.fixed_dictionaries(
         "mask": st.dictionaries(CLASSES, st.sampled_from(list(MASK_STRICTNESS)), max_size=2),
         "rows": st.dictionaries(GLOBS, st.sampled_from(["x = 1", "y = 2 or z = 3"]), max_size=2),
         "deny": DENY,
+        "soft": MODES,
         "kernels": st.fixed_dictionaries({"max": st.integers(0, 9)}),
     },
 )
@@ -51,11 +53,16 @@ QUESTIONS = st.one_of(
 
 def build(parts, **extra):
     """A policy of rules `r0`, `r1`, … through the same loader as files."""
-    rules = [{"name": f"r{n}", "for": who, **part} for n, (who, part) in enumerate(parts)]
+    rules = [{"name": f"r{n}", "for": who, **_written(part)} for n, (who, part) in enumerate(parts)]
     text = json.dumps({"apiVersion": "guardrails/v1", "rules": rules, **extra})
     root, problems = read_tree(text.encode(), "g.yaml")
     assert not problems
     return compile_policy(Path("g.yaml"), Document.model_validate(root.plain()), root)
+
+
+def _written(part):
+    """`soft` stands for a mode of the rule, permitted also where it denies."""
+    return {key: value for key, value in part.items() if key != "soft"} | ({"mode": part["soft"], "allow_soft_deny": True} if "soft" in part else {})
 
 
 def answer(policy, question, person="ana", groups=("g",)):
@@ -66,6 +73,14 @@ def answer(policy, question, person="ana", groups=("g",)):
 def test_adding_a_deny_never_allows_more(parts, deny, where, question):
     more = [*parts[:where], ("everyone", {"deny": deny}), *parts[where:]]
     assert answer(build(parts), question).allowed or not answer(build(more), question).allowed
+
+
+@given(RULES, DENY, MODES, MODES, st.integers(0, 5), QUESTIONS)
+def test_adding_a_deny_in_any_mode_never_opens_what_was_shut(parts, deny, file_mode, deny_mode, where, question):
+    """`blocks` counts modes: a soft deny that matches too doesn't take an enforced one's place."""
+    soft = {"deny": deny, "mode": deny_mode, "allow_soft_deny": True}
+    more = [*parts[:where], ("everyone", soft), *parts[where:]]
+    assert not answer(build(parts, mode=file_mode), question).blocks or answer(build(more, mode=file_mode), question).blocks
 
 
 @given(RULES, st.sampled_from(["read", "request"]), GLOBS, st.integers(0, 5), QUESTIONS)
@@ -98,8 +113,11 @@ def test_the_chain_of_considered_entries_explains_the_decision(parts, question):
     first = next((entry for entry in chain if entry.matches), None)
     if first is None:
         assert not found.allowed
+    elif first.rule != found.rule:  # a soft deny, over something that is refused without it
+        assert first.effect == "deny"
+        assert person.deny_modes[first.rule] != "enforce"
+        assert not found.allowed
     else:
-        assert first.rule == found.rule
         assert found.allowed == (first.effect != "deny")
 
 
