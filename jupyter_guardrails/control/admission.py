@@ -24,6 +24,7 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         row = await reserving.reserve(state, policy, request, chosen)
     except GuardrailsError as error:
         said = {"kernel": request.kernel_id, "notebook": request.notebook, "reason": error.message, "rule": error.rule}
+        said["policy_digest"] = policy.digest
         await state.audit("kernel.start", request.profile or request.kind, None, allowed=False, **said)
         raise
     granted = await datasets.grants_at_start(state, policy, state.clock())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_guardrails.control.groups import GroupsUnknown
 from jupyter_guardrails.control.interface.messages import Audit
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import PolicyError
@@ -18,10 +19,10 @@ async def read(state: ControlState, request: Audit, fds: list[int]) -> dict[str,
 
 
 def is_admin(state: ControlState) -> bool:
-    """Whether the policy in force makes this principal an admin; nobody is one without a policy."""
+    """Whether the policy in force makes this principal an admin; nobody is one without a policy, or while groups can't be told."""
     try:
         return "admin" in state.effective().roles
-    except PolicyError:
+    except (PolicyError, GroupsUnknown):
         return False
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
 from jupyter_guardrails.control import limits, profiles
 from jupyter_guardrails.control.audit import is_admin
+from jupyter_guardrails.control.groups import GroupsUnknown
 from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet, Usage
 from jupyter_guardrails.control.starting import held
 from jupyter_guardrails.control.state import ControlState, Operations
@@ -20,6 +22,7 @@ from jupyter_guardrails.sandbox.probe import probe_host
 MEASURED = ("memory_bytes", "memory_peak_bytes", "memory_limit_bytes", "cpus", "cpu_s", "cpu_percent", "idle_s", "idle_limit_s")
 SAME_IN_RECORDS = ("kernelspec", "kind", "notebook", "profile", "state", *MEASURED)
 USAGE_S = 30 * 24 * 3600
+MISTAKES = "The policy file has a mistake; what it said before stays in force. An admin sees where: `jupyter guardrails policy check`."
 AT_LIMIT = "At 100% no new kernel starts until earlier hours leave the window; running kernels go on."
 
 
@@ -27,14 +30,21 @@ async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]
     """Also without a valid policy: then without limits, with the mistakes."""
     guarantees = await asyncio.to_thread(probe_host)
     answer = {"person": state.principal, "mode": "own", "boundary": boundary(state), "enforced": [asdict(item) for item in guarantees]}
-    file = {"path": str(state.policies.path), "errors": state.policies.errors}
+    path = str(state.policies.path)
     try:
         policy = state.effective()
-    except PolicyError:
-        return answer | {"roles": [], "policy": file | {"digest": "", "mode": "enforce"}, "limits": [], "profiles": []}
-    file |= {"digest": policy.digest, "mode": policy.mode.value}
+    except (PolicyError, GroupsUnknown) as error:
+        file = {"path": path, "digest": state.policy_digest, "mode": "enforce", "errors": _errors(state, ()) or [str(error)]}
+        return answer | {"roles": [], "policy": file, "limits": [], "profiles": []}
+    file = {"path": path, "digest": policy.digest, "mode": policy.mode.value, "errors": _errors(state, policy.roles)}
     chosen = await profiles.preferred(state, policy, None)
     return answer | {"roles": sorted(policy.roles), "policy": file, "limits": limits.shown(policy), "profiles": limits.profiles(policy, chosen)}
+
+
+def _errors(state: ControlState, roles: Collection[str]) -> list[str]:
+    """The mistakes of the file as it is now. They quote lines of it, so only admins, and whoever chose the policy, see them."""
+    found = state.policies.errors
+    return found if not found or "admin" in roles or state.settings.self_chosen else [MISTAKES]
 
 
 def boundary(state: ControlState) -> str:
@@ -51,7 +61,7 @@ async def kernels(state: ControlState, request: Kernels, fds: list[int]) -> dict
     answer = {"kernels": [_kernel(row) for row in rows]}
     try:
         limit = state.effective().max_kernels
-    except PolicyError:
+    except (PolicyError, GroupsUnknown):
         return answer | {"max": 0, "rule": ""}
     return answer | {"max": limit.value, "rule": str(limit.rule)}
 

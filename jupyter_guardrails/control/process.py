@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jupyter_guardrails.catalog import CatalogFolder
 from jupyter_guardrails.control import hardening, lifetimes, submissions
+from jupyter_guardrails.control.groups import Groups, system_groups
 from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.service import Service
@@ -85,7 +86,9 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None) 
     try:
         await state.records.write(leases.reprieve, now=state.clock(), ttl_s=state.lease_ttl_s)
         serving = asyncio.create_task(Service(state).serve(listener))
+        await state.groups.refresh(state.principal)
         state.spawn(lifetimes.sweep_forever(state), "sweep")
+        state.spawn(state.watch(), "watch over the policy")
         state.spawn(submissions.resume(state), "submissions left unfinished")
         _say_ready(options, state)
         await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
@@ -128,6 +131,7 @@ def open_state(options: Options) -> ControlState:
         records=open_records(settings.state_dir / "records.sqlite", journal=settings.state_dir / "audit.jsonl"),
         token=token,
         lease_ttl_s=options.lease_ttl_s,
+        groups=Groups(system_groups if settings.person is None else None),
     )
 
 

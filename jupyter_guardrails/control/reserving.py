@@ -51,7 +51,8 @@ async def reserve(state: ControlState, policy: EffectivePolicy, request: KernelA
         notebook=request.notebook,
         submission=request.submission,
     )
-    fields = state.audit_fields("kernel.start", profile.name, kernel=request.kernel_id, notebook=request.notebook)
+    said = {"kernel": request.kernel_id, "notebook": request.notebook, "policy_digest": policy.digest}
+    fields = state.audit_fields("kernel.start", profile.name, **said)
     budget = None if request.kind == "terminal" else policy.budget  # a terminal is how one saves one's work
     terms = Terms(wanted, policy.max_kernels, budget, policy.mode.value == "enforce", state.lease_ttl_s, fields)
     return await state.records.write(_reserve, terms, now=state.clock())

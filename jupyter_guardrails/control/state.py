@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from jupyter_guardrails.catalog import CatalogFolder
+from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
 from jupyter_guardrails.control.interface.messages import Request
 from jupyter_guardrails.control.policies import PolicyHolder
@@ -19,6 +20,8 @@ from jupyter_guardrails.records import Records, audit
 
 log = logging.getLogger("jupyter_guardrails.control")
 LEASE_TTL_S = 60.0
+WATCH_S = 1.0
+FILE = "(policy file)"  # the principal of a change that nobody made through control
 
 
 class Closable(Protocol):
@@ -57,6 +60,8 @@ class ControlState:
     token: str
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     lease_ttl_s: float = LEASE_TTL_S
+    groups: Groups = field(default_factory=Groups)
+    reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     kernels: dict[str, LiveKernel] = field(default_factory=dict)
     admitted: dict[str, Admission] = field(default_factory=dict)
     worker: str | None = None
@@ -66,8 +71,12 @@ class ControlState:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def effective(self, principal: str | None = None) -> EffectivePolicy:
-        """What the policy in force means for this principal (or another); PolicyError when there is no valid policy at all."""
-        return self.policies.effective(principal or self.principal)
+        """What the policy in force means for this principal (or another).
+
+        PolicyError when there is no valid policy at all, GroupsUnknown when nobody can tell the principal's groups.
+        """
+        person = principal or self.principal
+        return self.policies.effective(person, self.groups.of(person))
 
     @property
     def ending(self) -> bool:
@@ -80,11 +89,33 @@ class ControlState:
         return self.policies.current.digest if self.policies.current else ""
 
     async def refresh(self) -> None:
-        """Take over a policy that changed; called before each request. The old one stays when the new one has mistakes."""
-        if self.policies.changed():
-            await asyncio.to_thread(self.policies.refresh)
-            for line in self.policies.errors:
-                log.error("policy: %s", line)
+        """Take over a policy that changed, and groups; called before each request. The old policy stays when the new one has mistakes."""
+        await self.groups.refresh(self.principal)
+        if not self.policies.changed():
+            return
+        async with self.reloading:
+            before = self.policy_digest
+            if await asyncio.to_thread(self.policies.refresh):
+                await self._say_reloaded(before)
+
+    async def watch(self) -> None:
+        """Follow the policy also while nobody asks for anything, so that its mistakes are in the log when they are made."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            await self.refresh()
+
+    async def _say_reloaded(self, before: str) -> None:
+        """In the log and in the audit record: the policy that is in force from now on, or the mistakes that keep it from that."""
+        errors, path = self.policies.errors, str(self.policies.path)
+        for line in errors:
+            log.error("policy: %s", line)
+        if errors:
+            count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
+            reason = f"{count}, the last valid policy stays; first: {errors[0].splitlines()[0]}"[:400]
+            await self.audit("policy.reload", path, allowed=False, reason=reason, principal=FILE)
+        elif self.policy_digest != before:
+            log.info("policy: %s is in force, digest %s", path, self.policy_digest[:12])
+            await self.audit("policy.reload", path, reason=f"in force from now on; before: {before[:12] or 'none'}", principal=FILE)
 
     async def audit(self, action: str, resource: str, decision: Decision | None = None, **fields: Any) -> dict[str, Any]:
         """Write one audit record (table and audit.jsonl) and return it; see `audit_fields`."""

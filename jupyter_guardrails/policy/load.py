@@ -4,45 +4,81 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from jupyter_guardrails.errors import PolicyError, Problem
 from jupyter_guardrails.policy.compiled import Policy, compile_policy
 from jupyter_guardrails.policy.document import API_VERSION, Document
-from jupyter_guardrails.policy.limits import STANDARD
-from jupyter_guardrails.policy.problems import explain_errors, nearest, nulls
+from jupyter_guardrails.policy.merge import merge, references, version
+from jupyter_guardrails.policy.problems import explain_errors, nulls
 from jupyter_guardrails.policy.yamltree import LARGEST_FILE, Node, read_tree
 
 M = TypeVar("M", bound=BaseModel)
 HOW_TO_START = (
-    "write one: the shortest has the lines `apiVersion: guardrails/v1` and `mode: observe`; docs/reference/policy.md explains every key. "
+    "write a first one: `jupyter guardrails init`; docs/reference/policy.md explains every key. "
     "Or name another place with --policy or GUARDRAILS_POLICY."
 )
 STARTS_WITH = f"a policy starts with `apiVersion: {API_VERSION}`"
-MERGED = ("rules", "groups", "profiles")  # what several files of a directory may add to
+MOST_FILES, TRIES = 500, 20
+SUFFIXES = (".yaml", ".yml", ".json")  # the last two are refused: somebody thinks that they are read
+
+
+class FileState(NamedTuple):
+    """What tells one version of a file from another; of a file that can't be looked at only the error counts."""
+
+    name: str
+    device: int = 0
+    inode: int = 0
+    modified_ns: int = 0
+    size: int = 0
+    error: int = 0
+
+
+Fingerprint = tuple[FileState, ...]
+Content = bytes | OSError
 
 
 def load(path: Path) -> Policy:
     """The policy of a file, or of a directory's *.yaml in lexical order. PolicyError holds every mistake."""
-    readable, problems = _read_all(path)
-    merged, twice = _merge(readable)
+    return load_seen(path)[0]
+
+
+def load_seen(path: Path) -> tuple[Policy, Fingerprint]:
+    """The policy with the fingerprint of just the files that it was read from."""
+    contents, seen = _snapshot(path)
+    readable, problems = _trees(contents)
+    merged, twice = merge(readable)
     document, wrong = check(merged, Document)
-    problems += [*twice, *(p for root in readable[1:] for p in _version(root)), *wrong, *references(merged)]
+    problems += [*twice, *(p for root in readable[1:] for p in version(root)), *wrong, *references(merged)]
     if problems or document is None:
         raise PolicyError(_in_order(problems))
-    return compile_policy(path, document, merged)
+    return compile_policy(path, document, merged), seen
 
 
-def _read_all(path: Path) -> tuple[list[Node], list[Problem]]:
-    """The trees of all files and what is wrong with them as YAML; PolicyError if no file is a tree."""
+def fingerprint(path: Path) -> Fingerprint:
+    """Changes when a file of the policy is written, replaced, added or removed."""
     try:
-        trees = [root_of(file) for file in policy_files(path)]
+        return tuple(_state(file) for file in (_entries(path) if path.is_dir() else [path]))
     except OSError as error:
-        raise PolicyError([Problem(str(path), 0, 0, f"can't be read: {error.strerror}")]) from error
+        return (FileState(str(path), error=error.errno or -1),)
+
+
+def _snapshot(path: Path) -> tuple[dict[Path, Content], Fingerprint]:
+    """Every file as it was at one moment: read again until nothing changed meanwhile, so that no mix of two versions is taken for one."""
+    for _ in range(TRIES):
+        before = fingerprint(path)
+        contents = {file: _read(file) for file in policy_files(path)}
+        if fingerprint(path) == before:
+            return contents, before
+    raise PolicyError([Problem(str(path), 0, 0, "changes again and again while it is read", "write the new version beside it, then `mv` it here")])
+
+
+def _trees(contents: dict[Path, Content]) -> tuple[list[Node], list[Problem]]:
+    """The trees of all files and what is wrong with them as YAML; PolicyError if no file is a tree."""
+    trees = [_tree(file, content) for file, content in contents.items()]
     problems = [problem for _, found in trees for problem in found]
     readable = [root for root, _ in trees if root is not None]
     if not readable:
@@ -52,25 +88,46 @@ def _read_all(path: Path) -> tuple[list[Node], list[Problem]]:
 
 def policy_files(path: Path) -> list[Path]:
     """The files that make up the policy; PolicyError if there are none."""
-    if not path.exists():
-        raise PolicyError([Problem(str(path), 0, 0, "there is no policy here")], next_step=HOW_TO_START)
-    if not path.is_dir():
-        return [path]
-    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-    if ignored := [entry for entry in entries if entry.suffix in (".yml", ".json")]:
-        raise PolicyError([Problem(str(entry), 0, 0, "would not be read: a policy's files end in .yaml", "rename or move it") for entry in ignored])
-    files = [entry for entry in entries if entry.suffix == ".yaml"]
-    if not files:
-        raise PolicyError([Problem(str(path), 0, 0, "the directory holds no *.yaml file")], next_step=HOW_TO_START)
-    return files
-
-
-def root_of(file: Path) -> tuple[Node | None, list[Problem]]:
-    """The tree of one file, or None; and what is wrong with it as YAML."""
     try:
-        root, problems = read_tree(_read(file), str(file))
+        if not path.exists():
+            raise PolicyError([Problem(str(path), 0, 0, "there is no policy here")], next_step=HOW_TO_START)
+        if not path.is_dir():
+            return [path]
+        entries = _entries(path)
     except OSError as error:
-        return None, [Problem(str(file), 0, 0, f"can't be read: {error.strerror}")]
+        raise PolicyError([Problem(str(path), 0, 0, f"can't be read: {error.strerror}")]) from error
+    return _usable(path, entries)
+
+
+def _usable(path: Path, entries: list[Path]) -> list[Path]:
+    """The entries of a directory if all of them can be parts of a policy."""
+    if ignored := [entry for entry in entries if entry.suffix != ".yaml"]:
+        raise PolicyError([Problem(str(entry), 0, 0, "would not be read: a policy's files end in .yaml", "rename or move it") for entry in ignored])
+    if not entries:
+        raise PolicyError([Problem(str(path), 0, 0, "the directory holds no *.yaml file")], next_step=HOW_TO_START)
+    if len(entries) > MOST_FILES:
+        raise PolicyError([Problem(str(path), 0, 0, f"holds {len(entries)} files, {MOST_FILES} at most", "join some of them")])
+    return entries
+
+
+def _entries(path: Path) -> list[Path]:
+    """What in a directory is, or looks like, a part of the policy; names that start with a dot are editors' and Kubernetes' own."""
+    return sorted(entry for entry in path.iterdir() if entry.suffix in SUFFIXES and not entry.name.startswith("."))
+
+
+def _state(file: Path) -> FileState:
+    try:
+        found = file.stat()
+    except OSError as error:
+        return FileState(str(file), error=error.errno or -1)
+    return FileState(str(file), found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def _tree(file: Path, content: Content) -> tuple[Node | None, list[Problem]]:
+    """The tree of one file, or None; and what is wrong with it as YAML."""
+    if isinstance(content, OSError):
+        return None, [Problem(str(file), 0, 0, f"can't be read: {content.strerror}")]
+    root, problems = read_tree(content, str(file))
     if root is None:
         return None, problems or [Problem(str(file), 0, 0, "is empty", STARTS_WITH)]
     if root.kind != "mapping":
@@ -91,84 +148,23 @@ def check(root: Node, model: type[M]) -> tuple[M | None, list[Problem]]:
 
 def read_model(path: Path, model: type[M]) -> tuple[M, Node]:
     """A file of another kind that admins write, like a table of tests, with its tree; PolicyError holds every mistake."""
-    root, problems = root_of(path) if path.exists() else (None, [Problem(str(path), 0, 0, "there is no such file")])
+    root, problems = _tree(path, _read(path)) if path.exists() else (None, [Problem(str(path), 0, 0, "there is no such file")])
     found, wrong = check(root, model) if root is not None else (None, [])
     if root is None or found is None or problems or wrong:
         raise PolicyError(_in_order([*problems, *wrong]))
     return found, root
 
 
-def references(root: Node) -> Iterator[Problem]:
-    """Mistakes between parts: profiles that are not defined, names of rules that are used twice."""
-    profiles = [STANDARD.name, *_child(root, "profiles").entries]
-    names: dict[str, Node] = {}
-    for rule in _child(root, "rules").items:
-        name = _child(rule, "name")
-        if name.raw in names:
-            yield name.problem(f"the rule's name `{name.raw}` is used twice, first at {_place(names[name.raw])}", hint="give it a name of its own")
-        elif name.raw:
-            names[name.raw] = name
-        kernels = _child(rule, "kernels")
-        used = [*_child(kernels, "profiles").items, _child(kernels, "default"), _child(kernels, "terminals")]
-        yield from (_unknown_profile(node, profiles) for node in used if node.raw and node.raw not in profiles)
-    production = _child(_child(root, "promotion"), "production_profile")
-    if production.raw and production.raw not in profiles:
-        yield _unknown_profile(production, profiles)
-
-
-def _unknown_profile(node: Node, known: list[str]) -> Problem:
-    return node.problem(f"the profile `{node.raw}` is not defined under `profiles`", hint=nearest(node.raw, known))
-
-
-def _child(node: Node, key: str) -> Node:
-    """The value under a key, or an empty node."""
-    return node.entries[key][1] if key in node.entries else Node(node.source, node.line, node.column, "scalar")
-
-
-def _place(node: Node) -> str:
-    return f"{Path(node.source.name).name}:{node.line}"
-
-
-def _read(file: Path) -> bytes:
-    """At most one byte more than is allowed; a pipe or device is never waited for."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "it is not a regular file")
-        return stream.read(LARGEST_FILE + 1)
-
-
-def _merge(roots: list[Node]) -> tuple[Node, list[Problem]]:
-    """One tree of several files: rules follow each other, groups and profiles are united, any other key is set once."""
-    first = roots[0]
-    merged = Node(first.source, first.line, first.column, "mapping", entries=dict(first.entries))
-    problems: list[Problem] = []
-    for root in roots[1:]:
-        for key, (key_node, value) in root.entries.items():
-            present = merged.entries.get(key)
-            if present is None:
-                merged.entries[key] = (key_node, value)
-            elif key in MERGED and present[1].kind == value.kind:
-                merged.entries[key] = (present[0], _join(present[1], value, problems))
-            elif key != "apiVersion":
-                problems.append(key_node.problem(f"`{key}` is already set at {_place(present[0])}", hint="remove one of them"))
-    return merged, problems
-
-
-def _join(one: Node, other: Node, problems: list[Problem]) -> Node:
-    joined = Node(one.source, one.line, one.column, one.kind, items=one.items + other.items, entries=dict(one.entries))
-    for key, (key_node, value) in other.entries.items():
-        if key in joined.entries:
-            problems.append(key_node.problem(f"`{key}` is already set at {_place(joined.entries[key][0])}", hint="remove one of them"))
-        else:
-            joined.entries[key] = (key_node, value)
-    return joined
-
-
-def _version(root: Node) -> Iterator[Problem]:
-    """Every file of a directory says its format; the first one's is checked with the rest."""
-    if _child(root, "apiVersion").raw != API_VERSION:
-        yield Node(root.source, 1, 1, "scalar").problem(f"each file needs `apiVersion: {API_VERSION}`")
+def _read(file: Path) -> Content:
+    """At most one byte more than is allowed, or why not; a pipe or device is never waited for."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return OSError(0, "it is not a regular file")
+            return stream.read(LARGEST_FILE + 1)
+    except OSError as error:
+        return error
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

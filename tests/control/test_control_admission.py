@@ -14,6 +14,7 @@ from jupyter_guardrails.control.interface.messages import (
     KernelStarted,
     ProfileSet,
 )
+from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.errors import BadRequest, Conflict, HostCannotEnforce, LimitReached, NotFound, PolicyError, Refused
 from jupyter_guardrails.policy import Profile
 from jupyter_guardrails.records import audit, budgets, leases
@@ -286,7 +287,7 @@ def test_a_worker_may_do_only_what_a_worker_does(desk):
 
 def test_no_policy_no_kernel_and_the_place_of_the_mistake(desk):
     desk.world.policy.write_text("apiVersion: guardrails/v1\nmode: sometimes\n")
-    desk.state.policies.current = None
+    desk.state.policies = PolicyHolder(desk.world.policy)
     with pytest.raises(PolicyError, match=r"guardrails\.yaml:2:7") as refusal:
         desk.admit()
     assert refusal.value.next_step

@@ -12,6 +12,7 @@ import pytest
 from data_world import DataWorld, Loop
 
 from jupyter_guardrails.control import channel, egress
+from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.sandbox.run import start
 from jupyter_guardrails.sandbox.spec import SandboxSpec
@@ -146,7 +147,7 @@ def test_who_says_nothing_is_cut_off(proxy, monkeypatch):
 
 def test_without_a_valid_policy_nothing_goes_out(world, loop):
     state = world.state()
-    state.policies.current, state.policies._seen = None, None
+    state.policies = PolicyHolder(world.policy_file)
     world.policy_file.write_text("apiVersion: guardrails/v1\nrules: [")
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()

@@ -9,7 +9,6 @@ import yaml
 import jupyter_guardrails
 from jupyter_guardrails.control import limits
 from jupyter_guardrails.control.interface.messages import Audit, Budget, Kernels, LaunchPaths, Me, ProfileSet, Usage
-from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.errors import PolicyError
 
 OPENAPI = yaml.safe_load((Path(jupyter_guardrails.__file__).parent / "server" / "openapi.yaml").read_text())
@@ -132,20 +131,6 @@ def test_without_any_valid_policy_control_runs_and_says_what_is_wrong(world, des
     assert desk.ask(LaunchPaths())["read"] == []
     with pytest.raises(PolicyError):
         desk.admit()
-
-
-def test_a_folder_of_policies_is_watched_too(tmp_path):
-    folder = tmp_path / "policy.d"
-    folder.mkdir()
-    (folder / "10-base.yaml").write_text("apiVersion: guardrails/v1\nmode: warn\n")
-    holder = PolicyHolder(folder)
-    holder.refresh()
-    assert not holder.changed()
-    assert holder.current.mode == "warn"
-    (folder / "20-more.yaml").write_text("apiVersion: guardrails/v1\nrules: [{name: a, for: everyone, kernels: {max: 1}}]\n")
-    assert holder.changed()
-    holder.refresh()
-    assert holder.effective("ana").max_kernels.value == 1
 
 
 @pytest.mark.parametrize(("size", "text"), [(2 << 30, "2 GiB"), (3 << 29, "1.5 GiB"), (200, "200 bytes"), (1 << 40, "1 TiB")])
