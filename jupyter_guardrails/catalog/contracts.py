@@ -19,7 +19,7 @@ Fingerprint = tuple[object, ...]
 
 def load_catalog(path: Path) -> Catalog:
     """The contracts in `*.yaml` beneath a folder; a missing folder is an empty catalogue with a problem. Never raises."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return Catalog(folder_problems=(Problem(str(path), 0, 0, "the catalogue folder does not exist", "create it, with one contract a file"),))
     contracts = without_conflicts(read_contract(file) for file in contract_files(path))
     usable = {contract.name: contract for contract in contracts if not contract.problems}
@@ -68,7 +68,7 @@ class CatalogFolder:
 
 
 def _files_state(path: Path) -> Fingerprint:
-    return (path.is_dir(), *map(_file_state, contract_files(path)))
+    return (os.path.isdir(path), *map(_file_state, contract_files(path)))
 
 
 def _places_state(catalog: Catalog) -> Fingerprint:

@@ -13,6 +13,7 @@ from typing import Any
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.control import process
 from jupyter_guardrails.control.interface import Settings
+from jupyter_guardrails.control.interface.settings import does_not_count
 
 PLACES = {"policy": "policy_path", "catalog": "catalog_path", "state_dir": "state_dir", "socket": "control_socket"}
 
@@ -35,15 +36,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="guardrails control: %(levelname)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    return process.run(process.Options(chosen_settings(arguments), ready_fd=arguments.ready_fd, die_with_parent=arguments.die_with_parent))
+    settings = chosen_settings(arguments)
+    for sentence in settings.ignored:
+        logging.getLogger(__name__).warning("%s", sentence)
+    return process.run(process.Options(settings, ready_fd=arguments.ready_fd, die_with_parent=arguments.die_with_parent))
 
 
 def chosen_settings(arguments: argparse.Namespace) -> Settings:
-    """Where the admin's directory exists it decides about policy and catalogue; flags count for the rest."""
+    """What the flags say, where nobody else decides; where the admin's directory exists, flags that say something else are named as ignored."""
     settings = settings_from(os.environ)
-    given = {field: getattr(arguments, flag).absolute() for flag, field in PLACES.items() if getattr(arguments, flag) is not None}
+    given = {flag: getattr(arguments, flag).absolute() for flag in PLACES if getattr(arguments, flag) is not None}
+    person = arguments.person or settings.person
     if not settings.self_chosen:
-        given = {field: path for field, path in given.items() if field in ("state_dir", "control_socket")}
-    if "state_dir" in given:
-        given.setdefault("control_socket", given["state_dir"] / "control.sock")
-    return replace(settings, person=arguments.person or settings.person, **given)
+        others = [(flag, path) for flag, path in given.items() if path != getattr(settings, PLACES[flag])]
+        sentences = [does_not_count(f"--{flag.replace('_', '-')}", path) for flag, path in others]
+        return replace(settings, person=person, ignored=(*settings.ignored, *sentences))
+    places: dict[str, Any] = {PLACES[flag]: path for flag, path in given.items()}
+    if "state_dir" in places:
+        places.setdefault("control_socket", places["state_dir"] / "control.sock")
+    return replace(settings, person=person, **places)

@@ -35,6 +35,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Set up, then become the governed JupyterLab (never returns) or check."""
+    settings = find_settings([], os.environ, home=Path.home())
+    if not settings.self_chosen:
+        message = f"this machine has an admin's policy, {settings.policy_path}: the demo's people and policy would not count"
+        raise errors.Refused(message, next_step="try the demo on a machine of your own; your own limits: jupyter guardrails policy explain --user YOU")
     folder = set_up(arguments.dir, say=_say)
     if arguments.set_up_only:
         print(folder.root)

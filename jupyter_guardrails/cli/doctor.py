@@ -1,4 +1,4 @@
-"""`jupyter guardrails doctor`: what holds on this machine, what doesn't, and what would change that."""
+"""`jupyter guardrails doctor`: what holds on this machine, who could change that, and what would make it hold more."""
 
 from __future__ import annotations
 
@@ -6,47 +6,58 @@ import argparse
 import json
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.catalog.contracts import load_catalog
+from jupyter_guardrails.cli import tampering
 from jupyter_guardrails.cli.connection import settings_from
+from jupyter_guardrails.cli.permissions import Account, this_account
 from jupyter_guardrails.control.interface import Settings
+from jupyter_guardrails.control.interface.settings import ADMIN_DIR
 from jupyter_guardrails.policy import Policy, load
 from jupyter_guardrails.sandbox.probe import probe_host
+
+DIGEST_DIGITS = 12
 
 
 def add_parser(subparsers: Any) -> None:
     """`doctor [--json]`."""
-    parser = subparsers.add_parser("doctor", help="what is enforced on this machine, and what is not")
+    parser = subparsers.add_parser("doctor", help="what is enforced on this machine, what is not, and who could change it")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 all well; 2 the policy or the catalogue has mistakes; 3 the policy requires what this host can't give."""
-    report = examine(settings_from(os.environ))
+    report = examine(settings_from(os.environ), this_account())
     print(json.dumps(report, indent=1) if arguments.json else "\n".join(_lines(report)))
     missing = [g for g in report["guarantees"] if g["required"] and not g["held"]]
     return 3 if missing else 2 if report["problems"] else 0
 
 
-def examine(settings: Settings) -> dict[str, Any]:
-    """Everything that doctor says, as plain values."""
+def examine(settings: Settings, account: Account) -> dict[str, Any]:
+    """Everything that doctor says, as plain values; `account` is whose changes it warns of."""
     policy, problems = _policy(settings.policy_path)
     catalog = load_catalog(settings.catalog_path)
     required = policy.document.require if policy else ()
+    warnings = tampering.warnings(settings, account)
     return {
         "host": f"{platform.system()} {platform.release()} {platform.machine()}",
         "policy": str(settings.policy_path),
+        "policy_in_force": {"digest": policy.digest, "mode": str(policy.mode), "rules": len(policy.document.rules)} if policy else None,
         "catalog": str(settings.catalog_path),
         "state": str(settings.state_dir),
         "self_chosen": settings.self_chosen,
+        "settings": {"decided_by": _decided_by(settings), "ignored": list(settings.ignored)},
+        "account": str(account),
         "guarantees": [asdict(g) | {"required": g.name in required} for g in probe_host()],
+        "warnings": [asdict(warning) for warning in warnings],
+        "boundary": tampering.boundary(settings, account, warnings),
         "problems": [*problems, *(str(problem) for problem in catalog.problems)],
-        "warnings": _tampering(settings),
     }
 
 
@@ -57,22 +68,47 @@ def _policy(path: Path) -> tuple[Policy | None, list[str]]:
         return None, [str(error)]
 
 
-def _tampering(settings: Settings) -> list[str]:
-    """What the governed person can change outside the sandbox."""
-    named = {"policy": settings.policy_path, "catalogue": settings.catalog_path, "state directory": settings.state_dir}
-    return [
-        f"you can change the {what} {path} outside a sandbox: it is advice to yourself, not a boundary"
-        for what, path in named.items()
-        if os.access(path, os.W_OK)
-    ]
+def _decided_by(settings: Settings) -> str:
+    if not settings.self_chosen:
+        return str(ADMIN_DIR)
+    return f"{', '.join(settings.chosen)} and the built-in places" if settings.chosen else "the built-in places"
 
 
-def _lines(report: dict[str, Any]) -> list[str]:
-    lines = [f"host     {report['host']}", f"policy   {report['policy']}{' (self-chosen)' if report['self_chosen'] else ''}"]
-    lines += [f"data     {report['catalog']}", f"state    {report['state']}", ""]
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    yield from _places(report)
+    yield ""
     for guarantee in report["guarantees"]:
         mark = "held    " if guarantee["held"] else "NOT HELD"
-        lines.append(f"{mark} {guarantee['name']}{' (required)' if guarantee['required'] else ''}: {guarantee['how']}")
-        lines += [f"         next: {guarantee['next_step']}"] if guarantee["next_step"] and not guarantee["held"] else []
-    lines += ["", *(f"warning: {warning}" for warning in report["warnings"])]
-    return [*lines, *(f"problem: {problem}" for problem in report["problems"])]
+        yield f"{mark} {guarantee['name']}{' (required)' if guarantee['required'] else ''}: {guarantee['how']}"
+        if guarantee["next_step"] and not guarantee["held"]:
+            yield f"         next: {guarantee['next_step']}"
+    yield from ("", *_warnings(report), report["boundary"])
+    yield from ("", *(f"problem: {problem}" for problem in report["problems"])) if report["problems"] else ()
+
+
+def _places(report: dict[str, Any]) -> Iterator[str]:
+    """Which policy is in force here, and who decided that."""
+    policy = report["policy_in_force"]
+    state = f"mode {policy['mode']}, rules: {policy['rules']}, digest {policy['digest'][:DIGEST_DIGITS]}" if policy else "none in force, see below"
+    yield f"host       {report['host']}"
+    yield f"policy     {report['policy']}"
+    yield f"           {'self-chosen policy, ' if report['self_chosen'] else ''}{state}"
+    yield f"catalogue  {report['catalog']}"
+    yield f"state      {report['state']}"
+    yield f"settings   from {report['settings']['decided_by']}"
+    yield from (f"ignored    {sentence}" for sentence in report["settings"]["ignored"])
+
+
+def _warnings(report: dict[str, Any]) -> Iterator[str]:
+    """What can be changed, a line each; with what mends it where somebody decides for others."""
+    if report["warnings"]:
+        yield f"What {report['account']} can change outside a sandbox:"
+    for warning in report["warnings"]:
+        yield _printable(f"  {warning['what']:22}{warning['path']}: {warning['how']}")
+        if not report["self_chosen"]:
+            yield _printable(f"  {'':22}{'' if warning['what'] == tampering.STATE else 'next: '}{warning['next_step']}")
+
+
+def _printable(text: str) -> str:
+    """Names of files are other people's to choose: nothing in them reaches the terminal but what it shows."""
+    return "".join(character if character.isprintable() else "?" for character in text)

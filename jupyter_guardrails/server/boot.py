@@ -74,7 +74,9 @@ def _control(settings: Settings) -> ControlClient:
 def _own(settings: Settings) -> ControlClient:
     own = start_own_control(settings)
     atexit.register(own.stop)  # after the server has shut its kernels down and settled their leases
-    LOG.warning(
-        "guardrails: self-chosen policy %s; nothing is enforced around the server itself: `jupyter guardrails lab` does that", settings.policy_path
-    )
+    for sentence in settings.ignored:
+        LOG.warning("guardrails: %s", sentence)
+    whose = "self-chosen policy" if settings.self_chosen else "policy"
+    advice = "nothing is enforced around the server itself: `jupyter guardrails lab` does that"
+    LOG.warning("guardrails: %s %s; %s", whose, settings.policy_path, advice)
     return own.client

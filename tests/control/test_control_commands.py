@@ -36,7 +36,8 @@ def test_flags_choose_where_nobody_else_did(monkeypatch):
 def test_an_admins_directory_wins_over_flags(monkeypatch):
     found = chosen(monkeypatch, "--policy=/b/p.yaml", "--catalog=/b/c", "--state-dir=/b/state", "--socket=/b/s.sock", self_chosen=False)
     assert (found.policy_path, found.catalog_path) == (Path("/a/policy.yaml"), Path("/a/catalog"))
-    assert (found.state_dir, found.control_socket) == (Path("/b/state"), Path("/b/s.sock"))
+    assert (found.state_dir, found.control_socket) == (Path("/a/state"), Path("/a/state/control.sock"))
+    assert len(found.ignored) == 4
 
 
 def command(world, *arguments):

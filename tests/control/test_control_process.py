@@ -461,3 +461,14 @@ def test_budgets_survive_it_all(world, own):
     people = opened.read_sync(budgets.people, None, now=datetime.now(UTC), per_s=3600)
     assert people["ana"].cpu_hours == pytest.approx(0.01)
     opened.close()
+
+
+def test_a_control_from_before_the_admins_policy_is_not_taken_for_it(world):
+    own = world.start()
+    assert running_control(world.settings).call(Me())["person"] == "ana"
+    decided = replace(world.settings, policy_path=Path("/etc/jupyter/guardrails/guardrails.yaml"), self_chosen=False)
+    with pytest.raises(Conflict, match="this machine's policy is /etc/jupyter/guardrails"):
+        running_control(decided)
+    assert running_control(replace(world.settings, self_chosen=False)) is not None
+    own.stop()
+    assert running_control(decided) is None

@@ -34,16 +34,22 @@ class OwnControl:
 
 
 def running_control(settings: Settings) -> ControlClient | None:
-    """A client for the control that already serves this state directory, or None."""
+    """A client for the control that already serves this state directory, or None.
+
+    Conflict when it serves another policy than this machine's admin's: it was started before there was one.
+    """
     try:
         token = settings.token_file.read_text().strip()
     except OSError:
         return None
     client = ControlClient(settings.control_socket, token)
     try:
-        client.call(Me())
+        policy = client.call(Me())["policy"]["path"]
     except errors.ControlAway:
         return None
+    if not settings.self_chosen and policy != str(settings.policy_path):
+        message = f"the control that runs here serves {policy}, and this machine's policy is {settings.policy_path}"
+        raise errors.Conflict(message, next_step="end that server, then start again")
     return client
 
 
