@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = find_settings([], os.environ, home=Path.home())
     if not settings.self_chosen:
         message = f"this machine has an admin's policy, {settings.policy_path}: the demo's people and policy would not count"
-        raise errors.Refused(message, next_step="try the demo on a machine of your own; your own limits: jupyter guardrails policy explain --user YOU")
+        raise errors.Refused(message, next_step="try it on a machine of your own; your limits here: jupyter guardrails policy explain --user YOU")
     folder = set_up(arguments.dir, say=_say)
     if arguments.set_up_only:
         print(folder.root)

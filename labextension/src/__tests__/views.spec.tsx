@@ -102,7 +102,7 @@ describe('limits', () => {
     api.meAnswer = aMe({ policy });
     await model.refresh();
     expect(container.textContent).toContain('The policy file has mistakes');
-    expect(container.textContent).toContain("guardrails.yaml:14:3: unknown key 'kernal'");
+    expect(container.textContent).toContain("guardrails.yaml:14:3 unknown key 'kernal'");
   });
 
   it('say that nothing runs', async () => {

@@ -1,13 +1,14 @@
 import React from 'react';
 
 import { EmptyState, Loading } from '../../components/EmptyState';
-import { ErrorNotice, Notice } from '../../components/Notice';
+import { ErrorNotice } from '../../components/Notice';
 import { useTrans } from '../../components/translation';
 import { INotebooks } from '../../state/notebooks';
 import { QuotaModel } from '../../state/quotaModel';
 import { BudgetCard } from './BudgetCard';
 import { EnforcedList, LimitList } from './Enforced';
 import { KernelCard } from './KernelCard';
+import { PolicyMistakes } from './PolicyMistakes';
 import { ProfileChooser } from './ProfileChooser';
 
 export interface IQuotasViewProps {
@@ -28,29 +29,13 @@ export function QuotasView({ model, notebooks }: IQuotasViewProps): React.JSX.El
   return (
     <>
       {problem}
-      {me.policy.errors.length > 0 && <PolicyErrors errors={me.policy.errors} />}
+      {me.policy.errors.length > 0 && <PolicyMistakes errors={me.policy.errors} />}
       <KernelSection model={model} />
       <ProfileChooser model={model} notebooks={notebooks} />
       {budget && <BudgetCard budget={budget} />}
       <EnforcedList me={me} />
       <LimitList me={me} />
     </>
-  );
-}
-
-function PolicyErrors({ errors }: { errors: string[] }): React.JSX.Element {
-  const trans = useTrans();
-  return (
-    <Notice kind="warning" title={trans.__('The policy file has mistakes')}>
-      <p>{trans.__('The last valid policy stays in force until whoever looks after it has mended this:')}</p>
-      <ul className="jp-Guardrails-problems">
-        {errors.map(error => (
-          <li key={error}>
-            <code>{error}</code>
-          </li>
-        ))}
-      </ul>
-    </Notice>
   );
 }
 
