@@ -15,6 +15,7 @@ GuardrailsError
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,9 +86,16 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        caret = f"\n    {self.source}\n    {' ' * (self.column - 1)}^" if self.source and self.line else ""
+        caret = f"\n    {self.source}\n    {' ' * _cells(self.source[: self.column - 1])}^" if self.source and self.line else ""
         hint = f"\n    {self.hint}" if self.hint else ""
         return f"{place}: {self.message}{caret}{hint}"
+
+
+def _cells(text: str) -> int:
+    """Columns of a terminal: two for wide letters, none for marks that combine."""
+    return sum(
+        0 if unicodedata.category(letter) in ("Mn", "Me", "Cf") else 2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text
+    )
 
 
 class FileError(GuardrailsError):

@@ -15,10 +15,11 @@ COMMAND = re.compile(r"^\s*(?:\$ )?(?:sudo )?jupyter[ -]guardrails ([a-z].*)$", 
 
 
 def shown_commands() -> list[tuple[str, str]]:
-    """Every `jupyter guardrails …` line of a code block, with its page."""
-    fence = re.compile(r"```(?:bash|sh|console)\n(.*?)```", re.DOTALL)
-    blocks = [(page, block) for page in PAGES if page.exists() for block in fence.findall(page.read_text())]
-    return [(page.name, line.split(" #")[0].strip()) for page, block in blocks for line in COMMAND.findall(block)]
+    """Every `jupyter guardrails …` line of a code block, with its page; what a console shows without `$` is what commands print."""
+    fence = re.compile(r"```(bash|sh|console)\n(.*?)```", re.DOTALL)
+    blocks = [(page, kind, block) for page in PAGES if page.exists() for kind, block in fence.findall(page.read_text())]
+    texts = [(page, "\n".join(line for line in block.splitlines() if kind != "console" or line.startswith("$ "))) for page, kind, block in blocks]
+    return [(page.name, re.split(" #| \\|\\| ", line)[0].strip()) for page, text in texts for line in COMMAND.findall(text)]
 
 
 def subcommands(parser: argparse.ArgumentParser, prefix: str = "") -> list[str]:

@@ -22,6 +22,7 @@ class Access:
     status: Status
     decision: Decision
     listed: bool
+    policy_digest: str = ""  # of the policy that decided
 
     @property
     def granted(self) -> bool:
@@ -31,6 +32,10 @@ class Access:
 
 def access_to(contract: Contract, policy: EffectivePolicy, now: datetime, grant: Grant | None = None) -> Access:
     """Read access by the policy, else by a grant that the policy still lets one ask for; then what cannot be delivered is refused."""
+    return replace(_access(contract, policy, now, grant), policy_digest=policy.digest)
+
+
+def _access(contract: Contract, policy: EffectivePolicy, now: datetime, grant: Grant | None) -> Access:
     read = decide(policy, "data.read", contract.resource, now)
     ask = decide(policy, "data.request", contract.resource, now)
     if read.blocks and ask.allowed and grant is not None:

@@ -124,7 +124,7 @@ async def _read(state: ControlState, live: LiveKernel, name: str, file: str = ""
     access = _declared(live, contract, access)
     decision = access.decision
     what = f"version {contract.version}{f', {file}' if file else ''}: {decision.reason}"
-    await state.audit("data.read", contract.name, decision, reason=what, kernel=live.kernel_id)
+    await state.audit("data.read", contract.name, decision, reason=what, kernel=live.kernel_id, policy_digest=access.policy_digest)
     if not access.granted:
         owner = "" if f"({contract.owner})" in decision.next_step or not contract.owner else f" (owner: {contract.owner})"
         raise Refused(f"{decision.reason}{owner}", next_step=decision.next_step, rule=str(decision.rule))
@@ -136,7 +136,7 @@ def _declared(live: LiveKernel, contract: Contract, access: Access) -> Access:
     if live.kind != "clean_run" or readable(live, contract) or not access.granted:
         return access
     reason = f"{contract.name} is not among the datasets that this clean run was started with"
-    return Access("refused", replace(access.decision, allowed=False, reason=reason, next_step="submit the notebook again"), True)
+    return replace(access, status="refused", decision=replace(access.decision, allowed=False, reason=reason, next_step="submit the notebook again"))
 
 
 Operation = Callable[[ControlState, LiveKernel, Any], Awaitable[Answer]]

@@ -73,7 +73,7 @@ class Egress:
         request = await _request(client)
         policy = await self._policy()
         decision = decide(policy, "network.connect", Resource(request.place), self.state.clock())
-        await self._audit("network.connect", request, decision.allowed, decision.reason, str(decision.rule))
+        await self._audit("network.connect", request, decision.allowed, decision.reason, str(decision.rule), policy_digest=policy.digest)
         if decision.blocks:
             raise _refused(request, decision)
         relay = Relay(client, await self._connect(request, policy, decision))
@@ -115,8 +115,8 @@ class Egress:
             raise Refused(reason, rule=str(decision.rule), next_step="the admin can name the range: {host: …, port: …, private: 10.0.0.0/8}")
         return await _first_that_answers(allowed, request.port)
 
-    async def _audit(self, action: str, request: Request, allowed: bool, reason: str, rule: str) -> None:
-        said: dict[str, Any] = {"allowed": allowed, "reason": reason, "rule": rule, "principal": self.live.admission.principal}
+    async def _audit(self, action: str, request: Request, allowed: bool, reason: str, rule: str, **more: Any) -> None:
+        said: dict[str, Any] = {"allowed": allowed, "reason": reason, "rule": rule, "principal": self.live.admission.principal, **more}
         await self.state.audit(action, request.place, **said, kernel=self.live.kernel_id)
 
 

@@ -34,7 +34,7 @@ async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]
     try:
         policy = state.effective()
     except (PolicyError, GroupsUnknown) as error:
-        file = {"path": path, "digest": state.policy_digest, "mode": "enforce", "errors": _errors(state, ()) or [str(error)]}
+        file = {"path": path, "digest": state.policy_digest, "mode": "enforce", "errors": [str(error)]}
         return answer | {"roles": [], "policy": file, "limits": [], "profiles": []}
     file = {"path": path, "digest": policy.digest, "mode": policy.mode.value, "errors": _errors(state, policy.roles)}
     chosen = await profiles.preferred(state, policy, None)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jupyter_guardrails.errors import PolicyError, Problem
 from jupyter_guardrails.policy import Decision, EffectivePolicy, Policy, Resource, decide, effective
-from jupyter_guardrails.policy.load import Fingerprint, fingerprint, load_seen
+from jupyter_guardrails.policy.load import Fingerprint, fingerprint, read_policy
 
 NEXT_STEP = "ask your admin, or write a first policy: `jupyter guardrails init`; `jupyter guardrails policy check` names every mistake"
 SETTLE_S, PATIENCE_S = 0.2, 5.0
@@ -60,11 +60,11 @@ class PolicyHolder:
                 return False
             seen = self._settled()
             try:
-                found, seen = load_seen(self.path)
+                found = read_policy(self.path)
             except PolicyError as error:
                 self._now = replace(self._now, problem=error)
             else:
-                self._now = InForce(found)
+                self._now, seen = InForce(found.policy), found.seen
             self._seen = seen
             return True
 

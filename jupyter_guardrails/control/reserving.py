@@ -51,7 +51,7 @@ async def reserve(state: ControlState, policy: EffectivePolicy, request: KernelA
         notebook=request.notebook,
         submission=request.submission,
     )
-    said = {"kernel": request.kernel_id, "notebook": request.notebook, "policy_digest": policy.digest}
+    said: dict[str, Any] = {"kernel": request.kernel_id, "notebook": request.notebook, "policy_digest": policy.digest}
     fields = state.audit_fields("kernel.start", profile.name, **said)
     budget = None if request.kind == "terminal" else policy.budget  # a terminal is how one saves one's work
     terms = Terms(wanted, policy.max_kernels, budget, policy.mode.value == "enforce", state.lease_ttl_s, fields)

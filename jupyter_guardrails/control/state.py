@@ -14,7 +14,7 @@ from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
 from jupyter_guardrails.control.interface.messages import Request
 from jupyter_guardrails.control.policies import PolicyHolder
-from jupyter_guardrails.errors import PolicyError
+from jupyter_guardrails.errors import PolicyError, Problem
 from jupyter_guardrails.policy import Decision, EffectivePolicy
 from jupyter_guardrails.records import Records, audit
 
@@ -76,7 +76,14 @@ class ControlState:
         PolicyError when there is no valid policy at all, GroupsUnknown when nobody can tell the principal's groups.
         """
         person = principal or self.principal
-        return self.policies.effective(person, self.groups.of(person))
+        try:
+            return self.policies.effective(person, self.groups.of(person))
+        except PolicyError as error:
+            if self.settings.self_chosen:
+                raise
+            # the mistakes quote lines of the admin's file, which are not everybody's to read
+            told = [Problem(str(self.policies.path), 0, 0, "has mistakes, and nothing valid was there before")]
+            raise PolicyError(told, next_step="ask your admin, who sees them with `jupyter guardrails policy check`") from error
 
     @property
     def ending(self) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePath
 
 from jupyter_guardrails.policy.decision import Mode, RuleRef
 from jupyter_guardrails.policy.document import Document
 from jupyter_guardrails.policy.fields import People
-from jupyter_guardrails.policy.globs import PatternIndex
-from jupyter_guardrails.policy.rule import Rule
+from jupyter_guardrails.policy.globs import PatternIndex, compile_glob
+from jupyter_guardrails.policy.rule import Rule, Selector
 from jupyter_guardrails.policy.yamltree import Node
 
 
@@ -28,16 +29,72 @@ class Crowd:
         return self._users.first(person) is not None or any(self._groups.first(group) is not None for group in groups)
 
 
-class CompiledRule:
-    """A rule, its place, and whom it is for."""
+class Masks:
+    """Patterns with numbers; tells which numbers a name has, as the bits of one integer."""
 
-    def __init__(self, rule: Rule, ref: RuleRef) -> None:
-        self.rule, self.ref = rule, ref
-        self._for, self._not = Crowd(rule.who), Crowd(rule.who.exclude)
+    def __init__(self, entries: Iterable[tuple[str, int]]) -> None:
+        self._anybody, self._exact, globs = 0, dict[str, int](), dict[str, int]()
+        for pattern, number in entries:
+            if pattern == "**":
+                self._anybody |= 1 << number
+                continue
+            masks = globs if "*" in pattern else self._exact
+            masks[pattern] = masks.get(pattern, 0) | 1 << number
+        self._globs = [(compile_glob(pattern).fullmatch, mask) for pattern, mask in globs.items()]
+
+    def of(self, name: str) -> int:
+        """A bit for each number that one of its patterns gives this name."""
+        found = self._anybody | self._exact.get(name, 0)
+        for matches, mask in self._globs:
+            if mask & ~found and matches(name):
+                found |= mask
+        return found
+
+
+class Crowds:
+    """Many `People`, numbered; tells which of them somebody is one of, without asking each."""
+
+    def __init__(self, crowds: Sequence[People]) -> None:
+        self._users = Masks((name, number) for number, people in enumerate(crowds) for name in people.users)
+        self._groups = Masks((name, number) for number, people in enumerate(crowds) for name in people.groups)
+
+    def of(self, person: str, groups: Iterable[str]) -> int:
+        """A bit for each number whose people somebody is one of."""
+        found = self._users.of(person)
+        for group in groups:
+            found |= self._groups.of(group)
+        return found
+
+
+class Selectors:
+    """Many `for`, numbered; tells which of them are for somebody."""
+
+    def __init__(self, selectors: Sequence[Selector]) -> None:
+        self._for, self._not = Crowds(selectors), Crowds([selector.exclude for selector in selectors])
+
+    def of(self, person: str, groups: Iterable[str]) -> int:
+        """A bit for each selector that is for this person."""
+        return self._for.of(person, groups) & ~self._not.of(person, groups)
+
+
+def numbers(mask: int) -> Iterator[int]:
+    """The numbers of the bits that are set, in order."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledRule:
+    """A rule and its place."""
+
+    rule: Rule
+    ref: RuleRef
 
     def applies(self, person: str, groups: Sequence[str]) -> bool:
-        """True if the rule is for this person."""
-        return self._for.has(person, groups) and not self._not.has(person, groups)
+        """True if the rule is for this person; `Policy.rules_for` finds all of them at once."""
+        return Crowd(self.rule.who).has(person, groups) and not Crowd(self.rule.who.exclude).has(person, groups)
 
 
 @dataclass(frozen=True)
@@ -49,6 +106,22 @@ class Policy:
     digest: str
     rules: tuple[CompiledRule, ...] = field(repr=False)
     places: Mapping[str, RuleRef] = field(repr=False)
+
+    @cached_property
+    def _selectors(self) -> Selectors:
+        return Selectors([rule.rule.who for rule in self.rules])
+
+    @cached_property
+    def _memberships(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        for name, people in self.document.groups.items():
+            for person in dict.fromkeys(people):
+                found.setdefault(person, []).append(name)
+        return {person: tuple(names) for person, names in found.items()}
+
+    def rules_for(self, person: str, groups: Sequence[str]) -> list[CompiledRule]:
+        """The rules that are for a person, in the order of the file."""
+        return [self.rules[number] for number in numbers(self._selectors.of(person, groups))]
 
     @property
     def mode(self) -> Mode:
@@ -66,7 +139,7 @@ class Policy:
 
     def groups_of(self, person: str) -> tuple[str, ...]:
         """The groups that the file itself puts a person in."""
-        return tuple(name for name, people in self.document.groups.items() if person in people)
+        return self._memberships.get(person, ())
 
 
 def compile_policy(path: Path, document: Document, root: Node) -> Policy:

@@ -1,45 +1,39 @@
-"""An effective policy for readers: every value in words with its rule; and, for one question, every rule that had a say."""
+"""An effective policy for readers: every value in words with the rule that gave it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from jupyter_guardrails.policy.decision import Resource, RuleRef, Value
-from jupyter_guardrails.policy.globs import compile_glob
-from jupyter_guardrails.policy.hosts import HostIndex, check_port, normal_host, split_port
+from jupyter_guardrails.policy.decision import RuleRef, Value
+from jupyter_guardrails.policy.fields import People
+from jupyter_guardrails.policy.hosts import NetworkEntry
 from jupyter_guardrails.policy.limits import Profile
-from jupyter_guardrails.policy.person import EffectivePolicy, LabelIndex
+from jupyter_guardrails.policy.person import EffectivePolicy
 from jupyter_guardrails.policy.quantities import format_bytes, format_duration
+from jupyter_guardrails.policy.rule import AutoGrant, Publish
 
+T = TypeVar("T")
 NOTHING = RuleRef("", 0, "default")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One value: `text` is how it reads, `listed` says that the key may have several."""
+    """One value: `text` is how it reads, `listed` says that the key may have several, `detail` that another line says it in short."""
 
     key: str
     value: Any
     text: str
     rule: RuleRef
     listed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Considered:
-    """One entry that could decide a question, and whether it matches."""
-
-    effect: str
-    entry: str
-    rule: RuleRef
-    matches: bool
+    detail: bool = False
 
 
 def lines(effective: EffectivePolicy) -> tuple[Line, ...]:
     """Every effective value of a person, in the order of the file's keys."""
-    return (*_kernels(effective), *_network(effective), *_data(effective), *_files(effective), *_promotion(effective))
+    parts = (_general, _environment, _profiles, _kernels, _network, _data, _own_data, _promotion, _records)
+    return tuple(line for part in parts for line in part(effective))
 
 
 def _one(key: str, value: Value[Any], text: str | None = None) -> Line:
@@ -52,81 +46,86 @@ def _many(key: str, entries: Iterable[tuple[Any, str, RuleRef]]) -> tuple[Line, 
     return found or (Line(key, None, "nothing", NOTHING, listed=True),)
 
 
-def _kernels(effective: EffectivePolicy) -> Iterator[Line]:
+def _maybe(key: str, value: Value[T] | None, text_of: Callable[[T], str]) -> tuple[Line, ...]:
+    """A value that may be left out."""
+    return (Line(key, None, "nothing", NOTHING, listed=True),) if value is None else (_one(key, value, text_of(value.value)),)
+
+
+def _said(effective: EffectivePolicy, key: str, value: Any, text: str | None = None) -> Line:
+    """A value that is the same for everybody, with its place outside of the rules."""
+    return Line(key, value, str(value) if text is None else text, effective.place(key))
+
+
+def _general(effective: EffectivePolicy) -> Iterator[Line]:
     yield _one("mode", effective.mode)
-    yield from _many("kernels.profiles", ((name, describe(profile.value), profile.rule) for name, profile in effective.profiles.items()))
-    yield _one("kernels.default", effective.default_profile)
-    yield _one("kernels.max", effective.max_kernels)
-    yield _one("kernels.terminals", effective.terminal_profile)
-    size = effective.workspace_size
-    yield _one("workspace.size", size, "off" if size.value is None else format_bytes(size.value))
-    for key, value in effective.budget_values.items():
-        yield _one(f"budget.{key}", value, _budget_text(key, value.value))
-    if effective.budget is None:
-        yield Line("budget", None, "no limit", NOTHING)
+    yield from _many("require", ((name, name, effective.place("require")) for name in effective.require))
+    yield from _people(effective, "admins", effective.document.admins)
+    yield from _many("roles", ((role, role, _role_place(effective, role)) for role in sorted(effective.roles)))
 
 
-def _network(effective: EffectivePolicy) -> Iterator[Line]:
-    for key, entries in (("network.allow", effective.network_allow), ("deny.network", effective.network_deny)):
-        yield from _many(key, ((entry.value.text, _network_text(entry.value.text, entry.value.private), entry.rule) for entry in entries))
+def _people(effective: EffectivePolicy, key: str, people: People) -> tuple[Line, ...]:
+    names = [*people.users, *(f"group {name}" for name in people.groups)]
+    return _many(key, ((name, name, effective.place(key)) for name in names))
 
 
-def _data(effective: EffectivePolicy) -> Iterator[Line]:
-    yield from _many("data.read", ((entry.value, entry.value, entry.rule) for entry in effective.data_read))
-    yield from _many("data.request", ((entry.value, entry.value, entry.rule) for entry in effective.data_request))
-    yield from _many("deny.data", ((entry.value.text, entry.value.text, entry.rule) for entry in effective.data_deny))
-    if grant := effective.auto_grant:
-        yield _one("data.auto_grant", grant, f"{', '.join(grant.value.classification)}: at once, up to {grant.value.max_days} days")
-    yield _one("data.browse", effective.browse)
-    for label, mask in effective.masks.items():
-        yield _one(f"mask.{label}", mask)
-    for row in effective.rows:
-        yield Line(f"rows.{row.value.dataset}", row.value.filter, row.value.filter, row.rule, listed=True)
-    if publish := effective.publish:
-        yield _one("publish", publish, f"{', '.join(publish.value.to)}{' after review' if publish.value.review else ''}")
-    largest = effective.upload_max_bytes
-    yield _one("uploads.max_size", largest, "off" if largest.value is None else format_bytes(largest.value))
-    yield _one("uploads.label", effective.upload_label)
+def _role_place(effective: EffectivePolicy, role: str) -> RuleRef:
+    keys = {"admin": ("admins",), "reviewer": ("promotion.reviewers", "data.reviewers")}.get(role, ())
+    return next((place for key in keys if (place := effective.place(key)).line), RuleRef("", 0, "everybody"))
 
 
-def _files(effective: EffectivePolicy) -> Iterator[Line]:
-    kept = {
-        "require": effective.require,
-        "environment.pass": effective.environment_pass,
-        "paths.read": effective.read_paths,
-        "paths.write": effective.write_paths,
-    }
+def _environment(effective: EffectivePolicy) -> Iterator[Line]:
+    kept = {"environment.pass": effective.environment_pass, "paths.read": effective.read_paths, "paths.write": effective.write_paths}
     for key, values in kept.items():
         yield from _many(key, ((value, value, effective.place(key)) for value in values))
     for name, text in effective.environment_set.items():
-        yield Line(f"environment.set.{name}", text, text, effective.place(f"environment.set.{name}"))
+        yield _said(effective, f"environment.set.{name}", text)
 
 
-def _promotion(effective: EffectivePolicy) -> Iterator[Line]:
-    yield from _many("roles", ((role, role, _role_place(effective, role)) for role in sorted(effective.roles)))
-    profile = effective.production_profile
-    yield Line("promotion.production_profile", profile.value.name, describe(profile.value), profile.rule)
-    yield Line("promotion.approvals", effective.approvals, str(effective.approvals), effective.place("promotion.approvals"))
-    yield Line("promotion.run_as", effective.run_as, effective.run_as or "the submitter", effective.place("promotion.run_as"))
-    yield from _many("promotion.engines", ((name, name, effective.place(f"promotion.engines.{name}")) for name in effective.engines))
-    for name, level in effective.checks.items():
-        yield _one(f"promotion.checks.{name}", level)
-    for key, patterns in (("allow", effective.packages_allow), ("deny", effective.packages_deny)):
-        place = effective.place(f"promotion.packages.{key}")
-        yield from _many(f"promotion.packages.{key}", ((pattern, pattern, place) for pattern in patterns))
+def _profiles(effective: EffectivePolicy) -> Iterator[Line]:
+    """Each profile, in short and key by key; the built-in one only where it is used."""
+    used = {*effective.document.profiles, *effective.profiles, effective.terminal_profile.value, effective.production_profile.value.name}
+    for name, profile in effective.all_profiles.items():
+        if name in used:
+            yield Line(f"profiles.{name}", name, describe(profile.value), profile.rule)
+            yield from (_profile_line(effective, f"profiles.{name}.{key}", value, text) for key, value, text in _profile_parts(profile.value))
+
+
+def _profile_line(effective: EffectivePolicy, key: str, value: Any, text: str) -> Line:
+    return Line(key, value, text, effective.place(key), detail=True)
+
+
+def _profile_parts(profile: Profile) -> Iterator[tuple[str, Any, str]]:
+    sizes = {"memory": profile.memory_bytes, "shm": profile.shm_bytes, "file_size": profile.file_size_bytes}
+    yield from ((key, value, _off(value, format_bytes)) for key, value in sizes.items())
+    yield from ((key, value, f"{value:g}") for key, value in {"cpus": profile.cpus, "tasks": profile.tasks, "gpus": profile.gpus}.items())
+    spans = {"idle": profile.idle_s, "lifetime": profile.lifetime_s}
+    yield from ((key, value, _off(value, format_duration)) for key, value in spans.items())
+
+
+def _off(value: int | None, text_of: Callable[[int], str]) -> str:
+    return "off" if value is None else text_of(value)
 
 
 def describe(profile: Profile) -> str:
-    """A profile in one line: `small: 2GiB memory, 1 cpu, ends after 8h idle`."""
+    """A profile in one line: `2GiB memory, 1 cpu, ends after 8h idle`."""
     parts = [f"{format_bytes(profile.memory_bytes)} memory", f"{profile.cpus:g} cpu{'' if profile.cpus == 1 else 's'}"]
     parts += [f"{profile.gpus} gpu{'' if profile.gpus == 1 else 's'}"] if profile.gpus else []
     parts += [f"ends after {format_duration(profile.idle_s)} idle"] if profile.idle_s else []
     parts += [f"lives {format_duration(profile.lifetime_s)}"] if profile.lifetime_s else []
-    return f"{profile.name}: {', '.join(parts)}"
+    return ", ".join(parts)
 
 
-def _network_text(text: str, private: tuple[str, ...]) -> str:
-    return f"{text} (private {', '.join(private)})" if private else text
+def _kernels(effective: EffectivePolicy) -> Iterator[Line]:
+    yield from _many("kernels.profiles", ((name, name, profile.rule) for name, profile in effective.profiles.items()))
+    yield _one("kernels.default", effective.default_profile)
+    yield _one("kernels.max", effective.max_kernels)
+    yield _one("kernels.terminals", effective.terminal_profile)
+    size = effective.workspace_size
+    yield _one("workspace.size", size, _off(size.value, format_bytes))
+    for key, value in effective.budget_values.items():
+        yield _one(f"budget.{key}", value, _budget_text(key, value.value))
+    if effective.budget is None:
+        yield Line("budget", None, "no limit", NOTHING)
 
 
 def _budget_text(key: str, value: Any) -> str:
@@ -137,39 +136,79 @@ def _budget_text(key: str, value: Any) -> str:
     return "no limit" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _role_place(effective: EffectivePolicy, role: str) -> RuleRef:
-    keys = {"admin": ("admins",), "reviewer": ("promotion.reviewers", "data.reviewers")}.get(role, ())
-    return next((place for key in keys if (place := effective.place(key)).line), RuleRef("", 0, "everybody"))
-
-
-def considered(effective: EffectivePolicy, action: str, resource: Resource) -> tuple[Considered, ...]:
-    """For one question: every entry that could decide it, in the order in which they are looked at (deny first)."""
-    match action:
-        case "data.read" | "data.request":
-            return _considered_data(effective, action.removeprefix("data."), resource)
-        case "network.connect":
-            return _considered_hosts(effective, resource.name)
-        case "kernel.start":
-            return tuple(Considered("allow", name, profile.rule, name == resource.name) for name, profile in effective.profiles.items())
-    return ()
-
-
-def _considered_data(effective: EffectivePolicy, effect: str, resource: Resource) -> tuple[Considered, ...]:
-    denies = (Considered("deny", entry.value.text, entry.rule, LabelIndex((entry,)).first(resource) is not None) for entry in effective.data_deny)
-    entries = effective.data_read if effect == "read" else effective.data_request
-    allows = (Considered(effect, entry.value, entry.rule, compile_glob(entry.value).fullmatch(resource.name) is not None) for entry in entries)
-    return (*denies, *allows)
-
-
-def _considered_hosts(effective: EffectivePolicy, name: str) -> tuple[Considered, ...]:
-    try:
-        host, port_text = split_port(name)
-        host, port = normal_host(host), check_port(port_text)
-    except ValueError:
-        return ()
-    lists = (("deny", effective.network_deny), ("allow", effective.network_allow))
-    return tuple(
-        Considered(effect, entry.value.text, entry.rule, HostIndex((entry.value,), deny=effect == "deny").first(host, port) is not None)
-        for effect, entries in lists
-        for entry in entries
+def _network(effective: EffectivePolicy) -> Iterator[Line]:
+    yield from _many("network.allow", ((entry.value.text, _network_text(entry.value), entry.rule) for entry in effective.network_allow))
+    yield from _many(
+        "deny.network", ((entry.value.text, entry.value.text + _softly(effective, entry.rule), entry.rule) for entry in effective.network_deny)
     )
+
+
+def _network_text(entry: NetworkEntry) -> str:
+    return f"{entry.text} (private {', '.join(entry.private)})" if entry.private else entry.text
+
+
+def _softly(effective: EffectivePolicy, rule: RuleRef) -> str:
+    """The mode of a deny that is softer than usual and not the person's anyway."""
+    mode = effective.deny_modes[rule]
+    return "" if mode in ("enforce", effective.mode.value) else f" ({mode})"
+
+
+def _data(effective: EffectivePolicy) -> Iterator[Line]:
+    yield from _many("data.read", ((entry.value, entry.value, entry.rule) for entry in effective.data_read))
+    yield from _many("data.request", ((entry.value, entry.value, entry.rule) for entry in effective.data_request))
+    yield from _many(
+        "deny.data", ((entry.value.text, entry.value.text + _softly(effective, entry.rule), entry.rule) for entry in effective.data_deny)
+    )
+    yield from _maybe("data.auto_grant", effective.auto_grant, _grant_text)
+    yield _one("data.browse", effective.browse)
+    reviewers = effective.document.data.reviewers
+    yield from _many("data.reviewers", ((name, name, effective.place("data.reviewers")) for name in _reviewers(reviewers.owner, reviewers)))
+    for label, mask in effective.masks.items():
+        yield _one(f"mask.{label}", mask)
+    for row in effective.rows:
+        yield Line(f"rows.{row.value.dataset}", row.value.filter, row.value.filter, row.rule, listed=True)
+
+
+def _grant_text(grant: AutoGrant) -> str:
+    return f"{', '.join(grant.classification)}: at once, up to {grant.max_days} days"
+
+
+def _publish_text(publish: Publish) -> str:
+    return f"{', '.join(publish.to)}{' after review' if publish.review else ''}"
+
+
+def _reviewers(owner: bool, people: People) -> list[str]:
+    return [*(["owner"] if owner else []), *people.users, *(f"group {name}" for name in people.groups)]
+
+
+def _own_data(effective: EffectivePolicy) -> Iterator[Line]:
+    yield from _maybe("publish", effective.publish, _publish_text)
+    largest = effective.upload_max_bytes
+    yield _one("uploads.max_size", largest, _off(largest.value, format_bytes))
+    yield _one("uploads.label", effective.upload_label)
+
+
+def _promotion(effective: EffectivePolicy) -> Iterator[Line]:
+    promotion, profile = effective.document.promotion, effective.production_profile
+    yield from _people(effective, "promotion.reviewers", promotion.reviewers)
+    yield _said(effective, "promotion.approvals", effective.approvals)
+    yield Line("promotion.production_profile", profile.value.name, profile.value.name, profile.rule)
+    yield _said(effective, "promotion.run_as", effective.run_as, effective.run_as or "the submitter")
+    for name, settings in effective.engines.items():
+        text = ", ".join(f"{key}: {value}" for key, value in settings.items()) or "as it comes"
+        yield _said(effective, f"promotion.engines.{name}", name, text)
+    for name, level in effective.checks.items():
+        yield _one(f"promotion.checks.{name}", level)
+    for key, patterns in (("allow", effective.packages_allow), ("deny", effective.packages_deny)):
+        place = effective.place(f"promotion.packages.{key}")
+        yield from _many(f"promotion.packages.{key}", ((pattern, pattern, place) for pattern in patterns))
+    yield _said(effective, "promotion.review_every", promotion.review_every, _off(promotion.review_every, format_duration))
+    yield _said(effective, "promotion.on_lapse", promotion.on_lapse)
+
+
+def _records(effective: EffectivePolicy) -> Iterator[Line]:
+    audit, notify = effective.document.audit, effective.document.notify
+    yield _said(effective, "audit.cells", audit.cells)
+    yield _said(effective, "audit.keep", audit.keep, _off(audit.keep, format_duration))
+    yield _said(effective, "notify.webhook", notify.webhook, notify.webhook or "off")
+    yield _said(effective, "notify.smtp", notify.smtp, notify.smtp or "off")

@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema
 from jupyter_guardrails.policy.globs import check_glob
 from jupyter_guardrails.policy.quantities import BYTES_PATTERN, SECONDS_PATTERN, SHARE_PATTERN, parse_amount, parse_bytes, parse_duration, parse_share
 from jupyter_guardrails.policy.rowfilter import parse_filter, render
+from jupyter_guardrails.policy.wording import shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}", re.ASCII)
 PRINCIPAL = re.compile(r"[^\s/*?\[\]{}\\\x00-\x1f\x7f]([^/*?\[\]{}\\\x00-\x1f\x7f]{0,126}[^\s/*?\[\]{}\\\x00-\x1f\x7f])?")
@@ -39,9 +40,9 @@ def _text(check: Callable[[str], object], what: str) -> Callable[[object], str]:
 
     def validate(value: object) -> str:
         if not isinstance(value, str):
-            raise ValueError(f"must be {what}, not {value!r}" + ("" if value is None or isinstance(value, tuple | dict) else ": put it in quotes"))
+            raise ValueError(f"must be {what}, not {shown(value)}" + (": put it in quotes" if isinstance(value, int | float) else ""))
         if not check(value):
-            raise ValueError(f"must be {what}, not {value!r}")
+            raise ValueError(f"must be {what}, not {shown(value)}")
         return value
 
     return validate
@@ -55,7 +56,7 @@ def is_principal(name: str) -> bool:
 def need_text(value: object) -> str:
     """The value if it is text; ValueError, as a sentence, if not."""
     if not isinstance(value, str):
-        raise ValueError(f"must be text, not {value!r}")
+        raise ValueError(f"must be text, not {shown(value)}")
     return value
 
 
@@ -68,7 +69,15 @@ def plain_setting(value: object) -> object:
 
 
 def _or_off(parse: Callable[[object], int]) -> Callable[[object], int | None]:
-    return lambda value: None if value == "off" else parse(value)
+    """A validator that takes `off` too, and says so."""
+
+    def validate(value: object) -> int | None:
+        try:
+            return None if value == "off" else parse(value)
+        except ValueError as error:
+            raise ValueError(f"{error} (off: no limit)") from None
+
+    return validate
 
 
 def _path(value: str) -> bool:
@@ -98,7 +107,7 @@ def _range(value: object) -> str:
     try:
         return str(ipaddress.ip_network(value if isinstance(value, str) else ""))
     except ValueError:
-        raise ValueError(f"must be an address range, like 10.0.0.0/8, not {value!r}") from None
+        raise ValueError(f"must be an address range, like 10.0.0.0/8, not {shown(value)}") from None
 
 
 def _filter(value: object) -> str:

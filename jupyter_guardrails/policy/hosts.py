@@ -6,11 +6,14 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jupyter_guardrails.policy.globs import PatternIndex, check_glob
+from jupyter_guardrails.policy.wording import shown
 
 NAME = re.compile(r"[a-z0-9_*]([a-z0-9_*-]*[a-z0-9_*])?(\.[a-z0-9_*]([a-z0-9_*-]*[a-z0-9_*])?)*")
 NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
+PORT = re.compile("[0-9]{1,5}")
 LONGEST_HOST = 253
 
 
@@ -42,24 +45,24 @@ def parse_entry(text: str) -> NetworkEntry:
 def split_port(text: str) -> tuple[str, str]:
     """Host (brackets taken off) and port text of `host:port`; ValueError if there is no port or it is ambiguous."""
     if not text.isascii():
-        raise ValueError(f"{text!r} is not ASCII: write the host's xn-- form")
+        raise ValueError(f"{shown(text)} is not ASCII: write the host's xn-- form")
     if "/" in text:
-        raise ValueError(f"{text!r} is no host:port: neither https:// nor a path or a range of addresses belongs here")
+        raise ValueError(f"{shown(text)} is no host:port: neither https:// nor a path or a range of addresses belongs here")
     host, separator, port = text.rpartition(":")
     if not separator or not host:
-        raise ValueError(f"{text!r} has no port: write host:port, or host:* for any port")
+        raise ValueError(f"{shown(text)} has no port: write host:port, or host:* for any port")
     if host.startswith("[") and host.endswith("]") and ":" in host:
         return host[1:-1], port
     if ":" in host:
-        raise ValueError(f"{text!r} is ambiguous: write an IPv6 address in brackets, [::1]:443")
+        raise ValueError(f"{shown(text)} is ambiguous: write an IPv6 address in brackets, [::1]:443")
     return host, port
 
 
 def check_port(port: object) -> int:
     """1 to 65535; ValueError, as a sentence, for anything else."""
-    number = int(port) if isinstance(port, str) and re.fullmatch("[0-9]{1,5}", port) else port
+    number = int(port) if isinstance(port, str) and PORT.fullmatch(port) else port
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 65535:
-        raise ValueError(f"the port must be 1 to 65535, or * for any, not {port!r}")
+        raise ValueError(f"the port must be 1 to 65535, or * for any, not {shown(port)}")
     return number
 
 
@@ -70,16 +73,17 @@ def check_host(host: str) -> str:
     return normal_host(host, patterns=True)
 
 
+@lru_cache(maxsize=4096)
 def normal_host(host: str, *, patterns: bool = False) -> str:
     """Lower case, no dot at the end, an address in its one spelling (0x7f.1 is 127.0.0.1); ValueError if it is no host."""
     name = host.lower().removesuffix(".")
     if (found := address(name)) is not None:
         return str(found)
     if ":" in name or NUMERIC_LABEL.fullmatch(name.rpartition(".")[2]):
-        raise ValueError(f"{host!r} looks like an address but is none")
+        raise ValueError(f"{shown(host)} looks like an address but is none")
     if len(name) > LONGEST_HOST or not NAME.fullmatch(name) or ("*" in name and not patterns):
-        raise ValueError(f"{host!r} is not the name or address of a host")
-    return check_glob(name)
+        raise ValueError(f"{shown(host)} is not the name or address of a host")
+    return check_glob(name) if patterns else name
 
 
 def address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -108,12 +112,13 @@ class HostIndex:
 
     def first(self, host: str, port: int) -> int | None:
         """The position of the first entry that covers a host in normal form, else None."""
-        indices = [self._any_port, *([self._by_port[port]] if port in self._by_port else [])]
-        hits = [hit for names, addresses in indices for hit in [_first(names, addresses, host)] if hit is not None]
-        return min(hits, default=None)
+        is_name = address(host) is None
+        any_port, this_port = (_first(index, host, is_name=is_name) for index in (self._any_port, self._by_port.get(port, NOTHING)))
+        return any_port if this_port is None or (any_port is not None and any_port < this_port) else this_port
 
 
 Indices = tuple[PatternIndex[int], dict[str, int]]
+NOTHING: Indices = PatternIndex(()), {}
 
 
 def _index(entries: list[tuple[int, NetworkEntry]], *, deny: bool) -> Indices:
@@ -126,7 +131,8 @@ def _index(entries: list[tuple[int, NetworkEntry]], *, deny: bool) -> Indices:
     return PatternIndex(names, ".", from_end=True), addresses
 
 
-def _first(names: PatternIndex[int], addresses: dict[str, int], host: str) -> int | None:
-    if address(host) is None:
+def _first(index: Indices, host: str, *, is_name: bool) -> int | None:
+    names, addresses = index
+    if is_name:
         return names.first(host)
     return min((addresses[key] for key in (host, "**") if key in addresses), default=None)

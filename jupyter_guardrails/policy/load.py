@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -14,13 +15,10 @@ from jupyter_guardrails.policy.compiled import Policy, compile_policy
 from jupyter_guardrails.policy.document import API_VERSION, Document
 from jupyter_guardrails.policy.merge import merge, references, version
 from jupyter_guardrails.policy.problems import explain_errors, nulls
-from jupyter_guardrails.policy.yamltree import LARGEST_FILE, Node, read_tree
+from jupyter_guardrails.policy.yamltree import LARGEST_FILE, MOST_PROBLEMS, Node, read_tree
 
 M = TypeVar("M", bound=BaseModel)
-HOW_TO_START = (
-    "write a first one: `jupyter guardrails init`; docs/reference/policy.md explains every key. "
-    "Or name another place with --policy or GUARDRAILS_POLICY."
-)
+HOW_TO_START = "write a first one: `jupyter guardrails init`; docs/reference/policy.md explains every key"
 STARTS_WITH = f"a policy starts with `apiVersion: {API_VERSION}`"
 MOST_FILES, TRIES = 500, 20
 SUFFIXES = (".yaml", ".yml", ".json")  # the last two are refused: somebody thinks that they are read
@@ -43,19 +41,27 @@ Content = bytes | OSError
 
 def load(path: Path) -> Policy:
     """The policy of a file, or of a directory's *.yaml in lexical order. PolicyError holds every mistake."""
-    return load_seen(path)[0]
+    return read_policy(path).policy
 
 
-def load_seen(path: Path) -> tuple[Policy, Fingerprint]:
-    """The policy with the fingerprint of just the files that it was read from."""
+class Read(NamedTuple):
+    """A policy, its tree with the places of everything, and the fingerprint of just the files that it was read from."""
+
+    policy: Policy
+    root: Node
+    seen: Fingerprint
+
+
+def read_policy(path: Path) -> Read:
+    """Like `load`, with what else reading gives."""
     contents, seen = _snapshot(path)
     readable, problems = _trees(contents)
     merged, twice = merge(readable)
     document, wrong = check(merged, Document)
-    problems += [*twice, *(p for root in readable[1:] for p in version(root)), *wrong, *references(merged)]
+    problems += [*twice, *(p for root in readable[1:] for p in version(root)), *wrong, *islice(references(merged), MOST_PROBLEMS)]
     if problems or document is None:
         raise PolicyError(_in_order(problems))
-    return compile_policy(path, document, merged), seen
+    return Read(compile_policy(path, document, merged), merged, seen)
 
 
 def fingerprint(path: Path) -> Fingerprint:
@@ -138,12 +144,10 @@ def _tree(file: Path, content: Content) -> tuple[Node | None, list[Problem]]:
 def check(root: Node, model: type[M]) -> tuple[M | None, list[Problem]]:
     """The tree as a model, or None; and every mistake in it."""
     problems = list(nulls(root))
-    seen = {(p.file, p.line) for p in problems}
     try:
         return model.model_validate(root.plain()), problems
     except ValidationError as error:
-        found = explain_errors(error, model, root)
-        return None, problems + [p for p in found if not ((p.file, p.line) in seen and "None" in p.message)]
+        return None, problems + explain_errors(error, model, root)
 
 
 def read_model(path: Path, model: type[M]) -> tuple[M, Node]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from jupyter_guardrails.errors import Problem
 from jupyter_guardrails.policy.document import API_VERSION
+from jupyter_guardrails.policy.keys import nearest
 from jupyter_guardrails.policy.limits import STANDARD
-from jupyter_guardrails.policy.problems import nearest
 from jupyter_guardrails.policy.yamltree import Node
 
 MERGED = ("rules", "groups", "profiles")  # what several files of a directory may add to
@@ -49,7 +49,7 @@ def version(root: Node) -> Iterator[Problem]:
 
 def references(root: Node) -> Iterator[Problem]:
     """Mistakes between parts: profiles that are not defined, names of rules that are used twice."""
-    profiles = [STANDARD.name, *_child(root, "profiles").entries]
+    profiles = dict.fromkeys([STANDARD.name, *_child(root, "profiles").entries])
     names: dict[str, Node] = {}
     for rule in _child(root, "rules").items:
         name = _child(rule, "name")
@@ -65,8 +65,8 @@ def references(root: Node) -> Iterator[Problem]:
         yield _unknown_profile(production, profiles)
 
 
-def _unknown_profile(node: Node, known: list[str]) -> Problem:
-    return node.problem(f"the profile `{node.raw}` is not defined under `profiles`", hint=nearest(node.raw, known))
+def _unknown_profile(node: Node, known: Iterable[str]) -> Problem:
+    return node.problem(f"the profile `{node.raw}` is not defined under `profiles`", hint=nearest(node.raw, list(known)))
 
 
 def _child(node: Node, key: str) -> Node:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from jupyter_guardrails.policy.decision import Mode, Obligations, Resource, RuleRef, Value
-from jupyter_guardrails.policy.globs import PatternIndex, compile_glob
+from jupyter_guardrails.policy.document import Document
+from jupyter_guardrails.policy.globs import Matcher, PatternIndex, compile_glob
 from jupyter_guardrails.policy.hosts import HostIndex, NetworkEntry
 from jupyter_guardrails.policy.limits import BudgetSpec, Profile
-from jupyter_guardrails.policy.rowfilter import Filter, all_of, fill, parse_filter, render
+from jupyter_guardrails.policy.rowfilter import Filter, all_of, fill, parse_filter, render, unknown
 from jupyter_guardrails.policy.rule import AutoGrant, DataEntry, Publish
 
 Attributes = Mapping[str, str | tuple[str, ...]]
+Label = tuple[str, str]  # kind and value
+MOST_JOINED = 256
 
 
 class RowRule(NamedTuple):
@@ -27,45 +31,89 @@ class LabelIndex:
     """Deny entries for datasets; finds the first in order that matches without trying them all. Labels are compared without case."""
 
     def __init__(self, entries: tuple[Value[DataEntry], ...]) -> None:
-        plain = [(entry.value.name, position) for position, entry in enumerate(entries) if entry.value.name and not labels_of(entry.value)]
         self._entries = entries
-        self._names = PatternIndex(plain)
-        self._labelled: dict[tuple[str, str], list[int]] = {}
+        labels = [labels_of(entry.value) for entry in entries]
+        self._names = PatternIndex([(entry.value.name, n) for n, entry in enumerate(entries) if entry.value.name and not labels[n]])
+        self._classifications: dict[str, list[Labelled]] = {}
+        self._domains: dict[str, list[Labelled]] = {}
+        self._tags: dict[str, list[Labelled]] = {}
+        kept_by = {"classification": self._classifications, "domain": self._domains, "tag": self._tags}
         for position, entry in enumerate(entries):
-            if labels := labels_of(entry.value):
-                self._labelled.setdefault(labels[0], []).append(position)
+            if labels[position]:
+                (kind, value), *others = labels[position]
+                kept = Labelled(position, frozenset(others), compile_glob(entry.value.name).fullmatch if entry.value.name else None)
+                kept_by[kind].setdefault(value, []).append(kept)
 
     def first(self, resource: Resource) -> Value[DataEntry] | None:
         """The first entry all of whose keys match."""
-        labels = {("classification", resource.classification.casefold()), ("domain", resource.domain.casefold())}
-        labels |= {("tag", tag.casefold()) for tag in resource.tags}
-        hits = [position for label in labels for position in self._labelled.get(label, ()) if self._matches(position, resource.name, labels)]
-        if (named := self._names.first(resource.name)) is not None:
-            hits.append(named)
-        return self._entries[min(hits)] if hits else None
+        found = self._names.first(resource.name)
+        for position, others, matches in self._near(resource):
+            if (found is None or position < found) and (matches is None or matches(resource.name)) and (not others or others <= labels_on(resource)):
+                found = position
+        return self._entries[found] if found is not None else None
 
-    def _matches(self, position: int, name: str, labels: set[tuple[str, str]]) -> bool:
-        entry = self._entries[position].value
-        return labels.issuperset(labels_of(entry)) and (entry.name is None or compile_glob(entry.name).fullmatch(name) is not None)
+    def _near(self, resource: Resource) -> list[Labelled]:
+        """The entries whose first label the dataset has."""
+        near = [*self._classifications.get(resource.classification.casefold(), ())] if self._classifications else []
+        if self._domains:
+            near += self._domains.get(resource.domain.casefold(), ())
+        if self._tags:
+            near += [entry for tag in resource.tags for entry in self._tags.get(tag.casefold(), ())]
+        return near
 
 
-def labels_of(entry: DataEntry) -> list[tuple[str, str]]:
+class Labelled(NamedTuple):
+    """A deny entry with labels, kept by the first of them: its position, the other labels, and the name that it asks for."""
+
+    position: int
+    others: frozenset[Label]
+    name: Matcher | None
+
+
+def labels_of(entry: DataEntry) -> list[Label]:
     """The labels that an entry asks for, as they are compared."""
     given = (("classification", entry.classification), ("domain", entry.domain), ("tag", entry.tag))
     return [(key, value.casefold()) for key, value in given if value is not None]
 
 
-@dataclass(frozen=True, eq=False)
-class Lookup:
-    """The lists of one person, indexed for decisions."""
+def labels_on(resource: Resource) -> set[Label]:
+    """The labels of a dataset, as they are compared."""
+    labels = {("tag", tag.casefold()) for tag in resource.tags}
+    labels.add(("classification", resource.classification.casefold()))
+    labels.add(("domain", resource.domain.casefold()))
+    return labels
 
-    read: PatternIndex[RuleRef]
-    request: PatternIndex[RuleRef]
-    deny_data: LabelIndex
-    allow_network: HostIndex
-    deny_network: HostIndex
-    package_allow: PatternIndex[str]
-    package_deny: PatternIndex[str]
+
+class Bound(NamedTuple):
+    """All row filters of one dataset as one: the tree, its text, and the names of attributes that nothing tells about the person."""
+
+    filter: Filter
+    text: str
+    unknown: tuple[str, ...]
+
+
+class RowIndex:
+    """One person's row filters, read once; joins those of a dataset."""
+
+    def __init__(self, rows: Iterable[RowRule], attributes: Attributes) -> None:
+        entries = list(rows)
+        self._trees = [parse_filter(row.filter) for row in entries]
+        self._datasets = PatternIndex((row.dataset, position) for position, row in enumerate(entries))
+        self._attributes = attributes
+        self._joined: dict[tuple[int, ...], Bound] = {}
+
+    def of(self, dataset: str) -> Bound | None:
+        """What any read of a dataset is bound to; None if no filter is for it."""
+        matching = tuple(self._datasets.all(dataset))
+        return (self._joined.get(matching) or self._join(matching)) if matching else None
+
+    def _join(self, positions: tuple[int, ...]) -> Bound:
+        """Joined and kept: many datasets share a few combinations, but names that somebody makes up must not fill the memory."""
+        tree = fill(all_of([self._trees[position] for position in positions]), self._attributes)
+        if len(self._joined) >= MOST_JOINED:
+            self._joined.clear()
+        bound = self._joined[positions] = Bound(tree, render(tree), unknown(tree))
+        return bound
 
 
 @dataclass(frozen=True)
@@ -114,7 +162,7 @@ class EffectivePolicy:
     places: Mapping[str, RuleRef] = field(repr=False)  # where each key outside of the rules stands
     deny_modes: Mapping[RuleRef, Mode] = field(repr=False)  # of rules that deny
     attributes: Attributes = field(repr=False)
-    lookup: Lookup = field(repr=False, compare=False)
+    document: Document = field(repr=False, compare=False)  # what the file says for everybody alike
 
     @property
     def terminal(self) -> Value[Profile]:
@@ -125,13 +173,62 @@ class EffectivePolicy:
         """Where a key outside of the rules stands, like `promotion.approvals`; a built-in default if it isn't in the file."""
         return self.places.get(key) or RuleRef("", 0, key)
 
+    @cached_property
+    def read_index(self) -> PatternIndex[RuleRef]:
+        """Finds the rule that lets a dataset be read. Like all indexes it is made when the first question needs it."""
+        return PatternIndex((entry.value, entry.rule) for entry in self.data_read)
+
+    @cached_property
+    def request_index(self) -> PatternIndex[RuleRef]:
+        """Finds the rule that lets a dataset be asked for."""
+        return PatternIndex((entry.value, entry.rule) for entry in self.data_request)
+
+    @cached_property
+    def deny_index(self) -> LabelIndex:
+        """Finds what denies a dataset."""
+        return LabelIndex(self.data_deny)
+
+    @cached_property
+    def network_allow_index(self) -> HostIndex:
+        """Finds the position in `network_allow` that covers a host and port."""
+        return HostIndex(tuple(entry.value for entry in self.network_allow))
+
+    @cached_property
+    def network_deny_index(self) -> HostIndex:
+        """Finds the position in `network_deny` that covers a host and port."""
+        return HostIndex(tuple(entry.value for entry in self.network_deny), deny=True)
+
+    @cached_property
+    def package_allow_index(self) -> PatternIndex[str]:
+        """Finds the pattern that allows a package."""
+        return PatternIndex((package_name(pattern), pattern) for pattern in self.packages_allow)
+
+    @cached_property
+    def package_deny_index(self) -> PatternIndex[str]:
+        """Finds the pattern that denies a package."""
+        return PatternIndex((package_name(pattern), pattern) for pattern in self.packages_deny)
+
+    @cached_property
+    def row_index(self) -> RowIndex:
+        """Finds the row filters of a dataset."""
+        return RowIndex((row.value for row in self.rows), self.attributes)
+
     def row_filter(self, dataset: str) -> Filter | None:
         """All row filters for a dataset as one, the person's attributes filled in; None if there are none."""
-        trees = [parse_filter(row.value.filter) for row in self.rows if compile_glob(row.value.dataset).fullmatch(dataset)]
-        return fill(all_of(trees), self.attributes) if trees else None
+        bound = self.row_index.of(dataset)
+        return bound.filter if bound else None
 
     def obligations(self, resource: Resource) -> Obligations:
         """The masks and the row filter that any read of a dataset is bound to, granted by rule or on request."""
-        masked = {column: self.masks[label.casefold()].value for column, label in resource.columns.items() if label.casefold() in self.masks}
-        tree = self.row_filter(resource.name)
-        return Obligations(masked, render(tree) if tree else "")
+        bound = self.row_index.of(resource.name)
+        return Obligations(self.masked(resource), bound.text if bound else "")
+
+    def masked(self, resource: Resource) -> dict[str, str]:
+        """Each column that is masked, and how."""
+        masks = self.masks
+        return {column: masks[key].value for column, label in resource.columns.items() if (key := label.casefold()) in masks} if masks else {}
+
+
+def package_name(name: str) -> str:
+    """A Python package's name as indexes compare it: lower case, runs of - _ . as one dash."""
+    return "-".join(part for part in name.lower().replace("_", "-").replace(".", "-").split("-") if part) or name

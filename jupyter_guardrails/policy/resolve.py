@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel
@@ -12,10 +12,8 @@ from jupyter_guardrails.policy.compiled import CompiledRule, Crowd, Policy
 from jupyter_guardrails.policy.decision import Mode, RuleRef, Value
 from jupyter_guardrails.policy.document import CHECKS
 from jupyter_guardrails.policy.fields import MaskKind, People, is_principal
-from jupyter_guardrails.policy.globs import PatternIndex
-from jupyter_guardrails.policy.hosts import HostIndex
 from jupyter_guardrails.policy.limits import MAX_KERNELS, STANDARD, BudgetSpec, Profile, make_profile
-from jupyter_guardrails.policy.person import EffectivePolicy, LabelIndex, Lookup, RowRule
+from jupyter_guardrails.policy.person import EffectivePolicy, RowRule
 from jupyter_guardrails.policy.rule import Budget, Rule
 
 T = TypeVar("T")
@@ -29,10 +27,8 @@ def effective(
     policy: Policy, person: str, groups: Iterable[str] | None = None, *, attributes: Mapping[str, str | tuple[str, ...]] | None = None
 ) -> EffectivePolicy:
     """What the policy means for a person. `groups` None: those of the file; `attributes` fill {user.…} in row filters, beside name and groups."""
-    if not is_principal(person):
-        raise BadRequest(f"{person!r} can't be the name of a person", next_step="a name has no slash, no pattern, no control character")
-    names = tuple(dict.fromkeys(policy.groups_of(person) if groups is None else groups))
-    rules = [rule for rule in policy.rules if rule.applies(person, names)]
+    names = membership(policy, person, groups)
+    rules = policy.rules_for(person, names)
     modes = _modes(policy, rules)
     denying = sorted((rule for rule in rules if rule.rule.denies), key=lambda rule: -STRICTNESS[modes["deny_modes"][rule.ref]])
     parts = {**modes, **_kernels(policy, rules), **_network(rules), **_data(rules), **_denies(denying)}
@@ -42,13 +38,20 @@ def effective(
         person=person,
         groups=names,
         digest=policy.digest,
-        roles=_roles(policy, person, names),
+        roles=roles_of(policy, person, names),
         places=policy.places,
         attributes={**(attributes or {}), "name": person, "groups": names},
         admins=in_words(policy.admins) or "whoever runs this machine",
-        lookup=_lookup(parts),
+        document=policy.document,
         **parts,
     )
+
+
+def membership(policy: Policy, person: str, groups: Iterable[str] | None) -> tuple[str, ...]:
+    """The groups that count for a person, each once: those given, else those of the file; BadRequest if nobody can have that name."""
+    if not is_principal(person):
+        raise BadRequest(f"{person!r} can't be the name of a person", next_step="a name has no slash, no pattern, no control character")
+    return tuple(dict.fromkeys(policy.groups_of(person) if groups is None else groups))
 
 
 def _last(rules: Rules, key: str, default: T, name: str, part: Callable[[Rule], BaseModel]) -> Value[T]:
@@ -186,35 +189,13 @@ def _modes(policy: Policy, rules: Rules) -> dict[str, Any]:
     return {"mode": mode, "deny_modes": {rule.ref: rule.rule.mode or floor for rule in rules if rule.rule.denies}}
 
 
-def _roles(policy: Policy, person: str, groups: Sequence[str]) -> frozenset[str]:
+def roles_of(policy: Policy, person: str, groups: Sequence[str]) -> frozenset[str]:
+    """What somebody is here: a scientist, and perhaps an admin or a reviewer of jobs or requests."""
     document = policy.document
     roles = {"scientist"}
     roles |= {"admin"} if Crowd(document.admins).has(person, groups) else set()
     reviews = Crowd(document.promotion.reviewers).has(person, groups) or Crowd(document.data.reviewers).has(person, groups)
     return frozenset(roles | ({"reviewer"} if reviews else set()))
-
-
-def _lookup(parts: Mapping[str, Any]) -> Lookup:
-    def names(values: Iterable[Value[str]]) -> Iterator[tuple[str, RuleRef]]:
-        return ((entry.value, entry.rule) for entry in values)
-
-    def packages(patterns: Iterable[str]) -> PatternIndex[str]:
-        return PatternIndex([(package_name(pattern), pattern) for pattern in patterns])
-
-    return Lookup(
-        read=PatternIndex(names(parts["data_read"])),
-        request=PatternIndex(names(parts["data_request"])),
-        deny_data=LabelIndex(parts["data_deny"]),
-        allow_network=HostIndex(tuple(entry.value for entry in parts["network_allow"])),
-        deny_network=HostIndex(tuple(entry.value for entry in parts["network_deny"]), deny=True),
-        package_allow=packages(parts["packages_allow"]),
-        package_deny=packages(parts["packages_deny"]),
-    )
-
-
-def package_name(name: str) -> str:
-    """A Python package's name as indexes compare it: lower case, runs of - _ . as one dash."""
-    return "-".join(part for part in name.lower().replace("_", "-").replace(".", "-").split("-") if part) or name
 
 
 def in_words(people: People) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from jupyter_guardrails.policy.wording import shown
+
 TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?[0-9]{1,15}(?:\.[0-9]{1,15})?(?![\w.]))|\{user\.(?P<attribute>[a-z][a-z0-9_]*)\}"
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<operator><=|>=|!=|=|<|>)|(?P<mark>[(),]))",
@@ -52,11 +54,11 @@ Filter = Comparison | Junction
 def parse_filter(text: object) -> Filter:
     """The filter as a tree; ValueError, as a sentence, for anything that isn't one."""
     if not isinstance(text, str):
-        raise ValueError(f"a row filter must be text, not {text!r}")
+        raise ValueError(f"a row filter must be text, not {shown(text)}")
     parser = _Parser(_tokens(text))
     tree = parser.junction("or", 0)
     if parser.kind:
-        raise ValueError(f"{parser.value!r} is left over after the row filter: join comparisons by and / or")
+        raise ValueError(f"{shown(parser.value)} is left over after the row filter: join comparisons by and / or")
     return tree
 
 
@@ -118,8 +120,8 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     """(kind, value) pairs; ValueError at the first character that starts none."""
     if len(text) > LONGEST_FILTER:
         raise ValueError(f"a row filter may have {LONGEST_FILTER} characters at most")
-    tokens, position = [], 0
-    while text[position:].strip():
+    tokens, position, text = [], 0, text.rstrip()
+    while position < len(text):
         match = TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
             raise ValueError(f"{text[position:].strip()[:20]!r} can't stand in a row filter: column, = != < <= > >= in, 'text', a number, and, or")
@@ -165,13 +167,13 @@ class _Parser:
 
     def _comparison(self) -> Comparison:
         if self.kind != "word" or self.value.lower() in WORDS:
-            raise ValueError(f"a column's name must stand before {self.value!r}")
+            raise ValueError(f"a column's name must stand before {shown(self.value)}")
         column = self._next()
         if self._is("word", "in"):
             self._next()
             return Comparison(column, "in", self._list())
         if self.kind != "operator":
-            raise ValueError(f"after {column!r} must stand one of = != < <= > >= in, not {self.value!r}")
+            raise ValueError(f"after {shown(column)} must stand one of = != < <= > >= in, not {shown(self.value)}")
         operator = self._next()
         return Comparison(column, operator, self._literal())
 
@@ -190,7 +192,7 @@ class _Parser:
     def _literal(self) -> Literal:
         kind, value = self.kind, self.value
         if kind not in ("text", "number", "attribute") and not (kind == "word" and value.lower() in ("true", "false")):
-            raise ValueError(f"{value!r} is no literal: write 'text' in single quotes, a number, true, false or {{user.name}}")
+            raise ValueError(f"{shown(value)} is no literal: write 'text' in single quotes, a number, true, false or {{user.name}}")
         self._next()
         match kind:
             case "text":
@@ -210,5 +212,5 @@ class _Parser:
 
     def _expect(self, kind: str, value: str) -> None:
         if not self._is(kind, value):
-            raise ValueError(f"{value!r} is missing before {self.value!r}")
+            raise ValueError(f"{shown(value)} is missing before {shown(self.value)}")
         self._next()

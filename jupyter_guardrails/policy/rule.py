@@ -30,8 +30,8 @@ class Selector(Short, People):
         return self
 
 
-class Network(Short):
-    """`host:port`, or a mapping when the name may resolve into private addresses."""
+class Place(Short):
+    """`host:port`, or a mapping of both."""
 
     host: Annotated[str, BeforeValidator(lambda host: check_host(f.need_text(host)))] = Field(
         description="A host's name, a pattern over names (`*` stays inside one label, `**` doesn't), or one address."
@@ -41,12 +41,22 @@ class Network(Short):
         BeforeValidator(lambda port: None if port in ("*", None) else check_port(port)),
         WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"const": "*"}]}),
     ] = Field(description="1 to 65535, or `*` for any.")
-    private: f.Ranges = Field(default=(), description="Private address ranges that the name may resolve into.")
 
     @classmethod
     def _from_text(cls, text: str) -> dict[str, Any]:
         entry = parse_entry(text)
         return {"host": entry.host, "port": entry.port}
+
+    @property
+    def entry(self) -> NetworkEntry:
+        """The entry as a plain value."""
+        return NetworkEntry(self.host, self.port)
+
+
+class Approved(Place):
+    """A place that may be connected to; a mapping when its name may resolve into private addresses."""
+
+    private: f.Ranges = Field(default=(), description="Private address ranges that the name may resolve into.")
 
     @property
     def entry(self) -> NetworkEntry:
@@ -91,7 +101,7 @@ class Kernels(Strict):
 class NetworkRules(Strict):
     """Where kernels may connect to."""
 
-    allow: tuple[Network, ...] = Field(default=(), description="Hosts and ports; lists of several rules add up. What nothing allows is refused.")
+    allow: tuple[Approved, ...] = Field(default=(), description="Hosts and ports; lists of several rules add up. What nothing allows is refused.")
 
 
 class Workspace(Strict):
@@ -148,7 +158,7 @@ class Deny(Strict):
     """What is refused whatever else is allowed; lists of several rules add up."""
 
     data: tuple[DataEntry, ...] = Field(default=(), description="Datasets by name or by the labels in their contracts.")
-    network: tuple[Network, ...] = Field(
+    network: tuple[Place, ...] = Field(
         default=(),
         description="Hosts and ports. An address matches that address only, a name never an address; `**` alone everything.",
     )

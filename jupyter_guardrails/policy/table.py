@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
@@ -12,7 +13,7 @@ from pydantic import Field, model_validator
 from jupyter_guardrails.policy.compiled import Policy
 from jupyter_guardrails.policy.decision import Decision, Resource
 from jupyter_guardrails.policy.explain import Line, lines
-from jupyter_guardrails.policy.fields import Principal, Short, Strict, Text
+from jupyter_guardrails.policy.fields import Mode, Principal, Short, Strict, Text
 from jupyter_guardrails.policy.person import EffectivePolicy
 from jupyter_guardrails.policy.resolve import effective
 from jupyter_guardrails.policy.verdict import decide
@@ -52,6 +53,7 @@ class Row(Strict):
     action: Action | None = None
     resource: Subject | None = None
     expect: Literal["allow", "deny"] | None = None
+    mode: Mode | None = Field(default=None, description="What a refusal means: `observe` and `warn` don't carry it out.")
     masks: dict[str, str] | None = Field(default=None, description="Column to mask of an allowed read.")
     row_filter: str | None = Field(default=None, description="Row filter of an allowed read.")
     value: Text | None = Field(default=None, description="A key as `policy explain` prints it.")
@@ -90,13 +92,18 @@ class Failure:
 
 def run_table(table: Table, policy: Policy, find: Find, now: datetime) -> list[Failure]:
     """The rows that fail. `find` tells a dataset's labels, None where it isn't known."""
-    found = (run_row(row, position, policy, find=find, now=now) for position, row in enumerate(table.tests))
-    return [failure for failure in found if failure is not None]
+    people: dict[tuple[str, tuple[str, ...] | None], EffectivePolicy] = {}
+    failures = []
+    for position, row in enumerate(table.tests):
+        who = (row.who, row.groups)
+        person = people[who] = people.get(who) or effective(policy, *who)
+        if failure := run_row(row, position, person, find=find, now=now):
+            failures.append(failure)
+    return failures
 
 
-def run_row(row: Row, position: int, policy: Policy, *, find: Find, now: datetime) -> Failure | None:
+def run_row(row: Row, position: int, person: EffectivePolicy, *, find: Find, now: datetime) -> Failure | None:
     """What is wrong with one row, None if nothing."""
-    person = effective(policy, row.who, row.groups)
     if row.value is not None:
         expected, got, question = _value(person, row)
     else:
@@ -117,15 +124,24 @@ def _plain(value: Any) -> Any:
 
 def _value(person: EffectivePolicy, row: Row) -> tuple[str, str, str]:
     """Expected and given value, and the key. A list is compared with a list, as the file writes it or as `explain` prints it."""
-    found = [line for line in lines(person) if line.key == row.value]
+    known = lines(person)
+    found = [line for line in known if line.key == row.value]
     given = [line for line in found if line.value is not None or not line.listed]
     raw: Any = [line.value for line in given]
     text: Any = [line.text for line in given]
     if not isinstance(row.equals, tuple) and len(given) == 1:
         raw, text = raw[0], text[0]
     wanted = _plain(row.equals)
-    got = wanted if wanted in (_plain(raw), text) else text if found else "no such value"
+    got = wanted if wanted in (_plain(raw), text) else text if found else _absent(str(row.value), known)
     return _by_rule(row, str(wanted)), _shown_rule(row, given, str(got)), str(row.value)
+
+
+def _absent(key: str, known: Sequence[Line]) -> str:
+    """What a key has that `explain` doesn't print: nothing, for names that the policy may or may not hold; else it is a typing error."""
+    if key.startswith(("mask.", "rows.", "profiles.", "environment.set.", "promotion.engines.", "budget.")):
+        return "nothing"
+    close = difflib.get_close_matches(key, [line.key for line in known], n=1)
+    return f"there is no value {key}" + (f": did you mean {close[0]}?" if close else "")
 
 
 def _shown_rule(row: Row, given: list[Line], text: str) -> str:
@@ -143,19 +159,20 @@ def _answer(person: EffectivePolicy, row: Row, find: Find, now: datetime) -> tup
     if resource is None:
         return str(row.expect), "the dataset is not in the catalogue", question
     decision = decide(person, row.action, resource, now)
-    return _by_rule(row, f"{row.expect}{_bounds(row.masks, row.row_filter)}"), _given(row, decision), question
+    return _by_rule(row, f"{row.expect}{_bounds(row, row.masks, row.row_filter, row.mode)}"), _given(row, decision), question
 
 
 def _given(row: Row, decision: Decision) -> str:
     """The decision, written as the row writes what it expects; the reason where it differs."""
     verdict = "allow" if decision.allowed else "deny"
-    masks = None if row.masks is None else decision.obligations.masks
-    row_filter = None if row.row_filter is None else decision.obligations.row_filter
-    text = f"{verdict}{_bounds(masks, row_filter)}" + (f" by {decision.rule.name}" if row.rule else "")
+    bound = decision.obligations
+    text = f"{verdict}{_bounds(row, bound.masks, bound.row_filter, decision.mode)}" + (f" by {decision.rule.name}" if row.rule else "")
     return text if verdict == row.expect else f"{text}: {decision.reason} ({decision.rule})"
 
 
-def _bounds(masks: dict[str, str] | None, row_filter: str | None) -> str:
-    parts = [f"masks {dict(sorted(masks.items()))}"] if masks is not None else []
-    parts += [f"rows {row_filter}"] if row_filter is not None else []
+def _bounds(row: Row, masks: dict[str, str] | None, row_filter: str | None, mode: str | None) -> str:
+    """What the row asks about beside the verdict, with these answers."""
+    parts = [f"masks {dict(sorted(masks.items()))}"] if row.masks is not None and masks is not None else []
+    parts += [f"rows {row_filter}"] if row.row_filter is not None else []
+    parts += [f"mode {mode}"] if row.mode is not None else []
     return f" with {' and '.join(parts)}" if parts else ""

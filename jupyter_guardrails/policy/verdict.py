@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from jupyter_guardrails.policy.decision import Decision, Mode, Resource, RuleRef, Value
-from jupyter_guardrails.policy.globs import LONGEST_NAME
+from jupyter_guardrails.policy.decision import Decision, Mode, Obligations, Resource, RuleRef, Value
+from jupyter_guardrails.policy.globs import LONGEST_NAME, compile_glob
 from jupyter_guardrails.policy.hosts import bracketed, check_port, normal_host, split_port
-from jupyter_guardrails.policy.person import EffectivePolicy
-from jupyter_guardrails.policy.resolve import STRICTNESS, package_name
-from jupyter_guardrails.policy.rowfilter import unknown
+from jupyter_guardrails.policy.person import EffectivePolicy, package_name
+from jupyter_guardrails.policy.resolve import STRICTNESS
 from jupyter_guardrails.policy.rule import DataEntry
 
 REFUSED_BY_DEFAULT = RuleRef("", 0, "default: what nothing allows is refused")
 WELL_FORMED = RuleRef("", 0, "names must be well-formed")
 ANYONE_SUBMITS = RuleRef("", 0, "everybody may submit")
 NOT_ONES_OWN = RuleRef("", 0, "nobody reviews their own work")
+UNBOUND = Obligations()
 REQUEST_DAYS = 30
 
 
@@ -26,13 +26,18 @@ def decide(effective: EffectivePolicy, action: str, resource: Resource, now: dat
     answer = ACTIONS.get(action)
     if answer is None:
         return _refuse(f"{action!r} is not an action that policy knows", WELL_FORMED, f"actions: {', '.join(ACTIONS)}")
-    if not resource.name or len(resource.name) > LONGEST_NAME or not resource.name.isprintable():
+    if not is_name(resource.name):
         return _refuse("the name is empty, too long or holds control characters", WELL_FORMED, "use the name as it is listed")
     return answer(effective, resource)
 
 
+def is_name(name: str) -> bool:
+    """True for what may name a resource of any kind."""
+    return 0 < len(name) <= LONGEST_NAME and name.isprintable()
+
+
 def _refuse(reason: str, rule: RuleRef, next_step: str, mode: Mode = "enforce") -> Decision:
-    return Decision(False, reason, rule, next_step, mode=mode)
+    return Decision(False, reason, rule, next_step, UNBOUND, mode)
 
 
 def _admin(effective: EffectivePolicy) -> str:
@@ -41,43 +46,58 @@ def _admin(effective: EffectivePolicy) -> str:
 
 def _read(effective: EffectivePolicy, resource: Resource) -> Decision:
     """A dataset is read."""
-    if refusal := _no_name(resource):
-        return refusal
-    rule = effective.lookup.read.first(resource.name)
-    if rule is not None:
-        found = Decision(True, f"{effective.person} may read {resource.name}", rule)
-    else:
-        reason = f"no rule lets {effective.person} read {resource.name}"
-        found = _refuse(reason, REFUSED_BY_DEFAULT, _how_to_get(effective, resource), effective.mode.value)
-    return _stricter(_denied(effective, resource), _bound(effective, resource, found))
+    return _no_name(resource) or _unless_denied(effective, resource, _may_read)
 
 
 def _request(effective: EffectivePolicy, resource: Resource) -> Decision:
     """Access to a dataset is asked for; the obligations are those that a granted read would be bound to."""
-    if refusal := _no_name(resource):
-        return refusal
-    return _stricter(_denied(effective, resource), _ask(effective, resource))
+    return _no_name(resource) or _unless_denied(effective, resource, _ask)
+
+
+def _unless_denied(effective: EffectivePolicy, resource: Resource, answer: Callable[[EffectivePolicy, Resource], Decision]) -> Decision:
+    """An enforced deny is the answer, whatever else is said; with a softer one, or none, it depends."""
+    denied = _denied(effective, resource)
+    if denied is not None and denied.blocks:
+        return denied
+    return _stricter(denied, answer(effective, resource))
+
+
+def _may_read(effective: EffectivePolicy, resource: Resource) -> Decision:
+    rule = effective.read_index.first(resource.name)
+    if rule is not None:
+        return _bound(effective, resource, reason=f"{effective.person} may read {resource.name}", rule=rule)
+    reason, mode, next_step = f"no rule lets {effective.person} read {resource.name}", effective.mode.value, _how_to_get(effective, resource)
+    if mode == "enforce":
+        return _refuse(reason, REFUSED_BY_DEFAULT, next_step)
+    return _bound(effective, resource, allowed=False, reason=reason, rule=REFUSED_BY_DEFAULT, next_step=next_step, mode=mode)
 
 
 def _ask(effective: EffectivePolicy, resource: Resource) -> Decision:
-    rule = effective.lookup.request.first(resource.name)
+    rule = effective.request_index.first(resource.name)
     if rule is not None:
-        return _bound(effective, resource, Decision(True, f"{effective.person} may ask for {resource.name}", rule, _how_to_get(effective, resource)))
-    if (readable := effective.lookup.read.first(resource.name)) is not None:
+        reason = f"{effective.person} may ask for {resource.name}"
+        return _bound(effective, resource, reason=reason, rule=rule, next_step=_how_to_ask(effective, resource))
+    if (readable := effective.read_index.first(resource.name)) is not None:
         return _refuse(f"{effective.person} may read {resource.name} already", readable, f"guarded.path({resource.name!r})")
     return _refuse(f"no rule lets {effective.person} ask for {resource.name}", REFUSED_BY_DEFAULT, _talk_to(effective, resource))
 
 
 def _no_name(resource: Resource) -> Decision | None:
     """The refusal of what can't be a dataset's name."""
-    if not {"", ".", ".."} & set(resource.name.split("/")):
+    if is_dataset_name(resource.name):
         return None
     return _refuse(f"{resource.name!r} is not the name of a dataset", WELL_FORMED, "look it up: guarded.datasets('part of the name')")
 
 
+def is_dataset_name(name: str) -> bool:
+    """True for what may name a dataset: no part of it is empty, `.` or `..`."""
+    framed = f"/{name}/"
+    return not ("//" in framed or "/./" in framed or "/../" in framed)
+
+
 def _denied(effective: EffectivePolicy, resource: Resource) -> Decision | None:
     """The refusal by the strictest deny that matches."""
-    denied = effective.lookup.deny_data.first(resource)
+    denied = effective.deny_index.first(resource)
     if denied is None:
         return None
     return _refuse(_why_denied(resource, denied), denied.rule, _talk_to(effective, resource), effective.deny_modes[denied.rule])
@@ -97,23 +117,28 @@ def _why_denied(resource: Resource, denied: Value[DataEntry]) -> str:
     return f"{resource.name} {' and '.join(labels)}" if labels else f"{resource.name} is denied by name ({entry.text})"
 
 
-def _bound(effective: EffectivePolicy, resource: Resource, decision: Decision) -> Decision:
+def _bound(
+    effective: EffectivePolicy, resource: Resource, *, reason: str, rule: RuleRef, allowed: bool = True, next_step: str = "", mode: Mode = "enforce"
+) -> Decision:
     """A decision that lets a read happen, with masks and row filter; a filter that asks for something unknown about the person refuses."""
-    if decision.blocks:
-        return decision
-    bounds = effective.obligations(resource)
-    tree = effective.row_filter(resource.name)
-    if tree is None or not (missing := unknown(tree)):
-        return replace(decision, obligations=bounds)
-    rule = next(row.rule for row in effective.rows if f"{{user.{missing[0]}}}" in row.value.filter)
-    reason = f"the rows of {resource.name} are filtered by user.{missing[0]}, which nothing tells about {effective.person}"
+    rows = effective.row_index.of(resource.name)
+    bounds = Obligations(effective.masked(resource), rows.text if rows else "")
+    if rows is None or not rows.unknown:
+        return Decision(allowed, reason, rule, next_step, bounds, mode)
+    asked = rows.unknown[0]
+    asking = (row for row in effective.rows if f"{{user.{asked}}}" in row.value.filter)
+    rule = next(row.rule for row in asking if compile_glob(row.value.dataset).fullmatch(resource.name))
+    reason = f"the rows of {resource.name} are filtered by user.{asked}, which nothing tells about {effective.person}"
     return Decision(False, reason, rule, f"ask {_admin(effective)} to provide it", bounds)
 
 
 def _how_to_get(effective: EffectivePolicy, resource: Resource) -> str:
     """The line to type where access may be asked for, else whom to talk to."""
-    if effective.lookup.request.first(resource.name) is None:
-        return _talk_to(effective, resource)
+    return _talk_to(effective, resource) if effective.request_index.first(resource.name) is None else _how_to_ask(effective, resource)
+
+
+def _how_to_ask(effective: EffectivePolicy, resource: Resource) -> str:
+    """The line to type."""
     grant = effective.auto_grant.value if effective.auto_grant else None
     at_once = grant is not None and resource.classification.casefold() in {label.casefold() for label in grant.classification}
     days = min(REQUEST_DAYS, grant.max_days) if grant and at_once else REQUEST_DAYS
@@ -134,13 +159,13 @@ def _connect(effective: EffectivePolicy, resource: Resource) -> Decision:
         host, port = normal_host(host), check_port(port_text)
     except ValueError as error:
         return _refuse(str(error), WELL_FORMED, "write host:port, like packages.example.com:443")
-    place, lookup = f"{bracketed(host)}:{port}", effective.lookup
+    place = f"{bracketed(host)}:{port}"
     denied: Decision | None = None
-    if (position := lookup.deny_network.first(host, port)) is not None:
+    if (position := effective.network_deny_index.first(host, port)) is not None:
         entry = effective.network_deny[position]
         reason = f"{place} is denied ({entry.value.text})"
         denied = _refuse(reason, entry.rule, f"talk to {_admin(effective)}", effective.deny_modes[entry.rule])
-    if (position := lookup.allow_network.first(host, port)) is not None:
+    if (position := effective.network_allow_index.first(host, port)) is not None:
         entry = effective.network_allow[position]
         return _stricter(denied, Decision(True, f"{place} is on the approved network list ({entry.value.text})", entry.rule))
     reason = f"{place} is not on the approved network list"
@@ -177,10 +202,10 @@ def _review(effective: EffectivePolicy, resource: Resource) -> Decision:
 def _use_package(effective: EffectivePolicy, resource: Resource) -> Decision:
     """A Python package is part of a job."""
     name = package_name(resource.name)
-    if (pattern := effective.lookup.package_deny.first(name)) is not None:
+    if (pattern := effective.package_deny_index.first(name)) is not None:
         next_step = f"do without it, or talk to {_admin(effective)}"
         return _refuse(f"the package {name} is denied ({pattern})", effective.place("promotion.packages.deny"), next_step)
-    pattern, rule = effective.lookup.package_allow.first(name), effective.place("promotion.packages.allow")
+    pattern, rule = effective.package_allow_index.first(name), effective.place("promotion.packages.allow")
     if pattern is None:
         return _refuse(f"the package {name} is not on the approved list", rule, f"ask {_admin(effective)} to allow it")
     return Decision(True, f"the package {name} is on the approved list ({pattern})", rule)

@@ -5,6 +5,7 @@ YAML 1.2's plain values: only true/false are booleans (`off` is text), only deci
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,40 +14,49 @@ from typing import Any
 import yaml
 
 from jupyter_guardrails.errors import Problem
+from jupyter_guardrails.policy.source import Source, Unreadable, read_source
 
 LARGEST_FILE = 4 * 2**20
 MOST_NODES = 500_000
+MOST_PROBLEMS = 1000  # of one kind in one file: nobody reads more, and a thousand times as many would take minutes
 DEEPEST = 20
 TOO_DEEP = f"is nested more than {DEEPEST} deep"
 LONGEST_NUMBER = 30
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-INTEGER = re.compile(r"[-+]?[0-9]+", re.ASCII)
-NUMBER = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
+CONTENT = (yaml.NodeEvent, yaml.CollectionEndEvent)
+STARTS_NUMBER = frozenset("+-.0123456789")
+# Without zeros in front: 010 is ten in YAML 1.2 and eight in YAML 1.1, so it stays text.
+INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
+NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
+WRONG_INDENT = (
+    "the line is indented neither like line {start}, where its part starts, nor like what stands above it; "
+    "or a text that holds quotes needs quotes around all of it"
+)
+# What the parsers say -> what to do; `start` is the line where the part that they were reading began.
+SYNTAX_HINTS = {
+    "mapping values are not allowed": "a text that holds `: ` needs quotes; or the line is indented too far, or a `:` is missing on the line before",
+    "quoted scalar found unexpected end": "the quote that opens on line {start} is not closed",
+    "',' or ']'": "the `[` of line {start} is not closed, or a text in it that holds {{ }} [ ] : or a comma needs quotes",
+    "',' or '}'": "the `{{` of line {start} is not closed, or a text in it that holds {{ }} [ ] : or a comma needs quotes",
+    "expected '-' indicator": "indent it further, or start it with `- ` like the list's first entry on line {start}",
+    "did not find expected key": WRONG_INDENT,
+    "expected <block end>": WRONG_INDENT,
+    "could not find expected ':'": "a `:` is missing, or the line is indented wrongly",
+    "sequence entries are not allowed": "start the list on a line of its own, or write it as [a, b]",
+    "undefined alias": "an alias (*name) needs its anchor (&name) before it; a pattern that starts with * needs quotes",
+    "expected alphabetic or numeric": "a pattern that starts with * needs quotes, and so does a text that starts with &",
+    "cannot start any token": "a text that starts with @, % or ` needs quotes",
+    "directive": "a text that starts with % needs quotes",
+    "escape": "in double quotes \\ has a meaning of its own: use single quotes",
+    "hexdecimal": "in double quotes \\ has a meaning of its own: use single quotes",
+    "expected <document start>": "the document ends before this line: by a line of three dots, or by brackets around too little",
+    "flow": "text that holds {{ }} [ ] or a comma needs quotes in here",
+}
 PLAIN = (
     dict.fromkeys(("", "~", "null", "Null", "NULL"))
     | dict.fromkeys(("true", "True", "TRUE"), True)
     | dict.fromkeys(("false", "False", "FALSE"), False)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One file's name, as shown to the admin, and its lines."""
-
-    name: str
-    lines: tuple[str, ...]
-
-    def problem(self, line: int, column: int, message: str, *, hint: str = "") -> Problem:
-        """A problem at a place of this file, with that line; a very long line isn't shown."""
-        text = self.lines[line - 1].replace("\t", " ") if 0 < line <= len(self.lines) else ""
-        return Problem(self.name, line, column, _visible(message), _visible(hint), text if len(text) <= 240 else "")
-
-
-def _visible(text: str) -> str:
-    """The text with control characters and the like written out: what a file holds can't steer a terminal."""
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 @dataclass(slots=True)
@@ -74,23 +84,16 @@ class Node:
         return self.source.problem(self.line, self.column, message, hint=hint)
 
 
-class _Stop(Exception):
-    """Reading can't go on after this problem."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
-
-
 def read_tree(data: bytes, name: str) -> tuple[Node | None, list[Problem]]:
     """The file's one document, or None with the reason; duplicate keys and tags are all reported."""
-    composer = _Composer(Source(name, ()))
+    composer = _Composer(Source(name))
     try:
-        text = _decode(data, name)
-        composer.source = Source(name, tuple(LINE_BREAK.split(text)))
-        _refuse_unprintable(composer.source)
+        if len(data) > LARGEST_FILE:
+            message = f"is larger than {LARGEST_FILE // 2**20} MiB"
+            raise Unreadable(composer.source.problem(0, 0, message, hint="split it into several files in one directory"))
+        composer.source, text = read_source(data, name)
         root = composer.compose(text)
-    except _Stop as stop:
+    except Unreadable as stop:
         return None, [*composer.problems, stop.problem]
     except yaml.MarkedYAMLError as error:
         return None, [*composer.problems, _syntax_problem(composer.source, error)]
@@ -99,48 +102,25 @@ def read_tree(data: bytes, name: str) -> tuple[Node | None, list[Problem]]:
     return root, composer.problems
 
 
-def _decode(data: bytes, name: str) -> str:
-    source = Source(name, ())
-    if len(data) > LARGEST_FILE:
-        raise _Stop(source.problem(0, 0, f"is larger than {LARGEST_FILE // 2**20} MiB", hint="split it into several files in one directory"))
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
-        raise _Stop(Problem(name, line, column, "the file is not UTF-8 text", "save it as UTF-8")) from error
-
-
-def _refuse_unprintable(source: Source) -> None:
-    for number, line in enumerate(source.lines, start=1):
-        if found := UNPRINTABLE.search(line):
-            message = f"the character U+{ord(found.group()):04X} can't stand in YAML"
-            raise _Stop(Problem(source.name, number, found.start() + 1, message, "remove it"))
-
-
 def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     text = source.lines[line - 1] if 0 < line <= len(source.lines) else ""
-    if "\t" in text[: max(column, 1)]:
-        return source.problem(line, text.index("\t") + 1, "a tab can't indent YAML", hint="use spaces")
+    if "\t" in (indent := text[: len(text) - len(text.lstrip(" \t-"))]):
+        return source.problem(line, indent.index("\t") + 1, "a tab can't indent YAML", hint="use spaces")
     what = " ".join(part for part in (error.context, error.problem) if part)
     if "nesting depth" in what:  # libyaml 0.2.6 counts flow levels itself, ahead of its events
         return source.problem(line, column, TOO_DEEP)
-    return source.problem(line, column, f"is not YAML: {what}", hint=_syntax_hint(what))
+    start = (error.context_mark or mark).line + 1 if mark else 0
+    return source.problem(line, column, f"is not YAML: {what}", hint=_syntax_hint(what, start))
 
 
-def _syntax_hint(what: str) -> str:
-    hints = {
-        "mapping values are not allowed": "a text that holds `: ` needs quotes; or the line is indented too far",
-        "could not find expected ':'": "a `:` is missing, or the line is indented wrongly",
-        "expected <block end>": "the line is indented differently from its neighbours",
-        "undefined alias": "an alias (*name) needs its anchor (&name) before it; a pattern that starts with * needs quotes",
-        "did not find expected alphabetic or numeric": "a pattern that starts with * needs quotes",
-        "cannot start any token": "quote the text",
-        "flow": "text that holds { } [ ] or a comma needs quotes in here",
-    }
-    return next((hint for part, hint in hints.items() if part in what), "")
+def _syntax_hint(what: str, start: int) -> str:
+    return next((hint.format(start=start) for part, hint in SYNTAX_HINTS.items() if part in what), "")
+
+
+NO_ITEMS: list[Node] = []
+NO_ENTRIES: dict[str, tuple[Node, Node]] = {}
 
 
 class _Composer:
@@ -167,7 +147,7 @@ class _Composer:
                 node = self._leaf(event)
             if stack:
                 stack[-1][1].append(node)
-            else:
+            elif node.raw or node.scalar is not None or node.kind != "scalar":  # else the document's start is all there is
                 root = node
         return root
 
@@ -175,16 +155,16 @@ class _Composer:
         """The events of one document; a second one is a mistake."""
         documents = 0
         for event in yaml.parse(text, Loader=LOADER):
-            if isinstance(event, yaml.DocumentStartEvent):
+            if isinstance(event, CONTENT):
+                yield event
+            elif isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise _Stop(self._problem(event, "a second document starts here", hint="write one document a file"))
-            elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
-                yield event
+                    raise Unreadable(self._problem(event, "a second document starts here", hint="remove the line, or make it a file of its own"))
 
     def _descend(self, stack: list[tuple[Node, list[Node], str | None]], event: Any) -> None:
         if len(stack) >= DEEPEST:
-            raise _Stop(self._problem(event, TOO_DEEP))
+            raise Unreadable(self._problem(event, TOO_DEEP))
         kind = "mapping" if isinstance(event, yaml.MappingStartEvent) else "sequence"
         if event.anchor:
             self._anchors[event.anchor] = None  # until it is complete: an alias inside itself is seen
@@ -195,7 +175,7 @@ class _Composer:
             target = self._anchors.get(str(event.anchor))
             if target is None:
                 what = "refers to itself" if event.anchor in self._anchors else "has no anchor before it"
-                raise _Stop(self._problem(event, f"the alias *{event.anchor} {what}", hint="a pattern that starts with * needs quotes"))
+                raise Unreadable(self._problem(event, f"the alias *{event.anchor} {what}", hint="a pattern that starts with * needs quotes"))
             self._grow(target.size, event)
             return target
         node = self._node(event, "scalar")
@@ -216,40 +196,51 @@ class _Composer:
     def _enter(self, node: Node, children: list[Node]) -> None:
         for key, value in zip(children[::2], children[1::2], strict=True):
             if key.kind != "scalar" or key.scalar is None:
-                self.problems.append(key.problem("a key must be plain text"))
+                self._report(key.problem("a key must be plain text", hint="text with { } [ ] in it needs quotes"))
             elif key.raw == "<<":
-                self.problems.append(key.problem("merge keys (<<) are not read here", hint="write the keys out"))
+                self._report(key.problem("merge keys (<<) are not read here", hint="write the keys out"))
             elif key.raw in node.entries:
                 first = node.entries[key.raw][0].line
-                self.problems.append(key.problem(f"the key `{key.raw}` is here twice, first on line {first}", hint="remove one of them"))
+                self._report(key.problem(f"the key `{key.raw}` is here twice, first on line {first}", hint="remove one of them"))
             else:
                 node.entries[key.raw] = (key, value)
 
+    def _report(self, problem: Problem) -> None:
+        """Keeps a mistake after which reading goes on, unless there are too many."""
+        self.problems.append(problem)
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise Unreadable(self.source.problem(problem.line, problem.column, f"has {MOST_PROBLEMS:,} mistakes up to here; the rest is not read"))
+
     def _node(self, event: Any, kind: str) -> Node:
         if event.tag is not None and not (event.tag == "!" and kind == "scalar"):
-            self.problems.append(self._problem(event, f"the tag {event.tag} is not allowed", hint="remove it: plain values are enough"))
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._report(self._problem(event, f"the tag {tag} is not allowed", hint="remove it: plain values are enough"))
         self._grow(1, event)
-        return Node(self.source, event.start_mark.line + 1, event.start_mark.column + 1, kind)
+        mark = event.start_mark
+        if kind == "scalar":  # most nodes are: a list and a mapping of its own for each would double the time
+            return Node(self.source, mark.line + 1, mark.column + 1, kind, items=NO_ITEMS, entries=NO_ENTRIES)
+        return Node(self.source, mark.line + 1, mark.column + 1, kind)
 
     def _resolve(self, event: Any) -> Any:
         """A plain scalar's meaning; quoted text stays text."""
         text: str = event.value
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise _Stop(self._problem(event, "half a surrogate pair can't stand in text"))
+            raise Unreadable(self._problem(event, "half a surrogate pair can't stand in text"))
         if event.style or not event.implicit[0]:
             return text
         if text in PLAIN:
             return PLAIN[text]
-        if len(text) > LONGEST_NUMBER:
+        if text[0] not in STARTS_NUMBER or len(text) > LONGEST_NUMBER:
             return text
         if INTEGER.fullmatch(text):
             return int(text)
-        return float(text) if NUMBER.fullmatch(text) else text
+        number = float(text) if NUMBER.fullmatch(text) else math.inf
+        return number if math.isfinite(number) else text  # 1e999 is more than a number can be
 
     def _grow(self, size: int, event: Any) -> None:
         self._count += size
         if self._count > MOST_NODES:
-            raise _Stop(self._problem(event, f"holds more than {MOST_NODES:,} values (aliases counted out)"))
+            raise Unreadable(self._problem(event, f"holds more than {MOST_NODES:,} values (aliases counted out)"))
 
     def _problem(self, event: Any, message: str, *, hint: str = "") -> Problem:
         mark = event.start_mark

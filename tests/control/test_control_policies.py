@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_guardrails.control.policies import PATIENCE_S, SETTLE_S, PolicyHolder
 from jupyter_guardrails.errors import PolicyError
-from jupyter_guardrails.policy.load import MOST_FILES, fingerprint, load, load_seen
+from jupyter_guardrails.policy.load import MOST_FILES, fingerprint, load, read_policy
 
 READING = sys.modules["jupyter_guardrails.policy.load"]  # as an attribute of its package it is the function of that name
 START = "apiVersion: guardrails/v1\n"
@@ -119,7 +119,7 @@ def test_who_never_stops_writing_is_not_waited_for_for_ever(file):
 
 def test_threads_that_refresh_at_once_read_once(holder, file, monkeypatch):
     reads = []
-    monkeypatch.setattr("jupyter_guardrails.control.policies.load_seen", lambda path: reads.append(path) or load_seen(path))
+    monkeypatch.setattr("jupyter_guardrails.control.policies.read_policy", lambda path: reads.append(path) or read_policy(path))
     replace_with(file, TWO.replace("7", "9"))
     threads = [threading.Thread(target=holder.refresh) for _ in range(8)]
     for thread in threads:

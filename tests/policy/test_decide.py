@@ -179,3 +179,9 @@ def test_a_filter_that_nothing_fills_refuses_in_every_mode(ask):
     found = ask(f"mode: observe\n{rows}", "data.read", "hr/pay")
     assert (found.blocks, found.rule.name) == (True, "r")
     assert not ask("mode: observe", "data.read", "hr/pay").blocks
+
+
+def test_a_filter_that_nothing_fills_names_its_own_rule(ask):
+    rules = "{name: other, for: everyone, rows: {'a/*': 'x = {user.team}'}}, {name: own, for: everyone, rows: {'b/*': 'x = {user.team}'}}"
+    assert ask(f"mode: observe\nrules: [{rules}]", "data.read", "b/x").rule.name == "own"
+    assert ask(f"mode: observe\nrules: [{rules}]", "data.read", "a/x").rule.name == "other"

@@ -66,6 +66,18 @@ CASES = [
     ("promotion: {checks: {order: wrn}}", 2, 29, "must be 'require'", "did you mean `warn`"),
     ("promotion: {engines: {slrm: {}}}", 2, 23, "is not known", "did you mean `slurm`"),
     ("audit: {cells: all}", 2, 16, "must be 'off', 'digest' or 'code'", ""),
+    ("Audit: {}", 2, 1, "unknown key `Audit`", "did you mean `audit`"),
+    ("users: [ana]", 2, 1, "unknown key `users`", "belongs under `admins`"),
+    ("notify: {keep: 90d}", 2, 10, "unknown key `keep` in `notify`", "belongs under `audit`, as in audit: {keep: …}"),
+    ("profiles: {small: {size: 1GiB}}", 2, 20, "unknown key `size` in `profiles.small`", "did you mean `file_size`"),
+    ("profiles: {small: {max: 1}}", 2, 20, "unknown key `max` in `profiles.small`", "as in rules: [{kernels: {max: …}}]"),
+    (RULE + "private: [10.0.0.0/8]", 5, 3, "unknown key `private`", "as in rules: [{network: {allow: [{private: …}]}}]"),
+    (RULE + "deny: {network: [{host: a.b}]}", 5, 20, "`port` is missing in `rules[1].deny.network[1]`", "write `port: …`"),
+    (RULE + "publish: {to: []}", 5, 17, "needs at least 1 entry", ""),
+    (RULE + "deny: {data: hr}", 5, 16, "must be a list", "write [hr]"),
+    ("rules: everyone", 2, 8, "must be a list, like [a, b], not 'everyone'", ""),
+    ("groups: {a: [[x]]}", 2, 14, "must be the name of a person or group, not a list", ""),
+    ("groups: {a: {users: [x]}}", 2, 13, "must be a list, like [a, b], not a mapping", ""),
     ("paths: {write: [/scratch/{user}]}", 2, 26, "is not YAML", "needs quotes"),
 ]
 

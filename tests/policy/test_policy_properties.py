@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from jupyter_guardrails.policy import Resource, decide, effective
 from jupyter_guardrails.policy.compiled import compile_policy
+from jupyter_guardrails.policy.considered import considered
 from jupyter_guardrails.policy.document import Document
-from jupyter_guardrails.policy.explain import considered, lines
+from jupyter_guardrails.policy.explain import lines
 from jupyter_guardrails.policy.resolve import MASK_STRICTNESS
+from jupyter_guardrails.policy.rowfilter import Junction, parse_filter
 from jupyter_guardrails.policy.yamltree import read_tree
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,6 +67,14 @@ def _written(part):
     return {key: value for key, value in part.items() if key != "soft"} | ({"mode": part["soft"], "allow_soft_deny": True} if "soft" in part else {})
 
 
+def terms(text):
+    """What a row filter asks for, each by itself."""
+    if not text:
+        return set()
+    tree = parse_filter(text)
+    return set(tree.terms) if isinstance(tree, Junction) and tree.word == "and" else {tree}
+
+
 def answer(policy, question, person="ana", groups=("g",)):
     return decide(effective(policy, person, groups), question[0], question[1], NOW)
 
@@ -90,12 +100,14 @@ def test_adding_an_allow_never_takes_away(parts, key, glob, where, question):
 
 
 @given(RULES, QUESTIONS, st.randoms(use_true_random=False))
-def test_the_order_of_rules_changes_no_verdict_and_no_mask(parts, question, order: random.Random):
-    shuffled = order.sample(parts, len(parts))
-    one, other = answer(build(parts), question), answer(build(shuffled), question)
+def test_the_order_of_rules_changes_no_verdict_and_no_bound(parts, question, order: random.Random):
+    """Modes are single values, of which the last wins: so what is compared is the verdict, and what any read is bound to."""
+    people = [effective(build(rules), "ana", ["g"]) for rules in (parts, order.sample(parts, len(parts)))]
+    one, other = (decide(person, *question, NOW) for person in people)
     assert one.allowed == other.allowed
-    assert one.obligations.masks == other.obligations.masks
-    assert set(one.obligations.row_filter.split(" and ")) == set(other.obligations.row_filter.split(" and "))
+    bound, bounds = (person.obligations(question[1]) for person in people)
+    assert bound.masks == bounds.masks
+    assert terms(bound.row_filter) == terms(bounds.row_filter)
 
 
 @given(RULES, QUESTIONS)
@@ -129,6 +141,53 @@ def test_a_mask_is_the_strictest_of_all_that_apply(parts, question):
     strictest = max((kind for kind in given_kinds if kind), key=MASK_STRICTNESS.__getitem__, default=None)
     if found.allowed and question[0] != "network.connect":
         assert found.obligations.masks.get("p") == strictest
+
+
+@given(RULES, st.tuples(WHO, PARTS), st.integers(0, 5), QUESTIONS)
+def test_another_rule_only_tightens_masks_and_filters(parts, rule, where, question):
+    """No rule has an `unmask` here: so each mask stays as strict as it is or becomes stricter, and each filter stays."""
+    more = [*parts[:where], rule, *parts[where:]]
+    before, after = (effective(build(rules), "ana", ["g"]).obligations(question[1]) for rules in (parts, more))
+    for column, kind in before.masks.items():
+        assert MASK_STRICTNESS[after.masks[column]] >= MASK_STRICTNESS[kind]
+    assert terms(before.row_filter) <= terms(after.row_filter)
+
+
+@given(RULES, CLASSES, st.integers(0, 5))
+def test_an_unmask_lifts_what_stands_before_it_and_nothing_after(parts, label, where):
+    with_unmask = [*parts[:where], ("everyone", {"unmask": [label]}), *parts[where:]]
+    later_only = effective(build(parts[where:]), "ana", ["g"]).masks
+    found = effective(build(with_unmask), "ana", ["g"]).masks
+    assert (label in found) == (label in later_only)
+    assert not found.get(label) or found[label].value == later_only[label].value
+
+
+@given(RULES, st.randoms(use_true_random=False))
+def test_the_order_inside_lists_and_mappings_changes_no_value(parts, order: random.Random):
+    def shuffled(value):
+        if isinstance(value, dict):
+            return {key: shuffled(value[key]) for key in order.sample(list(value), len(value))}
+        return order.sample(value, len(value)) if isinstance(value, list) else value
+
+    one, other = (effective(build(rules), "ana", ["g"]) for rules in (parts, [(who, shuffled(part)) for who, part in parts]))
+    assert {(line.key, line.text) for line in lines(one)} == {(line.key, line.text) for line in lines(other)}
+
+
+@given(RULES, QUESTIONS, st.permutations(["g", "h", "i"]))
+def test_the_order_of_groups_changes_no_decision(parts, question, groups):
+    found = [answer(build(parts), question, groups=order) for order in (("g", "h", "i"), tuple(groups))]
+    assert found[0] == found[1]
+
+
+@given(RULES, QUESTIONS)
+def test_what_a_chain_says_is_enough_for_the_verdict(parts, question):
+    """Whoever keeps only the rules that `explain` shows as matching keeps the verdict."""
+    person = effective(build(parts), "ana", ["g"])
+    shown = {entry.rule.name for entry in considered(person, *question) if entry.matches}
+    kept = [(who, part if f"r{number}" in shown else {}) for number, (who, part) in enumerate(parts)]
+    bound = [(who, {"rows": part["rows"]}) if "rows" in part else (who, {}) for who, part in parts]
+    found = decide(person, *question, NOW)
+    assert answer(build([*kept, *bound]), question).allowed == found.allowed
 
 
 @given(RULES, st.randoms(use_true_random=False))

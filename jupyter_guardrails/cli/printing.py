@@ -1,0 +1,32 @@
+"""What several commands print alike: aligned columns, JSON, a rule with its place."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from jupyter_guardrails.policy import RuleRef
+
+WIDEST_TEXT = 72
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns; a cell that is wider than the widest column pushes only its own line."""
+    if not rows:
+        return
+    widths = [min(max(len(row[column]) for row in rows), WIDEST_TEXT) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_json(value: Any) -> None:
+    """The value as JSON that people can read too."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=list)
+    print()
+
+
+def rule_json(rule: RuleRef) -> dict[str, Any]:
+    """A rule and its place."""
+    return {"file": rule.file, "line": rule.line, "name": rule.name, "text": str(rule)}
