@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Sequence
 
 from jupyter_guardrails import __version__, errors
-from jupyter_guardrails.cli import control, data, demo, doctor, exec_command, job, lab, policy, submit, usage
 
-COMMANDS = (lab, control, demo, doctor, exec_command, policy, submit, job, data, usage)
+COMMANDS = {  # command -> module of this room that adds it
+    "init": "init",
+    "lab": "lab",
+    "server": "lab",
+    "control": "control",
+    "demo": "demo",
+    "doctor": "doctor",
+    "exec": "exec_command",
+    "policy": "policy",
+    "submit": "submit",
+    "job": "job",
+    "data": "data",
+    "usage": "usage",
+}
 EXIT_CODES = "exit codes: 0 fine, 1 refused or failed check, 2 usage, 3 this host cannot enforce what the policy requires"
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of every subcommand; each adds itself and sets `run`, a function of its arguments that returns the exit code."""
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of one subcommand, or of all; each adds itself and sets `run`, a function of its arguments that returns the exit code."""
     parser = argparse.ArgumentParser(prog="jupyter guardrails", description=__doc__.partition(":")[2].strip(), epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(subparsers)
+    for name in dict.fromkeys([COMMANDS[command]] if command in COMMANDS else COMMANDS.values()):
+        module = importlib.import_module(f"jupyter_guardrails.cli.{name}")  # late: what the other commands need costs most of a second
+        module.add_parser(subparsers)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; called by the `jupyter-guardrails` script and `python -m jupyter_guardrails`."""
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = build_parser(next(iter(words), None)).parse_args(words)
     try:
         return int(arguments.run(arguments))
     except errors.GuardrailsError as error:
