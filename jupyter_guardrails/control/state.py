@@ -109,7 +109,10 @@ class ControlState:
         """Follow the policy also while nobody asks for anything, so that its mistakes are in the log when they are made."""
         while True:
             await asyncio.sleep(WATCH_S)
-            await self.refresh()
+            try:
+                await self.refresh()
+            except Exception:  # broad: whatever it was is refused where somebody asks, and must not end the watch
+                log.exception("the policy could not be followed")
 
     async def _say_reloaded(self, before: str) -> None:
         """In the log and in the audit record: the policy that is in force from now on, or the mistakes that keep it from that."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,10 +35,21 @@ class Lease:
     async def admit(self, *, kernelspec: str, notebook: str | None = None, kind: Kind | None = None) -> tuple[Admission, private.KernelFolders]:
         """What control grants now, and the folders that show it; Refused or LimitReached with the rule."""
         self._key = self._key or new_key()
-        self.admission = await self.context.admit(kernel_id=self.kernel_id, kernelspec=kernelspec, key=self._key, notebook=notebook, kind=kind)
+        asking = self.context.admit(kernel_id=self.kernel_id, kernelspec=kernelspec, key=self._key, notebook=notebook, kind=kind)
+        await self._answered(asyncio.ensure_future(asking))
+        assert self.admission
         self.folders = self.folders or private.make_folders(self.context.run_dir)
         private.show_grants(self.folders, self.admission.datasets)
         return self.admission, self.folders
+
+    async def _answered(self, asking: asyncio.Future[Admission]) -> None:
+        """Take what control grants; also when this start is cancelled meanwhile, since a lease of which nobody knows can't be released."""
+        try:
+            self.admission = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            with contextlib.suppress(errors.GuardrailsError):
+                self.admission = await asking
+            raise
 
     async def prepare(self, argv: Sequence[str], *, own: Mapping[str, str], cwd: str, read: Sequence[str] = (), tty: bool = False) -> Prepared:
         """What to start: a command, an environment and file descriptors. HostCannotEnforce when the policy requires more than this host holds."""

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,29 @@ def test_a_start_that_is_cancelled_releases_its_lease(context, control):
         with pytest.raises(asyncio.CancelledError):
             await start
 
+    asyncio.run(scene())
+    assert live(control) == []
+
+
+def test_a_start_that_is_cancelled_while_control_answers_releases_its_lease(context, control, monkeypatch):
+    """Control has admitted it, and its answer is still on the way when the start is cancelled."""
+    admit, admitted, answer = control.admit, threading.Event(), threading.Event()
+
+    def answer_late(request):
+        admission = admit(request)
+        admitted.set()
+        assert answer.wait(60)
+        return admission
+
+    async def scene():
+        start = asyncio.ensure_future(kernel_manager_class(context, ARGV)(kernel_name="python3").start_kernel())
+        await asyncio.to_thread(admitted.wait, 60)
+        start.cancel()
+        answer.set()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+
+    monkeypatch.setattr(control, "admit", answer_late)
     asyncio.run(scene())
     assert live(control) == []
 
