@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from jupyter_guardrails.errors import NotFound
 from jupyter_guardrails.policy import Decision, EffectivePolicy, Policy, Resource, decide, effective, load
 from jupyter_guardrails.policy.considered import Considered, considered
 from jupyter_guardrails.policy.explain import Line, lines
+from jupyter_guardrails.policy.keys import similar
 from jupyter_guardrails.policy.named import groups_in, people_in
 from jupyter_guardrails.policy.verdict import ACTIONS
 
@@ -82,8 +82,8 @@ def _notes(policy: Policy, person: str, groups: Sequence[str]) -> list[str]:
 
 
 def _near(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    close = similar(word, known)
+    return f" (did you mean {close}?)" if close else ""
 
 
 def _labelled(action: str, name: str, catalog: Path | None) -> Resource:

@@ -32,7 +32,8 @@ def considered(effective: EffectivePolicy, action: str, resource: Resource) -> t
         case "package.use":
             return _considered_packages(effective, package_name(resource.name))
         case "promotion.review":
-            return (Considered("allow", _reviewers(effective), effective.place("promotion.reviewers"), "reviewer" in effective.roles),)
+            people = ", ".join(effective.document.promotion.reviewers.in_words) or "nobody"
+            return (Considered("allow", people, effective.place("promotion.reviewers"), "reviewer" in effective.roles),)
     return ()
 
 
@@ -64,8 +65,3 @@ def _considered_hosts(effective: EffectivePolicy, name: str) -> tuple[Considered
         for effect, entries in lists
         for entry in entries
     )
-
-
-def _reviewers(effective: EffectivePolicy) -> str:
-    people = effective.document.promotion.reviewers
-    return ", ".join([*people.users, *(f"group {name}" for name in people.groups)]) or "nobody"

@@ -141,11 +141,11 @@ def _effect(key: str, old: Line | None, new: Line | None) -> Effect:
         order = STRICTNESS if key == "mode" else MASK_STRICTNESS
         before, after = (-1 if line is None else order[line.value] for line in (old, new))
         return _more(-before, -after)
-    if key in MORE_IS_MORE or (key.startswith("profiles.") and key.endswith(PROFILE_AMOUNTS) and old and new):
+    if key in MORE_IS_MORE or (old and new and key.startswith("profiles.") and key.endswith(PROFILE_AMOUNTS)):
         return _more(_amount(old), _amount(new))
     if (old and new) or not key.startswith((*TAKING, *GIVING)):
         return "changes"
-    return "gains" if (new is not None) != key.startswith(TAKING) else "loses"
+    return _more(0, 1 if (new is not None) != key.startswith(TAKING) else -1)
 
 
 def _amount(line: Line | None) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from jupyter_guardrails.errors import Problem
 from jupyter_guardrails.policy.compiled import Policy
 from jupyter_guardrails.policy.decision import Resource
 from jupyter_guardrails.policy.globs import compile_glob
+from jupyter_guardrails.policy.keys import similar
 from jupyter_guardrails.policy.named import groups_in, people_in
 from jupyter_guardrails.policy.yamltree import Node
 
@@ -138,5 +138,5 @@ def _unknown_labels(nodes: Iterable[Node], sentence: str, known: set[str]) -> It
 
 
 def _near(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else ""
+    close = similar(word, known)
+    return f"did you mean `{close}`?" if close else ""

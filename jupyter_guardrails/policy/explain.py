@@ -64,8 +64,7 @@ def _general(effective: EffectivePolicy) -> Iterator[Line]:
 
 
 def _people(effective: EffectivePolicy, key: str, people: People) -> tuple[Line, ...]:
-    names = [*people.users, *(f"group {name}" for name in people.groups)]
-    return _many(key, ((name, name, effective.place(key)) for name in names))
+    return _many(key, ((name, name, effective.place(key)) for name in people.in_words))
 
 
 def _role_place(effective: EffectivePolicy, role: str) -> RuleRef:
@@ -162,7 +161,8 @@ def _data(effective: EffectivePolicy) -> Iterator[Line]:
     yield from _maybe("data.auto_grant", effective.auto_grant, _grant_text)
     yield _one("data.browse", effective.browse)
     reviewers = effective.document.data.reviewers
-    yield from _many("data.reviewers", ((name, name, effective.place("data.reviewers")) for name in _reviewers(reviewers.owner, reviewers)))
+    names = [*(["owner"] if reviewers.owner else []), *reviewers.in_words]
+    yield from _many("data.reviewers", ((name, name, effective.place("data.reviewers")) for name in names))
     for label, mask in effective.masks.items():
         yield _one(f"mask.{label}", mask)
     for row in effective.rows:
@@ -175,10 +175,6 @@ def _grant_text(grant: AutoGrant) -> str:
 
 def _publish_text(publish: Publish) -> str:
     return f"{', '.join(publish.to)}{' after review' if publish.review else ''}"
-
-
-def _reviewers(owner: bool, people: People) -> list[str]:
-    return [*(["owner"] if owner else []), *people.users, *(f"group {name}" for name in people.groups)]
 
 
 def _own_data(effective: EffectivePolicy) -> Iterator[Line]:

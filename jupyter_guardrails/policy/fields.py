@@ -176,3 +176,8 @@ class People(Strict):
 
     users: tuple[Glob, ...] = Field(default=(), description="Names of people; patterns allowed.")
     groups: tuple[Glob, ...] = Field(default=(), description="Names of groups; patterns allowed.")
+
+    @property
+    def in_words(self) -> list[str]:
+        """`ana`, `group platform`: each of them by itself."""
+        return [*self.users, *(f"group {name}" for name in self.groups)]

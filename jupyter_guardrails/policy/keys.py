@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import takewhile
 from operator import itemgetter
@@ -25,12 +25,17 @@ class Place(NamedTuple):
     kinds: tuple[str, ...]
 
 
-def nearest(word: object, known: list[str]) -> str:
-    """A hint that names the nearest known word, whatever its case, or all of them; of very many only the first are looked at."""
+def similar(word: object, known: Sequence[str]) -> str:
+    """The known word that is most like another, whatever its case, empty if none is; of very many only the first are looked at."""
     folded = {name.casefold(): name for name in reversed(known[:MOST_COMPARED])}
     close = difflib.get_close_matches(str(word).casefold()[:100], folded, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean `{folded[close[0]]}`?"
+    return folded[close[0]] if close else ""
+
+
+def nearest(word: object, known: Sequence[str]) -> str:
+    """A hint that names the known word that is most like another, or all of them."""
+    if close := similar(word, known):
+        return f"did you mean `{close}`?"
     more = f" and {len(known) - MOST_SHOWN:,} more" if len(known) > MOST_SHOWN else ""
     return f"known: {', '.join(known[:MOST_SHOWN])}{more}" if known else ""
 

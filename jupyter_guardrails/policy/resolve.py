@@ -11,7 +11,7 @@ from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.policy.compiled import CompiledRule, Crowd, Policy
 from jupyter_guardrails.policy.decision import Mode, RuleRef, Value
 from jupyter_guardrails.policy.document import CHECKS
-from jupyter_guardrails.policy.fields import MaskKind, People, is_principal
+from jupyter_guardrails.policy.fields import MaskKind, is_principal
 from jupyter_guardrails.policy.limits import MAX_KERNELS, STANDARD, BudgetSpec, Profile, make_profile
 from jupyter_guardrails.policy.person import EffectivePolicy, RowRule
 from jupyter_guardrails.policy.rule import Budget, Rule
@@ -41,7 +41,7 @@ def effective(
         roles=roles_of(policy, person, names),
         places=policy.places,
         attributes={**(attributes or {}), "name": person, "groups": names},
-        admins=in_words(policy.admins) or "whoever runs this machine",
+        admins=", ".join(policy.admins.in_words) or "whoever runs this machine",
         document=policy.document,
         **parts,
     )
@@ -168,7 +168,7 @@ def _promotion(policy: Policy) -> dict[str, Any]:
         "packages_deny": promotion.packages.deny,
         "approvals": promotion.approvals,
         "run_as": promotion.run_as,
-        "data_reviewers": " or ".join([*(["its owner"] if reviewers.owner else []), *filter(None, [in_words(reviewers)])]) or "an admin",
+        "data_reviewers": " or ".join([*(["its owner"] if reviewers.owner else []), *filter(None, [", ".join(reviewers.in_words)])]) or "an admin",
     }
 
 
@@ -196,8 +196,3 @@ def roles_of(policy: Policy, person: str, groups: Sequence[str]) -> frozenset[st
     roles |= {"admin"} if Crowd(document.admins).has(person, groups) else set()
     reviews = Crowd(document.promotion.reviewers).has(person, groups) or Crowd(document.data.reviewers).has(person, groups)
     return frozenset(roles | ({"reviewer"} if reviews else set()))
-
-
-def in_words(people: People) -> str:
-    """`ana, group platform`; empty for nobody."""
-    return ", ".join([*people.users, *(f"group {name}" for name in people.groups)])

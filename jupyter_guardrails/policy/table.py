@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from jupyter_guardrails.policy.compiled import Policy
 from jupyter_guardrails.policy.decision import Decision, Resource
 from jupyter_guardrails.policy.explain import Line, lines
 from jupyter_guardrails.policy.fields import Mode, Principal, Short, Strict, Text
+from jupyter_guardrails.policy.keys import similar
 from jupyter_guardrails.policy.person import EffectivePolicy
 from jupyter_guardrails.policy.resolve import effective
 from jupyter_guardrails.policy.verdict import decide
@@ -140,8 +140,8 @@ def _absent(key: str, known: Sequence[Line]) -> str:
     """What a key has that `explain` doesn't print: nothing, for names that the policy may or may not hold; else it is a typing error."""
     if key.startswith(("mask.", "rows.", "profiles.", "environment.set.", "promotion.engines.", "budget.")):
         return "nothing"
-    close = difflib.get_close_matches(key, [line.key for line in known], n=1)
-    return f"there is no value {key}" + (f": did you mean {close[0]}?" if close else "")
+    close = similar(key, [line.key for line in known])
+    return f"there is no value {key}" + (f": did you mean {close}?" if close else "")
 
 
 def _shown_rule(row: Row, given: list[Line], text: str) -> str:
