@@ -21,6 +21,8 @@ import urllib3
 
 from jupyter_guardrails.policy import load
 
+pytestmark = pytest.mark.slow  # left out of `make test-fast`
+
 ROOT = os.getuid() == 0
 OTHER = pwd.getpwnam("nobody") if ROOT else pwd.getpwuid(os.getuid())  # the ordinary account
 TOKEN = "token-of-the-test-server"

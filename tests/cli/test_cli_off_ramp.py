@@ -9,6 +9,8 @@ import pytest
 
 from jupyter_guardrails.cli import submit
 
+pytestmark = pytest.mark.slow  # left out of `make test-fast`
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 POLICY = """\
 apiVersion: guardrails/v1

@@ -20,6 +20,8 @@ from jupyter_guardrails.policy import effective, load
 from jupyter_guardrails.policy.hosts import NetworkEntry
 from jupyter_guardrails.sandbox.spec import GUARANTEES, Guarantee
 
+pytestmark = pytest.mark.slow  # left out of `make test-fast`
+
 INSIDE = Path(__file__).with_name("preset_network.py")
 SECRET = "s3cret-of-ana"
 PACKAGES = ("packages.example.com", 443)

@@ -17,6 +17,8 @@ from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.sandbox.run import start
 from jupyter_guardrails.sandbox.spec import SandboxSpec
 
+pytestmark = pytest.mark.slow  # left out of `make test-fast`
+
 INSIDE = Path(__file__).with_name("egress_network.py")
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/proc")
 

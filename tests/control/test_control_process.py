@@ -27,6 +27,8 @@ from jupyter_guardrails.control.interface.own import running_control
 from jupyter_guardrails.errors import BadRequest, Conflict, ControlAway, LimitReached, NotFound, Refused
 from jupyter_guardrails.records import audit, budgets, leases, open_records
 
+pytestmark = pytest.mark.slow  # left out of `make test-fast`
+
 NO_USER = 65534
 
 

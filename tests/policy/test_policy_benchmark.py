@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # left out of `make test-fast`
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "policy.py"
 FIGURES = ["load_and_compile_s", "load_s", "compile_s", "decision_us", "effective_ms", "visible_ms", "names_ms", "readable", "peak_mb"]
 CEDAR = ["cedar_policies", "cedar_questions", "cedar_agrees", "cedar_allowed", "cedar_us", "same_us", "cedar_ratio"]

@@ -64,6 +64,7 @@ def meaning(policy, people):
     return [(line.key, line.text) for who, groups in people for line in lines(effective(policy, who, groups))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["full.yaml", "layers.yaml"])
 def test_whatever_changes_the_meaning_of_a_policy_a_row_notices(name, tmp_path):
     """Each key and entry is taken out: so every key has a row that looks at it, and no row can be taken away unnoticed."""

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow  # left out of `make test-fast`
+
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
