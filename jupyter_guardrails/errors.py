@@ -9,6 +9,7 @@ GuardrailsError
 ├── PolicyError       503, exit 2   the admin's file has mistakes: all of them, with places
 ├── CatalogError      503, exit 2   a dataset contract has mistakes
 ├── PackageError      422, exit 1   a job package that can't be trusted or read
+├── GroupsUnknown     503, exit 1   nobody can tell a person's groups
 ├── ControlAway       503, exit 1   the authority doesn't answer
 └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
 """
@@ -126,6 +127,12 @@ class PackageError(GuardrailsError):
     status, code = 422, "package_error"
 
 
+class GroupsUnknown(GuardrailsError):
+    """Nobody can tell a person's groups, so nobody can tell which rules are for them."""
+
+    status, code = 503, "groups_unknown"
+
+
 class ControlAway(GuardrailsError):
     """Control, the authority, doesn't answer: nothing new starts."""
 
@@ -140,7 +147,10 @@ class HostCannotEnforce(GuardrailsError):
 
 def from_json(body: dict[str, str]) -> GuardrailsError:
     """The error that another process sent as `to_json`; an unknown code is a plain GuardrailsError."""
-    kinds = {kind.code: kind for kind in (BadRequest, Refused, NotFound, Conflict, LimitReached, PackageError, ControlAway, HostCannotEnforce)}
+    kinds = {
+        kind.code: kind
+        for kind in (BadRequest, Refused, NotFound, Conflict, LimitReached, PackageError, GroupsUnknown, ControlAway, HostCannotEnforce)
+    }
     code = body.get("code", "")
     error = kinds.get(code, GuardrailsError)(body.get("message", "unknown error"), next_step=body.get("next_step", ""), rule=body.get("rule", ""))
     if code in (PolicyError.code, CatalogError.code):  # the places of its problems are in the message already

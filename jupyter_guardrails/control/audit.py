@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_guardrails.control.groups import GroupsUnknown
 from jupyter_guardrails.control.interface.messages import Audit
 from jupyter_guardrails.control.state import ControlState, Operations
-from jupyter_guardrails.errors import PolicyError
+from jupyter_guardrails.errors import GroupsUnknown, PolicyError
 from jupyter_guardrails.records import audit
 
 

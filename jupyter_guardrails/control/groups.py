@@ -17,18 +17,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.errors import GroupsUnknown
 
 log = logging.getLogger("jupyter_guardrails.control")
 FRESH_S, RETRY_S, PATIENCE_S = 300.0, 30.0, 5.0
 Names = tuple[str, ...]
 Lookup = Callable[[str], Names]
-
-
-class GroupsUnknown(GuardrailsError):
-    """Nobody can tell a person's groups, so nobody can tell which rules are for them."""
-
-    status, code = 503, "groups_unknown"
 
 
 def system_groups(person: str) -> Names:

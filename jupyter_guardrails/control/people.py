@@ -9,11 +9,10 @@ from typing import Any
 
 from jupyter_guardrails.control import limits, profiles
 from jupyter_guardrails.control.audit import is_admin
-from jupyter_guardrails.control.groups import GroupsUnknown
 from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet, Usage
 from jupyter_guardrails.control.starting import held
 from jupyter_guardrails.control.state import ControlState, Operations
-from jupyter_guardrails.errors import PolicyError
+from jupyter_guardrails.errors import GroupsUnknown, PolicyError
 from jupyter_guardrails.policy import BudgetSpec, Value
 from jupyter_guardrails.records import budgets, choices, leases
 from jupyter_guardrails.records.columns import iso
