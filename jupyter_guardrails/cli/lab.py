@@ -12,7 +12,7 @@ from jupyter_guardrails import errors
 from jupyter_guardrails.cli import browser, launch_plan
 from jupyter_guardrails.cli.connection import home_of
 from jupyter_guardrails.control.interface import ControlClient, Settings, find_settings, start_own_control
-from jupyter_guardrails.control.interface.messages import LaunchPaths, Me
+from jupyter_guardrails.control.interface.messages import LaunchMounter, LaunchPaths, Me
 from jupyter_guardrails.control.interface.own import running_control
 from jupyter_guardrails.sandbox import outer
 
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     client = _control(settings)
     _say_who_decides(client)
     paths = client.call(LaunchPaths())
-    report = _enter(plan, paths)
+    report = _enter(plan, paths, client)
     environment = launch_plan.server_environment(plan, os.environ)
     environment["GUARDRAILS_CONTROL_FD"] = str(_hand_over(client, settings, plan, report))
     os.chdir(plan.run_dir)
@@ -59,20 +59,23 @@ def _say_who_decides(client: ControlClient) -> None:
         print(f"guardrails: {guarantee['name']}: {'held' if guarantee['held'] else 'NOT held'}: {guarantee['how']}", file=sys.stderr)
 
 
-def _enter(plan: launch_plan.LaunchPlan, paths: dict[str, list[str]]) -> dict[str, Any]:
+def _enter(plan: launch_plan.LaunchPlan, paths: dict[str, list[str]], client: ControlClient) -> dict[str, Any]:
     """Put this process into the outer domain; where the host can't, say so and go on only if the policy doesn't require it."""
     if plan.open_browser:
         browser.open_when_ready(plan.port, plan.runtime_dir)
     spec = outer.OuterSpec(
-        read=(*plan.read, *paths["read"]),
+        read=(*plan.read, *paths["read"], client.socket_path),
         write=(*plan.write, *paths["write"]),
         names=launch_plan.import_folders(),
         devices=tuple(paths["devices"]),
         tcp_bind=(plan.port,),
         bind_address=plan.address,
+        private_dir=str(plan.run_dir / "k"),
+        roots_dir=str(plan.run_dir / "roots"),
+        temporary=str(plan.run_dir / "tmp"),
     )
     try:
-        return outer.enter(spec)
+        return outer.enter(spec, hand_over=lambda fd: str(client.call(LaunchMounter(), fds=[fd])["launch"]))
     except errors.HostCannotEnforce:
         if "files" in paths["require"]:
             raise

@@ -93,7 +93,7 @@ def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, 
 def make_folders(plan: LaunchPlan) -> None:
     """The folders of a plan, private; run directories of servers that are gone are removed."""
     sweep_run_dirs(plan.run_dir)
-    for folder in (plan.run_dir / "k", plan.run_dir / "tmp", plan.run_dir / "config", plan.data_dir, plan.runtime_dir, plan.settings_dir):
+    for folder in (*(plan.run_dir / name for name in ("k", "tmp", "config", "roots")), plan.data_dir, plan.runtime_dir, plan.settings_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     labconfig = plan.run_dir / "config" / "labconfig"
     labconfig.mkdir()

@@ -16,6 +16,20 @@ from jupyter_guardrails.errors import BadRequest
 PAUSE_S = 0.05
 
 
+def descriptor_of_kind(fd: int, family: int, kind: int) -> socket.socket:
+    """The socket behind a descriptor, non-blocking; ours from now on. BadRequest, and the descriptor closed, when it is anything else."""
+    try:
+        taken = socket.socket(fileno=fd)
+    except OSError as error:
+        os.close(fd)
+        raise BadRequest(f"what came is no socket: {error.strerror}") from error
+    if taken.family != family or taken.type & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) != kind:
+        taken.close()
+        raise BadRequest("what came is another kind of socket")
+    taken.setblocking(False)
+    return taken
+
+
 def take(fd: int, *families: int) -> socket.socket:
     """The listener behind a descriptor, non-blocking; ours from now on. BadRequest, and the descriptor closed, when it is anything else."""
     try:

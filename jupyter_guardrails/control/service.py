@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jupyter_guardrails.control import admission, audit, datasets, frames, launch, people, requests, submissions
+from jupyter_guardrails.control import admission, audit, datasets, frames, launch, people, requests, roots, submissions
 from jupyter_guardrails.control.interface.messages import REQUESTS, Request
 from jupyter_guardrails.control.state import Answer, ControlState, Operations, log
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound, Refused
@@ -23,6 +23,7 @@ OPERATIONS: Operations = {
     **people.OPERATIONS,
     **audit.OPERATIONS,
     **launch.OPERATIONS,
+    **roots.OPERATIONS,
     **datasets.OPERATIONS,
     **requests.OPERATIONS,
     **submissions.OPERATIONS,

@@ -63,6 +63,7 @@ class ControlState:
     groups: Groups = field(default_factory=Groups)
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     kernels: dict[str, LiveKernel] = field(default_factory=dict)
+    mounters: dict[str, Any] = field(default_factory=dict)  # launch -> its mounter (roots.Mounter)
     admitted: dict[str, Admission] = field(default_factory=dict)
     worker: str | None = None
     worker_tokens: dict[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +35,7 @@ class GovernedContext:
     profile: str | None = None
     submission: str | None = None
     tell: Callable[[str, str], None] = _nobody_to_tell
+    outer: Mapping[str, Any] = field(default_factory=dict)  # what is enforced around this process itself (sandbox/outer.py)
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from types import TracebackType
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.kernels import folders as private
-from jupyter_guardrails.kernels import plan
+from jupyter_guardrails.kernels import plan, roots
 from jupyter_guardrails.kernels.context import GovernedContext, Kind, new_key
 from jupyter_guardrails.kernels.watch import Watched
 from jupyter_guardrails.sandbox.handover import Prepared, prepare
@@ -67,7 +67,8 @@ class Lease:
             channel=f"guardrails-{secrets.token_hex(8)}",
             tty=tty,
         )
-        self._prepared = await asyncio.to_thread(prepare, spec)
+        mounter = roots.mounter_for(self.context, self.admission, spec)
+        self._prepared = await asyncio.to_thread(prepare, spec, mounter, fresh_proc=self.context.outer.get("fresh_proc", True))
         return self._prepared
 
     async def confirm(self, pid: int, watched: Watched) -> Report:

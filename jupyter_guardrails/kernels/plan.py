@@ -69,12 +69,19 @@ def make_spec(
         limits=limits_of(admission),
         require=tuple(admission.require),
         tty=tty,
+        temporary=str(folders.temporary),
     )
 
 
 def limits_of(admission: Admission) -> Limits:
     """The numbers of the admitted profile."""
-    return Limits(memory_bytes=admission.memory_bytes, cpus=admission.cpus, tasks=admission.tasks, file_size_bytes=admission.file_size_bytes)
+    return Limits(
+        memory_bytes=admission.memory_bytes,
+        cpus=admission.cpus,
+        tasks=admission.tasks,
+        file_size_bytes=admission.file_size_bytes,
+        shm_bytes=admission.shm_bytes,
+    )
 
 
 def working_folder(asked: str | None, workspace: Path) -> str:

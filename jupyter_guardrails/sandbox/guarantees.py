@@ -21,7 +21,9 @@ ENABLE_USER_NAMESPACES = (
     "profile that allows unshare and clone with CLONE_NEWUSER"
 )
 ENABLE_SECCOMP = "use a Linux kernel with CONFIG_SECCOMP_FILTER on x86-64 or aarch64"
+NO_OWN_ROOT = "not asked for"
 OWN_ROOT = (
+    f"{ENABLE_USER_NAMESPACES}; or "
     "move the sockets of ssh agents, session buses and container engines below a directory that this account cannot enter, or run the server under "
     "an account that may not use them"
 )
@@ -117,7 +119,10 @@ def _memory(layers: Layers, spec: SandboxSpec) -> Guarantee:
 
 
 def _sockets(layers: Layers) -> Guarantee:
+    if not layers.get("own_root", NO_OWN_ROOT):
+        return Guarantee("sockets", True, "only the listed folders exist for it: sockets of other programs, and names of other files, are not there")
     scoped = not layers["network_namespace"] or bool(layers["landlock"].get("scopes"))
     abstract = "abstract ones of other processes are out of reach" if scoped else "so can abstract ones"
-    how = f"unix sockets with a path can be connected to wherever file permissions allow, because Landlock does not control that; {abstract}"
+    why = f"it has no root of its own ({layers.get('own_root', NO_OWN_ROOT)})"
+    how = f"{why}: unix sockets with a path can be connected to wherever file permissions allow, because Landlock does not control that; {abstract}"
     return Guarantee("sockets", False, how, OWN_ROOT)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import array
 import fcntl
 import json
 import os
 import resource
 import socket
+import struct
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jupyter_guardrails.errors import BadRequest, GuardrailsError
 from jupyter_guardrails.sandbox.guarantees import check_required, judge
@@ -22,16 +25,24 @@ FROM_OURS = ("LD_LIBRARY_PATH",)  # the server's own interpreter may not start w
 GO = b"go"
 MAX_REPORT_BYTES = 1 << 20
 MAX_FDS = 2
+CREDENTIALS = struct.Struct("3i")
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+Mounter = Callable[[int], dict[str, Any]]  # pidfd of the shim's inner process -> {"missing": […]} or {"error": …}
+_known: set[str] = set()  # which namespaces a shim of this process could enter: later ones need not try in a child first
 
 
 class Prepared:
     """A start that is ready: run `argv` with `env` and `pass_fds`, then `release_child_side()` and `receive()`."""
 
-    def __init__(self, spec: SandboxSpec) -> None:
+    def __init__(self, spec: SandboxSpec, mounter: Mounter | None = None, *, fresh_proc: bool = True) -> None:
         self._spec = spec
+        self._mounter = mounter
+        self._root_by = _root_by(spec, mounter, fresh_proc=fresh_proc)
         self._ours, self._childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        _send_spec(self._ours, spec)
+        self._ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        _send_spec(self._ours, asdict(spec) | {"parent": os.getpid(), "root_by": self._root_by, "known": str(self._root_by) in _known})
         self.argv = [sys.executable, "-I", "-S", SHIM, str(self._childs.fileno())]
         self.env = SHIM_ENVIRONMENT | {name: os.environ[name] for name in FROM_OURS if name in os.environ}
         self.pass_fds = (self._childs.fileno(),)
@@ -43,20 +54,23 @@ class Prepared:
         """
         self.release_child_side()
         self._ours.settimeout(timeout_s)
-        message, fds = self._message()
+        told = self._message()
+        if told.body.get("need") == "root":
+            self._give_root(told.pid)
+            told = self._message()
         try:
-            report = self._report(message)
+            report = self._report(told)
             check_required(report.guarantees, self._spec.require)
             self._ours.send(GO)
-            failure, _ = self._message(end_is_fine=True)
-            _raise_failure(failure)
+            _raise_failure(self._message(end_is_fine=True).body)
         except BaseException:
-            for fd in fds:
+            _known.discard(str(self._root_by))
+            for fd in told.fds:
                 os.close(fd)
             raise
         finally:
             self.close()
-        return report, fds
+        return report, told.fds
 
     def release_child_side(self) -> None:
         """Close our copy of the child's descriptor; for after the child was started."""
@@ -67,45 +81,90 @@ class Prepared:
         self._childs.close()
         self._ours.close()
 
-    def _message(self, *, end_is_fine: bool = False) -> tuple[dict[str, Any], list[int]]:
+    def _give_root(self, pid: int) -> None:
+        """The shim waits inside the server's Landlock domain, where nobody may mount: the mounter does it from outside."""
+        handle = os.pidfd_open(pid)
         try:
-            data, fds, _, _ = socket.recv_fds(self._ours, MAX_REPORT_BYTES, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+            answer = self._mounter(handle) if self._mounter else {"error": "there is no mounter"}
+        finally:
+            os.close(handle)
+        self._ours.send(json.dumps(answer).encode())
+
+    def _message(self, *, end_is_fine: bool = False) -> Told:
+        try:
+            told = _receive(self._ours)
         except TimeoutError:
             self.close()
             raise _failed("it did not report in time", "look at the load of this machine, then try again") from None
         except ConnectionResetError:
-            data, fds = b"", []  # it ended before it even read the specification
+            told = Told({}, 0, [])  # it ended before it even read the specification
         except OSError as error:
             self.close()
             raise _failed(str(error)) from error
-        if not data and not end_is_fine:
+        if not told.body and not end_is_fine:
             self.close()
             raise _failed("it ended before it reported", f"run `{sys.executable} -I -S -c 'import ctypes'`: the shim needs that much")
-        return (json.loads(data) if data else {}), list(fds)
+        return told
 
-    def _report(self, message: dict[str, Any]) -> Report:
-        _raise_failure(message)
-        layers = message["layers"]
+    def _report(self, told: Told) -> Report:
+        _raise_failure(told.body)
+        layers = told.body["layers"]
+        if not layers["user_namespace"] and not (self._root_by == "try" and layers["process_namespace"]):
+            _known.add(str(self._root_by))
         if self._spec.limits.memory_bytes is not None:
-            layers["data_limit"] = _reason_against_data_limit(message["pid"])
-        return Report(message["pid"], judge(layers, self._spec), layers, tuple(message["missing_paths"]))
+            layers["data_limit"] = _reason_against_data_limit(told.pid)
+        return Report(told.pid, judge(layers, self._spec), layers, tuple(told.body["missing_paths"]))
 
 
-def prepare(spec: SandboxSpec) -> Prepared:
-    """What the caller needs to start `spec`; BadRequest when it is malformed."""
+def _root_by(spec: SandboxSpec, mounter: Mounter | None, *, fresh_proc: bool) -> str | None:
+    """Who changes the root: nobody, the shim itself, or a mounter (which knows already whether /proc can be made anew)."""
+    if spec.root != "own":
+        return None
+    return "try" if mounter is None else "yes" if fresh_proc else "no"
+
+
+class Told(NamedTuple):
+    """A message of the shim, the process that sent it (by its number here, whatever it is in there), and what came with it."""
+
+    body: dict[str, Any]
+    pid: int
+    fds: list[int]
+
+
+def _receive(ours: socket.socket) -> Told:
+    room = socket.CMSG_SPACE(CREDENTIALS.size) + socket.CMSG_SPACE(MAX_FDS * 4)
+    data, ancillary, _, _ = ours.recvmsg(MAX_REPORT_BYTES, room, socket.MSG_CMSG_CLOEXEC)
+    pid, fds = 0, array.array("i")
+    for _, kind, content in ancillary:
+        if kind == socket.SCM_CREDENTIALS:
+            pid = CREDENTIALS.unpack(content)[0]
+        elif kind == socket.SCM_RIGHTS:
+            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    return Told(json.loads(data) if data else {}, pid, list(fds))
+
+
+def prepare(spec: SandboxSpec, mounter: Mounter | None = None, *, fresh_proc: bool = True) -> Prepared:
+    """What the caller needs to start `spec`; BadRequest when it is malformed.
+
+    `mounter`: who changes the root where this process is in a Landlock domain, and so can't (see mounter.py); `fresh_proc`: what it can.
+    """
     if not spec.argv:
         raise BadRequest("there is no program to start")
-    relative = [path for path in (spec.cwd, *spec.read, *spec.write, *spec.devices) if not path.startswith("/")]
+    relative = [
+        path
+        for path in (spec.cwd, *spec.read, *spec.write, *spec.devices, *(path for pair in spec.covers for path in pair))
+        if not path.startswith("/")
+    ]
     if relative:
         raise BadRequest(f"paths of a sandbox must be absolute, these are not: {', '.join(map(repr, relative))}")
-    return Prepared(spec)
+    return Prepared(spec, mounter, fresh_proc=fresh_proc)
 
 
-def _send_spec(ours: socket.socket, spec: SandboxSpec) -> None:
+def _send_spec(ours: socket.socket, spec: dict[str, Any]) -> None:
     """In sealed memory: neither the command line nor the environment of a process shows it to others."""
     memory = os.memfd_create("sandbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        os.write(memory, json.dumps(asdict(spec) | {"parent": os.getpid()}).encode())
+        os.write(memory, json.dumps(spec).encode())
         fcntl.fcntl(memory, fcntl.F_ADD_SEALS, SEALS)
         socket.send_fds(ours, [b"spec"], [memory])
     finally:

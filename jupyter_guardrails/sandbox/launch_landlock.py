@@ -48,6 +48,7 @@ class Domain(NamedTuple):
     write: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     overwrite: tuple[str, ...] = ()
+    handles: tuple[int, ...] = ()  # directories by descriptor, for everything that a file can be used for
     tcp_bind: tuple[int, ...] | None = None
     tcp_connect: tuple[int, ...] | None = None
     scopes: int = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL
@@ -83,6 +84,8 @@ def restrict(domain: Domain) -> Applied:
     ruleset = syscall(CREATE_RULESET, attributes, len(attributes), 0)
     try:
         missing = _allow_paths(ruleset, domain, files)
+        for handle in domain.handles:
+            _allow(ruleset, handle, (WRITE | DEVICE) & files)
         if network:
             _allow_ports(ruleset, domain)
         syscall(RESTRICT_SELF, ruleset, 0)
@@ -117,11 +120,15 @@ def _allow_paths(ruleset: int, domain: Domain, handled: int) -> list[str]:
 def _allow_path(ruleset: int, path: str, rights: int) -> None:
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        if not stat.S_ISDIR(os.fstat(fd).st_mode):
-            rights &= OF_A_FILE
-        syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, struct.pack("=Qi", rights, fd), 0)
+        _allow(ruleset, fd, rights)
     finally:
         os.close(fd)
+
+
+def _allow(ruleset: int, fd: int, rights: int) -> None:
+    if not stat.S_ISDIR(os.fstat(fd).st_mode):
+        rights &= OF_A_FILE
+    syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, struct.pack("=Qi", rights, fd), 0)
 
 
 def _allow_ports(ruleset: int, domain: Domain) -> None:

@@ -20,7 +20,7 @@ def syscall(number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] |
     plain = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     result: int = _libc.syscall(ctypes.c_long(number), *plain)
     if result < 0:
-        _raise(f"system call {number}")
+        raise failure(f"system call {number}")
     return result
 
 
@@ -28,13 +28,13 @@ def prctl(option: int, *arguments: int) -> None:
     """prctl(2) with up to four numbers."""
     padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
     if _libc.prctl(option, *padded) < 0:
-        _raise(f"prctl {option}")
+        raise failure(f"prctl {option}")
 
 
 def unshare(flags: int) -> None:
     """unshare(2): this process leaves the named namespaces for new ones."""
     if _libc.unshare(flags) < 0:
-        _raise("unshare")
+        raise failure("unshare")
 
 
 def no_new_privileges() -> None:
@@ -50,7 +50,7 @@ def drop_capabilities(*, keep: tuple[int, ...] = ()) -> None:
     header = struct.pack("Ii", CAPABILITY_VERSION_3, 0)
     low, high = mask & 0xFFFFFFFF, mask >> 32
     if _libc.capset(header, struct.pack("6I", low, low, 0, high, high, 0)) < 0:
-        _raise("capset")
+        raise failure("capset")
 
 
 def _empty_bounding_set(keep: tuple[int, ...]) -> None:
@@ -62,6 +62,7 @@ def _empty_bounding_set(keep: tuple[int, ...]) -> None:
             return  # EPERM: an ordinary account, which has none to lose; EINVAL: past the last one
 
 
-def _raise(what: str) -> None:
+def failure(what: str) -> OSError:
+    """The error of the C call that has just failed."""
     number = ctypes.get_errno()
-    raise OSError(number, f"{os.strerror(number)} ({what})")
+    return OSError(number, f"{os.strerror(number)} ({what})")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import select
 import signal
+import struct
 from contextlib import suppress
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from .launch_libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl
 
@@ -21,13 +22,29 @@ PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)  # Python sets these to be ign
 POLL_WITHOUT_PIDFD_MS = 1000
 
 
+class Above(NamedTuple):
+    """The process above a warden: `handle` is readable when it ends (-1: kernels before 5.3), `status` takes how the program ended."""
+
+    pid: int
+    handle: int
+    status: int
+
+
+class Inner(NamedTuple):
+    """What the outer warden knows of the inner one: where it says how the program ended, and whether all else ends with it."""
+
+    status: int
+    enclosed: bool
+
+
 class Warden:
     """Watches one child. Signals arrive as bytes of a pipe, so that one poll waits for them and for the end of the process above."""
 
-    def __init__(self, above: int, *, terminal: bool) -> None:
+    def __init__(self, above: int, *, terminal: bool, above_fd: int | None = None) -> None:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         self._above = above
-        self._above_fd = _pidfd(above)
+        self._above_fd = _pidfd(above) if above_fd is None else above_fd
+        self._terminal = terminal
         self._forwarded = () if terminal else FORWARDED  # on a terminal the child is in the foreground group and gets them itself
         self._ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH) if terminal else ()
         self._wake, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -36,6 +53,13 @@ class Warden:
             signal.signal(number, _noted)
         for number in self._ignored:
             signal.signal(number, signal.SIG_IGN)
+
+    def fork_warden(self) -> tuple[int, int]:
+        """`fork`, and a pipe between the two: (0, its writing end) in the child, (its number, the reading end) here."""
+        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        child = self.fork()
+        os.close(write_end if child else read_end)
+        return child, read_end if child else write_end
 
     def fork(self) -> int:
         """0 in the child, which has default signal handling and none of the warden's descriptors."""
@@ -48,8 +72,11 @@ class Warden:
                 os.close(fd)
         return child
 
-    def watch(self, child: int, *, whole_group: bool, over_a_warden: bool) -> NoReturn:
-        """Until the child ends or this is told to: then end everything below, and end the same way the child did."""
+    def watch(self, child: int, *, whole_group: bool, inner: Inner | None = None, tell: int | None = None) -> NoReturn:
+        """Until the child ends or this is told to: then end everything below, and end the same way the child did.
+
+        `inner`: the child is a warden itself; `tell`: where to write how the child ended, for the warden above.
+        """
         prctl(PR_SET_DUMPABLE, 0)
         status = None
         ended_by = 0
@@ -62,10 +89,15 @@ class Warden:
             if self._orphaned():
                 ended_by = signal.SIGTERM
             status = _reap(child)
-        if status is None and over_a_warden:  # never the program itself: an interactive shell ignores SIGTERM
+        if status is None and inner is not None:  # never the program itself: an interactive shell ignores SIGTERM
             status = _end_gently(child)  # the inner warden sweeps faster and better than we could from here
-        _sweep()
-        _end_like(status, ended_by)
+        if tell is not None and status is not None:
+            os.write(tell, struct.pack("i", status))
+        if inner is None or not inner.enclosed:
+            _sweep()
+        if self._terminal and inner is not None:
+            take_terminal(os.getpgrp())
+        _end_like(status if inner is None else _told(inner.status, status), ended_by)
 
     def _signals(self) -> list[int]:
         poll = select.poll()
@@ -121,6 +153,23 @@ def _reap(child: int) -> int | None:
             if pid == child:
                 found = status
     return found
+
+
+def take_terminal(group: int) -> None:
+    """Put a process group into the foreground of the terminal that this runs on; nothing where it is the terminal's no more."""
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a background group that asks for it is stopped otherwise
+    with suppress(OSError):
+        os.tcsetpgrp(0, group)
+    signal.signal(signal.SIGTTOU, before)
+
+
+def _told(pipe: int, status: int | None) -> int | None:
+    """How the program ended: the first process of a process namespace can't die by a signal of its own to pass that on."""
+    with suppress(BlockingIOError):
+        os.set_blocking(pipe, False)
+        written = os.read(pipe, 4)
+        return struct.unpack("i", written)[0] if len(written) == 4 else status
+    return status
 
 
 def _end_gently(child: int) -> int:

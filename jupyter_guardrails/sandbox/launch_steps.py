@@ -13,13 +13,16 @@ from typing import Any, NoReturn
 
 from . import launch_landlock as landlock
 from . import launch_namespaces as namespaces
+from . import launch_root
 from . import launch_seccomp as seccomp
 from .launch_libc import PR_SET_PDEATHSIG, drop_capabilities, no_new_privileges, prctl
-from .launch_reaper import Warden
+from .launch_reaper import Above, Inner, Warden, take_terminal
 
 REFUSED = 78  # sysexits.h: configuration error
 GO = b"go"
-WARDENS = 1  # the inner one counts as one task of the new user namespace
+NEEDS_ROOT = b'{"need": "root"}'
+MAX_ANSWER_BYTES = 1 << 16
+WARDENS = 2  # both count as tasks of the new user namespace
 Spec = dict[str, Any]
 Layers = dict[str, Any]
 
@@ -35,41 +38,92 @@ def run(fd: int) -> NoReturn:
 
 
 def _outer(control: socket.socket, spec: Spec) -> NoReturn:
+    """Makes the namespaces, and the listeners in them; then only watches."""
+    os.chdir("/")  # a working directory elsewhere would keep the old root
     warden = Warden(spec["parent"], terminal=spec["tty"])
-    child = warden.fork()
+    layers: Layers = {"uid": os.getuid(), "affinity": _hold_cpus(spec["limits"]["cpus"])}
+    layers |= namespaces.enter(network=spec["network"] == "none", root=spec["root_by"], known=spec["known"])
+    listeners = [namespaces.listen_tcp(spec["proxy_port"])] if spec["proxy_port"] and not layers["network_namespace"] else []
+    enclosed = not layers["process_namespace"]
+    above = _watch_myself()
+    child, status = warden.fork_warden()
     if child == 0:
-        _inner(control, spec, outer=os.getppid())
+        _inner(control, spec, layers, listeners, Above(os.getppid(), above, status))
     control.close()
+    for opened in listeners:
+        opened.close()
+    no_new_privileges()
     drop_capabilities()
-    warden.watch(child, whole_group=False, over_a_warden=True)
+    warden.watch(child, whole_group=False, inner=Inner(status, enclosed=enclosed))
 
 
-def _inner(control: socket.socket, spec: Spec, *, outer: int) -> NoReturn:
-    """In a process group of its own; makes the namespaces, and the listeners in them."""
+def _inner(control: socket.socket, spec: Spec, layers: Layers, listeners: list[socket.socket], above: Above) -> NoReturn:
+    """In a process group of its own; the first process of the process namespace, where there is one; changes the root."""
     group = os.getpgrp()
     os.setpgid(0, 0) if spec["tty"] else os.setsid()
-    layers: Layers = {"uid": os.getuid(), "affinity": _hold_cpus(spec["limits"]["cpus"])}
-    layers |= namespaces.enter(network=spec["network"] == "none")
-    listeners = [namespaces.listen_tcp(spec["proxy_port"])] if spec["proxy_port"] and not layers["network_namespace"] else []
-    warden = Warden(outer, terminal=spec["tty"])
+    warden = Warden(above.pid, above_fd=above.handle, terminal=spec["tty"])
+    missing = _own_root(control, spec, layers)
     child = warden.fork()
     if child == 0:
         _join(group if spec["tty"] else None, warden=os.getppid())
-        _become(control, spec, layers, listeners)
+        _become(control, spec, layers, listeners, missing)
     control.close()
     for listener in listeners:
         listener.close()
     no_new_privileges()
     drop_capabilities()
-    warden.watch(child, whole_group=not spec["tty"], over_a_warden=False)
+    warden.watch(child, whole_group=not spec["tty"], tell=above.status)
 
 
-def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[socket.socket]) -> NoReturn:
+def _own_root(control: socket.socket, spec: Spec, layers: Layers) -> list[str]:
+    """Change to a root of its own, by oneself or with the mounter's help, and note in `layers` why not; paths that were not found."""
+    layers["own_root"] = _why_no_own_root(spec, layers)
+    if layers["own_root"]:
+        return []
+    if spec["root_by"] == "try":
+        return launch_root.enter(_view(spec, fresh_proc=not layers["process_namespace"]))
+    control.send(NEEDS_ROOT)  # a process inside a Landlock domain may not mount
+    answer = json.loads(control.recv(MAX_ANSWER_BYTES))
+    if "error" in answer:
+        raise OSError(f"no root of its own: {answer['error']}")
+    os.chdir("/")
+    missing: list[str] = answer["missing"]
+    return missing
+
+
+def _why_no_own_root(spec: Spec, layers: Layers) -> str:
+    if spec["root_by"] is None:
+        return namespaces.NOT_ASKED
+    return f"no mounts of its own: {layers['mount_namespace']}" if layers["mount_namespace"] else ""
+
+
+def _view(spec: Spec, *, fresh_proc: bool) -> launch_root.View:
+    return launch_root.View(
+        read=tuple(spec["read"]),
+        write=tuple(spec["write"]),
+        devices=tuple(spec["devices"]),
+        temporary=spec["temporary"],
+        covers=tuple((source, target) for source, target in spec["covers"]),
+        shm_bytes=spec["limits"]["shm_bytes"],
+        terminal=spec["tty"],
+        fresh_proc=fresh_proc,
+    )
+
+
+def _watch_myself() -> int:
+    """A descriptor by which the child sees this process end, from whatever process namespace; -1 on kernels before 5.3."""
+    try:
+        return os.pidfd_open(os.getpid())
+    except OSError:
+        return -1
+
+
+def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[socket.socket], missing: list[str]) -> NoReturn:
     """Limits from the weakest to the last, report, wait for the word, exec."""
     no_new_privileges()
     drop_capabilities()
     layers["process_count"] = _set_limits(spec["limits"], layers)
-    missing = _restrict_files(spec, layers)
+    missing = list(dict.fromkeys([*missing, *_restrict_files(spec, layers)]))
     if spec["channel"]:
         listeners.insert(0, namespaces.listen_abstract(spec["channel"]))  # after Landlock: its scope lets one in only to sockets made in it
     layers["seccomp"] = _filter_calls(spec, layers)
@@ -104,11 +158,17 @@ def _hold_cpus(cpus: float | None) -> str:
 
 
 def _join(group: int | None, *, warden: int) -> None:
-    """A session of one's own, or on a terminal the group that was in its foreground; and death with the warden."""
+    """A session of one's own, or on a terminal the group that was in its foreground; and death with the warden.
+
+    In a process namespace that group has no number (0): then a group of its own is put into the foreground.
+    """
     if group is None:
         os.setsid()
-    else:
+    elif group:
         os.setpgid(0, group)
+    else:
+        os.setpgid(0, 0)
+        take_terminal(os.getpgrp())
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != warden:
         os._exit(REFUSED)
@@ -138,7 +198,10 @@ def _limit(which: int, value: int) -> None:
 
 def _restrict_files(spec: Spec, layers: Layers) -> list[str]:
     tcp = () if spec["network"] == "none" and layers["network_namespace"] else None
-    domain = landlock.Domain(read=tuple(spec["read"]), write=tuple(spec["write"]), devices=tuple(spec["devices"]), tcp_bind=tcp, tcp_connect=tcp)
+    names = () if layers["own_root"] else ("/",)  # what exists there is this process's own view: it may be listed
+    domain = landlock.Domain(
+        read=tuple(spec["read"]), names=names, write=tuple(spec["write"]), devices=tuple(spec["devices"]), tcp_bind=tcp, tcp_connect=tcp
+    )
     try:
         applied = landlock.restrict(domain)
     except OSError as error:

@@ -18,6 +18,7 @@ class Limits:
     tasks: int | None = None
     open_files: int = 4096
     file_size_bytes: int | None = None
+    shm_bytes: int | None = None  # of /dev/shm, held where the process has a root of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,9 @@ class SandboxSpec:
     limits: Limits = field(default_factory=Limits)
     require: tuple[str, ...] = ()  # guarantees without which it must not start
     tty: bool = False
+    root: Literal["own", "shared"] = "own"  # shared: Landlock alone keeps the rest of the file system away
+    temporary: str | None = None  # the directory that an own root shows as /tmp
+    covers: tuple[tuple[str, str], ...] = ()  # (file, the file in whose place an own root shows it)
 
     def to_json(self) -> str:
         """The form in which the shim gets it."""

@@ -83,7 +83,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     refuse_beside(serverapp)
     arguments = Guardrails.instance(parent=serverapp).arguments()
     found = boot(os.environ, root_dir=serverapp.root_dir, arguments=arguments)
-    context = GovernedContext(found.control, found.workspace, found.run_dir, tell=tell)
+    context = GovernedContext(found.control, found.workspace, found.run_dir, tell=tell, outer=found.outer)
     install(context, parent=serverapp)
     serverapp.web_app.settings["guardrails"] = context
     _add_routes(serverapp, context)

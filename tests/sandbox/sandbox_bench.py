@@ -24,6 +24,8 @@ SYSTEM = tuple(
 )
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 TIMEOUT_S = 60
+CLOSED = ("EACCES", "EXDEV", "ENOENT", "EROFS")  # Landlock says no, or it isn't there, or it can't be written in an own root
+BEYOND = ("EPERM", "EACCES", "ESRCH", "ENOENT")  # another process: not to be touched, or not there
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,14 @@ class Ran:
 class Sandbox:
     """Starts programs with one writable workspace; keyword arguments change the specification."""
 
-    def __init__(self, workspace: Path) -> None:
+    def __init__(self, workspace: Path, root: str = "own") -> None:
         self.workspace = workspace
+        self.root = root
         self._started: list[Started] = []
 
     def spec(self, *argv: str, **changes: object) -> SandboxSpec:
         fields = {"env": {"PATH": "/usr/bin:/bin", "HOME": str(self.workspace)}, "cwd": str(self.workspace), "read": SYSTEM, "devices": DEVICES}
-        fields |= {"write": (str(self.workspace), "/dev/shm"), "limits": Limits(memory_bytes=1 << 30)}
+        fields |= {"write": (str(self.workspace), "/dev/shm"), "limits": Limits(memory_bytes=1 << 30), "root": self.root}
         return SandboxSpec(argv, **(fields | changes))
 
     def start(self, *argv: str, popen: dict[str, object] | None = None, **changes: object) -> Started:
@@ -93,12 +96,18 @@ def has_user_namespaces() -> bool:
 
 
 @pytest.fixture
-def sandbox() -> object:
+def root() -> str:
+    """Which kind of root the sandbox has; modules that try both override this."""
+    return "own"
+
+
+@pytest.fixture
+def sandbox(root: str) -> object:
     """A workspace with a short path: unix sockets in it (multiprocessing, zmq) have room for 107 bytes."""
     if landlock_version() < 6 or not has_user_namespaces():
         pytest.skip("this host has no Landlock 6 or no user namespaces: what then holds is in test_sandbox_hosts.py")
     with tempfile.TemporaryDirectory(dir="/tmp") as workspace:
-        made = Sandbox(Path(workspace))
+        made = Sandbox(Path(workspace), root)
         yield made
         made.close()
 

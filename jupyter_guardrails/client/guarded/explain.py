@@ -31,6 +31,30 @@ def explanation(error: BaseException | None) -> str:
     return ""
 
 
+def outside(error: BaseException | None) -> str:
+    """Why a path that exists on the machine is not there in a kernel with a root of its own; empty for anything else."""
+    name = getattr(error, "filename", None)
+    if not isinstance(error, FileNotFoundError) or not isinstance(name, (str, bytes)) or "GUARDRAILS_CHANNEL" not in os.environ:
+        return ""
+    path = os.path.abspath(os.fsdecode(name))
+    if not _is_only_a_name(os.path.dirname(path)):
+        return ""
+    return (
+        f"{path} is not among the folders that this kernel sees: its workspace, its environment and the data that you were granted.\n"
+        "  next: move the file into your workspace, look for approved data in the Guardrails panel, or ask your admin for the folder"
+    )
+
+
+def _is_only_a_name(folder: str) -> bool:
+    """Whether a folder is part of the view itself, there for what is shown below it, and not of anything that is shown (/tmp is the kernel's own)."""
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    shown = folder
+    while not os.path.ismount(shown):
+        shown = os.path.dirname(shown)
+    return shown == "/" or (shown == "/tmp" and folder != shown)
+
+
 def _paths(error: BaseException) -> Iterator[str]:
     for name in (getattr(error, "filename", None), getattr(error, "filename2", None)):
         if isinstance(name, (str, bytes)):
@@ -57,7 +81,7 @@ def _show_in_ipython(
 ) -> list[str]:
     """Called by IPython for the exceptions of KINDS: its own traceback, then our explanation."""
     lines = list(shell.InteractiveTB.structured_traceback(kind, error, trace, tb_offset=tb_offset))
-    words = explanation(error)
+    words = explanation(error) or outside(error)
     lines += ["", words] if words else []
     shell._showtraceback(kind, error, lines)  # what `showtraceback` itself calls in the end; ipykernel sends it to the notebook
     return lines
@@ -66,7 +90,7 @@ def _show_in_ipython(
 def _excepthook(inner: Callable[..., Any]) -> Callable[..., None]:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         inner(kind, error, trace)
-        words = explanation(error) if isinstance(error, KINDS) else ""
+        words = (explanation(error) or outside(error)) if isinstance(error, KINDS) else ""
         if words:
             print(words, file=sys.stderr)
 

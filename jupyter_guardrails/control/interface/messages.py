@@ -43,6 +43,30 @@ class LaunchPaths(Request):
     op = "launch.paths"
 
 
+class LaunchMounter(Request):
+    """-> {launch}. fd 0 is the socket on which the launch's mounter takes orders; `launch` names it from then on."""
+
+    op = "launch.mounter"
+
+
+class KernelRoot(Request):
+    """-> {missing: [str]} or {error: str}: a root of its own for the process behind fd 0 (a pidfd), by the launch's mounter.
+
+    The paths are what its sandbox asks to see. It gets what the launch's table holds, what is private to it, and what its lease grants.
+    """
+
+    op = "kernel.root"
+    lease: str
+    launch: str
+    read: list[str]
+    write: list[str]
+    devices: list[str]
+    temporary: str | None = None
+    covers: list[tuple[str, str]] = Field(default_factory=list)
+    terminal: bool = False
+    fresh_proc: bool = True
+
+
 class KernelAdmit(Request):
     """-> Admission. Decision and lease in one transaction; the same `key` gives the same lease."""
 

@@ -1,0 +1,128 @@
+"""Orders to the mounters: each launch hands over the socket of its own, and a kernel's root holds what its lease grants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_guardrails.control.interface.messages import Admission, KernelRoot, LaunchMounter
+from jupyter_guardrails.control.listeners import descriptor_of_kind
+from jupyter_guardrails.control.state import ControlState, Operations, log
+from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound
+
+ANSWER_S = 10.0
+MAX_ANSWER_BYTES = 1 << 18
+
+
+class MounterAway(GuardrailsError):
+    """The process that gives kernels their roots has ended: nothing starts under that launch any more."""
+
+    status, code = 503, "mounter_away"
+
+
+@dataclass
+class Mounter:
+    """One launch's mounter, seen from here."""
+
+    connection: socket.socket
+    waiting: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
+    orders: int = 0
+
+    async def order(self, body: dict[str, Any], process: int) -> dict[str, Any]:
+        """Its answer; MounterAway when it has ended or takes too long."""
+        self.orders += 1
+        number = self.orders
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.waiting[number] = answer
+        try:
+            socket.send_fds(self.connection, [json.dumps({"id": number, **body}).encode()], [process])
+            async with asyncio.timeout(ANSWER_S):
+                return await answer
+        except (OSError, TimeoutError) as error:
+            raise _away(str(error) or "no answer in time") from error
+        finally:
+            self.waiting.pop(number, None)
+
+    def hear(self) -> bool:
+        """Take one answer; False when it has ended."""
+        data = b""
+        try:
+            data = self.connection.recv(MAX_ANSWER_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            log.error("the mounter can't be heard: %s", error)
+        answer = json.loads(data) if data else {}
+        for number, waiting in list(self.waiting.items()):
+            if not waiting.done() and (not data or number == answer.get("id")):
+                waiting.set_result(answer) if data else waiting.set_exception(_away("it has ended"))
+        return bool(data)
+
+
+async def register(state: ControlState, request: LaunchMounter, fds: list[int]) -> dict[str, Any]:
+    """Take a launch's mounter over."""
+    if len(fds) != 1:
+        raise BadRequest("a mounter is one socket")
+    launch = secrets.token_hex(8)
+    mounter = Mounter(descriptor_of_kind(fds.pop(), socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    state.mounters[launch] = mounter
+    asyncio.get_running_loop().add_reader(mounter.connection, _hear, state, launch, mounter)
+    return {"launch": launch}
+
+
+def _hear(state: ControlState, launch: str, mounter: Mounter) -> None:
+    if not mounter.hear():
+        asyncio.get_running_loop().remove_reader(mounter.connection)
+        mounter.connection.close()
+        state.mounters.pop(launch, None)
+
+
+async def give(state: ControlState, request: KernelRoot, fds: list[int]) -> dict[str, Any]:
+    """Have a root given to the process of an admitted lease."""
+    admission = state.admitted.get(request.lease)
+    if admission is None:
+        raise NotFound(f"there is no lease {request.lease}")
+    mounter = state.mounters.get(request.launch)
+    if mounter is None:
+        raise _away("it has ended")
+    if len(fds) != 1:
+        raise BadRequest("a root is for one process")
+    granted = await asyncio.to_thread(_granted, admission)
+    asked = request.model_dump(include={"read", "write", "temporary", "covers", "terminal", "fresh_proc"}) | {"device": request.devices}
+    answer = await mounter.order({"asked": asked, "granted": granted, "shm_bytes": admission.shm_bytes}, fds[0])
+    return {key: value for key, value in answer.items() if key in ("missing", "error")}
+
+
+def _granted(admission: Admission) -> dict[str, list[dict[str, Any]]]:
+    """What this lease grants, each with the device and inode that it has now: the mounter shows that very file or none."""
+    return {
+        "read": _with_files([*admission.read_paths, *admission.datasets.values()]),
+        "write": _with_files(admission.write_paths),
+        "device": _with_files(admission.devices),
+    }
+
+
+def _with_files(paths: Iterable[str]) -> list[dict[str, Any]]:
+    found = []
+    for path in paths:
+        try:
+            now = os.stat(path)
+        except OSError:
+            continue  # not there, or not for this account: the kernel's report names it as missing
+        found.append({"path": path, "file": [now.st_dev, now.st_ino]})
+    return found
+
+
+def _away(why: str) -> MounterAway:
+    return MounterAway(
+        f"no kernel can get a root of its own: the mounter does not answer ({why})", next_step="save your work and start the server again"
+    )
+
+
+OPERATIONS: Operations = {LaunchMounter: register, KernelRoot: give}

@@ -1,0 +1,187 @@
+"""Gives kernels a root of their own, from outside the server's Landlock domain, in which nobody may mount.
+
+It is forked by the launcher, keeps the two capabilities that mounting takes (of the launcher's user namespace, never of the machine), and takes
+orders from control alone. An order names what a kernel asks to see; it gets what the launcher's table holds, its own private folder, and what control
+granted by path, device and inode. Each order is carried out by a child with a deadline, so that one that hangs holds up no other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from jupyter_guardrails.sandbox import launch_mounts as mounts
+from jupyter_guardrails.sandbox import launch_root
+from jupyter_guardrails.sandbox.beneath import open_beneath
+from jupyter_guardrails.sandbox.launch_libc import PR_SET_DUMPABLE, drop_capabilities, no_new_privileges, prctl, syscall
+from jupyter_guardrails.sandbox.launch_namespaces import NEWNS, NEWPID, NEWUSER
+from jupyter_guardrails.sandbox.launch_root import Found, Shown, View
+
+CAP_SYS_CHROOT, CAP_SYS_ADMIN = 18, 21
+SETNS = {"x86_64": 308, "aarch64": 268}
+DEADLINE_S = 8
+MAX_ORDER_BYTES = 1 << 18
+ROOT = "/tmp"  # where in a kernel's mount namespace its root is put together; it then is "/" and nothing else is left
+PRIVATE = re.compile(r"(?P<kernel>[0-9a-f]{8})/(?P<part>c|tmp|state|data|hosts|passwd|group)")
+GIVES = {"read": ("read",), "write": ("write", "read"), "device": ("device",)}
+COVERED = {"/etc/hosts": "hosts", "/etc/passwd": "passwd", "/etc/group": "group"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the launcher lets kernels see: paths held since the launch, and the folder of private folders."""
+
+    found: Found
+    private_path: str
+    private: int
+    root: int  # an O_PATH descriptor of the directory that every kernel's root is: the server's domain has a rule for it
+    server: int  # process id
+
+
+def serve(control: socket.socket, tables: Tables) -> NoReturn:
+    """Carry out orders until control or the server has ended."""
+    with suppress(OSError, ValueError):
+        _harden()
+        server = os.pidfd_open(tables.server)
+        poll = select.poll()
+        for fd in (control.fileno(), server):
+            poll.register(fd, select.POLLIN)
+        while server not in dict(poll.poll()):
+            data, fds, _, _ = socket.recv_fds(control, MAX_ORDER_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
+            if not data:
+                break
+            _carry_out(control, tables, json.loads(data), fds)
+    os._exit(0)
+
+
+def _harden() -> None:
+    """Nothing of this account reads its memory, and a terminal's Ctrl-C is not for it. Ended children need no burial."""
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    prctl(PR_SET_DUMPABLE, 0)
+    no_new_privileges()
+    drop_capabilities(keep=(CAP_SYS_CHROOT, CAP_SYS_ADMIN))
+
+
+def _carry_out(control: socket.socket, tables: Tables, order: dict[str, Any], fds: list[int]) -> None:
+    if os.fork() == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.alarm(DEADLINE_S)
+        try:
+            answer: dict[str, Any] = {"missing": give_root(tables, order, fds[0])}
+        except Exception as error:  # noqa: BLE001 - whatever it was, the kernel must hear that it gets no root
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        with suppress(OSError):  # control has gone: it refuses the start by itself
+            control.send(json.dumps({"id": order.get("id"), **answer}).encode())
+        os._exit(0)
+    for fd in fds:
+        os.close(fd)
+
+
+def give_root(tables: Tables, order: dict[str, Any], process: int) -> list[str]:
+    """Put a root together in the namespaces of the process behind a pidfd, and make it its root; what of the order isn't to be had."""
+    asked = order["asked"]
+    found = choose(tables, asked, order["granted"])
+    view = View((), (), shm_bytes=order["shm_bytes"], terminal=asked["terminal"], fresh_proc=asked["fresh_proc"])
+    trees = launch_root.copies(found.shown)
+    root = mounts.copy_tree(tables.root)
+    # refused for the server itself, whose user namespace this one is: only a sandbox gets another root
+    syscall(SETNS[os.uname().machine], process, NEWUSER | NEWNS | (NEWPID if view.fresh_proc else 0))
+    _in_child(lambda: _build(root, view, trees, found.links))
+    return found.missing
+
+
+def choose(tables: Tables, asked: dict[str, Any], granted: dict[str, Any]) -> Found:
+    """Of what is asked for: what the launcher's table has, what is the kernel's own, and what control granted. All else is missing."""
+    found = Found([], dict(tables.found.links), [])
+    for rights in ("read", "write", "device"):
+        allowed = {entry["path"]: entry for entry in granted[rights]}
+        for path in asked[rights]:
+            if path not in launch_root.ALREADY:
+                _choose_one(tables, found, path, rights, allowed.get(path))
+    for source, target in asked["covers"]:
+        launch_root.cover(found, _open_private(tables, source, (COVERED[target],)), target)
+    if asked["temporary"]:
+        found.shown.append(Shown(launch_root.TEMPORARY, _open_private(tables, asked["temporary"], ("tmp",)), "write", elsewhere=True))
+    return found
+
+
+def _choose_one(tables: Tables, found: Found, path: str, rights: str, granted: dict[str, Any] | None) -> None:
+    try:
+        real, handle = _granted(found, granted) if granted else _private(tables, path) or _listed(tables, path, rights)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        found.missing.append(path)
+    else:
+        found.shown.append(Shown(real, handle, rights))
+
+
+def _granted(found: Found, entry: dict[str, Any]) -> tuple[str, int]:
+    """A path of the policy or of a dataset: the very file that control saw, without a symbolic link that somebody put in its way since."""
+    real = launch_root.follow(entry["path"], found.links)
+    handle = open_beneath("/", real.lstrip("/"), os.O_PATH, no_symlinks=True)
+    now = os.fstat(handle)
+    if [now.st_dev, now.st_ino] != entry["file"]:
+        raise ValueError(f"{entry['path']} is another file than the one that was granted")
+    return real, handle
+
+
+def _listed(tables: Tables, path: str, rights: str) -> tuple[str, int]:
+    """Something of the launcher's table, or below it; FileNotFoundError for anything else."""
+    real = launch_root.follow_known(path, tables.found.links)
+    if real == tables.private_path:
+        raise FileNotFoundError(path)  # the server's, with the folders of all its kernels in it
+    for one in tables.found.shown:
+        if rights in GIVES[one.rights] and (real == one.path or real.startswith(one.path + "/")):
+            below = os.path.relpath(real, one.path)
+            return real, one.handle if below == "." else open_beneath(one.handle, below, os.O_PATH, no_symlinks=True)
+    raise FileNotFoundError(path)
+
+
+def _private(tables: Tables, path: str) -> tuple[str, int] | None:
+    """A folder of a kernel's own, None for another path."""
+    matched = PRIVATE.fullmatch(os.path.relpath(path, tables.private_path))
+    return (path, _open_private(tables, path, (matched["part"],))) if matched else None
+
+
+def _open_private(tables: Tables, path: str, parts: tuple[str, ...]) -> int:
+    """A part of a kernel's private folder; PermissionError for any other path."""
+    matched = PRIVATE.fullmatch(os.path.relpath(path, tables.private_path))
+    if not matched or matched["part"] not in parts:
+        raise PermissionError(f"{path} is not a folder of a kernel's own")
+    return open_beneath(tables.private, matched[0], os.O_PATH, no_symlinks=True)
+
+
+def _build(root: int, view: View, trees: list[launch_root.Tree], links: dict[str, str]) -> None:
+    mounts.set_propagation(mounts.MS_PRIVATE)
+    mounts.put(root, ROOT)
+    launch_root.assemble(ROOT, view, trees, links)
+    mounts.pivot(ROOT)
+
+
+def _in_child(work: Callable[[], None]) -> None:
+    """In a child, since a process namespace that was entered is its children's only; its error is raised here."""
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(DEADLINE_S)
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - it travels to the parent, which raises it
+            os.write(write_end, f"{type(error).__name__}: {error}".encode()[:4000])
+        os._exit(0)
+    os.close(write_end)
+    with open(read_end, "rb") as pipe:
+        problem = pipe.read().decode()
+    status = os.waitpid(child, 0)[1]
+    if problem or status:
+        raise OSError(problem or "it did not end in time")
