@@ -49,10 +49,17 @@ def _is_only_a_name(folder: str) -> bool:
     """Whether a folder is part of the view itself, there for what is shown below it, and not of anything that is shown (/tmp is the kernel's own)."""
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
-    shown = folder
-    while not os.path.ismount(shown):
-        shown = os.path.dirname(shown)
+    shown = max((place for place in _mount_points() if folder == place or folder.startswith(place.rstrip("/") + "/")), key=len, default="")
     return shown == "/" or (shown == "/tmp" and folder != shown)
+
+
+def _mount_points() -> list[str]:
+    """Of this kernel's view; os.path.ismount misses those whose folder lies on the same file system."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+            return [line.split()[4].encode("utf-8", "surrogateescape").decode("unicode_escape") for line in lines]
+    except OSError:
+        return []
 
 
 def _paths(error: BaseException) -> Iterator[str]:
