@@ -15,7 +15,7 @@ from jupyter_guardrails.records import audit, leases
 async def end(state: ControlState, row: dict[str, Any], *, reason: str, cpu_s: float = 0.0, memory_peak_bytes: int = 0) -> None:
     """Close a lease's channel and proxy, charge the rest, settle it and audit `kernel.end`; ending twice does nothing more."""
     await state.records.write(leases.close, row["id"], row["principal"])
-    state.admitted.pop(row["id"], None)
+    state.forget(row["id"])
     await close_servers(state, row["id"])
     fields = ended_fields(state, row, reason)
     use = {"cpu_s": cpu_s, "memory_peak_bytes": memory_peak_bytes}
@@ -49,7 +49,7 @@ async def sweep(state: ControlState) -> None:
     """Expire and audit what is late now."""
     for row in await state.records.write(_sweep, state):
         log.warning("lease %s of %s expired: no beats", row["id"], row["principal"])
-        state.admitted.pop(row["id"], None)
+        state.forget(row["id"])
         await close_servers(state, row["id"])
 
 

@@ -85,7 +85,7 @@ def _hear(state: ControlState, launch: str, mounter: Mounter) -> None:
 
 async def give(state: ControlState, request: KernelRoot, fds: list[int]) -> dict[str, Any]:
     """Have a root given to the process of an admitted lease."""
-    admission = state.admitted.get(request.lease)
+    admission = state.granted_by(request.lease)
     if admission is None:
         raise NotFound(f"there is no lease {request.lease}")
     mounter = state.mounters.get(request.launch)

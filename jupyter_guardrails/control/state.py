@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -63,6 +64,7 @@ class ControlState:
     groups: Groups = field(default_factory=Groups)
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     kernels: dict[str, LiveKernel] = field(default_factory=dict)
+    ended: deque[Admission] = field(default_factory=lambda: deque(maxlen=16))  # what was granted last: a server makes the next start ahead like it
     mounters: dict[str, Any] = field(default_factory=dict)  # launch -> its mounter (roots.Mounter)
     admitted: dict[str, Admission] = field(default_factory=dict)
     worker: str | None = None
@@ -85,6 +87,16 @@ class ControlState:
             # the mistakes quote lines of the admin's file, which are not everybody's to read
             told = [Problem(str(self.policies.path), 0, 0, "has mistakes, and nothing valid was there before")]
             raise PolicyError(told, next_step="ask your admin, who sees them with `jupyter guardrails policy check`") from error
+
+    def forget(self, lease: str) -> None:
+        """Its lease is over: nothing more is granted by it, but that the next start may be made ready like this one."""
+        admission = self.admitted.pop(lease, None)
+        if admission is not None:
+            self.ended.append(admission)
+
+    def granted_by(self, lease: str) -> Admission | None:
+        """What a lease grants, or granted a moment ago."""
+        return self.admitted.get(lease) or next((admission for admission in self.ended if admission.lease == lease), None)
 
     @property
     def ending(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission, ControlClient
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelSettle, KernelStarted, Request
+from jupyter_guardrails.kernels.spares import Spares
 from jupyter_guardrails.kernels.watch import Watch
 from jupyter_guardrails.sandbox.spec import Report
 
@@ -36,6 +37,7 @@ class GovernedContext:
     submission: str | None = None
     tell: Callable[[str, str], None] = _nobody_to_tell
     outer: Mapping[str, Any] = field(default_factory=dict)  # what is enforced around this process itself (sandbox/outer.py)
+    spares: Spares | None = None  # servers have them: what starts one kernel only needs none
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:

@@ -87,9 +87,12 @@ def remove_folders(folders: KernelFolders) -> None:
 
 
 def show_grants(folders: KernelFolders, datasets: Mapping[str, str]) -> None:
-    """`<data>/<name>` for each dataset that is delivered as files, and nothing else; the kernel can't change these entries."""
-    shutil.rmtree(folders.data)
-    folders.data.mkdir(mode=0o700)
+    """`<data>/<name>` for each dataset that is delivered as files, and nothing else; the kernel can't change these entries.
+
+    The folder itself stays: it may be in a kernel's root already.
+    """
+    for entry in folders.data.iterdir():
+        entry.unlink() if entry.is_symlink() else shutil.rmtree(entry)
     for name, path in datasets.items():
         if not all(part and part not in (".", "..") for part in name.split("/")):
             raise errors.Refused(

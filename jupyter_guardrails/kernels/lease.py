@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,9 +15,10 @@ from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.kernels import folders as private
 from jupyter_guardrails.kernels import plan, roots
 from jupyter_guardrails.kernels.context import GovernedContext, Kind, new_key
+from jupyter_guardrails.kernels.spares import Spare
 from jupyter_guardrails.kernels.watch import Watched
 from jupyter_guardrails.sandbox.handover import Prepared, prepare
-from jupyter_guardrails.sandbox.spec import Report
+from jupyter_guardrails.sandbox.spec import Report, SandboxSpec
 
 
 class Lease:
@@ -29,7 +31,9 @@ class Lease:
         self.folders: private.KernelFolders | None = None
         self.report: Report | None = None
         self._key: str | None = None
+        self.spare: Spare | None = None  # made ahead, and started already
         self._prepared: Prepared | None = None
+        self._spec: SandboxSpec | None = None
         self._releasing = asyncio.Lock()
 
     async def admit(self, *, kernelspec: str, notebook: str | None = None, kind: Kind | None = None) -> tuple[Admission, private.KernelFolders]:
@@ -38,7 +42,9 @@ class Lease:
         asking = self.context.admit(kernel_id=self.kernel_id, kernelspec=kernelspec, key=self._key, notebook=notebook, kind=kind)
         await self._answered(asyncio.ensure_future(asking))
         assert self.admission
-        self.folders = self.folders or private.make_folders(self.context.run_dir)
+        if self.folders is None:
+            self.spare = None if kind == "terminal" or self.context.spares is None else self.context.spares.take()
+            self.folders = self.spare.folders if self.spare else private.make_folders(self.context.run_dir)
         private.show_grants(self.folders, self.admission.datasets)
         return self.admission, self.folders
 
@@ -67,8 +73,15 @@ class Lease:
             channel=f"guardrails-{secrets.token_hex(8)}",
             tty=tty,
         )
-        mounter = roots.mounter_for(self.context, self.admission, spec)
-        self._prepared = await asyncio.to_thread(prepare, spec, mounter, fresh_proc=self.context.outer.get("fresh_proc", True))
+        self._spec = spec
+        if self.spare and not self.spare.prepared.fits(spec):
+            await asyncio.to_thread(self.spare.end, keep_folders=True)
+            self.spare = None
+        if self.spare:
+            self._prepared = self.spare.prepared
+        else:
+            mounter = roots.mounter_for(self.context, self.admission, spec)
+            self._prepared = await asyncio.to_thread(prepare, spec, mounter, fresh_proc=roots.fresh_proc(self.context))
         return self._prepared
 
     async def confirm(self, pid: int, watched: Watched) -> Report:
@@ -76,7 +89,8 @@ class Lease:
         assert self.admission
         assert self._prepared
         self._prepared.release_child_side()
-        report, listeners = await asyncio.to_thread(self._prepared.receive)
+        self.spare = None  # it is the kernel now
+        report, listeners = await asyncio.to_thread(self._prepared.receive, spec=self._spec)
         self.report = report
         try:
             require_held(self.admission, report)
@@ -86,7 +100,14 @@ class Lease:
                 os.close(fd)
         self.drop_prepared()
         self.context.watch.add(self.admission, kernel_id=self.kernel_id, pid=pid, watched=watched)
+        self._make_another()
         return report
+
+    def _make_another(self) -> None:
+        """Whoever started one kernel often starts a second one like it."""
+        if self.context.spares is not None and self._spec is not None and self.admission is not None:
+            mounter_for = functools.partial(roots.mounter_for, self.context)
+            self.context.spares.refill(self._spec, self.admission, mounter_for, fresh_proc=roots.fresh_proc(self.context))
 
     def pause(self) -> None:
         """Between two runs: the lease stays, nothing is watched."""
@@ -96,6 +117,9 @@ class Lease:
     async def release(self, reason: str) -> None:
         """Settle, once, and remove the private folders; whoever calls it second waits for the first. A later `admit` is a new lease."""
         self.drop_prepared()
+        if self.spare:
+            await asyncio.to_thread(self.spare.end, keep_folders=True)
+            self.spare = None
         async with self._releasing:
             admission, self.admission, self._key = self.admission, None, None
             if admission:

@@ -23,6 +23,7 @@ from jupyter_guardrails.kernels import kernelspecs, plan
 from jupyter_guardrails.kernels.context import GovernedContext
 from jupyter_guardrails.kernels.folders import KernelFolders
 from jupyter_guardrails.kernels.lease import Lease, OnFailure
+from jupyter_guardrails.kernels.spares import Spare
 from jupyter_guardrails.sandbox.handover import Prepared
 
 END_WAIT_S = 2.0  # for the sandbox to end everything inside it, before SIGKILL
@@ -45,10 +46,19 @@ class GuardedProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Called by KernelManager after `pre_launch`; the kernel runs only once its report holds what the policy requires."""
         async with OnFailure(self._abandon):
-            connection = await super().launch_kernel(cmd, **kwargs)
+            if self.lease.spare:
+                self._take_over(self.lease.spare)
+            else:
+                await super().launch_kernel(cmd, **kwargs)
             assert self.pid
             await self.lease.confirm(self.pid, self)
-            return connection
+            return self.connection_info
+
+    def _take_over(self, spare: Spare) -> None:
+        """What LocalProvisioner.launch_kernel would have set, for a process that was started before."""
+        self.process = spare.process
+        self.pid = spare.process.pid
+        self.pgid = os.getpgid(self.pid)
 
     async def send_signal(self, signum: int) -> None:
         """Called for interrupts; never after the process ended, when its group's number may belong to another."""

@@ -12,6 +12,11 @@ from jupyter_guardrails.sandbox.handover import Mounter
 from jupyter_guardrails.sandbox.spec import SandboxSpec
 
 
+def fresh_proc(context: GovernedContext) -> bool:
+    """Whether kernels can have a /proc of their own here; without a launcher each start finds that out by trying."""
+    return bool(context.outer.get("fresh_proc", True))
+
+
 def mounter_for(context: GovernedContext, admission: Admission, spec: SandboxSpec) -> Mounter | None:
     """What the hand-over calls with the pidfd of a start; None where the start can change its root by itself, or nobody can."""
     launch = context.outer.get("mounter")

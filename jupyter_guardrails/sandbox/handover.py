@@ -25,6 +25,7 @@ FROM_OURS = ("LD_LIBRARY_PATH",)  # the server's own interpreter may not start w
 GO = b"go"
 MAX_REPORT_BYTES = 1 << 20
 MAX_FDS = 2
+PLACE = ("tty", "network", "proxy_port", "root", "temporary", "covers")  # what the place depends on, beside the paths
 CREDENTIALS = struct.Struct("3i")
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -34,7 +35,10 @@ _known: set[str] = set()  # which namespaces a shim of this process could enter:
 
 
 class Prepared:
-    """A start that is ready: run `argv` with `env` and `pass_fds`, then `release_child_side()` and `receive()`."""
+    """A start that is ready: run `argv` with `env` and `pass_fds`, then `release_child_side()` and `receive()`.
+
+    Between the two, `make_place()` has it make everything that doesn't depend on the program, long before there is one to run.
+    """
 
     def __init__(self, spec: SandboxSpec, mounter: Mounter | None = None, *, fresh_proc: bool = True) -> None:
         self._spec = spec
@@ -42,22 +46,46 @@ class Prepared:
         self._root_by = _root_by(spec, mounter, fresh_proc=fresh_proc)
         self._ours, self._childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._place_made = False
         _send_spec(self._ours, asdict(spec) | {"parent": os.getpid(), "root_by": self._root_by, "known": str(self._root_by) in _known})
         self.argv = [sys.executable, "-I", "-S", SHIM, str(self._childs.fileno())]
         self.env = SHIM_ENVIRONMENT | {name: os.environ[name] for name in FROM_OURS if name in os.environ}
         self.pass_fds = (self._childs.fileno(),)
 
-    def receive(self, timeout_s: float = 10.0) -> tuple[Report, list[int]]:
-        """The report and the listeners (channel, then proxy), once the process really runs its program.
+    def make_place(self, timeout_s: float = 10.0) -> None:
+        """Returns when namespaces, listeners and root are made; GuardrailsError when they could not be."""
+        self.release_child_side()
+        self._ours.settimeout(timeout_s)
+        try:
+            told = self._message()
+            if told.body.get("need") == "root":
+                self._give_root(told.pid)
+                told = self._message()
+            _raise_failure(told.body)
+        except BaseException:
+            _known.discard(str(self._root_by))
+            self.close()
+            raise
+        self._place_made = True
+
+    def fits(self, spec: SandboxSpec) -> bool:
+        """Whether the place that was made for one program is right for another one: it shows at least as much, Landlock decides what is open."""
+        ours = self._spec
+        same = all(getattr(ours, name) == getattr(spec, name) for name in PLACE)
+        shown = all(set(getattr(ours, name)) >= set(getattr(spec, name)) for name in ("read", "write", "devices"))
+        return same and shown and ours.limits.shm_bytes == spec.limits.shm_bytes
+
+    def receive(self, timeout_s: float = 10.0, *, spec: SandboxSpec | None = None) -> tuple[Report, list[int]]:
+        """The report and the listeners (channel, then proxy), once the process really runs its program (`spec`: another one, which fits).
 
         HostCannotEnforce when a required guarantee does not hold, GuardrailsError when anything failed: then nothing of its program ran.
         """
-        self.release_child_side()
+        if not self._place_made:
+            self.make_place(timeout_s)
+        self._spec = spec or self._spec
         self._ours.settimeout(timeout_s)
+        _send_spec(self._ours, asdict(self._spec))
         told = self._message()
-        if told.body.get("need") == "root":
-            self._give_root(told.pid)
-            told = self._message()
         try:
             report = self._report(told)
             check_required(report.guarantees, self._spec.require)

@@ -20,7 +20,7 @@ from .launch_reaper import Above, Inner, Warden, take_terminal
 
 REFUSED = 78  # sysexits.h: configuration error
 GO = b"go"
-NEEDS_ROOT = b'{"need": "root"}'
+NEEDS_ROOT, NEEDS_PROGRAM = b'{"need": "root"}', b'{"need": "program"}'
 MAX_ANSWER_BYTES = 1 << 16
 WARDENS = 2  # both count as tasks of the new user namespace
 Spec = dict[str, Any]
@@ -41,7 +41,7 @@ def _outer(control: socket.socket, spec: Spec) -> NoReturn:
     """Makes the namespaces, and the listeners in them; then only watches."""
     os.chdir("/")  # a working directory elsewhere would keep the old root
     warden = Warden(spec["parent"], terminal=spec["tty"])
-    layers: Layers = {"uid": os.getuid(), "affinity": _hold_cpus(spec["limits"]["cpus"])}
+    layers: Layers = {"uid": os.getuid()}
     layers |= namespaces.enter(network=spec["network"] == "none", root=spec["root_by"], known=spec["known"])
     listeners = [namespaces.listen_tcp(spec["proxy_port"])] if spec["proxy_port"] and not layers["network_namespace"] else []
     enclosed = not layers["process_namespace"]
@@ -63,6 +63,8 @@ def _inner(control: socket.socket, spec: Spec, layers: Layers, listeners: list[s
     os.setpgid(0, 0) if spec["tty"] else os.setsid()
     warden = Warden(above.pid, above_fd=above.handle, terminal=spec["tty"])
     missing = _own_root(control, spec, layers)
+    control.send(NEEDS_PROGRAM)  # the place is ready: it may be long until somebody needs it
+    spec = _read_spec(control)
     child = warden.fork()
     if child == 0:
         _join(group if spec["tty"] else None, warden=os.getppid())
@@ -122,6 +124,7 @@ def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[
     """Limits from the weakest to the last, report, wait for the word, exec."""
     no_new_privileges()
     drop_capabilities()
+    layers["affinity"] = _hold_cpus(spec["limits"]["cpus"])
     layers["process_count"] = _set_limits(spec["limits"], layers)
     missing = list(dict.fromkeys([*missing, *_restrict_files(spec, layers)]))
     if spec["channel"]:
@@ -140,6 +143,8 @@ def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[
 
 def _read_spec(control: socket.socket) -> Spec:
     _, fds, _, _ = socket.recv_fds(control, 16, 1)
+    if not fds:
+        os._exit(REFUSED)  # whoever prepared this start has given it up
     with os.fdopen(fds[0], "rb") as memory:
         memory.seek(0)
         spec: Spec = json.load(memory)
@@ -152,7 +157,7 @@ def _hold_cpus(cpus: float | None) -> str:
         return "not asked for"
     available = sorted(os.sched_getaffinity(0))
     count = min(max(1, math.ceil(cpus)), len(available))
-    first = os.getpid() % len(available)
+    first = os.urandom(1)[0] % len(available)
     os.sched_setaffinity(0, {available[(first + step) % len(available)] for step in range(count)})
     return ""
 

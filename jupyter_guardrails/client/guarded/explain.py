@@ -14,6 +14,7 @@ from guarded.errors import GuardedError
 
 KINDS = (PermissionError, FileNotFoundError)  # where kernels have an own root, data that isn't granted isn't there at all
 QUOTED_PATH = re.compile(r"['\"](/[^'\"\n]+)['\"]")  # pyarrow names the file in the message only
+ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks, newlines and backslashes in /proc/self/mountinfo
 PATIENCE_S = 5.0
 
 
@@ -57,7 +58,7 @@ def _mount_points() -> list[str]:
     """Of this kernel's view; os.path.ismount misses those whose folder lies on the same file system."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            return [line.split()[4].encode("utf-8", "surrogateescape").decode("unicode_escape") for line in lines]
+            return [ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split()[4]) for line in lines]
     except OSError:
         return []
 

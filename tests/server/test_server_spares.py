@@ -1,0 +1,94 @@
+"""The start made ahead: taken by the next kernel like the last one, left by any other, gone with its server."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+PATIENCE_S = 20
+
+
+def parents():
+    """Process -> parent, of everything on this machine."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    return found
+
+
+def shims(server):
+    """(shim, whether it waits for a program) of each that this server started: with a program, its inner process has a child."""
+    known = parents()
+    children = {pid: [child for child, parent in known.items() if parent == pid] for pid in known}
+    found = {}
+    for pid in children.get(server.process.pid, ()):
+        with suppress(OSError):
+            if b"launch.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                inner = children.get(pid, [])
+                found[pid] = bool(inner) and not children.get(inner[0])
+    return found
+
+
+def wait_for_spare(server, other_than=0):
+    """The shim that waits for a program."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (waiting := [pid for pid, waits in shims(server).items() if waits and pid != other_than]):
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.05)
+    return waiting[0]
+
+
+def test_the_next_kernel_takes_it_and_is_as_any_other(server):
+    first = server.start_kernel()
+    waiting = wait_for_spare(server)
+    second = server.start_kernel()
+    assert shims(server)[waiting] is False
+    assert wait_for_spare(server) != waiting
+    assert second.run("import os; print(os.getcwd())").strip() == str(server.workspace)
+    assert "AA,3" in second.run("print(open(os.environ['GUARDRAILS_DATA'] + '/nyc/flights').read())")
+    assert "FileNotFoundError" in second.run(f"open({str(server.secret / 'secret.txt')!r})")
+    folders = {kernel.run("import os; print(os.environ['TMPDIR'])") for kernel in (first, second)}
+    assert len(folders) == 2
+    second.restart()
+    assert second.run("print(6 * 7)").strip() == "42"
+    for kernel in (first, second):
+        assert kernel.stop().status_code == 204
+
+
+def test_one_that_does_not_fit_is_left(server):
+    text = server.policy.read_text()
+    first = server.start_kernel()
+    waiting = wait_for_spare(server)
+    server.policy.write_text(text + "\npaths: {read: [/opt]}\n")
+    os.utime(server.policy, (1, 1))  # older than a file that is still being written
+    second = server.start_kernel()
+    assert waiting not in shims(server)
+    assert second.run("print(6 * 7)").strip() == "42"
+    server.policy.write_text(text)
+    os.utime(server.policy, (2, 2))
+    for kernel in (first, second):
+        kernel.stop()
+
+
+def test_one_that_was_killed_is_not_missed(server):
+    first = server.start_kernel()
+    os.kill(wait_for_spare(server), signal.SIGKILL)
+    second = server.start_kernel()
+    assert second.run("print(6 * 7)").strip() == "42"
+    for kernel in (first, second):
+        kernel.stop()
+
+
+def test_it_ends_with_its_server(make_server):
+    server = make_server().wait_ready()
+    server.start_kernel()
+    everyone = {wait_for_spare(server), *shims(server)}
+    assert len(everyone) == 2
+    server.process.kill()
+    server.process.wait()
+    deadline = time.monotonic() + PATIENCE_S
+    while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in everyone):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
