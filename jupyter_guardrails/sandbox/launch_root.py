@@ -153,9 +153,13 @@ def assemble(root: str, view: View, trees: list[Tree], links: dict[str, str]) ->
             _link(root, place, text)
     for name in view.names:
         os.makedirs(root + name, exist_ok=True)
+    only_names: set[str] = set()
     for tree in trees:
+        _keep_out_of_temporary(root, tree.path, trees, only_names)
         _make_place(root + tree.path, is_folder=tree.is_folder)
         mounts.put(tree.copy, root + tree.path)
+    for folder in only_names:
+        mounts.set_attributes(folder, READ_ONLY | NO_SUID | NO_DEVICES, recursive=False)
     _make_devices(root, view)
     _make_proc(root, fresh=view.fresh_proc)
     mounts.set_attributes(root, READ_ONLY | NO_SUID, recursive=False)
@@ -171,6 +175,20 @@ def enter(view: View) -> list[str]:
     assemble(root, view, trees, found.links)
     mounts.pivot(root)
     return found.missing
+
+
+def _keep_out_of_temporary(root: str, path: str, trees: list[Tree], done: set[str]) -> None:
+    """Where what is shown lies below /tmp, the folders on the way to it are names only: what is written beside it must not seem to be there."""
+    top = root + "/".join(path.split("/")[:3])
+    if not path.startswith(TEMPORARY + "/") or top in (root + path, *done) or all(tree.path != TEMPORARY for tree in trees):
+        return
+    try:
+        os.mkdir(top)
+    except FileExistsError:  # from an earlier start; never a link that a program put there since
+        if not stat.S_ISDIR(os.lstat(top).st_mode):
+            raise
+    mounts.mount("tmpfs", top, options="mode=755,size=1m")
+    done.add(top)
 
 
 def _make_devices(root: str, view: View) -> None:

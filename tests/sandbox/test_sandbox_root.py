@@ -6,9 +6,11 @@ import os
 import socket
 import stat
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
-from sandbox_bench import PYTHON
+from sandbox_bench import CLOSED, PYTHON
 
 from jupyter_guardrails.sandbox.handover import prepare
 from jupyter_guardrails.sandbox.launch_root import View, copies, find, follow, follow_known
@@ -167,3 +169,16 @@ def test_links_are_followed_the_same_from_memory(tmp_path):
     assert follow_known(str(tmp_path / "link"), links) == str(tmp_path / "real")
     with pytest.raises(FileNotFoundError):
         follow("/no/such/thing", links)
+
+
+def test_beside_a_workspace_below_tmp_nothing_can_be_written(sandbox, tmp_path):
+    private = tmp_path / "t"
+    private.mkdir()
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        (Path(place) / "w").mkdir()
+        write = (*sandbox.spec("x").write, str(private), f"{place}/w")
+        changes = {"temporary": str(private), "write": write, "cwd": f"{place}/w"}
+        assert sandbox.outcome("open('../beside', 'w')", **changes) in CLOSED
+        assert sandbox.outcome("open('mine', 'w')", **changes) == "done"
+        assert sandbox.outcome("open('../beside', 'w')", **changes) in CLOSED  # the second start finds the folders of the first
+        assert (Path(place) / "w" / "mine").exists()
