@@ -47,20 +47,28 @@ def outside(error: BaseException | None) -> str:
 
 
 def _is_only_a_name(folder: str) -> bool:
-    """Whether a folder is part of the view itself, there for what is shown below it, and not of anything that is shown (/tmp is the kernel's own)."""
+    """Whether a folder is part of the view itself, there for what is shown below it, and not of anything that is shown."""
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
-    shown = max((place for place in _mount_points() if folder == place or folder.startswith(place.rstrip("/") + "/")), key=len, default="")
-    return shown == "/" or (shown == "/tmp" and folder != shown)
+    below = [place for place in _mounts() if folder == place or folder.startswith(place.rstrip("/") + "/")]
+    return bool(below) and _mounts()[max(below, key=len)]
 
 
-def _mount_points() -> list[str]:
-    """Of this kernel's view; os.path.ismount misses those whose folder lies on the same file system."""
+def _mounts() -> dict[str, bool]:
+    """Place of each mount of this kernel's view -> whether it holds names only: a memory file system that nobody can write into.
+
+    (os.path.ismount misses mounts whose folder lies on the same file system.)
+    """
+    found = {}
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            return [ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split()[4]) for line in lines]
+            for line in lines:
+                before, _, after = line.partition(" - ")
+                place, options = before.split()[4:6]
+                found[ESCAPED.sub(lambda code: chr(int(code[1], 8)), place)] = after.split()[0] == "tmpfs" and "ro" in options.split(",")
     except OSError:
-        return []
+        return {}
+    return found
 
 
 def _paths(error: BaseException) -> Iterator[str]:
