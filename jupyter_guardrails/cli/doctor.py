@@ -6,33 +6,43 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.catalog.contracts import load_catalog
-from jupyter_guardrails.cli import tampering
+from jupyter_guardrails.cli import doctor_host, doctor_preflight, doctor_sheet, tampering
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.cli.permissions import Account, this_account
 from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.control.interface.settings import ADMIN_DIR
 from jupyter_guardrails.policy import Policy, load
-from jupyter_guardrails.sandbox.probe import probe_host
+from jupyter_guardrails.sandbox.probe import probe_layers
 
 DIGEST_DIGITS = 12
 
 
 def add_parser(subparsers: Any) -> None:
-    """`doctor [--json]`."""
+    """`doctor [--json] [--preflight [--require NAMES] | --bundle [FILE]]`."""
     parser = subparsers.add_parser("doctor", help="what is enforced on this machine, what is not, and who could change it")
     parser.add_argument("--json", action="store_true")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--preflight", action="store_true", help="for the build of an image: exit code 3 where what is required would not hold")
+    kind.add_argument("--bundle", nargs="?", const="-", metavar="FILE", help="a sheet of live checks, in Markdown (default: to the terminal)")
+    parser.add_argument("--require", metavar="NAMES", help="with --preflight: files,network,… instead of what the policy requires")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 all well; 2 the policy or the catalogue has mistakes; 3 the policy requires what this host can't give."""
+    if arguments.bundle is not None:
+        return doctor_sheet.run(arguments)
+    if arguments.preflight:
+        return doctor_preflight.run(arguments)
+    if arguments.require is not None:
+        raise errors.BadRequest("--require goes with --preflight", next_step="jupyter guardrails doctor --preflight --require=files,network")
     report = examine(settings_from(os.environ), this_account())
     print(json.dumps(report, indent=1) if arguments.json else "\n".join(_lines(report)))
     missing = [g for g in report["guarantees"] if g["required"] and not g["held"]]
@@ -54,11 +64,18 @@ def examine(settings: Settings, account: Account) -> dict[str, Any]:
         "self_chosen": settings.self_chosen,
         "settings": {"decided_by": _decided_by(settings), "ignored": list(settings.ignored)},
         "account": str(account),
-        "guarantees": [asdict(g) | {"required": g.name in required} for g in probe_host()],
+        "guarantees": _guarantees(required),
         "warnings": [asdict(warning) for warning in warnings],
         "boundary": tampering.boundary(settings, account, warnings),
         "problems": [*problems, *(str(problem) for problem in catalog.problems)],
     }
+
+
+def _guarantees(required: Iterable[str]) -> list[dict[str, Any]]:
+    """What holds, in words; for what doesn't, the one setting that would change it here."""
+    probed, found = probe_layers(), doctor_host.facts()
+    settings = {g.name: "" if g.held else doctor_host.setting_for(g.name, probed.layers, found) for g in probed.guarantees}
+    return [asdict(g) | {"required": g.name in required, "setting": settings[g.name]} for g in probed.guarantees]
 
 
 def _policy(path: Path) -> tuple[Policy | None, list[str]]:
@@ -81,7 +98,7 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
         mark = "held    " if guarantee["held"] else "NOT HELD"
         yield f"{mark} {guarantee['name']}{' (required)' if guarantee['required'] else ''}: {guarantee['how']}"
         if guarantee["next_step"] and not guarantee["held"]:
-            yield f"         next: {guarantee['next_step']}"
+            yield f"         next: {guarantee['setting'] or guarantee['next_step']}"
     yield from ("", *_warnings(report), report["boundary"])
     yield from ("", *(f"problem: {problem}" for problem in report["problems"])) if report["problems"] else ()
 
