@@ -1,7 +1,8 @@
-"""Run a command as on a host that lacks something: `simulate_host.py seccomp|sysctl|nolandlock COMMAND…`.
+"""Run a command as on a host that lacks something: `simulate_host.py KIND COMMAND…`.
 
-seccomp: what container engines' default profiles do (no namespaces, no mounts); sysctl: user.max_user_namespaces = 0; nolandlock: seccomp and
-no Landlock either; nonet: user namespaces but no network namespaces.
+seccomp: what container engines' default profiles do (no namespaces, no mounts); enospc: the same with the other error that is met; sysctl:
+user.max_user_namespaces = 0; nolandlock: seccomp and no Landlock in the kernel either; notbooted: Landlock is in the kernel, but not in lsm=;
+nonet: user namespaces but no network namespaces.
 """
 
 import errno
@@ -12,13 +13,15 @@ from jupyter_guardrails.sandbox import launch_namespaces, launch_seccomp
 from jupyter_guardrails.sandbox.launch_libc import no_new_privileges
 from jupyter_guardrails.sandbox.launch_syscalls import ARCHITECTURES, Architecture
 
+WITHOUT_LANDLOCK = {"nolandlock": errno.ENOSYS, "notbooted": errno.EOPNOTSUPP}
+
 
 def forbid_namespaces(kind: str) -> None:
     native = launch_seccomp.architecture()
     arch = Architecture(native.audit, native.numbers | {"landlock_create_ruleset": 444})
-    names = {"unshare": errno.EPERM, "setns": errno.EPERM, "mount": errno.EPERM}
-    if kind == "nolandlock":
-        names["landlock_create_ruleset"] = errno.ENOSYS
+    names = {"unshare": errno.ENOSPC if kind == "enospc" else errno.EPERM, "setns": errno.EPERM, "mount": errno.EPERM}
+    if kind in WITHOUT_LANDLOCK:
+        names["landlock_create_ruleset"] = WITHOUT_LANDLOCK[kind]
     no_new_privileges()
     launch_seccomp.install(launch_seccomp.refuse_calls(arch, names))
 

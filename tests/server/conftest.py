@@ -61,7 +61,16 @@ class GovernedServer:
     """One server process of one account; everything it needs lies below `root`."""
 
     def __init__(
-        self, *, account=None, policy=POLICY, maximum=10, arguments=(), environment=None, state="state", extensions="'jupyter_guardrails': True"
+        self,
+        *,
+        account=None,
+        policy=POLICY,
+        maximum=10,
+        arguments=(),
+        environment=None,
+        state="state",
+        extensions="'jupyter_guardrails': True",
+        before=(),
     ):
         self.account = pwd.getpwnam(account) if account else pwd.getpwuid(os.getuid())
         self.root = Path(tempfile.mkdtemp(prefix="gs-", dir="/tmp"))
@@ -76,7 +85,7 @@ class GovernedServer:
         if policy is not None:
             self.policy.write_text(policy.replace("MAXIMUM", str(maximum)))
         subprocess.run(["chown", "-R", f"{self.account.pw_uid}:{self.account.pw_gid}", str(self.root)], check=True)
-        self.port, self.extensions = free_port(), extensions
+        self.port, self.extensions, self.before = free_port(), extensions, before
         self.url = f"http://127.0.0.1:{self.port}/"
         self.lines: list[str] = []
         self._ready, self._ended = threading.Event(), threading.Event()
@@ -109,7 +118,7 @@ class GovernedServer:
         become = ["setpriv", f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}", "--clear-groups"]
         prefix = become if self.account.pw_uid != os.getuid() else []
         return subprocess.Popen(
-            [*prefix, *command, *arguments], env=variables, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*prefix, *self.before, *command, *arguments], env=variables, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def _read_log(self):
