@@ -70,15 +70,27 @@ class KernelFolders:
 
 
 def make_folders(run_dir: Path) -> KernelFolders:
-    """New private folders below `run_dir`/k. Their name is ours: a kernel's id may be chosen by whoever asks for the kernel."""
+    """New private folders below `run_dir`/k. Their name is ours: a kernel's id may be chosen by whoever asks for the kernel.
+
+    GuardrailsError, with nothing left, when the disk is full.
+    """
     folders = KernelFolders(run_dir / "k" / secrets.token_hex(4))
+    try:
+        _fill(folders)
+    except OSError as error:
+        shutil.rmtree(folders.root, ignore_errors=True)
+        message = f"the kernel's private folders can't be made in {run_dir}: {error.strerror}"
+        raise errors.GuardrailsError(message, next_step="free some space there, then start the kernel again") from error
+    return folders
+
+
+def _fill(folders: KernelFolders) -> None:
     folders.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in (folders.root, folders.connection, folders.temporary, folders.state, folders.data):
         folder.mkdir(mode=0o700)
     startup = folders.state / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     (startup / "00-guardrails.py").write_text(STARTUP)
-    return folders
 
 
 def remove_folders(folders: KernelFolders) -> None:

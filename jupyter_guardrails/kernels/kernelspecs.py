@@ -7,10 +7,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from jupyter_core.paths import ENV_JUPYTER_PATH, SYSTEM_JUPYTER_PATH
+from traitlets import TraitError
 
 from jupyter_guardrails import errors
+
+LONGEST_SHOWN = 100
 
 
 def environments() -> tuple[str, ...]:
@@ -25,6 +28,20 @@ def environments() -> tuple[str, ...]:
 def spec_folders(spec: KernelSpec, program: str | None = None) -> tuple[str, ...]:
     """Folders that one kernelspec needs; `program` is what its first argument really means (`python` is the server's own)."""
     return (*((spec.resource_dir,) if spec.resource_dir else ()), *interpreter_folders(program or spec.argv[0]))
+
+
+def refuse_unusable(name: str, manager: KernelSpecManager) -> None:
+    """NotFound when no kernelspec has that name, BadRequest when it can't be read or names no program."""
+    try:
+        spec = manager.get_kernel_spec(name)
+    except NoSuchKernel as error:
+        known = ", ".join(sorted(manager.find_kernel_specs())) or "none is installed"
+        raise errors.NotFound(f"there is no kernel called {name[:LONGEST_SHOWN]!r}", next_step=f"choose one that is installed: {known}") from error
+    except (ValueError, TraitError, OSError, TypeError) as error:  # broken JSON, argv that is no list of words, an unreadable file
+        advice = "mend its kernel.json: jupyter kernelspec list shows where it is"
+        raise errors.BadRequest(f"the kernelspec {name!r} can't be used: {error}", next_step=advice) from error
+    if not spec.argv or not all(isinstance(part, str) for part in spec.argv):
+        raise errors.BadRequest(f"the kernelspec {name!r} names no program to start", next_step=f'add "argv" to {spec.resource_dir}/kernel.json')
 
 
 def refuse_shadowing(name: str, resource_dir: str, kernel_dirs: Sequence[str]) -> None:

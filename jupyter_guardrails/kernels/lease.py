@@ -99,6 +99,9 @@ class Lease:
             for fd in listeners:
                 os.close(fd)
         self.drop_prepared()
+        gone = missing_of_policy(self.admission, report)
+        if gone:
+            self.context.tell(self.kernel_id, f"granted by the policy, but not there: {', '.join(map(repr, gone))}; ask your admin")
         self.context.watch.add(self.admission, kernel_id=self.kernel_id, pid=pid, watched=watched)
         self._make_another()
         return report
@@ -147,6 +150,12 @@ class OnFailure:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is not None:
             await self._undo(f"did not start: {error}")
+
+
+def missing_of_policy(admission: Admission, report: Report) -> tuple[str, ...]:
+    """Paths that the policy or a dataset names and that don't exist on this machine: nobody should look for the mistake in their notebook."""
+    named = {*admission.read_paths, *admission.write_paths, *admission.devices, *admission.datasets.values()}
+    return tuple(path for path in report.missing_paths if path in named)
 
 
 def require_held(admission: Admission, report: Report) -> None:

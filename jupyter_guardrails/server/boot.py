@@ -36,6 +36,31 @@ class NoControl(ControlClient):
         )
 
 
+class FoundControl(ControlClient):
+    """The control of these settings, found again when it was started anew: each start has a token of its own."""
+
+    def __init__(self, settings: Settings, first: ControlClient) -> None:
+        super().__init__(first.socket_path, first.token)
+        self.settings = settings
+
+    def call_with_fds(self, request: Request, *, fds: Sequence[int] = ()) -> tuple[dict[str, Any], list[int]]:
+        """Once more with the new token, where there is one; else the refusal of the first try."""
+        try:
+            return super().call_with_fds(request, fds=fds)
+        except (errors.Refused, errors.ControlAway):
+            if not self._found_again():
+                raise
+        return super().call_with_fds(request, fds=fds)
+
+    def _found_again(self) -> bool:
+        try:
+            token = self.settings.token_file.read_text().strip()
+        except OSError:
+            return False
+        changed, self.token = token != self.token, token
+        return changed
+
+
 @dataclass(frozen=True)
 class Boot:
     """A client for control, the folders of this server, and what is enforced around the server itself (empty: nothing)."""
@@ -65,7 +90,7 @@ def _handed_over(handle: int) -> Boot:
 
 def _control(settings: Settings) -> ControlClient:
     try:
-        return running_control(settings) or _own(settings)
+        return FoundControl(settings, running_control(settings) or _own(settings))
     except (errors.GuardrailsError, OSError, ValueError) as error:
         LOG.critical("guardrails: control did not start, no kernel will: %s", error)
         return NoControl(str(error))

@@ -9,6 +9,7 @@ from typing import Any
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
 from jupyter_guardrails import errors
+from jupyter_guardrails.kernels import kernelspecs
 from jupyter_guardrails.kernels.provisioner import GuardedProvisioner
 
 
@@ -17,6 +18,8 @@ class GuardedKernels(AsyncMappingKernelManager):
 
     async def _async_start_kernel(self, **kwargs: Any) -> str:
         """Called by the handlers of kernels and sessions."""
+        if kwargs.get("kernel_name") is not None and self.kernel_spec_manager is not None:
+            kernelspecs.refuse_unusable(kwargs["kernel_name"], self.kernel_spec_manager)
         before = set(self._pending_kernels)
         try:
             kernel_id = await super()._async_start_kernel(**kwargs)

@@ -16,6 +16,7 @@ from jupyter_server.services.kernels.connection.base import (  # type: ignore[at
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
 LOG = logging.getLogger(__name__)
+MOST_UNSEEN = 100
 V1 = "v1.kernel.websocket.jupyter.org"
 
 
@@ -23,6 +24,7 @@ class TellingConnection(ZMQChannelsWebsocketConnection):
     """A front end's connection that remembers which cell it ran last, so that a notice appears below it."""
 
     last_run: ClassVar[dict[str, dict[str, Any]]] = {}
+    unseen: ClassVar[dict[str, list[str]]] = {}  # kernel -> what was told while nobody looked: shown below the next cell
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
         """Called for each message of the front end."""
@@ -30,6 +32,8 @@ class TellingConnection(ZMQChannelsWebsocketConnection):
         header = header_of(incoming_msg, v1=self.subprotocol == V1)
         if header.get("msg_type") == "execute_request":
             self.last_run[self.kernel_id] = header
+            for text in self.unseen.pop(self.kernel_id, []):
+                self.show(text)
 
     def show(self, text: str) -> None:
         """Write one line as the kernel's error stream, answering the last cell that ran."""
@@ -41,11 +45,20 @@ class TellingConnection(ZMQChannelsWebsocketConnection):
 
 
 def tell(kernel_id: str, reason: str) -> None:
-    """Show a reason to everyone who looks at this kernel."""
+    """Show a reason to everyone who looks at this kernel, or to whoever runs a cell in it next."""
     LOG.warning("kernel %s: %s", kernel_id, reason)
-    for connection in list(ZMQChannelsWebsocketConnection._open_sockets):
-        if isinstance(connection, TellingConnection) and connection.kernel_id == kernel_id:
-            connection.show(f"guardrails: {reason}")
+    opened = list(ZMQChannelsWebsocketConnection._open_sockets)
+    looking = [connection for connection in opened if isinstance(connection, TellingConnection) and connection.kernel_id == kernel_id]
+    for connection in looking:
+        connection.show(f"guardrails: {reason}")
+    if not looking:
+        _keep(kernel_id, f"guardrails: {reason}")
+
+
+def _keep(kernel_id: str, text: str) -> None:
+    TellingConnection.unseen.setdefault(kernel_id, []).append(text)
+    while len(TellingConnection.unseen) > MOST_UNSEEN:  # of kernels that are gone
+        TellingConnection.unseen.pop(next(iter(TellingConnection.unseen)))
 
 
 def header_of(message: Any, *, v1: bool) -> dict[str, Any]:
