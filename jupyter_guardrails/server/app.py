@@ -21,7 +21,7 @@ from traitlets.config import SingletonConfigurable
 from jupyter_guardrails.kernels.context import GovernedContext
 from jupyter_guardrails.kernels.provisioner import factory_in_force, install
 from jupyter_guardrails.kernels.spares import Spares
-from jupyter_guardrails.server import handlers, starts
+from jupyter_guardrails.server import handlers, identity, starts
 from jupyter_guardrails.server.boot import boot
 from jupyter_guardrails.server.contents import GuardedContentsManager
 from jupyter_guardrails.server.explain import OneLine
@@ -70,6 +70,7 @@ def closed(hook: Callable[[ServerApp], None]) -> Callable[[ServerApp], None]:
 def _link_jupyter_server_extension(serverapp: ServerApp) -> None:
     """Choose the classes that the server makes its managers from."""
     refuse_gateway(serverapp)
+    identity.link(serverapp)
     serverapp.kernel_manager_class = GuardedKernels
     serverapp.contents_manager_class = GuardedContentsManager
     serverapp.kernel_websocket_connection_class = TellingConnection
@@ -87,6 +88,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     context = GovernedContext(found.control, found.workspace, found.run_dir, tell=tell, outer=found.outer, spares=Spares(found.run_dir))
     install(context, parent=serverapp)
     serverapp.web_app.settings["guardrails"] = context
+    identity.name_person(serverapp, found.control)
     _add_routes(serverapp, context)
     serverapp.log.addFilter(OneLine())
     verify(serverapp, factory_in_force())
