@@ -1,6 +1,7 @@
 """The contents API stays in the workspace: no path of it may lead out through a symbolic link, for reading or for writing.
 
 The check and the use are two steps, so that a kernel could swap a link in between; under the launcher the outer domain holds then.
+What is new must have a name that doesn't mislead; what exists already can always be listed, opened, renamed and deleted.
 """
 
 # jupyter_server is partly untyped
@@ -15,7 +16,9 @@ from jupyter_server.services.contents.filecheckpoints import AsyncFileCheckpoint
 from jupyter_server.services.contents.fileio import FileManagerMixin
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado import web
-from traitlets import default
+from traitlets import Integer, default
+
+from jupyter_guardrails.server import filenames, notebooks
 
 
 class BeneathRoot(FileManagerMixin):
@@ -24,7 +27,10 @@ class BeneathRoot(FileManagerMixin):
     root_dir: Any
 
     def _get_os_path(self, path: str) -> str:
-        """Called by every operation of contents and checkpoints; 404 for a path that really lies outside."""
+        """Called by every operation of contents and checkpoints; 404 for a path that really lies outside, 400 for one that can't be."""
+        problem = filenames.unusable(path)
+        if problem:
+            raise web.HTTPError(400, problem)
         found: str = super()._get_os_path(path)
         refuse_outside(found, self.root_dir)
         return found
@@ -43,9 +49,41 @@ class GuardedCheckpoints(BeneathRoot, AsyncFileCheckpoints):
 class GuardedContentsManager(BeneathRoot, AsyncLargeFileManager):  # type: ignore[misc]  # jupyter_server's own bases disagree
     """Jupyter's own contents manager, held in the workspace."""
 
+    max_notebook_bytes = Integer(
+        notebooks.MAX_BYTES, min=1, config=True, help="A bigger notebook is not opened: the server would need several times its size of memory."
+    )
+
     @default("checkpoints_class")
     def _guarded_checkpoints(self) -> type[GuardedCheckpoints]:
         return GuardedCheckpoints
+
+    async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
+        """Called for saves, uploads, new files and copies; saving over what exists keeps its name, so that nobody loses an edit."""
+        if not os.path.lexists(self._get_os_path(path)):
+            refuse_misleading(path)
+        with notebooks.half_characters_are_the_callers(path):
+            saved: dict[str, Any] = await super().save(model, path)
+        return saved
+
+    async def rename_file(self, old_path: str, new_path: str) -> None:
+        """Called for renames and moves: the old name may be any."""
+        if old_path.rpartition("/")[2] != new_path.rpartition("/")[2]:
+            refuse_misleading(new_path)
+        await super().rename_file(old_path, new_path)
+
+    async def _copy_dir(self, from_path: str, to_path_original: str, to_name: str, to_path: str) -> dict[str, Any]:
+        """Called by `copy` for folders, which pass `save` by."""
+        refuse_misleading(to_name)
+        copied: dict[str, Any] = await super()._copy_dir(from_path, to_path_original, to_name, to_path)
+        return copied
+
+    async def _notebook_model(self, path: str, content: bool = True, require_hash: bool = False) -> dict[str, Any]:
+        """Called by `get`, which copies, conversions and downloads of notebooks use too."""
+        if content:
+            notebooks.refuse_big(self._get_os_path(path), path, self.max_notebook_bytes)
+        with notebooks.half_characters_are_the_callers(path):
+            model: dict[str, Any] = await super()._notebook_model(path, content=content, require_hash=require_hash)
+        return model
 
 
 class LeadsOutside(web.HTTPError, OSError):
@@ -62,3 +100,10 @@ def refuse_outside(path: str, root: str) -> None:
     if os.path.commonpath([os.path.realpath(path), real_root]) != real_root:
         shown = os.path.relpath(path, root)
         raise LeadsOutside(f"{shown} leads out of the workspace; open data through the Guardrails panel or read it in a notebook")
+
+
+def refuse_misleading(path: str) -> None:
+    """400 with a sentence unless something new may have the path's last name."""
+    problem = filenames.misleading(path.strip("/").rpartition("/")[2])
+    if problem:
+        raise web.HTTPError(400, problem)
