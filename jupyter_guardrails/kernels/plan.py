@@ -81,6 +81,7 @@ def limits_of(admission: Admission) -> Limits:
         tasks=admission.tasks,
         file_size_bytes=admission.file_size_bytes,
         shm_bytes=admission.shm_bytes,
+        lifetime_s=admission.lifetime_s,
     )
 
 

@@ -16,6 +16,7 @@ from . import launch_namespaces as namespaces
 from . import launch_root
 from . import launch_seccomp as seccomp
 from .launch_libc import PR_SET_PDEATHSIG, drop_capabilities, no_new_privileges, prctl
+from .launch_limits import hard_limits
 from .launch_reaper import Above, Inner, Warden, take_terminal
 
 REFUSED = 78  # sysexits.h: configuration error
@@ -181,10 +182,8 @@ def _join(group: int | None, *, warden: int) -> None:
 
 def _set_limits(limits: dict[str, Any], layers: Layers) -> str:
     """Set the resource limits; "" or the reason why the number of processes is not limited."""
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_NOFILE, limits["open_files"])
-    if limits["file_size_bytes"] is not None:
-        _limit(resource.RLIMIT_FSIZE, limits["file_size_bytes"])
+    for which, value in hard_limits(limits).items():
+        _limit(which, value)
     if limits["tasks"] is None:
         return "not asked for"
     if layers["user_namespace"]:

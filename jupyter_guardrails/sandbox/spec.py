@@ -19,6 +19,7 @@ class Limits:
     open_files: int = 4096
     file_size_bytes: int | None = None
     shm_bytes: int | None = None  # of /dev/shm, held where the process has a root of its own
+    lifetime_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
