@@ -68,6 +68,16 @@ class KernelFolders:
         """`<name>` entries for granted data; the kernel reads it only."""
         return self.root / "data"
 
+    @property
+    def configuration(self) -> Path:
+        """Jupyter's configuration, empty; the kernel reads it only: what it wrote there could switch parts of a later server off."""
+        return self.root / "config"
+
+    @property
+    def migrated(self) -> Path:
+        """The one file there; jupyter_core 5.9 ends some `jupyter` commands that can't write it, and no program reads it."""
+        return self.configuration / "migrated"
+
 
 def make_folders(run_dir: Path) -> KernelFolders:
     """New private folders below `run_dir`/k. Their name is ours: a kernel's id may be chosen by whoever asks for the kernel.
@@ -86,8 +96,9 @@ def make_folders(run_dir: Path) -> KernelFolders:
 
 def _fill(folders: KernelFolders) -> None:
     folders.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for folder in (folders.root, folders.connection, folders.temporary, folders.state, folders.data):
+    for folder in (folders.root, folders.connection, folders.temporary, folders.state, folders.data, folders.configuration):
         folder.mkdir(mode=0o700)
+    folders.migrated.touch()
     startup = folders.state / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     (startup / "00-guardrails.py").write_text(STARTUP)

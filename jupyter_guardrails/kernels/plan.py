@@ -58,9 +58,15 @@ def make_spec(
         argv=tuple(argv),
         env=variables.complete(admission, variables.substituted(own, start), facts),
         cwd=cwd,
-        read=unique(*SYSTEM_READ, str(CLIENT_DIR), str(folders.data), *read, *admission.read_paths, *admission.datasets.values()),
+        read=unique(
+            *SYSTEM_READ, str(CLIENT_DIR), str(folders.data), str(folders.configuration), *read, *admission.read_paths, *admission.datasets.values()
+        ),
         write=unique(
-            str(workspace), *(str(p) for p in (folders.connection, folders.temporary, folders.state)), SHARED_MEMORY, *write, *admission.write_paths
+            str(workspace),
+            *(str(p) for p in (folders.connection, folders.temporary, folders.state, folders.migrated)),
+            SHARED_MEMORY,
+            *write,
+            *admission.write_paths,
         ),
         devices=unique(*DEVICES, *admission.devices),
         network="none",

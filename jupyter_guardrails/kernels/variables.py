@@ -77,6 +77,7 @@ def _home(person: str, facts: Facts) -> dict[str, str]:
         "XDG_CACHE_HOME": str(state / "cache"),
         "XDG_STATE_HOME": str(state / "state"),
         "JUPYTER_RUNTIME_DIR": str(state / "runtime"),
+        "JUPYTER_CONFIG_DIR": str(facts.folders.configuration),
     }
 
 

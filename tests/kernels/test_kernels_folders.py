@@ -14,7 +14,7 @@ from jupyter_guardrails.kernels import folders
 
 def test_folders_are_private_and_short(tmp_path):
     made = folders.make_folders(tmp_path)
-    for folder in (made.root, made.connection, made.temporary, made.state, made.data):
+    for folder in (made.root, made.connection, made.temporary, made.state, made.data, made.configuration):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     socket = str(made.connection / "s-1").replace(str(tmp_path), "/tmp/gr-abcdefgh")
     assert len(socket) < 60

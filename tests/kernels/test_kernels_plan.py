@@ -91,9 +91,11 @@ def test_what_may_be_read_and_written():
         "/opt/shared",
         "/data/flights.parquet",
         str(KERNEL_DIR / "data"),
+        str(KERNEL_DIR / "config"),
         str(plan.CLIENT_DIR),
     } <= set(spec.read)
-    assert set(spec.write) == {str(WORKSPACE), *(str(KERNEL_DIR / name) for name in ("c", "tmp", "state")), "/dev/shm", "/scratch/ana"}
+    private = {str(KERNEL_DIR / name) for name in ("c", "tmp", "state", "config/migrated")}
+    assert set(spec.write) == private | {str(WORKSPACE), "/dev/shm", "/scratch/ana"}
     assert len(spec.read) == len(set(spec.read))
 
 
