@@ -1,8 +1,9 @@
-"""`jupyter guardrails lab|server`: starts control, puts this process into the outer domain, becomes the unchanged Jupyter application."""
+"""`jupyter guardrails lab|notebook|server`: starts control, puts this process into the outer domain, becomes the unchanged Jupyter application."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -16,11 +17,11 @@ from jupyter_guardrails.control.interface.messages import LaunchMounter, LaunchP
 from jupyter_guardrails.control.interface.own import running_control
 from jupyter_guardrails.sandbox import outer
 
-APPLICATIONS = {"lab": "jupyterlab", "server": "jupyter_server"}
+APPLICATIONS = {"lab": "jupyterlab", "notebook": "notebook", "server": "jupyter_server"}
 
 
 def add_parser(subparsers: Any) -> None:
-    """`lab` and `server`; what they don't know goes on to the Jupyter application."""
+    """`lab`, `notebook` and `server`; what they don't know goes on to the Jupyter application."""
     for name, application in APPLICATIONS.items():
         parser = subparsers.add_parser(name, help=f"a governed {application}: further arguments are its own", add_help=False, prefix_chars="\0")
         parser.add_argument("arguments", nargs=argparse.REMAINDER)
@@ -29,6 +30,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Never returns when all is well: this process becomes the server."""
+    _check_installed(arguments.application)
     home = home_of(os.environ)
     settings = find_settings(arguments.arguments, os.environ, home=home)
     person = os.environ.get("GUARDRAILS_AS")
@@ -43,6 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
     environment["GUARDRAILS_CONTROL_FD"] = str(_hand_over(client, settings, plan, report))
     os.chdir(plan.run_dir)
     os.execve(sys.executable, [sys.executable, *plan.command], environment)
+
+
+def _check_installed(application: str) -> None:
+    if importlib.util.find_spec(application) is None:
+        raise errors.BadRequest(f"the package {application!r} is not installed beside this command", next_step=f"pip install {application}")
 
 
 def _control(settings: Settings) -> ControlClient:

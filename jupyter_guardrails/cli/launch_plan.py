@@ -39,6 +39,10 @@ OURS = (  # arguments that the launcher sets itself, whatever was asked
     "--LabApp.news_url",
     "--NotebookNotary.data_dir",
 )
+DATABASES = {  # of extensions that keep one in Jupyter's data folder or beside the configuration, where the server can't write
+    "--BaseFileIdManager.db_path": "file_id_manager.db",  # jupyter-server-fileid
+    "--SQLiteYStore.db_path": "ystore.db",  # jupyter-collaboration
+}
 ADDRESS = ("--ip", "--ServerApp.ip")
 WHERE = ("--ServerApp.root_dir", "--ServerApp.notebook_dir", "--notebook-dir", "--LabApp.notebook_dir", "--ServerApp.preferred_dir")
 
@@ -86,7 +90,8 @@ def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, 
         address=_address(arguments),
         read=read,
         write=(str(workspace), str(run_dir / "k"), str(run_dir / "tmp"), str(runtime), str(settings_dir), "/dev/shm"),
-        open_browser=application == "jupyterlab" and not any(a.startswith(("--no-browser", "--ServerApp.open_browser=False")) for a in arguments),
+        open_browser=application in ("jupyterlab", "notebook")
+        and not any(a.startswith(("--no-browser", "--ServerApp.open_browser=False")) for a in arguments),
     )
 
 
@@ -129,6 +134,7 @@ def server_environment(plan: LaunchPlan, environ: Mapping[str, str]) -> dict[str
         "JUPYTER_PREFER_ENV_PATH": "1",
         "IPYTHONDIR": str(plan.run_dir / "tmp" / "ipython"),
         "TMPDIR": str(plan.run_dir / "tmp"),
+        "XDG_CACHE_HOME": str(plan.run_dir / "tmp" / "cache"),  # python-lsp-server's parser offers nothing without a cache
         "GIT_CONFIG_GLOBAL": "/dev/null",
     }
 
@@ -151,6 +157,7 @@ def _command(application: str, arguments: Sequence[str], *, port: int, workspace
         "--Guardrails.",
     )
     yield from ("-I", "-m", application)
+    yield from (f"{option}={settings_dir / name}" for option, name in DATABASES.items())  # before the person's own, which count
     yield from (a for a in arguments if not a.startswith(dropped))
     yield from (f"--ServerApp.root_dir={workspace}", f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--no-browser")
     yield "--ServerApp.reraise_server_extension_failures=True"  # else an extension that fails to load is a warning and the server runs ungoverned

@@ -1,5 +1,6 @@
 """What the launcher makes of a command line: ports, workspaces that are refused, an environment without side doors."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_guardrails import errors
-from jupyter_guardrails.cli import launch_plan
+from jupyter_guardrails.cli import lab, launch_plan
 
 ROOT_FLAG = ("--allow-root",)
 
@@ -120,3 +121,24 @@ def test_root_is_refused_unless_it_insists(places):
     with pytest.raises(errors.BadRequest, match="root") as refusal:
         launch_plan.make_plan("jupyterlab", [], {}, home=home, state_dir=state)
     assert "--allow-root" in refusal.value.next_step
+
+
+def test_notebook_without_its_package_names_the_package(monkeypatch):
+    monkeypatch.setattr(lab.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(errors.BadRequest) as refused:
+        lab.run(argparse.Namespace(application="notebook", arguments=[]))
+    assert refused.value.next_step == "pip install notebook"
+
+
+def test_extensions_databases_lie_where_the_server_writes_unless_somebody_chose(places):
+    option, name = next(iter(launch_plan.DATABASES.items()))
+    command = plan_of(places, f"{option}=/chosen").command
+    ours, theirs = (command.index(argument) for argument in (f"{option}={plan_of(places).settings_dir / name}", f"{option}=/chosen"))
+    assert ours < theirs  # the last one counts
+    assert str(plan_of(places).settings_dir) in plan_of(places).write
+
+
+def test_the_servers_cache_lies_in_its_private_folder(places):
+    plan = plan_of(places)
+    cache = launch_plan.server_environment(plan, {"XDG_CACHE_HOME": "/elsewhere"})["XDG_CACHE_HOME"]
+    assert Path(cache).is_relative_to(plan.run_dir / "tmp")
