@@ -26,8 +26,26 @@ def environments() -> tuple[str, ...]:
 
 
 def spec_folders(spec: KernelSpec, program: str | None = None) -> tuple[str, ...]:
-    """Folders that one kernelspec needs; `program` is what its first argument really means (`python` is the server's own)."""
-    return (*((spec.resource_dir,) if spec.resource_dir else ()), *interpreter_folders(program or spec.argv[0]))
+    """Folders that one kernelspec needs; `program` is what its first argument really means (`python` is the server's own).
+
+    Refused when this process can't read one of them: the server's own domain holds what was known when it started.
+    """
+    folders = interpreter_folders(program or spec.argv[0])
+    for folder in folders:
+        _refuse_unreadable(spec.display_name, folder)
+    return (*((spec.resource_dir,) if spec.resource_dir else ()), *folders)
+
+
+def _refuse_unreadable(name: str, folder: str) -> None:
+    """Tried, not asked: access(2) knows nothing of Landlock."""
+    try:
+        os.close(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError as error:
+        raise errors.Refused(
+            f"the kernel {name!r} needs {folder}, which this server can't read",
+            next_step="start the server again, which opens every kernelspec's environment; or make the environment in the workspace",
+            rule="built-in environments-known-at-the-start",
+        ) from error
 
 
 def refuse_unusable(name: str, manager: KernelSpecManager) -> None:
@@ -81,9 +99,11 @@ def _is_installation(prefix: Path) -> bool:
 
 def _base_of(configuration: Path) -> tuple[str, ...]:
     """The base prefix that a pyvenv.cfg names, if a Python lives there: whoever may write that file must not open any folder by it."""
-    if not configuration.is_file():
+    try:
+        lines = configuration.read_text(errors="replace").splitlines()
+    except OSError:  # there is none, or this process may not read it: then neither is the environment, which `spec_folders` refuses
         return ()
-    for line in configuration.read_text(errors="replace").splitlines():
+    for line in lines:
         key, _, value = line.partition("=")
         if key.strip() == "home":
             base = Path(value.strip()).resolve().parent

@@ -25,7 +25,7 @@ from jupyter_guardrails.server import handlers, identity, starts
 from jupyter_guardrails.server.boot import boot
 from jupyter_guardrails.server.contents import GuardedContentsManager
 from jupyter_guardrails.server.explain import OneLine
-from jupyter_guardrails.server.guards import refuse_beside, refuse_gateway, verify
+from jupyter_guardrails.server.guards import leave_out_scheduler, refuse_beside, refuse_gateway, verify
 from jupyter_guardrails.server.kernel_managers import GuardedKernels
 from jupyter_guardrails.server.notices import TellingConnection, tell
 from jupyter_guardrails.server.terminals import GuardedTerminalManager
@@ -71,6 +71,7 @@ def _link_jupyter_server_extension(serverapp: ServerApp) -> None:
     """Choose the classes that the server makes its managers from."""
     refuse_gateway(serverapp)
     identity.link(serverapp)
+    leave_out_scheduler(serverapp)
     serverapp.kernel_manager_class = GuardedKernels
     serverapp.contents_manager_class = GuardedContentsManager
     serverapp.kernel_websocket_connection_class = TellingConnection

@@ -18,6 +18,8 @@ from jupyter_guardrails.server.kernel_managers import GuardedKernels
 from jupyter_guardrails.server.notices import TellingConnection
 from jupyter_guardrails.server.terminals import GuardedTerminalManager
 
+SCHEDULER = "jupyter_scheduler"
+
 
 def refuse_beside(serverapp: ServerApp) -> None:
     """Refused when kernels would run where no policy reaches them."""
@@ -35,6 +37,23 @@ def refuse_gateway(serverapp: ServerApp) -> None:
     """Refused when kernels run on another machine, by a server that this policy doesn't govern."""
     if GatewayClient.instance(parent=serverapp).gateway_enabled:
         raise past_the_policy("a kernel gateway (GatewayClient.url)")
+
+
+def leave_out_scheduler(serverapp: ServerApp) -> None:
+    """jupyter-scheduler is not loaded, whoever enabled it; `starts` answers in its place."""
+    extension = serverapp.extension_manager.extensions.get(SCHEDULER)
+    if extension is not None and extension.enabled:
+        extension.enabled = False
+        serverapp.log.warning("%s is left out: %s", SCHEDULER, scheduled_past_the_policy())
+
+
+def scheduled_past_the_policy() -> errors.Refused:
+    """The refusal of everything that jupyter-scheduler offers."""
+    return errors.Refused(
+        "jobs of jupyter-scheduler would run past the policy: it starts kernels in processes of its own",
+        next_step="submit the notebook for production instead: the button in its toolbar, or `jupyter guardrails submit NOTEBOOK`",
+        rule="built-in no-kernels-past-the-policy",
+    )
 
 
 def past_the_policy(what: str) -> errors.Refused:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from tornado import web
 
 from jupyter_guardrails.server.explain import ExplainingStart
+from jupyter_guardrails.server.guards import scheduled_past_the_policy
 from jupyter_guardrails.server.parse import body_as
 from jupyter_guardrails.server.terminals import GuardedTerminalManager
 
@@ -52,10 +53,39 @@ class StartTerminal(ExplainingStart, TerminalRootHandler):
         await self.finish(await terminals.start(wanted.cwd))
 
 
+class ScheduleJob(ExplainingStart):
+    """Everything below scheduler/: jupyter-scheduler runs notebooks in processes of its own, whose kernels no provisioner of ours starts."""
+
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self) -> None:
+        """Refused."""
+        raise scheduled_past_the_policy()
+
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def post(self) -> None:
+        """Refused."""
+        raise scheduled_past_the_policy()
+
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def patch(self) -> None:
+        """Refused."""
+        raise scheduled_past_the_policy()
+
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def delete(self) -> None:
+        """Refused."""
+        raise scheduled_past_the_policy()
+
+
 ROUTES: tuple[tuple[str, type[ExplainingStart], dict[str, str]], ...] = (
     (r"/api/kernels", StartKernel, {}),
     (r"/api/kernels/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)/(?P<action>restart|interrupt)", KernelAction, {}),
     (r"/api/sessions", StartSession, {}),
     (r"/api/sessions/(?P<session_id>\w+-\w+-\w+-\w+-\w+)", ChangeSession, {}),
     (r"/api/terminals", StartTerminal, {"name": "jupyter_server_terminals"}),
+    (r"/scheduler/.*", ScheduleJob, {}),
 )
