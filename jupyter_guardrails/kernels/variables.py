@@ -60,6 +60,8 @@ def complete(admission: Admission, env: Mapping[str, str], facts: Facts) -> dict
         **_network(facts.proxy_port),
         **({"GUARDRAILS_CHANNEL": f"@{facts.channel}"} if facts.channel else {}),
         "GUARDRAILS_DATA": str(facts.folders.data),
+        "GUARDRAILS_MEMORY_BYTES": str(admission.memory_bytes),
+        "GUARDRAILS_PROFILE": admission.profile,
         "PYTHONPATH": ":".join(pythonpath),
     }
 

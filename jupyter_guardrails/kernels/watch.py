@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import Beat, KernelBeat
-from jupyter_guardrails.sandbox import meter
 from jupyter_guardrails.sandbox.headroom import Action, Headroom
-from jupyter_guardrails.sandbox.meter import Sample
+from jupyter_guardrails.sandbox.meter import ProcessTable, Sample
 
 LOG = logging.getLogger(__name__)
 TICK_S = 0.5  # at most this long between two looks; near a limit headroom asks for less
+PULSE_S = 0.1  # between two looks: whether a tree that was at rest works again
 BEAT_S = 10.0
 
 
@@ -86,6 +87,7 @@ class Watch:
         self._restart_grace_s = restart_grace_s
         self._entries: dict[str, Entry] = {}
         self._used: dict[str, Use] = {}
+        self._table = ProcessTable()
         self._task: asyncio.Task[None] | None = None
         self._last_beat = 0.0
 
@@ -114,20 +116,54 @@ class Watch:
         return {entry.kernel_id: entry.use for entry in self._entries.values()}
 
     async def _run(self) -> None:
-        while self._entries:
-            try:
-                await self.tick()
-            except Exception:  # broad on purpose: whatever one look met, memory must be looked at again
-                LOG.exception("the watch over kernels failed once, it goes on")
-            await asyncio.sleep(min((entry.headroom.interval_s for entry in self._entries.values()), default=TICK_S))
+        """Two loops: control that is slow to answer must not keep anybody from looking at memory."""
+        talking = asyncio.create_task(self._talk_on(), name="guardrails-watch-talks")
+        try:
+            while self._entries:
+                await self._survive(self.look())
+                await self._rest()
+        finally:
+            talking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await talking
+            self._table.close()
+
+    async def _talk_on(self) -> None:
+        while True:
+            await self._survive(self._beat())
+            await asyncio.sleep(TICK_S)
+
+    async def _survive(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:  # broad on purpose: whatever one look met, memory must be looked at again
+            LOG.exception("the watch over kernels failed once, it goes on")
+
+    async def _rest(self) -> None:
+        """Until the next look: what headroom asks for, less when a tree that was at rest begins to work."""
+        left_s = min((entry.headroom.interval_s for entry in self._entries.values()), default=TICK_S)
+        before = self._pulse()
+        while left_s > 0:
+            await asyncio.sleep(min(PULSE_S, left_s))
+            left_s -= PULSE_S
+            if self._pulse() != before:
+                return
+
+    def _pulse(self) -> list[float]:
+        """Processor time of every program: one read each."""
+        return [self._table.cpu_s(entry.headroom.program_pid) for entry in self._entries.values()]
 
     async def tick(self) -> None:
+        """One look at all trees, and what control has to hear."""
+        await self.look()
+        await self._beat()
+
+    async def look(self) -> None:
         """One pass over all trees."""
         running = [entry for entry in list(self._entries.values()) if await self._alive(entry)]
         for entry, action in await asyncio.to_thread(self._measure, running):
             if self._entries.get(entry.lease) is entry:
                 await self._act(entry, action)
-        await self._beat()
 
     async def _alive(self, entry: Entry) -> bool:
         """False for a tree whose process ended; when nothing restarts it in time, that is its end."""
@@ -141,23 +177,24 @@ class Watch:
 
     def _measure(self, entries: list[Entry]) -> list[tuple[Entry, Action]]:
         """Runs in a thread: one pass over /proc, then each tree's use and its headroom."""
-        processes = meter.read_processes()
-        return [(entry, self._measure_one(entry, meter.sum_tree(processes, entry.pid))) for entry in entries]
+        processes = self._table.read()
+        return [(entry, self._measure_one(entry, processes.tree(entry.pid))) for entry in entries]
 
     def _measure_one(self, entry: Entry, sample: Sample) -> Action:
         now, old = self._clock(), entry.use
         cpu_s = max(old.cpu_s, entry.before.cpu_s + sample.cpu_s)
         percent = 100 * (cpu_s - old.cpu_s) / (now - old.at) if now > old.at > 0 else 0.0
-        peak = max(old.memory_peak_bytes, entry.before.memory_peak_bytes, sample.memory_bytes)
-        entry.use = Use(sample.memory_bytes, peak, cpu_s, percent, entry.watched.idle_s(), now)
         action = entry.headroom.tick(sample)
-        if action.kind in ("interrupt", "kill_child"):
+        used_bytes = entry.headroom.used_bytes
+        peak = max(old.memory_peak_bytes, entry.before.memory_peak_bytes, used_bytes)
+        entry.use = Use(used_bytes, peak, cpu_s, percent, entry.watched.idle_s(), now)
+        if action.kind == "interrupt":
             entry.headroom.carry_out(action)
         return action
 
     async def _act(self, entry: Entry, action: Action) -> None:
         """What memory, idle time and life time ask for, and what the person hears of it."""
-        if action.kind in ("interrupt", "kill_child"):
+        if action.kind in ("interrupt", "kill_child", "empty_file"):
             self._tell(entry.kernel_id, action.detail)
         elif action.kind == "end":
             await entry.watched.end(f"this kernel was ended: {action.detail}", restart=True)

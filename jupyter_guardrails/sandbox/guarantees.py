@@ -113,7 +113,8 @@ def _memory(layers: Layers, spec: SandboxSpec) -> Guarantee:
         return Guarantee("memory", False, f"its data limit cannot be set from outside: {layers['data_limit']}", "run it under the server's account")
     how = (
         f"{spec.limits.memory_bytes >> 20} MiB: the program that started it caps each process several times a second (MemoryError in the cell), then "
-        "interrupts, ends the biggest child, ends the tree; files in /dev/shm and other memory files that nothing maps are not counted"
+        "interrupts, ends the biggest child or empties the biggest memory file, ends the tree; memory files (memfds, /dev/shm) count once they "
+        "were seen open"
     )
     return Guarantee("memory", True, how)
 

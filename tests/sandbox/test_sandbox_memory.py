@@ -38,6 +38,10 @@ def test_roles_in_a_tree():
 
 def test_allowances_are_what_is_left_and_a_reserve():
     family = roles(TREE, 12)
+    growing = {p.pid: size for p, size in allowances(family, 600 * MIB, GIB, growing=True).items()}
+    assert growing[12] == 424 * MIB + GIB // 25
+    near = {p.pid: size for p, size in allowances(family, 1000 * MIB, GIB, busy=2).items()}
+    assert (near[12], near[13]) == ((24 + 96) * MIB, (12 + 48) * MIB)  # what is left close to the limit is shared
     given = {p.pid: size for p, size in allowances(family, 600 * MIB, GIB).items()}
     assert given[12] == (424 + 96) * MIB
     assert given[13] == given[14] == (424 + 48) * MIB  # the reserve is split
@@ -63,6 +67,8 @@ def test_the_ladder():
     assert steps(1.1, 1.1, 1.1) == ["interrupt", "none", "kill_child"]
     assert steps(1.1, 0.9, 1.1) == ["interrupt", "none", "interrupt"]  # it worked; the next time starts anew
     assert steps(1.6, 1.6) == ["interrupt", "end"]
+    assert steps(1.6, 1.6, 1.6, 1.6, every_s=0.11) == ["interrupt", "none", "none", "end"]  # the interrupt gets a moment
+    assert steps(2.1, 2.1, every_s=0.1) == ["interrupt", "end"]
     assert steps(1.6, 1.2, 1.6) == ["interrupt", "none", "kill_child"]  # one sample past the end is not enough
     alone = TREE[:3]
     assert steps(*[1.1] * 7, tree=alone) == ["interrupt", "none", "none", "none", "none", "interrupt", "none"]

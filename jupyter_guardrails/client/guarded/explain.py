@@ -1,7 +1,11 @@
-"""Says why a plain `open()` of governed data failed. The sandbox enforces; this only explains, when such an error leaves a cell."""
+"""Says why a plain `open()` of governed data failed, and what a MemoryError means here. The sandbox enforces; this only explains.
+
+When memory is used up there is none left to say so in: `_Ballast` keeps some address space, which costs no memory, and gives it back then.
+"""
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import sys
@@ -12,16 +16,21 @@ from typing import Any
 from guarded import sources
 from guarded.errors import GuardedError
 
-KINDS = (PermissionError, FileNotFoundError)  # where kernels have an own root, data that isn't granted isn't there at all
+KINDS = (MemoryError, PermissionError, FileNotFoundError)  # where kernels have an own root, data that isn't granted isn't there at all
 QUOTED_PATH = re.compile(r"['\"](/[^'\"\n]+)['\"]")  # pyarrow names the file in the message only
 ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks, newlines and backslashes in /proc/self/mountinfo
 PATIENCE_S = 5.0
+LIMIT, PROFILE = "GUARDRAILS_MEMORY_BYTES", "GUARDRAILS_PROFILE"
+MIB = 1 << 20
+BALLAST_BYTES = 32 * MIB
 
 
 def explanation(error: BaseException | None) -> str:
     """What the broker says about the files that an error names; empty for errors that have nothing to do with datasets."""
     if error is None or isinstance(error, GuardedError):
         return ""
+    if isinstance(error, MemoryError):
+        return _about_memory()
     for path in dict.fromkeys(_paths(error)):
         try:
             message = sources.current().call("explain", timeout_s=PATIENCE_S, path=path)[0].get("message")
@@ -71,6 +80,51 @@ def _mounts() -> dict[str, bool]:
     return found
 
 
+def _about_memory() -> str:
+    """Limit, where it comes from, what to do. The limit is the one of the kernel's start: a policy may have changed it since."""
+    limit = os.environ.get(LIMIT, "")
+    if not limit.isdigit():
+        return ""
+    profile = os.environ.get(PROFILE, "")
+    where = f" (profile {profile})" if profile else ""
+    return (
+        f"guardrails: this kernel may use {int(limit) // MIB} MiB of memory{where}, and this would have been more. Your variables are still there. "
+        "Delete what you no longer need (del name), read less at a time, or choose a larger profile in the Guardrails panel and restart the kernel."
+    )
+
+
+class _Ballast:
+    """Address space that counts as data and is never touched; without it a traceback may not find the memory to be made in."""
+
+    held: mmap.mmap | None = None
+
+    def take(self, *_: Any) -> None:
+        """At first, and after each cell: only where there is room, or the next cell would miss it."""
+        limit = os.environ.get(LIMIT, "")
+        if self.held is None and limit.isdigit() and _resident_bytes() < int(limit) - 3 * BALLAST_BYTES:
+            try:
+                self.held = mmap.mmap(-1, BALLAST_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            except OSError:
+                self.held = None
+
+    def drop(self) -> None:
+        """Give it back."""
+        if self.held is not None:
+            self.held.close()
+            self.held = None
+
+
+def _resident_bytes() -> int:
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * mmap.PAGESIZE
+    except OSError:  # not Linux: there is no such limit either
+        return 0
+
+
+_ballast = _Ballast()
+
+
 def _paths(error: BaseException) -> Iterator[str]:
     for name in (getattr(error, "filename", None), getattr(error, "filename2", None)):
         if isinstance(name, (str, bytes)):
@@ -83,6 +137,8 @@ def install() -> None:
     shell = _shell()
     if shell is not None:
         shell.set_custom_exc(KINDS, _show_in_ipython)
+        shell.events.register("post_run_cell", _ballast.take)
+        _ballast.take()
     elif getattr(sys.excepthook, "__module__", "") != __name__:
         sys.excepthook = _excepthook(sys.excepthook)
 
@@ -96,6 +152,8 @@ def _show_in_ipython(
     shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType | None, tb_offset: int | None = None
 ) -> list[str]:
     """Called by IPython for the exceptions of KINDS: its own traceback, then our explanation."""
+    if issubclass(kind, MemoryError):
+        _ballast.drop()
     lines = list(shell.InteractiveTB.structured_traceback(kind, error, trace, tb_offset=tb_offset))
     words = explanation(error) or outside(error)
     lines += ["", words] if words else []
