@@ -1,0 +1,82 @@
+"""The table of processes: what it keeps open belongs to processes and not to their numbers."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jupyter_guardrails.sandbox import meter
+from jupyter_guardrails.sandbox.meter import ProcessTable
+
+TREE = "import subprocess, sys\nc = [subprocess.Popen(['sleep', '60']) for _ in range(3)]\nprint('up', flush=True)\nsys.stdin.read()\n[x.kill() for x in c]"
+
+
+def test_it_sees_what_psutil_sees():
+    table = ProcessTable()
+    with subprocess.Popen([sys.executable, "-c", TREE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout.readline() == "up\n"
+        process = psutil.Process(started.pid)
+        for _ in range(2):  # the second time from what is open
+            tree = table.read().tree(started.pid)
+            assert set(tree.pids) == {started.pid, *(child.pid for child in process.children(recursive=True))}
+            assert tree.memory_bytes == pytest.approx(sum(psutil.Process(pid).memory_info().rss for pid in tree.pids), rel=0.3)  # they still start
+            assert tree.tasks == 4
+    assert table.read().tree(started.pid).pids == ()
+    table.close()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_a_number_that_another_process_has_by_now_is_that_other_process():
+    table = ProcessTable()
+    first = subprocess.Popen(["sleep", "60"])
+    before = table.read().processes[first.pid]
+    first.kill()
+    first.wait()
+    second = start_as(first.pid)
+    try:
+        after = table.read().processes[first.pid]
+        assert (after.pid, after.started > before.started) == (before.pid, True)
+    finally:
+        second.kill()
+        second.wait()
+        table.close()
+
+
+def start_as(pid):
+    """A process of that number: the kernel can be told which one comes next; somebody else may take it first."""
+    for _ in range(200):
+        Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
+        process = subprocess.Popen(["sleep", "60"])
+        if process.pid == pid:
+            return process
+        process.kill()
+        process.wait()
+    pytest.fail(f"no process got the number {pid}")
+
+
+def test_it_keeps_a_quarter_of_the_descriptors_at_most_and_gives_them_back():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        table = ProcessTable()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(table.read().processes) == len(table.read().processes) > 16
+    assert len(os.listdir("/proc/self/fd")) <= before + 16
+    table.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_processor_time_of_one_process_and_of_none():
+    table = ProcessTable()
+    assert table.cpu_s(os.getpid()) > 0
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert table.cpu_s(gone.pid) == 0
+    assert meter.start_time(gone.pid) is None
+    table.close()
