@@ -25,16 +25,13 @@ LIMIT_MIB = 512
 LOOK_S = 0.01
 CELL_S = 60
 ARGV = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-POLICY = (
-    """\
+POLICY = """\
 apiVersion: guardrails/v1
 mode: enforce
 require: [files, network]
-profiles: {small: {memory: %dMiB, cpus: 2, tasks: 512}}
+profiles: {small: {memory: LIMITMiB, cpus: 2, tasks: 512}}
 rules: [{name: everyone, for: everyone, kernels: {profiles: [small], default: small, max: 100}}]
-"""
-    % LIMIT_MIB
-)  # noqa: UP031 - braces of YAML
+""".replace("LIMIT", str(LIMIT_MIB))
 EAT = "x = []\\nwhile True: x.append(bytearray(b'1' * (4 << 20)))"
 BOMBS = {
     "numpy": "import numpy as np\nx = []\nwhile True: x.append(np.ones(2 << 20))",

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -12,7 +13,13 @@ import pytest
 from jupyter_guardrails.sandbox import meter
 from jupyter_guardrails.sandbox.meter import ProcessTable
 
-TREE = "import subprocess, sys\nc = [subprocess.Popen(['sleep', '60']) for _ in range(3)]\nprint('up', flush=True)\nsys.stdin.read()\n[x.kill() for x in c]"
+TREE = """
+import subprocess, sys
+children = [subprocess.Popen(['sleep', '60']) for _ in range(3)]
+print('up', flush=True)
+sys.stdin.read()
+for child in children: child.kill()
+"""
 
 
 def test_it_sees_what_psutil_sees():
@@ -34,6 +41,7 @@ def test_a_number_that_another_process_has_by_now_is_that_other_process():
     table = ProcessTable()
     first = subprocess.Popen(["sleep", "60"])
     before = table.read().processes[first.pid]
+    time.sleep(3 / meter.TICKS)  # start times are counted in ticks of the clock
     first.kill()
     first.wait()
     second = start_as(first.pid)
