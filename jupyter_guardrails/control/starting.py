@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import channel, egress, lifetimes
+from jupyter_guardrails.control import channel, egress, lifetimes, limits_groups
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelStarted
 from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
@@ -60,6 +60,7 @@ def _guarantees(report: dict[str, Any]) -> list[dict[str, Any]]:
 async def _serve(state: ControlState, request: KernelStarted, row: dict[str, Any], admission: Admission, fds: list[int]) -> None:
     live = LiveKernel(request.lease, row["kernel_id"], row["kind"], request.pid, request.report, admission)
     state.kernels[request.lease] = live
+    live.servers += await limits_groups.hold(live)
     for name in request.listeners:
         live.servers.append(await SERVE[name](state, live, fds.pop(0)))
 

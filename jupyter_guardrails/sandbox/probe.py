@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.sandbox import cgroup
 from jupyter_guardrails.sandbox.guarantees import judge, nothing_holds
 from jupyter_guardrails.sandbox.run import start
 from jupyter_guardrails.sandbox.spec import Guarantee, Limits, Report, SandboxSpec
@@ -66,7 +67,12 @@ def probe_layers() -> Probed:
             report, stopped = _try(secret, listener.getsockname()[1])
         except GuardrailsError as error:
             return Probed(nothing_holds(error.message))
-    return Probed(contradicted(report.guarantees, stopped), report.layers)
+    return Probed(with_group(contradicted(report.guarantees, stopped), cgroup.find()), report.layers)
+
+
+def with_group(guarantees: tuple[Guarantee, ...], group: cgroup.Delegation) -> tuple[Guarantee, ...]:
+    """The same, with what stands behind the memory limit. Pure."""
+    return tuple(replace(g, how=f"{g.how}; {group.in_words()}") if g.name == "memory" and g.held else g for g in guarantees)
 
 
 def contradicted(guarantees: tuple[Guarantee, ...], stopped: Mapping[str, bool]) -> tuple[Guarantee, ...]:
