@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -15,9 +17,12 @@ from typing import Any, Literal
 
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.control.interface import Admission, ControlClient, connect
-from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelBeat, KernelSettle, KernelStarted
+from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelBeat, KernelLimits, KernelSettle, KernelStarted, LiveLimits
+from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels import folders, kernelspecs, plan
-from jupyter_guardrails.sandbox import headroom, meter
+from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
+from jupyter_guardrails.sandbox import headroom
+from jupyter_guardrails.sandbox.meter import ProcessTable
 from jupyter_guardrails.sandbox.run import Started, start
 from jupyter_guardrails.sandbox.spec import SandboxSpec
 
@@ -91,19 +96,66 @@ def follow(client: ControlClient, admission: Admission, started: Started, listen
 def _watch(client: ControlClient, admission: Admission, process: subprocess.Popen[bytes]) -> Beat:
     """Hold the memory limit until the process ends; the last measured use."""
     guard = headroom.Headroom(process.pid, admission.memory_bytes)
-    last, due = Beat(lease=admission.lease, cpu_s=0.0, memory_bytes=0, memory_peak_bytes=0), time.monotonic() + BEAT_S
-    while process.poll() is None:
-        sample = meter.sample(process.pid)
-        guard.carry_out(guard.tick(sample))
-        peak = max(last.memory_peak_bytes, sample.memory_bytes)
-        last = Beat(lease=admission.lease, cpu_s=max(sample.cpu_s, last.cpu_s), memory_bytes=sample.memory_bytes, memory_peak_bytes=peak)
-        if time.monotonic() >= due:
-            client.call(KernelBeat(beats=[last]))
-            due += BEAT_S
-        try:
-            process.wait(TICK_S)
-        except subprocess.TimeoutExpired:
-            continue
-        except KeyboardInterrupt:  # the terminal sent it to the command as well: wait for its own end
-            continue
+    last = Beat(lease=admission.lease, cpu_s=0.0, memory_bytes=0, memory_peak_bytes=0)
+    table = ProcessTable()
+    with Talk(client, admission, guard) as talk:
+        while process.poll() is None:
+            sample = table.read().tree(process.pid)
+            guard.carry_out(guard.tick(sample))
+            peak = max(last.memory_peak_bytes, guard.used_bytes)
+            cpu_s = max(sample.cpu_s, last.cpu_s)
+            last = talk.last = Beat(lease=admission.lease, cpu_s=cpu_s, memory_bytes=guard.used_bytes, memory_peak_bytes=peak)
+            try:
+                process.wait(min(TICK_S, guard.interval_s))
+            except subprocess.TimeoutExpired:
+                continue
+            except KeyboardInterrupt:  # the terminal sent it to the command as well: wait for its own end
+                continue
+    table.close()
     return last
+
+
+class Talk:
+    """Beats, and limits that change, in a thread of their own: control that is slow to answer must not keep anybody from looking at memory."""
+
+    def __init__(self, client: ControlClient, admission: Admission, guard: headroom.Headroom) -> None:
+        self._client, self._admission, self._guard = client, admission, guard
+        self.last: Beat | None = None
+        self._version = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Talk:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End; what control is being asked is left to it."""
+        self._stop.set()
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        due = time.monotonic() + BEAT_S
+        while not self._stop.wait(FOLLOW_S):
+            with contextlib.suppress(GuardrailsError):  # control is away: what runs goes on
+                self._follow()
+                if self.last and time.monotonic() >= due:
+                    due += BEAT_S
+                    self._beat(self.last)
+
+    def _follow(self) -> None:
+        answer = self._client.call(KernelLimits(leases=[self._admission.lease], version=self._version))
+        self._version = answer["version"]
+        for limits in map(LiveLimits.model_validate, answer["limits"]):
+            changed, cpus = change(self._admission, limits), self._admission.cpus
+            self._admission, self._guard.limit_bytes = changed.admission, changed.admission.memory_bytes
+            if changed.admission.cpus != cpus:
+                hold_cpus(self._guard.root_pid, changed.admission.cpus, sorted(os.sched_getaffinity(0)))
+            if changed.said:
+                print(f"guardrails: {changed.said}", file=sys.stderr)
+
+    def _beat(self, last: Beat) -> None:
+        for ended in self._client.call(KernelBeat(beats=[last])).get("end", ()):
+            print(f"guardrails: this command is ended: {ended['reason']}", file=sys.stderr)
+            self._guard.carry_out(headroom.Action("end", pid=self._guard.root_pid))

@@ -13,13 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jupyter_guardrails.control import admission, audit, datasets, frames, launch, people, requests, roots, submissions
+from jupyter_guardrails.control import admission, audit, datasets, frames, launch, limits_follow, people, requests, roots, submissions
 from jupyter_guardrails.control.interface.messages import REQUESTS, Request
 from jupyter_guardrails.control.state import Answer, ControlState, Operations, log
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound, Refused
 
 OPERATIONS: Operations = {
     **admission.OPERATIONS,
+    **limits_follow.OPERATIONS,
     **people.OPERATIONS,
     **audit.OPERATIONS,
     **launch.OPERATIONS,
@@ -28,7 +29,7 @@ OPERATIONS: Operations = {
     **requests.OPERATIONS,
     **submissions.OPERATIONS,
 }
-KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.settle"})
+KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.limits", "kernel.settle"})
 WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}
 RECEIVE_S = 5.0  # a request is sent at once: whoever takes longer isn't one of ours
 SEND_S = 30.0

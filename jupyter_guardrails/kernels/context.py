@@ -41,7 +41,7 @@ class GovernedContext:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.call, self.tell)
+        self.watch = Watch(self.call)
 
     async def call(self, request: Request, *, fds: Sequence[int] = ()) -> dict[str, Any]:
         """Control's answer, without holding up the event loop."""

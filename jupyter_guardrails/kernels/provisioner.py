@@ -105,6 +105,10 @@ class GuardedProvisioner(LocalProvisioner):
             return 0.0
         return max(0.0, time.time() - last.timestamp())
 
+    def say(self, text: str) -> None:
+        """Show a sentence where the kernel's outputs are shown."""
+        self.context.tell(self.kernel_id, text)
+
     async def end(self, reason: str, *, restart: bool) -> None:
         """End the kernel and show why; `restart`: its manager may start it again."""
         self.log.warning("kernel %s: %s", self.kernel_id, reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from typing import Any, Protocol
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
-from jupyter_guardrails.control.interface.messages import Beat, KernelBeat
+from jupyter_guardrails.control.interface.messages import Beat, KernelBeat, KernelLimits, LiveLimits, Request
+from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
 from jupyter_guardrails.sandbox.headroom import Action, Headroom
 from jupyter_guardrails.sandbox.meter import ProcessTable, Sample
 
@@ -43,6 +45,9 @@ class Watched(Protocol):
     def idle_s(self) -> float:
         """Seconds since its person last used it."""
 
+    def say(self, text: str) -> None:
+        """Show its person a sentence."""
+
     async def end(self, reason: str, *, restart: bool) -> None:
         """End it and show the reason; `restart`: Jupyter may start it again at once."""
 
@@ -63,6 +68,7 @@ class Entry:
     use: Use = field(default_factory=Use)
     before: Use = field(default_factory=Use)
     ended_at: float | None = None
+    told: str = ""  # why it keeps limits that the policy no longer gives: said once
 
     @property
     def lease(self) -> str:
@@ -71,18 +77,16 @@ class Entry:
 
 
 class Watch:
-    """Holds the entries and runs while there are any; `call` sends a request to control, `tell` shows a person a sentence about their kernel."""
+    """Holds the entries and runs while there are any; `call` sends a request to control."""
 
     def __init__(
         self,
-        call: Callable[[KernelBeat], Awaitable[dict[str, Any]]],
-        tell: Callable[[str, str], None],
+        call: Callable[[Request], Awaitable[dict[str, Any]]],
         *,
         clock: Callable[[], float] = time.monotonic,
         restart_grace_s: float = 15.0,
     ) -> None:
         self._call = call
-        self._tell = tell
         self._clock = clock
         self._restart_grace_s = restart_grace_s
         self._entries: dict[str, Entry] = {}
@@ -90,6 +94,8 @@ class Watch:
         self._table = ProcessTable()
         self._task: asyncio.Task[None] | None = None
         self._last_beat = 0.0
+        self._last_follow = 0.0
+        self._version = ""
 
     def add(self, admission: Admission, *, kernel_id: str, pid: int, watched: Watched) -> None:
         """Watch the tree of `pid`, the sandbox's outer process; use under the same lease goes on."""
@@ -97,6 +103,7 @@ class Watch:
         self._entries[admission.lease] = Entry(
             admission, kernel_id, pid, watched, headroom, self._clock(), before=self._used.get(admission.lease, Use())
         )
+        self._version = ""  # the policy may have changed since it was admitted
         if self._task is None or self._task.done() or self._task.get_loop() is not asyncio.get_running_loop():
             self._task = asyncio.create_task(self._run(), name="guardrails-watch")
 
@@ -130,6 +137,7 @@ class Watch:
 
     async def _talk_on(self) -> None:
         while True:
+            await self._survive(self._follow())
             await self._survive(self._beat())
             await asyncio.sleep(TICK_S)
 
@@ -156,6 +164,7 @@ class Watch:
     async def tick(self) -> None:
         """One look at all trees, and what control has to hear."""
         await self.look()
+        await self._follow()
         await self._beat()
 
     async def look(self) -> None:
@@ -195,7 +204,7 @@ class Watch:
     async def _act(self, entry: Entry, action: Action) -> None:
         """What memory, idle time and life time ask for, and what the person hears of it."""
         if action.kind in ("interrupt", "kill_child", "empty_file"):
-            self._tell(entry.kernel_id, action.detail)
+            entry.watched.say(action.detail)
         elif action.kind == "end":
             await entry.watched.end(f"this kernel was ended: {action.detail}", restart=True)
         elif reason := self._overdue(entry):
@@ -208,6 +217,32 @@ class Watch:
         if life and self._clock() - entry.started > life:
             return f"this kernel was ended: its profile lets it run for {_duration(life)}"
         return ""
+
+    async def _follow(self) -> None:
+        """Every second: whether the policy has changed, and what that means for what runs. A new entry is asked about at once, to be sure."""
+        if self._clock() - self._last_follow < FOLLOW_S or not self._entries:
+            return
+        self._last_follow = self._clock()
+        try:
+            answer = await self._call(KernelLimits(leases=list(self._entries), version=self._version))
+        except errors.GuardrailsError as error:
+            LOG.debug("control does not say whether limits have changed: %s", error)
+            return
+        self._version = answer.get("version", self._version)
+        for limits in answer.get("limits", ()):
+            entry = self._entries.get(limits["lease"])
+            if entry:
+                await self._adjust(entry, LiveLimits.model_validate(limits))
+
+    async def _adjust(self, entry: Entry, limits: LiveLimits) -> None:
+        changed, cpus = change(entry.admission, limits), entry.admission.cpus
+        entry.admission = changed.admission
+        entry.headroom.limit_bytes = changed.admission.memory_bytes
+        if changed.admission.cpus != cpus:
+            await asyncio.to_thread(hold_cpus, entry.pid, changed.admission.cpus, sorted(os.sched_getaffinity(0)))
+        if changed.said and changed.said != entry.told:
+            entry.watched.say(changed.said)
+        entry.told = changed.said if limits.stays else ""
 
     async def _beat(self) -> None:
         """Every 10 s: one request with the use of all trees; leases without beats expire."""

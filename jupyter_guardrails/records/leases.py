@@ -123,6 +123,12 @@ def beat(connection: Connection, uses: dict[str, Use], principal: str, *, now: d
     return sorted(set(uses) - {row["id"] for row in rows})
 
 
+def adjust(connection: Connection, lease: str, principal: str, **values: Any) -> None:
+    """New limits of a live lease (`memory_limit_bytes`, `cpus`, `idle_limit_s`, `rule`, `policy_digest`); an ended one stays as it is."""
+    mine = (leases.c.id == lease) & (leases.c.principal == principal) & leases.c.state.in_(LIVE)
+    connection.execute(update(leases).where(mine).values(values))
+
+
 def close(connection: Connection, lease: str, principal: str) -> dict[str, Any]:
     """`closing`, while its channel and proxy are ended; an ended lease stays as it is."""
     statement = update(leases).where(leases.c.id == lease, leases.c.principal == principal, leases.c.state.in_(LIVE))

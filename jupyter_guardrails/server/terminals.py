@@ -47,10 +47,14 @@ class GuardedTerminal(PtyWithClients):
         """Seconds since something was typed or printed."""
         return max(0.0, time.time() - self.last_activity.timestamp())
 
+    def say(self, text: str) -> None:
+        """Show a sentence in the terminal."""
+        for client in self.clients:
+            client.on_pty_read(f"\r\nguardrails: {text}\r\n")
+
     async def end(self, reason: str, *, restart: bool) -> None:
         """Say why, then end it; a terminal is never started again by itself."""
-        for client in self.clients:
-            client.on_pty_read(f"\r\nguardrails: {reason}\r\n")
+        self.say(reason)
         await self.terminate(force=True)
 
     async def gone(self) -> None:

@@ -50,5 +50,5 @@ def test_a_memory_error_says_the_limit_its_profile_and_what_to_do():
     with Range() as place:
         fine, shown = asyncio.run(scene(place))
     assert fine == f"{100 << 20}\n"
-    assert shown.splitlines()[-1].startswith("guardrails: this kernel may use 512 MiB of memory (profile small)")
+    assert shown.splitlines()[-1].startswith("guardrails: this kernel started with a limit of 512 MiB of memory (profile small)")
     assert "larger profile" in shown

@@ -8,6 +8,7 @@ import pytest
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
+from jupyter_guardrails.control.interface.messages import KernelLimits
 from jupyter_guardrails.kernels.watch import Watch
 
 MIB = 1 << 20
@@ -20,7 +21,7 @@ class Kernel:
     def __init__(self, mib=60):
         self.process = subprocess.Popen([sys.executable, "-c", HOLD, str(mib)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
-        self.idle, self.ended, self.was_gone = 0.0, [], 0
+        self.idle, self.ended, self.was_gone, self.told = 0.0, [], 0, []
 
     def running(self):
         return self.process.poll() is None
@@ -30,6 +31,9 @@ class Kernel:
 
     async def end(self, reason, *, restart):
         self.ended.append((reason, restart))
+
+    def say(self, text):
+        self.told.append(text)
 
     async def gone(self):
         self.was_gone += 1
@@ -43,9 +47,11 @@ class Control:
     """What is sent, and the answers that the test wants."""
 
     def __init__(self):
-        self.sent, self.answer, self.told = [], {}, []
+        self.sent, self.answer, self.limits = [], {}, {}
 
     async def call(self, request):
+        if isinstance(request, KernelLimits):
+            return self.limits
         self.sent.append(request)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -78,7 +84,7 @@ def clock():
 
 @pytest.fixture
 def watch(control, clock):
-    return Watch(control.call, lambda kernel_id, text: control.told.append((kernel_id, text)), clock=clock)
+    return Watch(control.call, clock=clock)
 
 
 def admission(**changes):

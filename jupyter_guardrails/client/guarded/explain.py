@@ -81,14 +81,14 @@ def _mounts() -> dict[str, bool]:
 
 
 def _about_memory() -> str:
-    """Limit, where it comes from, what to do. The limit is the one of the kernel's start: a policy may have changed it since."""
+    """Limit, where it comes from, what to do. A policy may have changed it since the start: a notice said so then."""
     limit = os.environ.get(LIMIT, "")
     if not limit.isdigit():
         return ""
     profile = os.environ.get(PROFILE, "")
     where = f" (profile {profile})" if profile else ""
     return (
-        f"guardrails: this kernel may use {int(limit) // MIB} MiB of memory{where}, and this would have been more. Your variables are still there. "
+        f"guardrails: this kernel started with a limit of {int(limit) // MIB} MiB of memory{where}, and this is more. Your variables are there. "
         "Delete what you no longer need (del name), read less at a time, or choose a larger profile in the Guardrails panel and restart the kernel."
     )
 

@@ -108,6 +108,15 @@ class KernelBeat(Request):
     beats: list[Beat]
 
 
+class KernelLimits(Request):
+    """-> {version, limits: [LiveLimits], workspace_bytes, workspace_rule}. Every second; no `limits` while `version` is that of the last answer."""
+
+    op = "kernel.limits"
+    leases: list[str]
+    version: str = ""
+    workspace_bytes: int | None = None  # what is held now, answered again while nobody can tell
+
+
 class KernelSettle(Request):
     """-> {}. The kernel has ended (or never started: `reason` says so); the lease is charged and closed."""
 
@@ -287,3 +296,18 @@ class Admission(BaseModel):
     env_set: dict[str, str] = Field(default_factory=dict)
     network_allow: list[str] = Field(default_factory=list)
     require: list[str] = Field(default_factory=list)
+
+
+class LiveLimits(BaseModel):
+    """What a running kernel may use from now on; `stays` is why it keeps what it has, and then there are no numbers."""
+
+    lease: str
+    rule: str
+    memory_bytes: int = 0
+    cpus: float = 0.0
+    tasks: int = 0
+    shm_bytes: int = 0
+    file_size_bytes: int | None = None
+    idle_s: int | None = None
+    lifetime_s: int | None = None
+    stays: str = ""
