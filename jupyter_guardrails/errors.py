@@ -6,6 +6,7 @@ GuardrailsError
 ├── NotFound          404, exit 1
 ├── Conflict          409, exit 1   the state it is in doesn't allow that
 ├── LimitReached      429, exit 1   a limit on kernels or budget is used up
+├── WorkspaceFull     507, exit 1   a file can't grow: the workspace holds what it may
 ├── PolicyError       503, exit 2   the admin's file has mistakes: all of them, with places
 ├── CatalogError      503, exit 2   a dataset contract has mistakes
 ├── PackageError      422, exit 1   a job package that can't be trusted or read
@@ -72,6 +73,12 @@ class LimitReached(GuardrailsError):
     """A limit on kernels or budget is used up."""
 
     status, code = 429, "limit_reached"
+
+
+class WorkspaceFull(GuardrailsError):
+    """A file can't grow: the workspace holds what the policy allows."""
+
+    status, code = 507, "workspace_full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, Ker
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels import folders, kernelspecs, plan
 from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
+from jupyter_guardrails.kernels.quota import WorkspaceQuota
 from jupyter_guardrails.sandbox import headroom
 from jupyter_guardrails.sandbox.meter import ProcessTable
 from jupyter_guardrails.sandbox.run import Started, start
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         except BaseException:
             client.call(KernelSettle(lease=admission.lease, reason="did not start"))
             raise
-        return follow(client, admission, started, ("channel", "proxy"), say=arguments.report)
+        return follow(client, admission, started, ("channel", "proxy"), say=arguments.report, workspace=workspace)
 
 
 def _request(profile: str | None, workspace: Path) -> KernelAdmit:
@@ -73,8 +74,16 @@ def _spec(admission: Admission, argv: list[str], workspace: Path, private: folde
     )
 
 
-def follow(client: ControlClient, admission: Admission, started: Started, listeners: Sequence[Literal["channel", "proxy"]], *, say: bool) -> int:
-    """Tell control what runs, hold its memory limit, settle its lease: the exit code (`job run` follows its job by this too)."""
+def follow(
+    client: ControlClient,
+    admission: Admission,
+    started: Started,
+    listeners: Sequence[Literal["channel", "proxy"]],
+    *,
+    say: bool,
+    workspace: Path | None = None,
+) -> int:
+    """Tell control what runs, hold its limits, settle its lease: the exit code (`job run` follows its job by this too, without a workspace)."""
 
     client.call(
         KernelStarted(lease=admission.lease, pid=started.process.pid, report=started.report.to_json(), listeners=list(listeners)[: len(started.fds)]),
@@ -85,7 +94,7 @@ def follow(client: ControlClient, admission: Admission, started: Started, listen
     if say:
         for guarantee in started.report.guarantees:
             print(f"{guarantee.name}: {'held' if guarantee.held else 'NOT held'}: {guarantee.how}", file=sys.stderr)
-    last = _watch(client, admission, started.process)
+    last = _watch(client, admission, started.process, WorkspaceQuota(workspace) if workspace else None)
     client.call(
         KernelSettle(lease=admission.lease, reason=f"exit {started.process.returncode}", cpu_s=last.cpu_s, memory_peak_bytes=last.memory_peak_bytes)
     )
@@ -93,15 +102,17 @@ def follow(client: ControlClient, admission: Admission, started: Started, listen
     return code if code >= 0 else 128 - code
 
 
-def _watch(client: ControlClient, admission: Admission, process: subprocess.Popen[bytes]) -> Beat:
-    """Hold the memory limit until the process ends; the last measured use."""
+def _watch(client: ControlClient, admission: Admission, process: subprocess.Popen[bytes], quota: WorkspaceQuota | None) -> Beat:
+    """Hold the limits until the process ends; the last measured use."""
     guard = headroom.Headroom(process.pid, admission.memory_bytes)
     last = Beat(lease=admission.lease, cpu_s=0.0, memory_bytes=0, memory_peak_bytes=0)
     table = ProcessTable()
-    with Talk(client, admission, guard) as talk:
+    with Talk(client, admission, guard, quota) as talk:
         while process.poll() is None:
             sample = table.read().tree(process.pid)
             guard.carry_out(guard.tick(sample))
+            if quota and (news := quota.look([(process.pid, sample)])):
+                print(f"guardrails: {news}", file=sys.stderr)
             peak = max(last.memory_peak_bytes, guard.used_bytes)
             cpu_s = max(sample.cpu_s, last.cpu_s)
             last = talk.last = Beat(lease=admission.lease, cpu_s=cpu_s, memory_bytes=guard.used_bytes, memory_peak_bytes=peak)
@@ -118,8 +129,8 @@ def _watch(client: ControlClient, admission: Admission, process: subprocess.Pope
 class Talk:
     """Beats, and limits that change, in a thread of their own: control that is slow to answer must not keep anybody from looking at memory."""
 
-    def __init__(self, client: ControlClient, admission: Admission, guard: headroom.Headroom) -> None:
-        self._client, self._admission, self._guard = client, admission, guard
+    def __init__(self, client: ControlClient, admission: Admission, guard: headroom.Headroom, quota: WorkspaceQuota | None) -> None:
+        self._client, self._admission, self._guard, self._quota = client, admission, guard, quota
         self.last: Beat | None = None
         self._version = ""
         self._stop = threading.Event()
@@ -147,6 +158,8 @@ class Talk:
     def _follow(self) -> None:
         answer = self._client.call(KernelLimits(leases=[self._admission.lease], version=self._version))
         self._version = answer["version"]
+        if self._quota and "workspace_bytes" in answer:
+            self._quota.set_limit(answer["workspace_bytes"], answer["workspace_rule"])
         for limits in map(LiveLimits.model_validate, answer["limits"]):
             changed, cpus = change(self._admission, limits), self._admission.cpus
             self._admission, self._guard.limit_bytes = changed.admission, changed.admission.memory_bytes

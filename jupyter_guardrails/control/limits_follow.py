@@ -25,7 +25,7 @@ async def follow(state: ControlState, request: KernelLimits, fds: list[int]) -> 
     try:
         policy = state.effective()
     except (PolicyError, GroupsUnknown):  # running kernels go on under the last valid policy
-        return {"version": request.version, "limits": [], "workspace_bytes": request.workspace_bytes, "workspace_rule": ""}
+        return {"version": request.version, "limits": []}
     size = policy.workspace_size
     answer: dict[str, Any] = {"version": version_of(policy), "limits": [], "workspace_bytes": size.value, "workspace_rule": str(size.rule)}
     if answer["version"] == request.version:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +14,14 @@ from typing import Any, Literal
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission, ControlClient
-from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelSettle, KernelStarted, Request
 from jupyter_guardrails.kernels.spares import Spares
+from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelLimits, KernelSettle, KernelStarted, Request
+from jupyter_guardrails.kernels.quota import Usage, WorkspaceQuota
 from jupyter_guardrails.kernels.watch import Watch
 from jupyter_guardrails.sandbox.spec import Report
 
 LOG = logging.getLogger(__name__)
+ROOM_S = 5.0
 Kind = Literal["kernel", "terminal", "clean_run", "exec"]
 
 
@@ -39,9 +43,12 @@ class GovernedContext:
     outer: Mapping[str, Any] = field(default_factory=dict)  # what is enforced around this process itself (sandbox/outer.py)
     spares: Spares | None = None  # servers have them: what starts one kernel only needs none
     watch: Watch = field(init=False)
+    quota: WorkspaceQuota = field(init=False)
+    _room_asked_at: float = -ROOM_S
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.call)
+        self.quota = WorkspaceQuota(self.workspace)
+        self.watch = Watch(self.call, self.quota)
 
     async def call(self, request: Request, *, fds: Sequence[int] = ()) -> dict[str, Any]:
         """Control's answer, without holding up the event loop."""
@@ -50,6 +57,17 @@ class GovernedContext:
     async def call_with_fds(self, request: Request) -> tuple[dict[str, Any], list[int]]:
         """Like `call`, with the file descriptors that came along; the caller closes them."""
         return await asyncio.to_thread(self.control.call_with_fds, request)
+
+    async def know_room(self) -> Usage:
+        """What the workspace holds and may hold; asks control where no kernel runs whose watch would keep it fresh."""
+        if time.monotonic() - self._room_asked_at > ROOM_S:
+            self._room_asked_at = time.monotonic()
+            with contextlib.suppress(errors.GuardrailsError):  # control is away: what was known stays
+                answer = await self.call(KernelLimits(leases=[]))
+                if "workspace_bytes" in answer:
+                    self.quota.set_limit(answer["workspace_bytes"], answer["workspace_rule"])
+        self.quota.touch()
+        return self.quota.usage
 
     async def admit(self, *, kernel_id: str, kernelspec: str, key: str, notebook: str | None = None, kind: Kind | None = None) -> Admission:
         """Decision and lease; the same `key` gives the same lease, so that a restart keeps it."""

@@ -15,6 +15,7 @@ from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import Beat, KernelBeat, KernelLimits, LiveLimits, Request
 from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
+from jupyter_guardrails.kernels.quota import WorkspaceQuota
 from jupyter_guardrails.sandbox.headroom import Action, Headroom
 from jupyter_guardrails.sandbox.meter import ProcessTable, Sample
 
@@ -82,11 +83,13 @@ class Watch:
     def __init__(
         self,
         call: Callable[[Request], Awaitable[dict[str, Any]]],
+        quota: WorkspaceQuota | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         restart_grace_s: float = 15.0,
     ) -> None:
         self._call = call
+        self._quota = quota
         self._clock = clock
         self._restart_grace_s = restart_grace_s
         self._entries: dict[str, Entry] = {}
@@ -96,6 +99,7 @@ class Watch:
         self._last_beat = 0.0
         self._last_follow = 0.0
         self._version = ""
+        self._news: list[str] = []
 
     def add(self, admission: Admission, *, kernel_id: str, pid: int, watched: Watched) -> None:
         """Watch the tree of `pid`, the sandbox's outer process; use under the same lease goes on."""
@@ -173,6 +177,10 @@ class Watch:
         for entry, action in await asyncio.to_thread(self._measure, running):
             if self._entries.get(entry.lease) is entry:
                 await self._act(entry, action)
+        news, self._news = self._news, []
+        for entry in running:
+            for text in news:
+                entry.watched.say(text)
 
     async def _alive(self, entry: Entry) -> bool:
         """False for a tree whose process ended; when nothing restarts it in time, that is its end."""
@@ -187,7 +195,11 @@ class Watch:
     def _measure(self, entries: list[Entry]) -> list[tuple[Entry, Action]]:
         """Runs in a thread: one pass over /proc, then each tree's use and its headroom."""
         processes = self._table.read()
-        return [(entry, self._measure_one(entry, processes.tree(entry.pid))) for entry in entries]
+        trees = [(entry, processes.tree(entry.pid)) for entry in entries]
+        news = self._quota.look([(entry.pid, sample) for entry, sample in trees]) if self._quota else ""
+        if news:
+            self._news.append(news)
+        return [(entry, self._measure_one(entry, sample)) for entry, sample in trees]
 
     def _measure_one(self, entry: Entry, sample: Sample) -> Action:
         now, old = self._clock(), entry.use
@@ -229,6 +241,8 @@ class Watch:
             LOG.debug("control does not say whether limits have changed: %s", error)
             return
         self._version = answer.get("version", self._version)
+        if self._quota and "workspace_bytes" in answer:
+            self._quota.set_limit(answer["workspace_bytes"], answer["workspace_rule"])
         for limits in answer.get("limits", ()):
             entry = self._entries.get(limits["lease"])
             if entry:

@@ -20,6 +20,10 @@ from traitlets import Integer, default
 
 from jupyter_guardrails.server import filenames, notebooks
 
+from jupyter_guardrails import errors
+from jupyter_guardrails.kernels.context import GovernedContext
+from jupyter_guardrails.server.room import model_bytes, refuse_growth
+
 
 class BeneathRoot(FileManagerMixin):
     """Mixin for everything that turns API paths into paths of files."""
@@ -52,6 +56,20 @@ class GuardedContentsManager(BeneathRoot, AsyncLargeFileManager):  # type: ignor
     max_notebook_bytes = Integer(
         notebooks.MAX_BYTES, min=1, config=True, help="A bigger notebook is not opened: the server would need several times its size of memory."
     )
+    async def save(self, model: dict[str, Any], path: str = "") -> Any:
+        """Called for every save and upload; 507 for a file that would grow while the workspace is full."""
+        context = self._context()
+        if context is not None:
+            await context.know_room()
+            try:
+                refuse_growth(context.quota, self._get_os_path(path), model_bytes(model))
+            except errors.WorkspaceFull as full:
+                raise web.HTTPError(full.status, f"{full.message}. {full.next_step}", reason="Workspace full") from full
+        return await super().save(model, path)
+
+    def _context(self) -> GovernedContext | None:
+        application = getattr(self.parent, "web_app", None)
+        return application.settings.get("guardrails") if application else None
 
     @default("checkpoints_class")
     def _guarded_checkpoints(self) -> type[GuardedCheckpoints]:

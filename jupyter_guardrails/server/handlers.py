@@ -19,6 +19,7 @@ from jupyter_guardrails.kernels.context import GovernedContext
 from jupyter_guardrails.server.explain import ExplainingHandler
 from jupyter_guardrails.server.live import with_live_use
 from jupyter_guardrails.server.parse import Strict, body_as, query_as
+from jupyter_guardrails.server.room import with_room, workspace
 
 CHUNK_BYTES = 1 << 20
 MAX_KEY = 200
@@ -43,7 +44,8 @@ class MeHandler(GuardrailsHandler):
     @authorized("read", resource="guardrails")
     async def get(self) -> None:
         """Person, effective policy, what is enforced here."""
-        await self.answer(messages.Me())
+        found = await self.context.call(messages.Me())
+        await self.finish(json.dumps(with_room(found, await self.context.know_room())))
 
 
 class KernelsHandler(GuardrailsHandler):
@@ -52,7 +54,8 @@ class KernelsHandler(GuardrailsHandler):
     async def get(self) -> None:
         """Running kernels with live use."""
         known = await self.context.call(messages.Kernels())
-        await self.finish(json.dumps(with_live_use(known, self.context.watch.samples())))
+        live = with_live_use(known, self.context.watch.samples())
+        await self.finish(json.dumps(live | {"workspace": workspace(await self.context.know_room())}))
 
 
 class ProfileChoice(Strict):

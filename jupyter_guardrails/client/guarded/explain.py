@@ -5,6 +5,7 @@ When memory is used up there is none left to say so in: `_Ballast` keeps some ad
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import re
@@ -16,7 +17,12 @@ from typing import Any
 from guarded import sources
 from guarded.errors import GuardedError
 
-KINDS = (MemoryError, PermissionError, FileNotFoundError)  # where kernels have an own root, data that isn't granted isn't there at all
+KINDS = (MemoryError, OSError)
+REFUSED = (PermissionError, FileNotFoundError)  # where kernels have an own root, data that isn't granted isn't there at all
+TOO_LARGE = (
+    "guardrails: this file can't grow: your workspace is full, or the file is as large as your profile allows. What the workspace holds, and which "
+    "files are the biggest, is in the Guardrails panel; delete something, and writing works again within seconds."
+)
 QUOTED_PATH = re.compile(r"['\"](/[^'\"\n]+)['\"]")  # pyarrow names the file in the message only
 ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks, newlines and backslashes in /proc/self/mountinfo
 PATIENCE_S = 5.0
@@ -31,6 +37,10 @@ def explanation(error: BaseException | None) -> str:
         return ""
     if isinstance(error, MemoryError):
         return _about_memory()
+    if isinstance(error, OSError) and error.errno == errno.EFBIG and LIMIT in os.environ:
+        return TOO_LARGE
+    if not isinstance(error, REFUSED):
+        return ""
     for path in dict.fromkeys(_paths(error)):
         try:
             message = sources.current().call("explain", timeout_s=PATIENCE_S, path=path)[0].get("message")

@@ -114,7 +114,6 @@ class KernelLimits(Request):
     op = "kernel.limits"
     leases: list[str]
     version: str = ""
-    workspace_bytes: int | None = None  # what is held now, answered again while nobody can tell
 
 
 class KernelSettle(Request):

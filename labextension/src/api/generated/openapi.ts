@@ -283,6 +283,16 @@ export interface components {
             kernels: components["schemas"]["Kernel"][];
             max: number;
             rule: string;
+            workspace?: components["schemas"]["Workspace"];
+        };
+        Workspace: {
+            /** @description null until it was measured */
+            used_bytes: number | null;
+            /** @description null = no limit */
+            limit_bytes: number | null;
+            /** @description Files can't grow past 1 MiB until something is deleted */
+            full: boolean;
+            rule: string;
         };
         Kernel: {
             id: string;
@@ -595,6 +605,7 @@ export type Profile = components['schemas']['Profile'];
 export type Guarantee = components['schemas']['Guarantee'];
 export type ProfileChoice = components['schemas']['ProfileChoice'];
 export type Kernels = components['schemas']['Kernels'];
+export type Workspace = components['schemas']['Workspace'];
 export type Kernel = components['schemas']['Kernel'];
 export type Budget = components['schemas']['Budget'];
 export type Amount = components['schemas']['Amount'];
