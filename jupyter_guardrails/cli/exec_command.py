@@ -162,7 +162,9 @@ class Talk:
             self._quota.set_limit(answer["workspace_bytes"], answer["workspace_rule"])
         for limits in map(LiveLimits.model_validate, answer["limits"]):
             changed, cpus = change(self._admission, limits), self._admission.cpus
-            self._admission, self._guard.limit_bytes = changed.admission, changed.admission.memory_bytes
+            self._admission = changed.admission
+            if changed.admission.memory_bytes != self._guard.limit_bytes:
+                self._guard.set_limit(changed.admission.memory_bytes)
             if changed.admission.cpus != cpus:
                 hold_cpus(self._guard.root_pid, changed.admission.cpus, sorted(os.sched_getaffinity(0)))
             if changed.said:

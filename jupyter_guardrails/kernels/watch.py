@@ -251,7 +251,8 @@ class Watch:
     async def _adjust(self, entry: Entry, limits: LiveLimits) -> None:
         changed, cpus = change(entry.admission, limits), entry.admission.cpus
         entry.admission = changed.admission
-        entry.headroom.limit_bytes = changed.admission.memory_bytes
+        if changed.admission.memory_bytes != entry.headroom.limit_bytes:
+            entry.headroom.set_limit(changed.admission.memory_bytes)
         if changed.admission.cpus != cpus:
             await asyncio.to_thread(hold_cpus, entry.pid, changed.admission.cpus, sorted(os.sched_getaffinity(0)))
         if changed.said and changed.said != entry.told:

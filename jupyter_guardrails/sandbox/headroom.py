@@ -71,7 +71,7 @@ class Family:
 class Headroom:
     """Keeps one tree below `limit_bytes`. Call `tick` every `interval_s` seconds, and act on "interrupt" and "end" (`carry_out`, or a kinder way).
 
-    `root_pid` is the program (Report.pid) or the warden that was started (Started.process.pid). `limit_bytes` may be changed at any time.
+    `root_pid` is the program (Report.pid) or the warden that was started (Started.process.pid).
     """
 
     def __init__(self, root_pid: int, limit_bytes: int) -> None:
@@ -80,9 +80,15 @@ class Headroom:
         self.interval_s = TICK_NEAR_S
         self.used_bytes = 0
         self.program_pid = root_pid
+        self._forgiven_bytes = 0
         self._rung = Rung()
         self._files = _Files()
         self._before: tuple[float, int, dict[int, float]] | None = None
+
+    def set_limit(self, limit_bytes: int) -> None:
+        """Another limit from now on. What is in use beyond it stays, nothing may be added, and what is given back is gone: nobody is ended for it."""
+        self._forgiven_bytes = self.used_bytes if self.used_bytes > limit_bytes else 0
+        self.limit_bytes = limit_bytes
 
     def tick(self, sample: Sample | None = None, *, now: float | None = None) -> Action:
         """Set everyone's allowance, end the child or empty the file that has to go, and answer what was or is to be done. `now` is monotonic seconds.
@@ -96,18 +102,23 @@ class Headroom:
         if current.memory_bytes + hidden > NEAR * self.limit_bytes and not current.exact:
             current = meter.exact(current)
         self.used_bytes = current.memory_bytes + hidden
+        limit_bytes = self._limit_now()
         family = roles(current.processes, self.root_pid)
         self.program_pid = family.main.pid if family.main else self.root_pid
         growing, busy = self._moved(current, family, now)
-        for process, allowance in allowances(family, self.used_bytes, self.limit_bytes, growing=growing, busy=busy).items():
+        for process, allowance in allowances(family, self.used_bytes, limit_bytes, growing=growing, busy=busy).items():
             _allow(process, allowance)
-        self._rung, action = climb(self._rung, family, self.used_bytes, self.limit_bytes, now=now, files=files)
+        self._rung, action = climb(self._rung, family, self.used_bytes, limit_bytes, now=now, files=files)
         if action.kind == "kill_child":
             _signal(action.pid, signal.SIGKILL)
         elif action.file:
             memory_files.empty(action.file)
             self._files.forget()
         return replace(action, pid=current.pids[0]) if action.kind in ("interrupt", "end") else action
+
+    def _limit_now(self) -> int:
+        self._forgiven_bytes = min(self._forgiven_bytes, self.used_bytes)
+        return max(self.limit_bytes, self._forgiven_bytes)
 
     def carry_out(self, action: Action) -> None:
         """Interrupt or end the tree through its warden, which passes an interrupt on and ends everything below it when told to."""

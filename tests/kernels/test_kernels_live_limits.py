@@ -103,6 +103,24 @@ def test_memory_follows_down_and_up(world):
 
 
 @pytest.mark.slow
+def test_a_limit_below_what_is_in_use_ends_nothing(world):
+    """It can't grow, and what it gives back is gone."""
+
+    async def scene(client):
+        assert await run(client, "kept = b'1' * (400 << 20); print('has it')") == "has it\n"
+        world.change(("small: {memory: 600MiB", "small: {memory: 256MiB"))
+        await world.until_told("256 MiB of memory (before: 600 MiB)")
+        await asyncio.sleep(1.5)  # three looks of a kernel at rest
+        assert "MemoryError" in await run(client, "more = bytearray(100 << 20)")
+        assert await run(client, "print(len(kept) >> 20); del kept") == "400\n"
+        await asyncio.sleep(0.6)
+        assert await run(client, "print(len(bytearray(150 << 20)) >> 20)") == "150\n"
+
+    asyncio.run(world.with_kernel(scene))
+    assert not any("interrupted" in text or "ended" in text for text in world.told), world.told
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
 def test_processors_of_running_threads_follow(world):
     started = "import threading, os, subprocess\nstop = threading.Event()\nfor _ in range(3): threading.Thread(target=stop.wait).start()\n"
