@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission, ControlClient
-from jupyter_guardrails.kernels.spares import Spares
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelLimits, KernelSettle, KernelStarted, Request
 from jupyter_guardrails.kernels.quota import Usage, WorkspaceQuota
+from jupyter_guardrails.kernels.spares import Spares
 from jupyter_guardrails.kernels.watch import Watch
 from jupyter_guardrails.sandbox.spec import Report
 

@@ -18,10 +18,9 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 from tornado import web
 from traitlets import Integer, default
 
-from jupyter_guardrails.server import filenames, notebooks
-
 from jupyter_guardrails import errors
 from jupyter_guardrails.kernels.context import GovernedContext
+from jupyter_guardrails.server import filenames, notebooks
 from jupyter_guardrails.server.room import model_bytes, refuse_growth
 
 
@@ -56,16 +55,17 @@ class GuardedContentsManager(BeneathRoot, AsyncLargeFileManager):  # type: ignor
     max_notebook_bytes = Integer(
         notebooks.MAX_BYTES, min=1, config=True, help="A bigger notebook is not opened: the server would need several times its size of memory."
     )
-    async def save(self, model: dict[str, Any], path: str = "") -> Any:
-        """Called for every save and upload; 507 for a file that would grow while the workspace is full."""
+
+    async def _refuse_growth(self, model: dict[str, Any], path: str) -> None:
+        """507 for a file that would grow while the workspace is full."""
         context = self._context()
-        if context is not None:
-            await context.know_room()
-            try:
-                refuse_growth(context.quota, self._get_os_path(path), model_bytes(model))
-            except errors.WorkspaceFull as full:
-                raise web.HTTPError(full.status, f"{full.message}. {full.next_step}", reason="Workspace full") from full
-        return await super().save(model, path)
+        if context is None:
+            return
+        await context.know_room()
+        try:
+            refuse_growth(context.quota, self._get_os_path(path), model_bytes(model))
+        except errors.WorkspaceFull as full:
+            raise web.HTTPError(full.status, f"{full.message}. {full.next_step}", reason="Workspace full") from full
 
     def _context(self) -> GovernedContext | None:
         application = getattr(self.parent, "web_app", None)
@@ -79,6 +79,7 @@ class GuardedContentsManager(BeneathRoot, AsyncLargeFileManager):  # type: ignor
         """Called for saves, uploads, new files and copies; saving over what exists keeps its name, so that nobody loses an edit."""
         if not os.path.lexists(self._get_os_path(path)):
             refuse_misleading(path)
+        await self._refuse_growth(model, path)
         with notebooks.half_characters_are_the_callers(path):
             saved: dict[str, Any] = await super().save(model, path)
         return saved
