@@ -60,7 +60,7 @@ class Spares:
         self, spec: SandboxSpec, admission: Admission, mounter_for: Callable[[Admission, SandboxSpec], Mounter | None], *, fresh_proc: bool
     ) -> None:
         """Make the next one like `spec`, soon; nothing where one is ready or being made."""
-        if self._ready or (self._making and not self._making.done()) or spec.tty:
+        if self._ready or (self._making and not self._making.done()) or spec.tty or spec.trace:
             return
         self._making = asyncio.ensure_future(self._make(spec, admission, mounter_for, fresh_proc))
 

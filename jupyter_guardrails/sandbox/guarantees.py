@@ -22,6 +22,7 @@ ENABLE_USER_NAMESPACES = (
 )
 ENABLE_SECCOMP = "use a Linux kernel with CONFIG_SECCOMP_FILTER on x86-64 or aarch64"
 NO_OWN_ROOT = "not asked for"
+ENFORCE = "set `mode: enforce` in the policy, or in a rule for these people, and start the kernel again"
 OWN_ROOT = (
     f"{ENABLE_USER_NAMESPACES}; or "
     "move the sockets of ssh agents, session buses and container engines below a directory that this account cannot enter, or run the server under "
@@ -32,7 +33,7 @@ OWN_ROOT = (
 def judge(layers: Layers, spec: SandboxSpec) -> tuple[Guarantee, ...]:
     """One verdict for every guarantee, in the order of `GUARANTEES`."""
     verdicts = {
-        "files": _files(layers),
+        "files": _observed_files(layers, spec) if spec.observed else _files(layers),
         "network": _network(layers, spec),
         "processes": _processes(layers, spec),
         "memory": _memory(layers, spec),
@@ -60,6 +61,16 @@ def check_required(guarantees: Iterable[Guarantee], require: Iterable[str]) -> N
         )
 
 
+def _observed_files(layers: Layers, spec: SandboxSpec) -> Guarantee:
+    """Nothing is refused but what is shut; without Landlock not even that is."""
+    if layers["landlock"]["reason"]:
+        return _files(layers)
+    record = f"; nothing is recorded either ({layers['trace']})" if layers["trace"] else "; what would be refused is recorded"
+    return Guarantee(
+        "files", False, f"the policy only observes: files are not refused, but for {len(spec.shut)} places that stay shut{record}", ENFORCE
+    )
+
+
 def _files(layers: Layers) -> Guarantee:
     landlock = layers["landlock"]
     if landlock["reason"]:
@@ -76,6 +87,8 @@ def _files(layers: Layers) -> Guarantee:
 
 
 def _network(layers: Layers, spec: SandboxSpec) -> Guarantee:
+    if spec.network == "host" and spec.observed:
+        return Guarantee("network", False, "the policy only observes: the network of this machine is open, connections are recorded", ENFORCE)
     if spec.network == "host":
         return Guarantee("network", False, "the network of this machine was asked for on purpose: TCP and UDP to anywhere", "")
     if layers["seccomp"]:

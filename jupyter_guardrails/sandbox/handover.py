@@ -18,13 +18,14 @@ from typing import Any, NamedTuple
 from jupyter_guardrails.errors import BadRequest, GuardrailsError
 from jupyter_guardrails.sandbox.guarantees import check_required, judge
 from jupyter_guardrails.sandbox.spec import Report, SandboxSpec
+from jupyter_guardrails.sandbox.tracer import Tracer
 
 SHIM = str(Path(__file__).with_name("launch.py"))
 SHIM_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
 FROM_OURS = ("LD_LIBRARY_PATH",)  # the server's own interpreter may not start without it (environment modules)
 GO = b"go"
 MAX_REPORT_BYTES = 1 << 20
-MAX_FDS = 2
+MAX_FDS = 3
 PLACE = ("tty", "network", "proxy_port", "root", "temporary", "covers")  # what the place depends on, beside the paths
 CREDENTIALS = struct.Struct("3i")
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -51,6 +52,7 @@ class Prepared:
         self.argv = [sys.executable, "-I", "-S", SHIM, str(self._childs.fileno())]
         self.env = SHIM_ENVIRONMENT | {name: os.environ[name] for name in FROM_OURS if name in os.environ}
         self.pass_fds = (self._childs.fileno(),)
+        self._tracer = Tracer(spec, self.env) if spec.trace else None
 
     def make_place(self, timeout_s: float = 10.0) -> None:
         """Returns when namespaces, listeners and root are made; GuardrailsError when they could not be."""
@@ -89,23 +91,46 @@ class Prepared:
         try:
             report = self._report(told)
             check_required(report.guarantees, self._spec.require)
+            self._attach(report, told.fds)
             self._ours.send(GO)
             _raise_failure(self._message(end_is_fine=True).body)
         except BaseException:
             _known.discard(str(self._root_by))
             for fd in told.fds:
                 os.close(fd)
+            self._drop_tracer()
             raise
         finally:
-            self.close()
+            self._close_sockets()
         return report, told.fds
+
+    def _attach(self, report: Report, fds: list[int]) -> None:
+        """The last descriptor is the tracer's listener, unless the machine has none for it."""
+        if self._tracer and not report.layers["trace"]:
+            self._tracer.attach(fds.pop())
+        else:
+            self._drop_tracer()
+
+    def take_tracer(self) -> Tracer | None:
+        """After `receive`: what was asked to trace, the caller's to follow to its end; None where nothing is traced."""
+        taken, self._tracer = self._tracer, None
+        return taken
+
+    def _drop_tracer(self) -> None:
+        if self._tracer:
+            self._tracer.close()
+            self._tracer = None
 
     def release_child_side(self) -> None:
         """Close our copy of the child's descriptor; for after the child was started."""
         self._childs.close()
 
     def close(self) -> None:
-        """Give up both ends: a child that was not told to go ends itself. A process that runs is not touched."""
+        """Give up both ends: a child that was not told to go ends itself. A process that runs is not touched, nor a tracer that was taken."""
+        self._close_sockets()
+        self._drop_tracer()
+
+    def _close_sockets(self) -> None:
         self._childs.close()
         self._ours.close()
 
@@ -146,7 +171,7 @@ class Prepared:
 
 def _root_by(spec: SandboxSpec, mounter: Mounter | None, *, fresh_proc: bool) -> str | None:
     """Who changes the root: nobody, the shim itself, or a mounter (which knows already whether /proc can be made anew)."""
-    if spec.root != "own":
+    if spec.root != "own" or spec.observed:  # nothing is hidden where nothing is refused
         return None
     return "try" if mounter is None else "yes" if fresh_proc else "no"
 
@@ -180,7 +205,7 @@ def prepare(spec: SandboxSpec, mounter: Mounter | None = None, *, fresh_proc: bo
         raise BadRequest("there is no program to start")
     relative = [
         path
-        for path in (spec.cwd, *spec.read, *spec.write, *spec.devices, *(path for pair in spec.covers for path in pair))
+        for path in (spec.cwd, *spec.read, *spec.write, *spec.devices, *spec.shut, *(path for pair in spec.covers for path in pair))
         if not path.startswith("/")
     ]
     if relative:

@@ -24,4 +24,4 @@ def load(name: str) -> types.ModuleType:
 
 
 if __name__ == "__main__":
-    load("launch_steps").run(int(sys.argv[1]))
+    load(sys.argv[2] if len(sys.argv) > 2 else "launch_steps").run(int(sys.argv[1]))

@@ -7,6 +7,7 @@ import stat
 import struct
 from typing import NamedTuple
 
+from . import launch_all_but
 from .launch_libc import syscall
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on x86-64 and aarch64
@@ -52,6 +53,7 @@ class Domain(NamedTuple):
     tcp_bind: tuple[int, ...] | None = None
     tcp_connect: tuple[int, ...] | None = None
     scopes: int = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL
+    all_but: tuple[str, ...] | None = None  # every file but these (real paths); the lists above then only add what lies in them
 
 
 class Applied(NamedTuple):
@@ -83,7 +85,7 @@ def restrict(domain: Domain) -> Applied:
     attributes = struct.pack("QQQ", files, network, scopes)[: 8 if version < 4 else 16 if version < 6 else 24]
     ruleset = syscall(CREATE_RULESET, attributes, len(attributes), 0)
     try:
-        missing = _allow_paths(ruleset, domain, files)
+        missing = _allow_paths(ruleset, domain if domain.all_but is None else _all_but(ruleset, domain, files), files)
         for handle in domain.handles:
             _allow(ruleset, handle, (WRITE | DEVICE) & files)
         if network:
@@ -92,6 +94,20 @@ def restrict(domain: Domain) -> Applied:
     finally:
         os.close(ruleset)
     return Applied(version, bool(network), scopes, missing)
+
+
+def _all_but(ruleset: int, domain: Domain, handled: int) -> Domain:
+    """Open every file but the shut ones; the domain without the entries that would open those again."""
+    shut = domain.all_but or ()
+    for fd, everything in launch_all_but.entries(shut):
+        _allow(ruleset, fd, handled if everything else READ_DIR)
+    return domain._replace(
+        read=launch_all_but.beside(domain.read, shut),
+        names=launch_all_but.beside(domain.names, shut),
+        write=launch_all_but.beside(domain.write, shut),
+        devices=launch_all_but.beside(domain.devices, shut),
+        overwrite=launch_all_but.beside(domain.overwrite, shut),
+    )
 
 
 def _handled_network(domain: Domain) -> int:

@@ -8,6 +8,7 @@ import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.process_vm_readv.restype = ctypes.c_ssize_t
 
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 4, 36, 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -60,6 +61,20 @@ def _empty_bounding_set(keep: tuple[int, ...]) -> None:
                 prctl(PR_CAPBSET_DROP, capability)
         except OSError:
             return  # EPERM: an ordinary account, which has none to lose; EINVAL: past the last one
+
+
+class _Vector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+def process_memory(thread: int, pointer: int, size: int) -> bytes:
+    """What another process has there, at most `size` bytes and less where its memory ends; OSError where this one may not look."""
+    buffer = ctypes.create_string_buffer(size)
+    ours, theirs = _Vector(ctypes.addressof(buffer), size), _Vector(pointer, size)
+    count: int = _libc.process_vm_readv(thread, ctypes.byref(ours), 1, ctypes.byref(theirs), 1, 0)
+    if count < 0:
+        raise failure("process_vm_readv")
+    return buffer.raw[:count]
 
 
 def failure(what: str) -> OSError:

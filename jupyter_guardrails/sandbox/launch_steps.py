@@ -11,10 +11,12 @@ import socket
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from . import launch_all_but as all_but
 from . import launch_landlock as landlock
 from . import launch_namespaces as namespaces
 from . import launch_root
 from . import launch_seccomp as seccomp
+from . import launch_trace as trace
 from .launch_libc import PR_SET_PDEATHSIG, drop_capabilities, no_new_privileges, prctl
 from .launch_limits import hard_limits
 from .launch_reaper import Above, Inner, Warden, take_terminal
@@ -121,7 +123,7 @@ def _watch_myself() -> int:
         return -1
 
 
-def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[socket.socket], missing: list[str]) -> NoReturn:
+def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[Any], missing: list[str]) -> NoReturn:
     """Limits from the weakest to the last, report, wait for the word, exec."""
     no_new_privileges()
     drop_capabilities()
@@ -131,6 +133,7 @@ def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[
     if spec["channel"]:
         listeners.insert(0, namespaces.listen_abstract(spec["channel"]))  # after Landlock: its scope lets one in only to sockets made in it
     layers["seccomp"] = _filter_calls(spec, layers)
+    layers["trace"] = trace.start(listeners) if spec["trace"] else "not asked for"
     control = _close_others(control, listeners)
     report = {"pid": os.getpid(), "layers": layers, "missing_paths": missing}
     socket.send_fds(control, [json.dumps(report).encode()], [listener.fileno() for listener in listeners])
@@ -206,6 +209,9 @@ def _restrict_files(spec: Spec, layers: Layers) -> list[str]:
     domain = landlock.Domain(
         read=tuple(spec["read"]), names=names, write=tuple(spec["write"]), devices=tuple(spec["devices"]), tcp_bind=tcp, tcp_connect=tcp
     )
+    if spec["observed"]:
+        domain = domain._replace(all_but=tuple(spec["shut"]), tcp_bind=None, tcp_connect=None)
+        layers["no_new_entries"] = all_but.ways(spec["shut"])
     try:
         applied = landlock.restrict(domain)
     except OSError as error:
@@ -226,7 +232,7 @@ def _filter_calls(spec: Spec, layers: Layers) -> str:
     return ""
 
 
-def _close_others(control: socket.socket, listeners: list[socket.socket]) -> socket.socket:
+def _close_others(control: socket.socket, listeners: list[Any]) -> socket.socket:
     """Every descriptor but the standard three, the control socket and the listeners: an open directory would lead out."""
     keep = sorted({control.fileno(), *(listener.fileno() for listener in listeners)})
     for after, before in zip([2, *keep], [*keep, 1 << 20], strict=True):

@@ -8,15 +8,18 @@ from typing import Any
 
 from jupyter_guardrails.sandbox.handover import prepare
 from jupyter_guardrails.sandbox.spec import Report, SandboxSpec
+from jupyter_guardrails.sandbox.tracer import Tracer
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A running sandbox: `process` is its outer warden, `report.pid` the program itself; `fds` are the listeners, the caller's to close."""
+    """A running sandbox: `process` is its outer warden, `report.pid` the program itself; `fds` are the listeners, the caller's to close, and
+    `tracer` is the caller's to follow."""
 
     process: subprocess.Popen[Any]
     report: Report
     fds: list[int]
+    tracer: Tracer | None = None
 
 
 def start(spec: SandboxSpec, **popen_arguments: Any) -> Started:
@@ -33,4 +36,4 @@ def start(spec: SandboxSpec, **popen_arguments: Any) -> Started:
         process.kill()
         process.wait()
         raise
-    return Started(process, report, fds)
+    return Started(process, report, fds, prepared.take_tracer())

@@ -41,6 +41,9 @@ class SandboxSpec:
     root: Literal["own", "shared"] = "own"  # shared: Landlock alone keeps the rest of the file system away
     temporary: str | None = None  # the directory that an own root shows as /tmp
     covers: tuple[tuple[str, str], ...] = ()  # (file, the file in whose place an own root shows it)
+    observed: bool = False  # no file is refused but what lies in `shut`; the lists above say what would be
+    shut: tuple[str, ...] = ()  # real paths
+    trace: bool = False  # record what is named in system calls: see tracer.py
 
     def to_json(self) -> str:
         """The form in which the shim gets it."""

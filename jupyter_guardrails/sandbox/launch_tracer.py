@@ -1,0 +1,193 @@
+"""The process that hears of each traced call, notes what it names, and says go on. It decides nothing: what it reads may change before the
+kernel looks at it again, so this is a record and not a wall. Runs like the shim (`python -I -S launch.py FD launch_tracer`).
+
+A process of its own, since a thread of the server would make every open() wait for the server's interpreter. It answers first and thinks
+later: what a path means is found out when no call waits. When the server is gone it goes on answering until the last traced process ended.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import select
+import socket
+import struct
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from . import launch_trace as trace
+from .launch_libc import process_memory
+from .launch_seen import Judge, Named
+
+RECV, SEND, SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104  # _IOWR('!', 0, 80 bytes), _IOWR('!', 1, 24 bytes), _IOW('!', 4, 8 bytes)
+SYNC_WAKE_UP, CONTINUE = 1, 1
+NOTIFICATION = struct.Struct("QIIiIQ6Q")  # id, thread, flags, call, architecture, instruction, arguments
+ANSWER = struct.Struct("QqiI")
+PATH_BYTES, ADDRESS_BYTES, PAGE = 4096, 128, 4096
+AT_FDCWD = -100
+WAITING, KNOWN = 4096, 16384  # named things that wait to be looked at; hashes of those that were
+BATCH, FLUSH_S = 64, 0.2
+
+
+def run(fd: int) -> NoReturn:
+    """Wait for the listener on the socket, then record until the last traced process has ended."""
+    starter = socket.socket(fileno=fd)
+    message, fds, _, _ = socket.recv_fds(starter, 1 << 20, 1, socket.MSG_CMSG_CLOEXEC)
+    if not fds:
+        os._exit(0)  # the start failed
+    Tracer(fds[0], starter, Judge(**json.loads(message))).record()
+    os._exit(0)
+
+
+class Tracer:
+    """One listener. Memory is bounded: what doesn't fit is counted, as is what could not be read."""
+
+    def __init__(self, listener: int, starter: socket.socket, judge: Judge) -> None:
+        self._listener, self._starter, self._judge = listener, starter, judge
+        self._calls = trace.numbers()
+        self._buffer = bytearray(NOTIFICATION.size)
+        self._empty = bytes(NOTIFICATION.size)
+        self._known: dict[int, None] = {}
+        self._waiting: deque[Named] = deque()
+        self._batch: list[tuple[str, str]] = []
+        self._lost = self._unread = 0
+        self._flushed_at = 0.0
+        starter.setblocking(False)
+        with suppress(OSError):  # Linux 6.6: the answer is given on the caller's processor
+            fcntl.ioctl(listener, SET_FLAGS, SYNC_WAKE_UP)
+
+    def record(self) -> None:
+        """Until the listener hangs up, which is when nobody is left who could call."""
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        while True:
+            events = poll.poll(0 if self._waiting else FLUSH_S * 1000 if self._unsaid() else None)
+            if events and events[0][1] & select.POLLIN:
+                self._answer()
+            elif events:
+                break
+            elif self._waiting:
+                self._look()
+            self._flush_if_due()
+        while self._waiting:
+            self._look()
+        self._starter.settimeout(FLUSH_S)
+        while self._unsaid() and self._flush():
+            pass
+
+    def _answer(self) -> None:
+        self._buffer[:] = self._empty  # Linux refuses a buffer that holds anything
+        try:
+            fcntl.ioctl(self._listener, RECV, self._buffer, True)
+        except OSError:
+            return  # the caller was killed meanwhile
+        identifier, thread, _, number, _, _, *arguments = NOTIFICATION.unpack(self._buffer)
+        try:
+            named = self._named(self._calls[number], thread, arguments)
+        except Exception:  # noqa: BLE001 - whatever it was: the call must be answered, and is counted as one that could not be read
+            named = None
+        try:
+            fcntl.ioctl(self._listener, SEND, ANSWER.pack(identifier, 0, 0, CONTINUE))
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return  # it was gone before this answer: what was read may have been another process's
+            raise
+        if named is None:
+            self._unread += 1
+            return
+        for item in named:
+            self._remember(item)
+
+    def _remember(self, item: Named) -> None:
+        key = hash(item)
+        if key in self._known:
+            return
+        if len(self._known) >= KNOWN:
+            self._known.pop(next(iter(self._known)))
+        self._known[key] = None
+        if len(self._waiting) < WAITING:
+            self._waiting.append(item)
+        else:
+            self._lost += 1
+
+    def _named(self, call: trace.Call, thread: int, arguments: list[int]) -> list[Named]:
+        """What the call names, read from the caller's memory while it waits."""
+        if call.wants == "address":
+            pointer, length = (arguments[index or 0] for index in call.places[0])
+            return self._address(thread, process_memory(thread, pointer, min(length, ADDRESS_BYTES)))
+        kind = self._kind(call, thread, arguments)
+        return [self._place(kind, thread, arguments, *place) for place in call.places] if kind else []
+
+    def _address(self, thread: int, address: bytes) -> list[Named]:
+        """Whether the caller's own processes listen there is seen while it waits: later they may be gone."""
+        named = Named("address", b"", address)
+        if hash(named) in self._known or not self._judge.is_own(thread, address):
+            return [named]
+        self._known[hash(named)] = None
+        return []
+
+    def _kind(self, call: trace.Call, thread: int, arguments: list[int]) -> str:
+        """ "" for an open that only makes a handle (O_PATH), which needs no right."""
+        if call.wants not in ("open", "openat2"):
+            return call.wants
+        flags = arguments[call.flags or 0] if call.wants == "open" else struct.unpack("Q", process_memory(thread, arguments[2], 8))[0]
+        if flags & os.O_PATH:
+            return ""
+        if flags & os.O_CREAT:
+            return "create"
+        return "write" if flags & (os.O_ACCMODE | os.O_TRUNC) else "read"
+
+    def _place(self, kind: str, thread: int, arguments: list[int], at: int | None, where: int) -> Named:
+        path = _text(thread, arguments[where])
+        if path[:1] == b"/":
+            return Named(kind, b"", path)
+        directory = AT_FDCWD if at is None else ctypes.c_int(arguments[at] & 0xFFFFFFFF).value
+        link = f"/proc/{thread}/cwd" if directory == AT_FDCWD else f"/proc/{thread}/fd/{directory}"
+        return Named(kind, os.fsencode(os.readlink(link)), path)
+
+    def _look(self) -> None:
+        """Find out what one named thing means; what would be refused waits for the next message."""
+        try:
+            found = self._judge.would_refuse(self._waiting.popleft())
+        except Exception:  # noqa: BLE001 - one strange path must not end the record; it is counted
+            self._unread += 1
+            return
+        if found:
+            self._batch.append(found)
+
+    def _unsaid(self) -> bool:
+        return bool(self._batch or self._lost or self._judge.beyond)
+
+    def _flush_if_due(self) -> None:
+        now = time.monotonic()
+        if self._unsaid() and not self._waiting and (len(self._batch) >= BATCH or now - self._flushed_at > FLUSH_S):
+            self._flushed_at = now
+            self._flush()
+
+    def _flush(self) -> bool:
+        """Say what is new, without waiting: a server that is slow holds up no kernel. True if the message went out."""
+        message: dict[str, Any] = {"items": self._batch[:BATCH], "lost": self._lost + self._judge.beyond, "unread": self._unread}
+        try:
+            self._starter.send(json.dumps(message).encode())
+        except BlockingIOError:
+            return False
+        except OSError:  # the starter is gone: nobody wants to know any more, but the kernel must be answered
+            self._judge.forget()
+            self._batch, self._lost = [], 0
+            return False
+        self._batch = self._batch[BATCH:]
+        self._lost = self._unread = self._judge.beyond = 0
+        return True
+
+
+def _text(thread: int, pointer: int) -> bytes:
+    """The bytes up to the first NUL. The first read ends with its page, since the next one may not be there."""
+    size = PAGE - pointer % PAGE
+    first = process_memory(thread, pointer, size)
+    text, end, _ = first.partition(b"\0")
+    return text if end or len(first) < size else text + process_memory(thread, pointer + size, PATH_BYTES).partition(b"\0")[0]
