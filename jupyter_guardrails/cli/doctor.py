@@ -110,6 +110,8 @@ def _places(report: dict[str, Any]) -> Iterator[str]:
     yield f"host       {report['host']}"
     yield f"policy     {report['policy']}"
     yield f"           {'self-chosen policy, ' if report['self_chosen'] else ''}{state}"
+    if policy and policy["mode"] != "enforce":
+        yield "           files, network, data and numbers of kernels are recorded and not refused, unless a rule says `mode: enforce`"
     yield f"catalogue  {report['catalog']}"
     yield f"state      {report['state']}"
     yield f"settings   from {report['settings']['decided_by']}"

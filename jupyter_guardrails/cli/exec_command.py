@@ -22,6 +22,7 @@ from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels import folders, kernelspecs, plan
 from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
 from jupyter_guardrails.kernels.quota import WorkspaceQuota
+from jupyter_guardrails.kernels.traced import Follower
 from jupyter_guardrails.sandbox import headroom
 from jupyter_guardrails.sandbox.meter import ProcessTable
 from jupyter_guardrails.sandbox.run import Started, start
@@ -69,6 +70,7 @@ def _spec(admission: Admission, argv: list[str], workspace: Path, private: folde
         workspace=workspace,
         kernel_dir=private.root,
         read=kernelspecs.interpreter_folders(argv[0]),
+        shut=folders.server_secrets(),
         channel=f"guardrails-{admission.lease}",
         tty=sys.stdin.isatty(),
     )
@@ -94,7 +96,7 @@ def follow(
     if say:
         for guarantee in started.report.guarantees:
             print(f"{guarantee.name}: {'held' if guarantee.held else 'NOT held'}: {guarantee.how}", file=sys.stderr)
-    last = _watch(client, admission, started.process, WorkspaceQuota(workspace) if workspace else None)
+    last = _watch(client, admission, started, WorkspaceQuota(workspace) if workspace else None)
     client.call(
         KernelSettle(lease=admission.lease, reason=f"exit {started.process.returncode}", cpu_s=last.cpu_s, memory_peak_bytes=last.memory_peak_bytes)
     )
@@ -102,8 +104,10 @@ def follow(
     return code if code >= 0 else 128 - code
 
 
-def _watch(client: ControlClient, admission: Admission, process: subprocess.Popen[bytes], quota: WorkspaceQuota | None) -> Beat:
-    """Hold the limits until the process ends; the last measured use."""
+def _watch(client: ControlClient, admission: Admission, started: Started, quota: WorkspaceQuota | None) -> Beat:
+    """Hold the limits until the process ends, and record what would be refused; the last measured use."""
+    process = started.process
+    follower = started.tracer and Follower(started.tracer, admission, call=client.call, tell=_say, broke=lambda _: process.terminate())
     guard = headroom.Headroom(process.pid, admission.memory_bytes)
     last = Beat(lease=admission.lease, cpu_s=0.0, memory_bytes=0, memory_peak_bytes=0)
     table = ProcessTable()
@@ -123,7 +127,13 @@ def _watch(client: ControlClient, admission: Admission, process: subprocess.Pope
             except KeyboardInterrupt:  # the terminal sent it to the command as well: wait for its own end
                 continue
     table.close()
+    if follower:
+        follower.finish()
     return last
+
+
+def _say(text: str) -> None:
+    print(f"guardrails: {text}", file=sys.stderr)
 
 
 class Talk:

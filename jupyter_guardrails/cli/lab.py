@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     client = _control(settings)
     _say_who_decides(client)
     paths = client.call(LaunchPaths())
+    plan = launch_plan.serving_itself(plan) if "network" in paths["observed"] else plan
     report = _enter(plan, paths, client)
     environment = launch_plan.server_environment(plan, os.environ)
     environment["GUARDRAILS_CONTROL_FD"] = str(_hand_over(client, settings, plan, report))
@@ -80,6 +81,9 @@ def _enter(plan: launch_plan.LaunchPlan, paths: dict[str, list[str]], client: Co
         private_dir=str(plan.run_dir / "k"),
         roots_dir=str(plan.run_dir / "roots"),
         temporary=str(plan.run_dir / "tmp"),
+        observed="files" in paths["observed"],
+        shut=tuple(paths["shut"]),
+        open_network="network" in paths["observed"],
     )
     try:
         return outer.enter(spec, hand_over=lambda fd: str(client.call(LaunchMounter(), fds=[fd])["launch"]))

@@ -29,6 +29,7 @@ CONFIGURATION = (
 )
 FIRST_PORT = 8888
 LOOPBACK = "127.0.0.1"
+OWN_LOOPBACK = f"--ServerApp.ip={LOOPBACK}"
 NEWS = "@jupyterlab/apputils-extension:announcements"  # asks whether to fetch news, for which the server has no way to the network
 OURS = (  # arguments that the launcher sets itself, whatever was asked
     "--ServerApp.port_retries",
@@ -93,6 +94,11 @@ def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, 
         open_browser=application in ("jupyterlab", "notebook")
         and not any(a.startswith(("--no-browser", "--ServerApp.open_browser=False")) for a in arguments),
     )
+
+
+def serving_itself(plan: LaunchPlan) -> LaunchPlan:
+    """The plan for a server in the machine's own network: it listens where the relay would have."""
+    return replace(plan, command=tuple(f"--ServerApp.ip={plan.address}" if part == OWN_LOOPBACK else part for part in plan.command))
 
 
 def make_folders(plan: LaunchPlan) -> None:
@@ -163,7 +169,7 @@ def _command(application: str, arguments: Sequence[str], *, port: int, workspace
     yield "--ServerApp.reraise_server_extension_failures=True"  # else an extension that fails to load is a warning and the server runs ungoverned
     yield "--ServerApp.jpserver_extensions={'jupyter_guardrails': True}"
     yield f"--NotebookNotary.data_dir={settings_dir}"
-    yield "--ServerApp.ip=127.0.0.1"
+    yield OWN_LOOPBACK
     if _address(arguments) != LOOPBACK:
         yield "--ServerApp.allow_remote_access=True"
     yield "--LabApp.extension_manager=readonly"  # `jupyter server` loads Lab as an extension too

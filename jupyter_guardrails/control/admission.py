@@ -6,7 +6,7 @@ import asyncio
 import math
 from typing import Any
 
-from jupyter_guardrails.control import datasets, lifetimes, profiles, reserving, starting, submissions
+from jupyter_guardrails.control import datasets, lifetimes, observing, profiles, reserving, starting, submissions
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
 from jupyter_guardrails.control.state import ControlState, Operations
@@ -31,7 +31,8 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
     if request.submission is not None:
         declared = await asyncio.to_thread(submissions.declared_datasets, state, request.submission)
         granted = {name: path for name, path in granted.items() if name in declared}
-    admission = _admission(policy, row, chosen, granted)
+    bounds = await observing.bounds(state, policy, kind=request.kind)
+    admission = _admission(policy, row, chosen, granted, bounds)
     state.admitted[row["id"]] = admission
     return admission.model_dump()
 
@@ -71,7 +72,7 @@ def _check_kind(state: ControlState, request: KernelAdmit) -> None:
         raise Refused(f"a {request.kind} of submission {request.submission or '(none)'} can't be started from here", next_step="submit the notebook")
 
 
-def _admission(policy: EffectivePolicy, row: dict[str, Any], chosen: profiles.Chosen, granted: dict[str, str]) -> Admission:
+def _admission(policy: EffectivePolicy, row: dict[str, Any], chosen: profiles.Chosen, granted: dict[str, str], bounds: observing.Bounds) -> Admission:
     profile = chosen.profile
     return Admission(
         lease=row["id"],
@@ -95,6 +96,9 @@ def _admission(policy: EffectivePolicy, row: dict[str, Any], chosen: profiles.Ch
         env_set=dict(policy.environment_set),
         network_allow=[entry.value.text for entry in policy.network_allow],
         require=list(policy.require),
+        observed=list(bounds.observed),
+        shut=list(bounds.shut),
+        softly=[name for name in granted if name in bounds.softly],
     )
 
 

@@ -73,7 +73,9 @@ class Egress:
         request = await _request(client)
         policy = await self._policy()
         decision = decide(policy, "network.connect", Resource(request.place), self.state.clock())
-        await self._audit("network.connect", request, decision.allowed, decision.reason, str(decision.rule), policy_digest=policy.digest)
+        await self._audit(
+            "network.connect", request, decision.allowed, decision.reason, str(decision.rule), policy_digest=policy.digest, mode=decision.mode
+        )
         if decision.blocks:
             raise _refused(request, decision)
         relay = Relay(client, await self._connect(request, policy, decision))

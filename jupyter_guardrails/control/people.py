@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from jupyter_guardrails.control import limits, profiles
+from jupyter_guardrails.control import limits, observing, profiles
 from jupyter_guardrails.control.audit import is_admin
 from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet, Usage
 from jupyter_guardrails.control.starting import held
@@ -16,6 +16,7 @@ from jupyter_guardrails.errors import GroupsUnknown, PolicyError
 from jupyter_guardrails.policy import BudgetSpec, Value
 from jupyter_guardrails.records import budgets, choices, leases
 from jupyter_guardrails.records.columns import iso
+from jupyter_guardrails.sandbox.guarantees import softened
 from jupyter_guardrails.sandbox.probe import probe_host
 
 MEASURED = ("memory_bytes", "memory_peak_bytes", "memory_limit_bytes", "cpus", "cpu_s", "cpu_percent", "idle_s", "idle_limit_s")
@@ -28,7 +29,8 @@ AT_LIMIT = "At 100% no new kernel starts until earlier hours leave the window; r
 async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]:
     """Also without a valid policy: then without limits, with the mistakes."""
     guarantees = await asyncio.to_thread(probe_host)
-    answer = {"person": state.principal, "mode": "own", "boundary": boundary(state), "enforced": [asdict(item) for item in guarantees]}
+    answer: dict[str, Any] = {"person": state.principal, "mode": "own", "boundary": boundary(state)}
+    answer["enforced"] = [asdict(item) for item in guarantees]
     path = str(state.policies.path)
     try:
         policy = state.effective()
@@ -36,6 +38,7 @@ async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]
         file = {"path": path, "digest": state.policy_digest, "mode": "enforce", "errors": [str(error)]}
         return answer | {"roles": [], "policy": file, "limits": [], "profiles": []}
     file = {"path": path, "digest": policy.digest, "mode": policy.mode.value, "errors": _errors(state, policy.roles)}
+    answer["enforced"] = [asdict(item) for item in softened(guarantees, (await observing.bounds(state, policy)).observed)]
     chosen = await profiles.preferred(state, policy, None)
     return answer | {"roles": sorted(policy.roles), "policy": file, "limits": limits.shown(policy), "profiles": limits.profiles(policy, chosen)}
 

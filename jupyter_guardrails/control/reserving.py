@@ -52,7 +52,7 @@ async def reserve(state: ControlState, policy: EffectivePolicy, request: KernelA
         submission=request.submission,
     )
     said: dict[str, Any] = {"kernel": request.kernel_id, "notebook": request.notebook, "policy_digest": policy.digest}
-    fields = state.audit_fields("kernel.start", profile.name, **said)
+    fields = state.audit_fields("kernel.start", profile.name, **said, mode=policy.mode.value)
     budget = None if request.kind == "terminal" else policy.budget  # a terminal is how one saves one's work
     terms = Terms(wanted, policy.max_kernels, budget, policy.mode.value == "enforce", state.lease_ttl_s, fields)
     return await state.records.write(_reserve, terms, now=state.clock())

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jupyter_guardrails.control import admission, audit, datasets, frames, launch, limits_follow, people, requests, roots, submissions
+from jupyter_guardrails.control import admission, audit, datasets, frames, launch, limits_follow, people, requests, roots, submissions, would_refuse
 from jupyter_guardrails.control.interface.messages import REQUESTS, Request
 from jupyter_guardrails.control.state import Answer, ControlState, Operations, log
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound, Refused
@@ -28,6 +28,7 @@ OPERATIONS: Operations = {
     **datasets.OPERATIONS,
     **requests.OPERATIONS,
     **submissions.OPERATIONS,
+    **would_refuse.OPERATIONS,
 }
 KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.limits", "kernel.settle"})
 WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}

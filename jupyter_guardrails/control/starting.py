@@ -28,7 +28,7 @@ async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> 
         require(admission, request.report)
         await lifetimes.close_servers(state, request.lease)
         await _serve(state, request, row, admission, fds)
-        fields = _fields(state, row, allowed=True, reason=", ".join(sorted(held(request.report))) + " held")
+        fields = _fields(state, row, allowed=True, reason=_what_holds(admission, request.report))
         await state.records.write(_start, row, request, fields, ttl_s=state.lease_ttl_s)
     except BaseException as error:
         await lifetimes.close_servers(state, request.lease)
@@ -39,12 +39,20 @@ async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> 
 
 def require(admission: Admission, report: dict[str, Any]) -> None:
     """HostCannotEnforce unless the sandbox's report holds every guarantee that the policy requires."""
-    missing = sorted(set(admission.require) - held(report))
+    missing = sorted(set(admission.required) - held(report))
     if missing:
         found = {item.get("name"): item for item in _guarantees(report)}
         why = "; ".join(f"{name}: {found.get(name, {}).get('how') or 'not reported'}" for name in missing)
         steps = [str(found[name]["next_step"]) for name in missing if found.get(name, {}).get("next_step")]
         raise HostCannotEnforce(f"the policy requires what this host did not give ({why})", next_step="; ".join(steps), rule=admission.rule)
+
+
+def _what_holds(admission: Admission, report: dict[str, Any]) -> str:
+    """For the record of a start; where the policy only observes, with what enforcement would have refused it for."""
+    found = ", ".join(sorted(held(report))) + " held"
+    lacking = sorted(set(admission.require) - held(report) - set(admission.observed))
+    found += f"; {', '.join(admission.observed)} only observed" if admission.observed else ""
+    return found + (f"; enforced, it would not start without: {', '.join(lacking)}" if lacking else "")
 
 
 def held(report: dict[str, Any]) -> set[str]:

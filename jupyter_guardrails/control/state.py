@@ -147,11 +147,12 @@ class ControlState:
     def audit_fields(self, action: str, resource: str, decision: Decision | None = None, **fields: Any) -> dict[str, Any]:
         """Arguments of `records.audit.append` for use inside a transaction of your own.
 
-        From a decision, or from `allowed`, `reason`, `rule` (a RuleRef or its text); `kernel`, `notebook`, `cell_digest`, `principal` as needed.
+        From a decision, or from `allowed`, `reason`, `rule` (a RuleRef or its text); `kernel`, `notebook`, `cell_digest`,
+        `principal`, `mode` as needed.
         """
-        said = {"allowed": True, "reason": "", "rule": ""}
+        said: dict[str, Any] = {"allowed": True, "reason": "", "rule": ""}
         if decision is not None:
-            said = {"allowed": decision.allowed, "reason": decision.reason, "rule": str(decision.rule)}
+            said = {"allowed": decision.allowed, "reason": decision.reason, "rule": str(decision.rule), "mode": decision.mode}
         said |= {"now": self.clock(), "principal": self.principal, "policy_digest": self.policy_digest}
         said |= fields | {"action": action, "resource": resource}
         return said | {"rule": str(said["rule"])}

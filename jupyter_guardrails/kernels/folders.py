@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_core.paths import jupyter_runtime_dir
+
 from jupyter_guardrails import errors
 
 LOG = logging.getLogger(__name__)
@@ -124,6 +126,11 @@ def show_grants(folders: KernelFolders, datasets: Mapping[str, str]) -> None:
         entry = folders.data / name
         entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         entry.symlink_to(path)
+
+
+def server_secrets() -> tuple[str, ...]:
+    """Where Jupyter servers of this account keep their tokens: shut to kernels in every mode."""
+    return (os.path.realpath(jupyter_runtime_dir()),)
 
 
 def make_run_dir() -> Path:

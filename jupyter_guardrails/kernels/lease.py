@@ -16,9 +16,11 @@ from jupyter_guardrails.kernels import folders as private
 from jupyter_guardrails.kernels import plan, roots
 from jupyter_guardrails.kernels.context import GovernedContext, Kind, new_key
 from jupyter_guardrails.kernels.spares import Spare
+from jupyter_guardrails.kernels.traced import Follower
 from jupyter_guardrails.kernels.watch import Watched
 from jupyter_guardrails.sandbox.handover import Prepared, prepare
 from jupyter_guardrails.sandbox.spec import Report, SandboxSpec
+from jupyter_guardrails.sandbox.tracer import Tracer
 
 
 class Lease:
@@ -34,6 +36,7 @@ class Lease:
         self.spare: Spare | None = None  # made ahead, and started already
         self._prepared: Prepared | None = None
         self._spec: SandboxSpec | None = None
+        self._follower: Follower | None = None
         self._releasing = asyncio.Lock()
 
     async def admit(self, *, kernelspec: str, notebook: str | None = None, kind: Kind | None = None) -> tuple[Admission, private.KernelFolders]:
@@ -70,6 +73,7 @@ class Lease:
             workspace=self.context.workspace,
             kernel_dir=self.folders.root,
             read=read,
+            shut=private.server_secrets(),
             channel=f"guardrails-{secrets.token_hex(8)}",
             tty=tty,
         )
@@ -98,6 +102,7 @@ class Lease:
         finally:
             for fd in listeners:
                 os.close(fd)
+        self._follow(self._prepared.take_tracer(), watched)
         self.drop_prepared()
         gone = missing_of_policy(self.admission, report)
         if gone:
@@ -112,6 +117,21 @@ class Lease:
             mounter_for = functools.partial(roots.mounter_for, self.context)
             self.context.spares.refill(self._spec, self.admission, mounter_for, fresh_proc=roots.fresh_proc(self.context))
 
+    def _follow(self, tracer: Tracer | None, watched: Watched) -> None:
+        """Where the policy only observes: pass on what would be refused; end what runs when its tracer is gone."""
+        if tracer is None:
+            return
+        assert self.admission
+        loop, context, kernel_id = asyncio.get_running_loop(), self.context, self.kernel_id
+
+        def tell(text: str) -> None:
+            loop.call_soon_threadsafe(context.tell, kernel_id, text)
+
+        def broke(reason: str) -> None:
+            asyncio.run_coroutine_threadsafe(watched.end(reason, restart=False), loop)
+
+        self._follower = Follower(tracer, self.admission, call=context.control.call, tell=tell, broke=broke)
+
     def pause(self) -> None:
         """Between two runs: the lease stays, nothing is watched."""
         if self.admission:
@@ -125,6 +145,8 @@ class Lease:
             self.spare = None
         async with self._releasing:
             admission, self.admission, self._key = self.admission, None, None
+            if self._follower:
+                await asyncio.to_thread(self._follower.finish)
             if admission:
                 await self.context.settle(admission, reason)
             leaving, self.folders = self.folders, None
@@ -160,7 +182,7 @@ def missing_of_policy(admission: Admission, report: Report) -> tuple[str, ...]:
 
 def require_held(admission: Admission, report: Report) -> None:
     """HostCannotEnforce when a layer that the policy requires is not in the report."""
-    missing = sorted(set(admission.require) - set(report.held()))
+    missing = sorted(set(admission.required) - set(report.held()))
     if not missing:
         return
     advice = [g.next_step for g in report.guarantees if g.name in missing and g.next_step]

@@ -41,6 +41,7 @@ def make_spec(
     own: Mapping[str, str] = MappingProxyType({}),
     read: Sequence[str] = (),
     write: Sequence[str] = (),
+    shut: Sequence[str] = (),
     channel: str | None = None,
     netless_port: int | None = PROXY_PORT,
     tty: bool = False,
@@ -50,17 +51,19 @@ def make_spec(
     `env` is the environment of whoever starts it, of which only the allow-list passes; `own` are the kernelspec's variables, for the kernel
     alone. `kernel_dir` was made by `folders.make_folders`; `read` are the environment's folders (see kernelspecs). `netless_port` is where the proxy
     listens inside the empty network namespace: a host that isn't approved is then refused with a reason instead of failing to resolve.
+    Where the policy only observes, the lists say what would be refused, `shut` (with the admission's) what is, and the machine's network is open.
     """
+    observed, open_network = "files" in admission.observed, "network" in admission.observed
+    port = None if open_network else netless_port
+    granted = (path for name, path in admission.datasets.items() if name not in admission.softly)
     folders = KernelFolders(Path(kernel_dir))
-    facts = variables.Facts(workspace=Path(workspace), folders=folders, client_dir=CLIENT_DIR, channel=channel, proxy_port=netless_port)
+    facts = variables.Facts(workspace=Path(workspace), folders=folders, client_dir=CLIENT_DIR, channel=channel, proxy_port=port)
     start = variables.allowed(env, admission.env_pass, program=argv[0])
     return SandboxSpec(
         argv=tuple(argv),
         env=variables.complete(admission, variables.substituted(own, start), facts),
         cwd=cwd,
-        read=unique(
-            *SYSTEM_READ, str(CLIENT_DIR), str(folders.data), str(folders.configuration), *read, *admission.read_paths, *admission.datasets.values()
-        ),
+        read=unique(*SYSTEM_READ, str(CLIENT_DIR), str(folders.data), str(folders.configuration), *read, *admission.read_paths, *granted),
         write=unique(
             str(workspace),
             *(str(p) for p in (folders.connection, folders.temporary, folders.state, folders.migrated)),
@@ -69,13 +72,16 @@ def make_spec(
             *admission.write_paths,
         ),
         devices=unique(*DEVICES, *admission.devices),
-        network="none",
-        proxy_port=netless_port,
+        network="host" if open_network else "none",
+        proxy_port=port,
         channel=channel,
         limits=limits_of(admission),
-        require=tuple(admission.require),
+        require=tuple(admission.required),
         tty=tty,
         temporary=str(folders.temporary),
+        observed=observed,
+        shut=unique(*admission.shut, *shut) if observed else (),
+        trace=observed,
     )
 
 

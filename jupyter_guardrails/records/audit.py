@@ -35,14 +35,19 @@ def append(
     kernel: str | None = None,
     notebook: str | None = None,
     cell_digest: str | None = None,
+    mode: str | None = None,
 ) -> dict[str, Any]:
-    """Add one record in the transaction of what it records; returns it with `seq` and `hash`."""
+    """Add one record in the transaction of what it records; returns it with `seq` and `hash`.
+
+    `mode` says of a refusal whether it was carried out (`enforce`, where nothing is said) or only recorded (`observe`, `warn`).
+    """
     seq, previous_hash = head(connection)
     texts = {"principal": principal, "action": action, "resource": resource, "reason": reason, "rule": rule, "policy_digest": policy_digest}
     optional = {"kernel": kernel, "notebook": notebook, "cell_digest": cell_digest}
     record: dict[str, Any] = {name: storable(value) for name, value in texts.items()}
     record |= {name: None if value is None else storable(value) for name, value in optional.items()}
     record |= {"seq": seq + 1, "time": iso(now), "allowed": bool(allowed), "previous_hash": previous_hash}
+    record["mode"] = None if allowed else storable(mode or "enforce")
     record["hash"] = hash_of(record)
     connection.execute(insert(tables.audit).values(record))
     if record["seq"] % ANCHOR_EVERY == 0:
@@ -57,8 +62,9 @@ def head(connection: Connection) -> tuple[int, str]:
 
 
 def hash_of(record: Mapping[str, Any]) -> str:
-    """The hash that `record` must carry."""
-    return hashlib.sha256(line({key: value for key, value in record.items() if key != "hash"}).encode()).hexdigest()
+    """The hash that `record` must carry; a mode that isn't there is not in it, as in records from before there were modes."""
+    left_out = {"hash"} | ({"mode"} if record.get("mode") is None else set())
+    return hashlib.sha256(line({key: value for key, value in record.items() if key not in left_out}).encode()).hexdigest()
 
 
 def line(record: Mapping[str, Any]) -> str:

@@ -168,6 +168,7 @@ audit = Table(
     Column("kernel", Text),
     Column("notebook", Text),
     Column("cell_digest", Text),
+    Column("mode", Text),
     Column("previous_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
     UniqueConstraint("hash"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from jupyter_guardrails.errors import GuardrailsError, HostCannotEnforce
@@ -40,6 +41,15 @@ def judge(layers: Layers, spec: SandboxSpec) -> tuple[Guarantee, ...]:
         "sockets": _sockets(layers),
     }
     return tuple(verdicts[name] for name in GUARANTEES)
+
+
+def softened(guarantees: Iterable[Guarantee], observed: Iterable[str]) -> tuple[Guarantee, ...]:
+    """What a machine can hold, for a person whose policy only observes some of it."""
+    names = set(observed)
+    how = "the policy only observes: nothing is refused, what would be is recorded; this machine {} hold it"
+    return tuple(
+        replace(g, held=False, how=how.format("could" if g.held else "could not"), next_step=ENFORCE) if g.name in names else g for g in guarantees
+    )
 
 
 def nothing_holds(reason: str) -> tuple[Guarantee, ...]:

@@ -12,6 +12,7 @@ MOST = 1000  # different things that one process tree has recorded; more are cou
 PROCESSES = 256  # whose sockets are looked through for a listener of one's own
 LISTENING = "0A"
 DNS = 53
+COMPILED = b"__pycache__"  # Python writes its compiled modules where it may, and goes on without a word where it may not
 
 
 class Named(NamedTuple):
@@ -25,16 +26,18 @@ class Named(NamedTuple):
 class Judge:
     """Knows the lists of the sandbox that would be. Says each thing once; `beyond` counts those after the first MOST."""
 
-    def __init__(self, read: list[str], write: list[str], devices: list[str]) -> None:
+    def __init__(self, read: list[str], write: list[str], devices: list[str], shut: list[str]) -> None:
         self._write = tuple(_folder(path) for path in (*write, *devices))
         self._read = (*(_folder(path) for path in read), *self._write)
+        self._shut = tuple(os.fsencode(path) for path in shut)
         self._said: set[tuple[str, str]] = set()
         self._threads: dict[int, None] = {}
         self._resolvers = _resolvers()
         self.beyond = 0
 
-    def would_refuse(self, named: Named) -> tuple[str, str] | None:
-        """("read" | "write" | "connect", path or host:port), or None for what would be allowed, would fail anyway, or was said."""
+    def would_refuse(self, named: Named) -> tuple[str, str, bool] | None:
+        """("read" | "write" | "connect", path or host:port, whether it was stopped since it is shut); None for what would be allowed, would
+        fail anyway, or was said."""
         path = os.path.join(named.base, named.where)
         found = self._address(named.where) if named.kind == "address" else self._path(named.kind, path)
         if found is None or found in self._said:
@@ -43,7 +46,7 @@ class Judge:
             self.beyond += 1
             return None
         self._said.add(found)
-        return found
+        return *found, named.kind != "address" and self._is_shut(path)
 
     def forget(self) -> None:
         """Nobody listens any more."""
@@ -52,10 +55,16 @@ class Judge:
     def _path(self, kind: str, raw: bytes) -> tuple[str, str] | None:
         path = _real(raw, entry=kind == "entry")
         if kind in ("create", "entry"):
-            return None if _within(path, self._write) or not _changeable(path, kind) else ("write", _printable(path))
+            unimportant = _within(path, self._write) or COMPILED in path.split(b"/") or not _changeable(path, kind)
+            return None if unimportant else ("write", _printable(path))
         if kind == "write":
             return None if _within(path, self._write) or not os.access(path, os.W_OK) else ("write", _printable(path))
         return None if _within(path, self._read) or not os.access(path, os.R_OK) else ("read", _printable(path))
+
+    def _is_shut(self, path: bytes) -> bool:
+        """A directory there can be listed."""
+        real = os.path.realpath(path)
+        return _within(real, self._shut) and not os.path.isdir(real)
 
     def is_own(self, thread: int, address: bytes) -> bool:
         """Whether it is a loopback address on which a process that connected before, or this one, itself listens (a debugger, a dask cluster)."""

@@ -54,7 +54,7 @@ class Tracer:
         self._empty = bytes(NOTIFICATION.size)
         self._known: dict[int, None] = {}
         self._waiting: deque[Named] = deque()
-        self._batch: list[tuple[str, str]] = []
+        self._batch: list[tuple[str, str, bool]] = []
         self._lost = self._unread = 0
         self._flushed_at = 0.0
         starter.setblocking(False)

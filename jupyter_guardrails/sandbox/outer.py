@@ -36,6 +36,9 @@ class OuterSpec:
     private_dir: str | None = None  # below it lie the private folders of kernels
     roots_dir: str | None = None  # an empty directory of one's own: the mounter keeps the roots of kernels there
     temporary: str | None = None  # the directory that shows as /tmp
+    observed: bool = False  # every file but `shut` is open: the policy observes, and kernels nested in here must not be refused more
+    shut: tuple[str, ...] = ()  # real paths
+    open_network: bool = False  # no network of its own: the server itself listens at its address, and nothing is relayed
 
 
 HandOver = Callable[[int], str]  # gives control the socket on which the mounter takes its orders: the name of this launch
@@ -55,9 +58,10 @@ def enter(spec: OuterSpec, *, hand_over: HandOver | None = None, best_effort: bo
     report |= _own_network(spec, trial.user_namespace)
     roots = _own_root(spec, trial, report, hand_over)
     no_new_privileges()
-    drop_capabilities(keep=(CAP_SETFCAP,) if os.getuid() == 0 and report["network_namespace"] else ())
-    report["missing_paths"] = _restrict(spec, roots, tcp=not report["network_namespace"]) if version else []
-    launch_seccomp.install(launch_seccomp.server_filter(launch_seccomp.architecture()))
+    drop_capabilities(keep=(CAP_SETFCAP,) if os.getuid() == 0 and report["user_namespace"] else ())
+    report["missing_paths"] = _restrict(spec, roots, tcp=not (report["network_namespace"] or spec.open_network)) if version else []
+    sockets: launch_seccomp.Network = "host" if spec.open_network else "loopback"
+    launch_seccomp.install(launch_seccomp.server_filter(launch_seccomp.architecture(), sockets))
     return report
 
 
@@ -81,6 +85,8 @@ def _own_root(spec: OuterSpec, trial: launch_namespaces.Trial, report: dict[str,
     """Change the root; the directory of kernels' roots, if a mounter stands ready for them. The report says what came of it."""
     # root's /proc gets parts covered (launch_root), and beneath such a one no kernel may have a new one
     report |= {"own_root": trial.user_namespace or trial.mounts, "mounter": None, "fresh_proc": not trial.fresh_proc and os.getuid() != 0}
+    if spec.observed:
+        report["own_root"] = "the policy only observes"
     if report["own_root"]:
         return None
     unshare(launch_namespaces.NEWNS)
@@ -114,8 +120,11 @@ def _fork_mounter(spec: OuterSpec, roots: int, hand_over: HandOver) -> str:
 
 def _own_network(spec: OuterSpec, reason: str) -> dict[str, Any]:
     """A network namespace with the listed ports relayed into and out of it; or why there is none."""
+    if spec.open_network:  # a user namespace all the same, where root keeps what nested ones need
+        entered = not (reason or launch_namespaces.enter(network=False, ipc=False)["user_namespace"])
+        return {"user_namespace": entered, "network_namespace": False, "network": "this machine's: the policy only observes"}
     if reason:
-        return {"network_namespace": False, "network": f"by port only, with Landlock: {reason}"}
+        return {"user_namespace": False, "network_namespace": False, "network": f"by port only, with Landlock: {reason}"}
     outside = {port: _listen(port, spec.bind_address) for port in spec.tcp_bind}
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     _fork_outgoing(ours, theirs, spec.tcp_connect)
@@ -131,7 +140,7 @@ def _own_network(spec: OuterSpec, reason: str) -> dict[str, Any]:
         relay.fork_relay(outside)
     for opened in (*outside.values(), *inside, ours):
         opened.close()
-    return {"network_namespace": True, "network": "its own, with nothing in it but its loopback and the listed ports"}
+    return {"user_namespace": True, "network_namespace": True, "network": "its own, with nothing in it but its loopback and the listed ports"}
 
 
 def _fork_outgoing(ours: socket.socket, theirs: socket.socket, ports: tuple[int, ...]) -> None:
@@ -164,5 +173,6 @@ def _restrict(spec: OuterSpec, roots: int | None, *, tcp: bool) -> list[str]:
         handles=() if roots is None else (roots,),
         tcp_bind=spec.tcp_bind if tcp else None,
         tcp_connect=spec.tcp_connect if tcp else None,
+        all_but=spec.shut if spec.observed else None,
     )
     return launch_landlock.restrict(domain).missing_paths

@@ -27,10 +27,11 @@ Kind = Literal["read", "write", "connect"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Something that would be refused: a real path, or `host:port`."""
+    """Something that would be refused: a real path, or `host:port`; `stopped` = it was, since it is shut in every mode."""
 
     kind: Kind
     what: str
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Tracer:
     """Started with the sandbox that is to be traced, so that it is ready when the first call comes."""
 
     def __init__(self, spec: SandboxSpec, env: Mapping[str, str]) -> None:
-        self._lists = {"read": spec.read, "write": spec.write, "devices": spec.devices}
+        self._lists = {"read": spec.read, "write": spec.write, "devices": spec.devices, "shut": spec.shut}
         self._ours, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with childs:
             command = [sys.executable, "-I", "-S", SHIM, str(childs.fileno()), "launch_tracer"]
@@ -92,5 +93,5 @@ class Tracer:
 
 
 def _batch(message: dict[str, object]) -> Batch:
-    items = cast("list[tuple[Kind, str]]", message["items"])
-    return Batch(tuple(Seen(kind, what) for kind, what in items), cast("int", message["lost"]), cast("int", message["unread"]))
+    items = cast("list[tuple[Kind, str, bool]]", message["items"])
+    return Batch(tuple(Seen(*item) for item in items), cast("int", message["lost"]), cast("int", message["unread"]))

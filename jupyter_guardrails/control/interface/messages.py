@@ -38,7 +38,8 @@ class Me(Request):
 
 
 class LaunchPaths(Request):
-    """-> {read, write, devices, require: [str]}: what this person's kernels may ever reach beside the workspace: the outer domain must hold it."""
+    """-> {read, write, devices, require, observed, shut: [str]}: what this person's kernels may ever reach beside the workspace, or what alone
+    they may not: the outer domain must hold it."""
 
     op = "launch.paths"
 
@@ -114,6 +115,23 @@ class KernelLimits(Request):
     op = "kernel.limits"
     leases: list[str]
     version: str = ""
+
+
+class Seen(BaseModel):
+    """Something that a traced kernel named and enforcement would refuse: a real path, or `host:port`; `stopped`: it is shut in every mode."""
+
+    kind: Literal["read", "write", "connect"]
+    what: str = Field(max_length=8192)
+    stopped: bool = False
+
+
+class KernelWouldRefuse(Request):
+    """-> {refused: [{action, resource, reason, rule, next_step, mode}]}, those that were recorded. `lost`: how many more were not kept."""
+
+    op = "kernel.would_refuse"
+    lease: str
+    seen: list[Seen] = Field(max_length=256)
+    lost: int = Field(default=0, ge=0)
 
 
 class KernelSettle(Request):
@@ -295,6 +313,14 @@ class Admission(BaseModel):
     env_set: dict[str, str] = Field(default_factory=dict)
     network_allow: list[str] = Field(default_factory=list)
     require: list[str] = Field(default_factory=list)
+    observed: list[str] = Field(default_factory=list)  # "files", "network": not refused, recorded
+    shut: list[str] = Field(default_factory=list)  # real paths that stay shut though files are observed
+    softly: list[str] = Field(default_factory=list)  # those of `datasets` that enforcement would refuse
+
+    @property
+    def required(self) -> list[str]:
+        """The guarantees without which it may not start: none where the policy only observes."""
+        return [] if self.observed else self.require
 
 
 class LiveLimits(BaseModel):
