@@ -43,6 +43,7 @@ class LiveKernel:
     report: dict[str, Any]
     admission: Admission
     servers: list[Closable] = field(default_factory=list)
+    observed: set[tuple[str, str]] = field(default_factory=set)  # (action, resource) of would-be refusals that were recorded
 
 
 @dataclass

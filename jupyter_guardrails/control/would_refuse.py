@@ -27,19 +27,20 @@ Refusal = tuple[str, str, Decision]
 
 
 async def would_refuse(state: ControlState, request: KernelWouldRefuse, fds: list[int]) -> dict[str, Any]:
-    """Record what the rules refuse; what they allow (an approved host by its address) is left out."""
+    """Record what the rules refuse, each thing once for a running kernel; what they allow (an approved host by its address) is left out."""
+    live = state.kernels.get(request.lease)
     row = await state.records.read(leases.get, request.lease, state.principal)
-    admission = state.admitted.get(request.lease)
-    if admission is None:
-        raise Conflict("this control did not admit that kernel", next_step="start the kernel again")
+    if live is None:
+        raise Conflict("that kernel does not run any more, as far as this control knows", next_step="start the kernel again")
     policy = state.effective()
-    found = [refusal for seen in request.seen if (refusal := await _refusal(state, policy, admission, seen)) is not None]
+    found = [refusal for seen in request.seen if (refusal := await _refusal(state, policy, live.admission, seen))]
+    new = {(action, resource): decision for action, resource, decision in found if (action, resource) not in live.observed}
+    live.observed.update(new)
     if request.lost:
-        found.append(_lost(request.lost, admission))
-    fields = [_fields(state, row, policy, refusal) for refusal in found]
-    if fields:
-        await state.records.write(_append, fields)
-    return {"refused": [_answer(*refusal) for refusal in found]}
+        new["file.uncounted", "(several)"] = _lost(request.lost, live.admission)
+    said = {"kernel": row["kernel_id"], "notebook": row["notebook"], "policy_digest": policy.digest}
+    await state.records.write(_append, [state.audit_fields(*key, decision, **said) for key, decision in new.items()])
+    return {"refused": [_answer(*key, decision) for key, decision in new.items()]}
 
 
 async def _refusal(state: ControlState, policy: EffectivePolicy, admission: Admission, seen: Seen) -> Refusal | None:
@@ -50,7 +51,10 @@ async def _refusal(state: ControlState, policy: EffectivePolicy, admission: Admi
     contract = state.catalogs.current.by_path(seen.what)
     if contract is not None and seen.kind == "read":
         access = access_to(contract, policy, state.clock(), (await live_grants(state)).get(contract.name))
-        return None if access.decision.allowed else ("data.read", contract.name, replace(access.decision, mode=mode))
+        if access.decision.allowed:
+            return None
+        if access.listed:  # else this person may not know of it: then it is a file like any other
+            return "data.read", contract.name, replace(access.decision, mode=mode)
     return f"file.{seen.kind}", seen.what, _outside(seen, admission, mode)
 
 
@@ -88,14 +92,9 @@ def _outside(seen: Seen, admission: Admission, mode: Mode) -> Decision:
     return Decision(False, reason, FILES, next_step, mode=mode)
 
 
-def _lost(count: int, admission: Admission) -> Refusal:
+def _lost(count: int, admission: Admission) -> Decision:
     reason = f"{count} more files or connections of this kernel would be refused, too many to record one by one"
-    return "files.uncounted", "(several)", Decision(False, reason, FILES, "", mode=admission.mode)
-
-
-def _fields(state: ControlState, row: dict[str, Any], policy: EffectivePolicy, refusal: Refusal) -> dict[str, Any]:
-    action, resource, decision = refusal
-    return state.audit_fields(action, resource, decision, kernel=row["kernel_id"], notebook=row["notebook"], policy_digest=policy.digest)
+    return Decision(False, reason, FILES, "", mode=admission.mode)
 
 
 def _append(connection: Connection, records: Iterable[dict[str, Any]]) -> None:
