@@ -15,7 +15,7 @@ from typing import Any
 
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
-from traitlets import Unicode
+from traitlets import Bool, Unicode
 from traitlets.config import SingletonConfigurable
 
 from jupyter_guardrails.kernels.context import GovernedContext
@@ -41,6 +41,7 @@ class Guardrails(SingletonConfigurable):
     catalog_path = Unicode(help="The directory of dataset contracts.").tag(config=True)
     state_dir = Unicode(help="Where control keeps records, keys and packages.").tag(config=True)
     control_socket = Unicode(help="The socket of a control that runs already.").tag(config=True)
+    spare_kernel = Bool(True, help="Make the sandbox of the next kernel ahead, so that its start doesn't wait for it (about 15 MB).").tag(config=True)
 
     def arguments(self) -> list[str]:
         """Those that are set, as command line arguments."""
@@ -86,7 +87,8 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     refuse_beside(serverapp)
     arguments = Guardrails.instance(parent=serverapp).arguments()
     found = boot(os.environ, root_dir=serverapp.root_dir, arguments=arguments)
-    context = GovernedContext(found.control, found.workspace, found.run_dir, tell=tell, outer=found.outer, spares=Spares(found.run_dir))
+    context = GovernedContext(found.control, found.workspace, found.run_dir, tell=tell, outer=found.outer)
+    context.spares = Spares(found.run_dir) if Guardrails.instance().spare_kernel else None
     install(context, parent=serverapp)
     serverapp.web_app.settings["guardrails"] = context
     identity.name_person(serverapp, found.control)

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 PATIENCE_S = 10.0
+NO_SPARE = ("--Guardrails.spare_kernel=False",)
 PROGRAM = "import os, signal, subprocess, sys, time\nconnection = sys.argv[1]\n"
+
+
+@pytest.fixture(scope="module")
+def server(make_server, server):
+    """Of the same account as the shared one; without a spare, which would be left behind on purpose."""
+    account = server.account.pw_name if server.account.pw_uid != os.getuid() else None
+    return make_server(account=account, arguments=NO_SPARE).wait_ready()
 
 
 @pytest.fixture
@@ -141,7 +149,7 @@ ODD_ENDS = {
 def test_a_kernel_that_misbehaves_is_governed_and_ends_with_its_shutdown(server, kernelspec, what):
     program = server.workspace / "odd.py"
     secret = server.secret / "secret.txt"
-    tell = f"try: open({str(secret)!r}); open('leaked', 'w')\nexcept PermissionError: open('held', 'w')\n"
+    tell = f"try: open({str(secret)!r}); open('leaked', 'w')\nexcept OSError: open('held', 'w')\n"
     program.write_text(PROGRAM + tell + ODD_ENDS[what])
     for marker in ("held", "leaked"):
         (server.workspace / marker).unlink(missing_ok=True)
@@ -213,7 +221,7 @@ def own_server(make_server, server):
 
     def make(policy):
         account = server.account.pw_name if server.account.pw_uid != os.getuid() else None
-        return make_server(account=account, policy=policy).wait_ready()
+        return make_server(account=account, policy=policy, arguments=NO_SPARE).wait_ready()
 
     return make
 
@@ -299,7 +307,7 @@ def test_control_killed_during_a_start(own_server, delay_s):
     timer.join()
     if answer.status_code == 201:
         kernel = server.attach(answer.json()["id"])
-        assert "PermissionError" in kernel.run(f"open({str(server.secret / 'secret.txt')!r})")
+        assert "FileNotFoundError" in kernel.run(f"open({str(server.secret / 'secret.txt')!r})")
         kernel.stop()
     else:
         assert answer.status_code == 503, answer.text
