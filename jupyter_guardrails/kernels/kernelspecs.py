@@ -89,7 +89,12 @@ def interpreter_folders(program: str) -> tuple[str, ...]:
 
 
 def _is_environment(prefix: Path) -> bool:
-    """A venv, a conda environment or a Python installation; `~/.local` with its user site is none of them."""
+    """A venv, a conda environment or a Python installation; `~/.local` with its user site is none of them.
+
+    Nor is `/`, where `/bin/bash` seems to lie beside `/lib/python3`: it would open the whole machine, and what is needed there is open anyway.
+    """
+    if prefix == Path(prefix.anchor):
+        return False
     return any((prefix / mark).exists() for mark in ("pyvenv.cfg", "conda-meta")) or _is_installation(prefix)
 
 

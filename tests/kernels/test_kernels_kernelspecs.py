@@ -68,3 +68,11 @@ def test_ones_own_kernelspec_may_not_hide_an_admins(tmp_path, monkeypatch):
         kernelspecs.refuse_shadowing("python3", str(own / "Python3"), dirs)
     kernelspecs.refuse_shadowing("python3", str(admins / "python3"), dirs)
     kernelspecs.refuse_shadowing("mine", str(own / "mine"), dirs)
+
+
+@pytest.mark.parametrize("program", ["/bin/sh", "/bin/bash", "/bin/python3", "/../bin/sh"])
+def test_a_program_of_the_system_opens_no_more_than_itself(program):
+    """KRN-07: `/` looks like a Python installation where /lib/python3 is, and would open everything that the account may read."""
+    folders = kernelspecs.interpreter_folders(program)
+    assert "/" not in folders
+    assert all(folder.startswith(("/bin/", "/usr")) for folder in folders)
