@@ -18,6 +18,13 @@ def test_a_server_whose_kernels_would_run_elsewhere_ends(make_server, arguments,
     assert named in refused.log()
 
 
+def test_a_gateway_that_the_environment_names_ends_it_too(make_server):
+    """KRN-09: configuration is not the only way to name one."""
+    refused = make_server(environment={"JUPYTER_GATEWAY_URL": "http://127.0.0.1:9"})
+    assert refused.wait_ended() != 0
+    assert "gateway" in refused.log()
+
+
 def test_an_extension_that_takes_the_factory_back_ends_the_server(make_server, tmp_path):
     """It loads after ours and puts jupyter_client's own factory in place again."""
     (tmp_path / "zz_takes_back.py").write_text(
