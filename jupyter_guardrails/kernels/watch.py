@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -95,6 +96,7 @@ class Watch:
         self._entries: dict[str, Entry] = {}
         self._used: dict[str, Use] = {}
         self._table = ProcessTable()
+        self._thread = ThreadPoolExecutor(1, "guardrails-watch")  # its own: the loop's threads may all be waiting for control
         self._task: asyncio.Task[None] | None = None
         self._last_beat = 0.0
         self._last_follow = 0.0
@@ -174,7 +176,8 @@ class Watch:
     async def look(self) -> None:
         """One pass over all trees."""
         running = [entry for entry in list(self._entries.values()) if await self._alive(entry)]
-        for entry, action in await asyncio.to_thread(self._measure, running):
+        measured = asyncio.get_running_loop().run_in_executor(self._thread, self._measure, running)
+        for entry, action in await measured:
             if self._entries.get(entry.lease) is entry:
                 await self._act(entry, action)
         news, self._news = self._news, []

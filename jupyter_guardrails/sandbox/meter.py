@@ -133,7 +133,8 @@ def sample(root_pid: int) -> Sample:
 
 
 def exact(rough: Sample) -> Sample:
-    """The same tree with each shared page counted once (PSS: some 20 times slower); a process that can't be read keeps its resident size."""
+    """The same tree with each shared page counted once (PSS: some 20 times slower) and without mapped files; a process that can't be read keeps
+    its resident size."""
     processes = tuple(process._replace(memory_bytes=_proportional(process)) for process in rough.processes)
     return replace(rough, memory_bytes=sum(p.memory_bytes for p in processes), processes=processes, exact=True)
 
@@ -161,8 +162,13 @@ def data_bytes(pid: int) -> int | None:
 
 
 def _proportional(process: Process) -> int:
+    """What it has of its own and its part of what is shared; files that it maps are left out: the system can take their pages back."""
+    parts = {}
     with suppress(OSError), open(f"/proc/{process.pid}/smaps_rollup", "rb") as file:
         for line in file:
-            if line.startswith(b"Pss:"):
-                return int(line.split()[1]) * 1024
-    return process.memory_bytes
+            if line.startswith(b"Pss"):
+                name, size, _ = line.split()
+                parts[name] = int(size) * 1024
+    if b"Pss_Anon:" in parts:  # Linux 5.9
+        return parts[b"Pss_Anon:"] + parts[b"Pss_Shmem:"]
+    return parts.get(b"Pss:", process.memory_bytes)

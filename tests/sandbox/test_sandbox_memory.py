@@ -192,3 +192,12 @@ def test_what_nothing_stops_is_ended(sandbox):
     assert out == ""
     assert watched.actions[-1] == "end"
     assert watched.process.returncode == -15
+
+
+def test_a_file_that_is_only_mapped_is_not_what_memory_is_limited_for(sandbox):
+    """A data set that is read through a mapping is resident, and the system can take it back."""
+    (sandbox.workspace / "large").write_bytes(b"1" * (200 * MIB))
+    read = "import mmap, time\nf = open('large', 'rb')\nm = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)\nprint(sum(m[::4096]) > 0)\ntime.sleep(1)"
+    out, err, watched = bomb(sandbox, read, 128 * MIB)
+    assert out == "True\nstill here\n", err
+    assert watched.actions == []
