@@ -29,7 +29,7 @@ END_AFTER_S = 0.3  # the same where it is past the end already; at twice the lim
 TICK_FAST_S, TICK_NEAR_S, TICK_FAR_S = 0.005, 0.1, 0.5
 LOOKS_ON_THE_WAY = 4  # from where it is to the limit, at the pace it has
 QUIET_CPU_S = 0.005
-MOST_OF_A_CORE = 2  # rest at least twice as long as a look took: the exact size of hundreds of GiB takes a second
+COSTLY_S = 0.05  # a look that takes more rests twice as long: the exact size of hundreds of GiB takes a second
 FILES_EVERY_S = 0.3
 NOTEWORTHY = 8 * MIB  # growth of the machine's shared memory that is worth a walk over descriptors
 LARGEST_RESERVE, SMALLEST_RESERVE = 96 * MIB, 32 * MIB  # without it IPython cannot even build the traceback
@@ -96,8 +96,8 @@ class Headroom:
 
         `sample` is of the whole tree, from the warden down.
         """
-        begin = time.monotonic()
-        now = begin if now is None else now
+        begin_s = time.thread_time()
+        now = time.monotonic() if now is None else now
         current = meter.sample(self.root_pid) if sample is None else sample
         files = self._files.look(current, self.limit_bytes, now=now)
         hidden = sum(file.memory_bytes for file in files)
@@ -116,7 +116,8 @@ class Headroom:
         elif action.file:
             memory_files.empty(action.file)
             self._files.forget()
-        self.interval_s = max(self.interval_s, MOST_OF_A_CORE * (time.monotonic() - begin))
+        cost_s = time.thread_time() - begin_s
+        self.interval_s = max(self.interval_s, 2 * cost_s if cost_s > COSTLY_S else 0.0)
         return replace(action, pid=current.pids[0]) if action.kind in ("interrupt", "end") else action
 
     def _limit_now(self) -> int:

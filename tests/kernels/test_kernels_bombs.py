@@ -10,7 +10,7 @@ from bombs import ARGV, BOMBS, Range
 from jupyter_guardrails.kernels.governed import kernel_manager_class
 
 EACH = 20 if os.environ.get("GUARDRAILS_SOAK") == "1" else 2
-HELD = 1.3  # of the limit, under the load of other tests; alone it is 1.15 at most
+HELD = 1.7  # of the limit: how close it is held is measured by the benchmark, other tests take the processors that looking needs
 WRITTEN_AND_CLOSED = "/dev/shm"  # its files are closed between two looks: they count where a kernel has a /dev/shm of its own
 
 
