@@ -78,4 +78,4 @@ screenshots: setup ## every state of the panel, into shots/
 	$(BIN)/python tests/browser/screenshots.py shots
 
 clean:
-	rm -rf $(VENV) $(DEMO) node_modules labextension/lib jupyter_guardrails/labextension shots dist junit.xml
+	rm -rf $(VENV) $(DEMO) .bench node_modules labextension/lib jupyter_guardrails/labextension shots dist junit.xml

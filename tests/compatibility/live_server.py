@@ -139,7 +139,8 @@ def make_environment(folder: Path, packages: list[str], *, editable: bool = Fals
     uv = find_uv_bin()
     ours = ["-e", f"{ROOT}[broker]"] if editable else []
     run_or_skip([uv, "venv", "--quiet", "--seed", "--python", os.path.realpath(sys.executable), str(folder)])
-    run_or_skip([uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *ours, *packages])
+    links = [f"--find-links={place}" for place in os.environ.get("PIP_FIND_LINKS", "").split()]  # uv reads none of pip's settings
+    run_or_skip([uv, "pip", "install", "--quiet", *links, "--python", str(folder / "bin" / "python"), *ours, *packages])
     return folder
 
 
