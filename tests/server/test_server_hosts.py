@@ -155,6 +155,9 @@ def test_what_is_required_and_missing_refuses(lesser):
             assert (answer.status_code, said["code"]) == (503, "host_cannot_enforce"), said
             assert name in said["message"]
             assert said["next_step"]
+            terminal = lesser.rest("POST", "api/terminals", json={})
+            assert (terminal.status_code, terminal.json()["code"]) == (503, "host_cannot_enforce"), terminal.text
+            assert lesser.rest("GET", "api/terminals").json() == []
             assert done.returncode == 3, done.stderr
             assert command(lesser, "doctor").returncode == 3
         else:
