@@ -42,7 +42,7 @@ def test_a_chain_that_nobody_touched_verifies(records, chain):
 
 
 @pytest.mark.parametrize(
-    "column", ["time", "principal", "action", "resource", "reason", "rule", "policy_digest", "kernel", "notebook", "cell_digest"]
+    "column", ["time", "principal", "action", "resource", "reason", "rule", "policy_digest", "kernel", "notebook", "cell_digest", "mode"]
 )
 def test_any_edit_shows(chain, column):
     chain[2] |= {column: "other"}
@@ -54,6 +54,21 @@ def test_turning_a_refusal_into_a_permission_shows(records, now):
     chain = records.read_sync(audit.newest)
     assert audit.verify(chain).ok
     assert not audit.verify([chain[0] | {"allowed": True}]).ok
+
+
+def test_a_refusal_says_whether_it_was_carried_out(records, now):
+    record(records, now)
+    record(records, now, mode="observe")
+    record(records, now, allowed=False)
+    record(records, now, allowed=False, mode="observe")
+    chain = records.read_sync(audit.newest)
+    assert [one["mode"] for one in chain] == [None, None, "enforce", "observe"]
+    for mode in ("enforce", None):
+        assert not audit.verify([*chain[:3], chain[3] | {"mode": mode}]).ok
+
+
+def test_records_from_before_there_were_modes_verify(records, chain):
+    assert audit.verify([{key: value for key, value in one.items() if key != "mode"} for one in chain]).ok
 
 
 def test_an_edit_with_its_own_hash_made_again_still_shows(chain):

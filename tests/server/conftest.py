@@ -71,6 +71,7 @@ class GovernedServer:
         state="state",
         extensions="'jupyter_guardrails': True",
         before=(),
+        module=("jupyter_server",),
     ):
         self.account = pwd.getpwnam(account) if account else pwd.getpwuid(os.getuid())
         self.root = Path(tempfile.mkdtemp(prefix="gs-", dir="/tmp"))
@@ -89,7 +90,7 @@ class GovernedServer:
         self.url = f"http://127.0.0.1:{self.port}/"
         self.lines: list[str] = []
         self._ready, self._ended = threading.Event(), threading.Event()
-        self.process = self._start(arguments, environment or {})
+        self.process = self._start(module, arguments, environment or {})
         threading.Thread(target=self._read_log, daemon=True).start()
 
     def _add_dataset(self, name):
@@ -98,8 +99,8 @@ class GovernedServer:
         path.write_text("carrier,flights\nAA,3\nUA,5\n")
         (self.root / "catalog" / f"{domain}_{title}.odcs.yaml").write_text(CONTRACT.format(name=name, domain=domain, title=title, path=path))
 
-    def _start(self, arguments, environment):
-        command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--ip=127.0.0.1", f"--port={self.port}", "--ServerApp.port_retries=0"]
+    def _start(self, module, arguments, environment):
+        command = [sys.executable, "-m", *module, "--no-browser", "--ip=127.0.0.1", f"--port={self.port}", "--ServerApp.port_retries=0"]
         command += [f"--ServerApp.root_dir={self.workspace}", f"--ServerApp.jpserver_extensions={{{self.extensions}}}", "--allow-root"]
         command += [
             f"--Guardrails.policy_path={self.policy}",

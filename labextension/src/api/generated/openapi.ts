@@ -468,6 +468,8 @@ export interface components {
             allowed: boolean;
             reason: string;
             rule: string;
+            /** @description Of a refusal: enforce = it was carried out; observe, warn = only recorded */
+            mode?: string | null;
             policy_digest: string;
             hash: string;
         };
