@@ -132,7 +132,7 @@ class Document(Strict):
     api_version: Literal["guardrails/v1"] = Field(alias="apiVersion", description="The format of this file.")
     mode: f.Mode = Field(
         default="enforce",
-        description="`observe` records would-be refusals of data, network and limits, `warn` also shows them, `enforce` refuses.",
+        description="`observe` records would-be refusals of files, data, network and limits, `warn` also shows them, `enforce` refuses.",
     )
     require: tuple[Literal["files", "network", "processes", "memory", "sockets"], ...] = Field(
         default=("files", "network"), description="Guarantees without which no kernel starts."

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -175,3 +176,8 @@ def test_an_edit_in_the_database_itself_shows(records, chain):
     """Whoever can write the table without us is found out."""
     records.write_sync(lambda connection: connection.execute(text("update audit set reason = 'nothing' where seq = 2")))
     assert records.read_sync(audit.verify_table).problems == ("record 2 was altered",)
+
+
+def test_each_field_of_a_record_is_in_the_reference(chain):
+    reference = Path(__file__).parents[2].joinpath("docs", "reference", "audit.md").read_text()
+    assert [name for name in chain[0] if f"| `{name}` |" not in reference] == []
