@@ -1,9 +1,13 @@
 """Kernels of a governed server whose policy observes or warns: they reach what their account could, and each would-be refusal is recorded."""
 
+import contextlib
 import json
 import os
 import pwd
+import re
+import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -167,3 +171,24 @@ def test_kernels_stay_as_they_were_started_and_new_ones_follow_the_policy(make_s
     assert "files" in shown[new.id]
     assert recorded(old)["file.read", str(server.secret / "secret.txt")]["mode"] == "observe"
     assert json.dumps(recorded(new)) == "{}"
+
+
+def tracers(server):
+    """Process ids of the server's tracers."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            if parent == server.process.pid and b"launch_tracer" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.add(int(pid))
+    return found
+
+
+def test_a_kernel_whose_tracer_is_gone_is_ended_with_the_reason(warning):
+    before = tracers(warning)
+    kernel = warning.start_kernel()
+    message = kernel.send("import time; print('running', flush=True)\nwhile True: time.sleep(0.05)")
+    kernel.wait(message, until="running")
+    (tracer,) = tracers(warning) - before
+    os.kill(tracer, signal.SIGKILL)
+    assert "without it no file can be opened" in kernel.wait(message, until="without it no file")
