@@ -18,7 +18,7 @@ from .launch_libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl
 
 FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGCONT)
 ENDING = (signal.SIGTERM, signal.SIGHUP)
-PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)  # Python sets these to be ignored, which exec would hand on
+PYTHON_IGNORES = (signal.SIGPIPE,)  # Python sets it to be ignored, which exec would hand on; SIGXFSZ too, and a refused write shall be an error
 POLL_WITHOUT_PIDFD_MS = 1000
 
 

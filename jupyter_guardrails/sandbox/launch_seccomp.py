@@ -28,7 +28,8 @@ SET_MODE_FILTER = 1
 NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW*; CLONE_NEWTIME (0x80) is an exit signal that does not exist for clone(2)
 MSG_FASTOPEN = 0x20000000  # connects without connect(2), past Landlock's TCP rules
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C  # type into the terminal that the person uses
-RLIMIT_DATA = 2  # held from outside: see headroom.py
+RLIMIT_FSIZE, RLIMIT_DATA = 1, 2  # held from outside: see kernels/quota.py and headroom.py
+HELD_FROM_OUTSIDE = (RLIMIT_DATA, RLIMIT_FSIZE)
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, NETLINK_ROUTE = 1, 2, 10, 16, 0
 SOCK_STREAM, SOCK_DGRAM, SOCK_TYPE_MASK, IPPROTO_TCP, IPPROTO_UDP = 1, 2, 0xF, 6, 17
 IO_URING = ("io_uring_setup", "io_uring_enter", "io_uring_register")  # does sockets and files without the calls filtered here
@@ -64,7 +65,7 @@ def kernel_filter(arch: Architecture, network: Network) -> Body:
         _when(n["unshare"], _unless_bits(0, NEW_NAMESPACES)),
         _when(n["ioctl"], _unless_values(1, (TIOCSTI, TIOCLINUX))),
         _when(n["prlimit64"], _own_limits_but_data()),
-        _when(n["setrlimit"], _unless_values(0, (RLIMIT_DATA,))),
+        _when(n["setrlimit"], _unless_values(0, HELD_FROM_OUTSIDE)),
         _when(n["setpriority"], _if_values((0, 0), (1, 0))),
         _when(n["ioprio_set"], _if_values((0, 1), (1, 0))),
         *(_when(n[name], _answer(errno.EPERM)) for name in REFUSED),
@@ -136,8 +137,8 @@ def _if_values(*wanted: tuple[int, int]) -> Body:
 
 
 def _own_limits_but_data() -> Body:
-    """prlimit64(pid, resource, new, old): reading is free; writing only one's own, and never RLIMIT_DATA."""
-    write = [*_if_values((0, 0))[:-1], *_unless_values(1, (RLIMIT_DATA,))]
+    """prlimit64(pid, resource, new, old): reading is free; writing only one's own, and never what is held from outside."""
+    write = [*_if_values((0, 0))[:-1], *_unless_values(1, HELD_FROM_OUTSIDE)]
     return [_low(2), (EQUAL, 0, 3, 0), _high(2), (EQUAL, 0, 1, 0), (RETURN, 0, 0, ALLOW), *write]
 
 
