@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pwd
-import re
 import signal
 import socket
 from pathlib import Path
