@@ -27,9 +27,9 @@ class Judge:
     """Knows the lists of the sandbox that would be. Says each thing once; `beyond` counts those after the first MOST."""
 
     def __init__(self, read: list[str], write: list[str], devices: list[str], shut: list[str]) -> None:
-        self._write = tuple(_folder(path) for path in (*write, *devices))
-        self._read = (*(_folder(path) for path in read), *self._write)
-        self._shut = tuple(os.fsencode(path) for path in shut)
+        self._write = frozenset(_folder(path) for path in (*write, *devices))
+        self._read = self._write.union(_folder(path) for path in read)
+        self._shut = frozenset(os.fsencode(path) for path in shut)
         self._said: set[tuple[str, str]] = set()
         self._threads: dict[int, None] = {}
         self._resolvers = _resolvers()
@@ -95,8 +95,14 @@ def _real(raw: bytes, *, entry: bool) -> bytes:
     return os.path.join(os.path.realpath(folder), name)
 
 
-def _within(path: bytes, folders: tuple[bytes, ...]) -> bool:
-    return any(path == folder or path.startswith(folder.rstrip(b"/") + b"/") for folder in folders)
+def _within(path: bytes, folders: frozenset[bytes]) -> bool:
+    """Whether it, or a folder above it, is one of them: thousands of datasets cost no more than one."""
+    while path not in folders:
+        above = os.path.dirname(path)
+        if above == path:
+            return False
+        path = above
+    return True
 
 
 def _changeable(path: bytes, kind: str) -> bool:

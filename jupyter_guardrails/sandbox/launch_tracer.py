@@ -31,16 +31,19 @@ ANSWER = struct.Struct("QqiI")
 PATH_BYTES, ADDRESS_BYTES, PAGE = 4096, 128, 4096
 AT_FDCWD = -100
 WAITING, KNOWN = 4096, 16384  # named things that wait to be looked at; hashes of those that were
-BATCH, FLUSH_S = 64, 0.2
+BATCH, BATCH_BYTES, FLUSH_S = 64, 16 << 10, 0.2  # of paths: a message must fit into a socket's buffer, escaped
 
 
 def run(fd: int) -> NoReturn:
     """Wait for the listener on the socket, then record until the last traced process has ended."""
     starter = socket.socket(fileno=fd)
-    message, fds, _, _ = socket.recv_fds(starter, 1 << 20, 1, socket.MSG_CMSG_CLOEXEC)
+    _, fds, _, _ = socket.recv_fds(starter, 16, 2, socket.MSG_CMSG_CLOEXEC)
     if not fds:
         os._exit(0)  # the start failed
-    Tracer(fds[0], starter, Judge(**json.loads(message))).record()
+    with os.fdopen(fds[1], "rb") as memory:
+        memory.seek(0)
+        lists = json.load(memory)
+    Tracer(fds[0], starter, Judge(**lists)).record()
     os._exit(0)
 
 
@@ -171,7 +174,8 @@ class Tracer:
 
     def _flush(self) -> bool:
         """Say what is new, without waiting: a server that is slow holds up no kernel. True if the message went out."""
-        message: dict[str, Any] = {"items": self._batch[:BATCH], "lost": self._lost + self._judge.beyond, "unread": self._unread}
+        count = self._portion()
+        message: dict[str, Any] = {"items": self._batch[:count], "lost": self._lost + self._judge.beyond, "unread": self._unread}
         try:
             self._starter.send(json.dumps(message).encode())
         except BlockingIOError:
@@ -180,9 +184,18 @@ class Tracer:
             self._judge.forget()
             self._batch, self._lost = [], 0
             return False
-        self._batch = self._batch[BATCH:]
+        self._batch = self._batch[count:]
         self._lost = self._unread = self._judge.beyond = 0
         return True
+
+    def _portion(self) -> int:
+        """How many items go into one message: at least one, if there is any."""
+        size, count = 0, 0
+        for _, what, _ in self._batch[:BATCH]:
+            size, count = size + len(what), count + 1
+            if size > BATCH_BYTES:
+                break
+        return count
 
 
 def _text(thread: int, pointer: int) -> bytes:

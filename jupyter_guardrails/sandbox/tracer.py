@@ -57,9 +57,13 @@ class Tracer:
 
     def attach(self, listener_fd: int) -> None:
         """Hand the listener over; closes it here."""
+        memory = os.memfd_create("lists", os.MFD_CLOEXEC)  # thousands of datasets don't fit into a message
         try:
-            socket.send_fds(self._ours, [json.dumps(self._lists).encode()], [listener_fd])
+            with os.fdopen(os.dup(memory), "wb") as file:
+                file.write(json.dumps(self._lists).encode())
+            socket.send_fds(self._ours, [b"trace"], [listener_fd, memory])
         finally:
+            os.close(memory)
             os.close(listener_fd)
 
     def batches(self) -> Iterator[Batch]:

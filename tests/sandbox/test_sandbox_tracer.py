@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,18 @@ sys.stdin.readline()
     assert kept == 1000
     assert kept + lost == count
     assert peak_kib < 64 << 10
+
+
+def test_long_lists_and_long_paths_fit_into_messages(observe, place):
+    code = """
+import os, sys
+os.chdir(sys.argv[1])
+for number in range(200):
+    os.makedirs(f"{number:04}" + chr(0xe4) * 100 + "/" + "b" * 200)
+"""
+    many = ("/usr" + "/." * 40,) * 5000
+    found, _, count = observe(code, place / "out", read=("/usr", "/lib", "/lib64", "/proc", "/etc", sys.prefix, *many))
+    assert count == len(found) == 400
 
 
 def test_the_numbers_of_both_architectures_are_complete():
