@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 CELLS: list[dict[str, Any]] = yaml.safe_load((HERE / "cells.yaml").read_text())
 TESTS: list[dict[str, Any]] = yaml.safe_load((HERE / "tests.yaml").read_text())
 CELL_TEST = "test_compatibility_cells.py"
-VERDICTS = {"works": "works", "note": "works, with a note", "refused": "refused, by design"}
+VERDICTS = {"works": "works", "note": "works, with a note", "refused": "refused, by design", "broken": "does not work"}
 ALSO = ("pip", "psutil", "distributed==2026.8.0")  # what some cells use beside their package
 SOAK = os.environ.get("GUARDRAILS_SOAK") == "1"
 

@@ -1,6 +1,7 @@
-"""What front ends do with kernels: JupyterLab's debugger and widgets, VS Code's sessions, restart and interrupt; in kernels of three languages."""
+"""What front ends do with kernels: JupyterLab's debugger and widgets, VS Code's sessions, restart and interrupt; in kernels of two languages."""
 
 import socket
+import time
 
 import pytest
 from live_kernel import PROTOCOL, LiveKernel
@@ -26,7 +27,7 @@ BASH = {
     "read": "cat '{path}'",
     "connect": "exec 3<>/dev/tcp/127.0.0.1/{port} && echo connec''ted",
 }
-LANGUAGES = [pytest.param(name, words, id=name) for name, words in (("study", PYTHON), ("xpython", PYTHON), ("bash", BASH))]
+LANGUAGES = [pytest.param(name, words, id=name) for name, words in (("study", PYTHON), ("bash", BASH))]
 
 
 class Debugger:
@@ -119,3 +120,19 @@ def test_files_and_network_are_held_in_every_language(governed, plain, name, wor
     assert ["kept" in seen[plain][0], "only-for-the-admin" in seen[plain][1], "connected" in seen[plain][2]] == [True, True, True], seen[plain]
     assert ["kept" in seen[governed][0], "only-for-the-admin" in seen[governed][1], "connected" in seen[governed][2]] == [True, False, False]
     assert "Permission denied" in seen[governed][1]
+
+
+def test_xeus_python_starts_on_tcp_only(plain, serve):
+    """Governed kernels have unix sockets (`ipc`): xeus-python's wheel ends on them, without us too."""
+    kernel = plain.kernel("xpython")
+    assert kernel.run("print(6 * 7)").text == "42\n"
+    kernel.close()
+    for server in (
+        serve("xg", "jupyter_guardrails", "server").wait_ready(),
+        serve("xp", "jupyter_server", arguments=("--KernelManager.transport=ipc",)).wait_ready(),
+    ):
+        server.request("POST", "api/kernels", json={"name": "xpython"})
+        deadline = time.monotonic() + 30
+        while "RuntimeError: Invalid argument" not in server.log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.2)  # only its log tells
+        assert "RuntimeError: Invalid argument" in server.log.read_text(), server.tail()
