@@ -13,12 +13,18 @@ from jupyter_guardrails.errors import Conflict, GuardrailsError
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def not_dumpable() -> None:
     """No ptrace, no /proc/PID/mem, no core file for others of this uid (prctl(2), PR_SET_DUMPABLE)."""
     _prctl(PR_SET_DUMPABLE, 0)
+
+
+def no_new_privileges() -> None:
+    """Nothing that this process starts gains rights by a file's set-user-ID bit or capabilities (prctl(2), PR_SET_NO_NEW_PRIVS)."""
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
 def end_with_parent() -> int:

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
 
-from jupyter_guardrails.control.state import log
 from jupyter_guardrails.errors import BadRequest
 
+log = logging.getLogger("jupyter_guardrails.control")
 PAUSE_S = 0.05
 
 
@@ -73,6 +74,10 @@ class Conversations:
         self._listener.close()
         for task in self._tasks:
             task.cancel()
+
+    async def ended(self) -> None:
+        """Wait for the connections that `close()` cut."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def spoke(self) -> None:
         """The connection of the current task is in use; called from within `converse`."""

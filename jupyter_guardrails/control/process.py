@@ -145,6 +145,7 @@ async def _end(state: ControlState, serving: asyncio.Task[None]) -> None:
         task.cancel()
     await asyncio.gather(serving, *state.tasks, return_exceptions=True)
     await lifetimes.end_all(state)
+    await state.egress.stop()
 
 
 def _write_private(path: Path, text: str) -> None:

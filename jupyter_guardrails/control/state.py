@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from jupyter_guardrails.catalog import CatalogFolder
+from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
 from jupyter_guardrails.control.interface.messages import Request
@@ -72,6 +73,7 @@ class ControlState:
     worker_tokens: dict[str, str] = field(default_factory=dict)
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    egress: EgressProcess = field(default_factory=EgressProcess)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def effective(self, principal: str | None = None) -> EffectivePolicy:

@@ -90,14 +90,17 @@ def world(tmp_path):
 
 
 @pytest.fixture
-def proxy(network, world):
-    """The proxy's address."""
+def proxy(network, world, monkeypatch, request):
+    """The proxy's address; limits are set before the worker hears of them."""
+    for name, value in getattr(request, "param", {}).items():
+        monkeypatch.setattr(egress, name, value)
     loop = Loop()
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
     served = loop.run(egress.serve(world.state(), world.kernel(), listener.detach()))
     yield address
-    loop.call(served.close)
+    loop.run(served.close())
+    loop.run(world.state().egress.stop())
     loop.close()
 
 
@@ -176,8 +179,8 @@ def test_what_is_refused_says_so_in_the_status_line(proxy, world, place, words, 
 
 
 @pytest.mark.parametrize(("host", "status"), [(b"absent.example.com", b"502"), (b"nowhere.example.com", b"502")])
-def test_an_approved_host_that_is_not_there(proxy, host, status, monkeypatch):
-    monkeypatch.setattr(egress, "CONNECT_S", 1.0)
+@pytest.mark.parametrize("proxy", [{"CONNECT_S": 1.0}], indirect=True)
+def test_an_approved_host_that_is_not_there(proxy, host, status):
     assert talk(proxy, HTTP % (host, b"")).startswith(b"HTTP/1.1 %s guardrails: " % status)
 
 
@@ -253,6 +256,31 @@ def test_a_policy_that_changes_holds_for_the_next_connection(proxy, world):
     assert talk(proxy, HTTP % (b"packages.example.com", b"")).startswith(b"HTTP/1.1 200")
     world.policy_file.write_text(POLICY.replace("host: packages.example.com", "host: gone.example.com"))
     assert talk(proxy, HTTP % (b"packages.example.com", b"")).startswith(b"HTTP/1.1 403")
+
+
+def test_a_policy_that_takes_a_host_away_cuts_its_tunnels_within_two_seconds(proxy, world):
+    context = ssl._create_unverified_context()
+    with context.wrap_socket(tunnel(proxy, "packages.example.com:443"), server_hostname="packages.example.com") as secure:
+        secure.sendall(b"ping")
+        assert secure.recv(4) == b"ping"
+        world.policy_file.write_text(POLICY.replace("host: packages.example.com", "host: gone.example.com"))
+        begun = time.monotonic()
+        with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
+            assert secure.recv(1) == b""
+        assert time.monotonic() - begun < 2
+    cut = [record for record in world.audited("network.connect") if not record["allowed"]]
+    assert [record["resource"] for record in cut] == ["packages.example.com:443"]
+    assert "the policy has changed" in cut[0]["reason"]
+
+
+def test_a_policy_that_keeps_a_host_keeps_its_tunnels(proxy, world):
+    context = ssl._create_unverified_context()
+    with context.wrap_socket(tunnel(proxy, "packages.example.com:443"), server_hostname="packages.example.com") as secure:
+        world.policy_file.write_text(POLICY.replace("host: absent.example.com", "host: gone.example.com"))
+        records(world, "network.connect", 1)
+        assert talk(proxy, HTTP % (b"absent.example.com", b"")).startswith(b"HTTP/1.1 403")  # the new policy is in force
+        secure.sendall(b"ping")
+        assert secure.recv(4) == b"ping"
 
 
 def test_curl_shows_the_reason(proxy):

@@ -12,6 +12,7 @@ import pytest
 from data_world import DataWorld, Loop
 
 from jupyter_guardrails.control import channel, egress
+from jupyter_guardrails.control.egress_relay import CHUNK_BYTES
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.sandbox.run import start
@@ -24,9 +25,11 @@ SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/proc")
 
 
 @pytest.fixture
-def loop():
+def loop(world):
+    """Control's loop, with its egress worker ended at the end."""
     loop = Loop()
     yield loop
+    loop.run(world.state().egress.stop())
     loop.close()
 
 
@@ -39,12 +42,15 @@ def world(tmp_path):
 
 
 @pytest.fixture
-def proxy(world, loop):
+def proxy(world, loop, monkeypatch, request):
+    """The proxy's address and handle; `limits` are set before the worker hears of them."""
+    for name, value in getattr(request, "param", {}).items():
+        monkeypatch.setattr(egress, name, value)
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
     served = loop.run(egress.serve(world.state(), world.kernel(), listener.detach()))
     yield address, served
-    loop.call(served.close)
+    loop.run(served.close())
 
 
 def talk(address, data):
@@ -103,7 +109,8 @@ def test_a_sandboxed_program_has_proxy_and_channel_and_nothing_else(world, loop,
     ]
     said, _ = started.process.communicate(timeout=60)
     for one in served:
-        loop.call(one.close)
+        closing = loop.call(one.close)
+        loop.run(closing) if closing else None
     assert "403: guardrails: packages.example.com:80 is not on the approved network list (rule " in said.replace("Error 403", "403")
     assert str(world.data / "nyc/flights.parquet") in said
     assert '"direct": "open"' not in said
@@ -119,9 +126,7 @@ def test_malformed_requests_are_told_so(proxy, data):
 
 
 def test_an_endless_head_is_cut(proxy):
-    assert talk(proxy[0], b"GET http://a.example/ HTTP/1.1\r\nX: " + b"y" * (egress.CHUNK_BYTES + 10)).startswith(
-        b"HTTP/1.1 400 guardrails: the head"
-    )
+    assert talk(proxy[0], b"GET http://a.example/ HTTP/1.1\r\nX: " + b"y" * (CHUNK_BYTES + 10)).startswith(b"HTTP/1.1 400 guardrails: the head")
 
 
 def test_a_refusal_cannot_be_made_to_write_header_lines(proxy):
@@ -130,9 +135,9 @@ def test_a_refusal_cannot_be_made_to_write_header_lines(proxy):
     assert b"\t" not in answer.partition(b"\r\n")[0]
 
 
-def test_more_connections_than_allowed_are_turned_away_and_freed_again(proxy, monkeypatch):
+@pytest.mark.parametrize("proxy", [{"MAX_CONNECTIONS": 3}], indirect=True)
+def test_more_connections_than_allowed_are_turned_away_and_freed_again(proxy):
     address, _ = proxy
-    monkeypatch.setattr(egress, "MAX_CONNECTIONS", 3)
     idle = [socket.create_connection(address, timeout=20) for _ in range(3)]
     assert talk(address, b"GET http://a.example/ HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 503 guardrails: more than 3 connections")
     for connection in idle:
@@ -142,8 +147,8 @@ def test_more_connections_than_allowed_are_turned_away_and_freed_again(proxy, mo
     assert talk(address, b"GET http://a.example/ HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 403")
 
 
-def test_who_says_nothing_is_cut_off(proxy, monkeypatch):
-    monkeypatch.setattr(egress, "HEAD_S", 0.05)
+@pytest.mark.parametrize("proxy", [{"HEAD_S": 0.05}], indirect=True)
+def test_who_says_nothing_is_cut_off(proxy):
     assert talk(proxy[0], b"GET http://a.ex") == b""
 
 
@@ -155,13 +160,14 @@ def test_without_a_valid_policy_nothing_goes_out(world, loop):
     address = listener.getsockname()
     served = loop.run(egress.serve(state, world.kernel(), listener.detach()))
     assert talk(address, b"GET http://a.example/ HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 503 guardrails: ")
-    loop.call(served.close)
+    loop.run(served.close())
 
 
 def test_close_ends_listener_and_connections(proxy, loop):
     address, served = proxy
     idle = socket.create_connection(address, timeout=20)
-    loop.call(served.close)
+    talk(address, b"x\r\n\r\n")  # accepted behind the idle one: the worker has both
+    loop.run(served.close())
     assert idle.recv(1) == b""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, timeout=5)

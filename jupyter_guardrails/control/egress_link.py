@@ -1,0 +1,96 @@
+"""Questions and answers between control and its egress worker, both ways over one socket pair: frames as on control's own socket."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from jupyter_guardrails.control import frames
+from jupyter_guardrails.errors import ControlAway, GuardrailsError, from_json
+
+log = logging.getLogger("jupyter_guardrails.control")
+Question = dict[str, Any]
+
+
+class Link:
+    """One end. `answer(question, fds)` is called for each question of the other end; descriptors that it keeps it takes out of the list."""
+
+    def __init__(self, connection: socket.socket, answer: Callable[[Question, list[int]], Awaitable[Question]]) -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        self._answer = answer
+        self._waiting: dict[int, asyncio.Future[Question]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
+        self._sending = asyncio.Lock()
+        self._over = False
+
+    async def ask(self, question: Question, fds: Sequence[int] = ()) -> Question:
+        """The other end's answer; the error that it raised, or ControlAway when it is gone."""
+        number = next(self._numbers)
+        waiting: asyncio.Future[Question] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
+        try:
+            if self._over:
+                raise ControlAway("the network proxy and control are not connected", next_step="try again in a moment")
+            await self._send({"number": number, "question": question}, fds)
+            return await waiting
+        except OSError as error:
+            raise ControlAway(f"the network proxy and control lost each other: {error}", next_step="try again in a moment") from error
+        finally:
+            del self._waiting[number]
+
+    async def run(self) -> None:
+        """Serve until the other end closes; whoever still waits for an answer then gets ControlAway."""
+        try:
+            while True:
+                frame, fds = await frames.receive(self._connection)
+                self._take(frame, fds)
+        except (EOFError, OSError):
+            return
+        finally:
+            self._over = True
+            for task in self._tasks:
+                task.cancel()
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(ControlAway("the network proxy and control lost each other", next_step="try again in a moment"))
+            self._connection.close()
+
+    def _take(self, frame: Question, fds: list[int]) -> None:
+        if "question" in frame:  # tasks begin in the order in which they were made: questions are taken up in order
+            task = asyncio.get_running_loop().create_task(self._reply(frame["number"], frame["question"], fds))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return
+        frames.close_all(fds)
+        waiting = self._waiting.get(frame["number"])
+        if waiting is None or waiting.done():
+            return  # whoever asked has gone
+        if "error" in frame:
+            waiting.set_exception(from_json(frame["error"]))
+        else:
+            waiting.set_result(frame["result"])
+
+    async def _reply(self, number: int, question: Question, fds: list[int]) -> None:
+        try:
+            reply = {"number": number, "result": await self._answer(question, fds)}
+        except GuardrailsError as error:
+            reply = {"number": number, "error": error.to_json()}
+        except Exception:  # broad: a defect of ours. It is logged, the question is refused, and the link lives on
+            log.exception("a question between control and its network proxy failed")
+            reply = {"number": number, "error": GuardrailsError("control failed").to_json()}
+        finally:
+            frames.close_all(fds)
+        try:
+            await self._send(reply)
+        except OSError as error:  # `run` sees the same, and ends
+            log.debug("an answer found nobody: %s", error)
+
+    async def _send(self, message: Question, fds: Sequence[int] = ()) -> None:
+        async with self._sending:
+            await asyncio.shield(asyncio.ensure_future(frames.send(self._connection, frames.encode(message), fds)))

@@ -1,0 +1,91 @@
+"""The worker that carries kernels' connections: hardened, started again when it dies, ended with its control."""
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from data_world import DataWorld, Loop
+
+from jupyter_guardrails.control import egress
+
+pytestmark = pytest.mark.slow  # left out of `make test-fast`
+
+REFUSED = b"GET http://a.example/ HTTP/1.1\r\n\r\n"
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A world, its loop, the proxy's address and handle."""
+    world, loop = DataWorld(tmp_path), Loop()
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    handle = loop.run(egress.serve(world.state(), world.kernel(), listener.detach()))
+    yield world, loop, address, handle
+    loop.run(world.state().egress.stop())
+    loop.close()
+    world.close()
+
+
+def talk(address, data=REFUSED):
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(data)
+        found = b""
+        while part := connection.recv(1 << 16):
+            found += part
+    return found
+
+
+def ended(pid, within_s):
+    deadline = time.monotonic() + within_s
+    while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)  # not a child of this test: it has no event that could be awaited
+    return not Path(f"/proc/{pid}/cmdline").exists()
+
+
+def test_the_worker_is_another_process_and_hardened(served):
+    world, _, address, _ = served
+    assert talk(address).startswith(b"HTTP/1.1 403 ")
+    pid = world.state().egress.pid
+    assert pid not in (0, os.getpid())
+    status = Path(f"/proc/{pid}/status").read_text()
+    assert "NoNewPrivs:\t1" in status
+    sockets = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    assert not any("records" in place or "audit" in place for place in sockets)
+    assert "TOKEN" not in Path(f"/proc/{pid}/environ").read_text()
+
+
+def test_a_worker_that_dies_is_replaced_and_the_listener_handed_over_again(served):
+    world, _, address, _ = served
+    assert talk(address).startswith(b"HTTP/1.1 403 ")
+    before = world.state().egress.pid
+    idle = socket.create_connection(address, timeout=20)
+    idle.sendall(b"GET ")
+    os.kill(before, signal.SIGKILL)
+    assert talk(address).startswith(b"HTTP/1.1 403 ")  # it waited in the listener's queue
+    assert world.state().egress.pid != before
+    (record,) = world.audited("network.proxy")
+    assert "started again" in record["reason"]
+    assert not record["allowed"]
+
+
+def test_a_stuck_worker_holds_up_no_end_of_a_lease(served):
+    world, loop, address, handle = served
+    assert talk(address).startswith(b"HTTP/1.1 403 ")
+    os.kill(world.state().egress.pid, signal.SIGSTOP)
+    begun = time.monotonic()
+    loop.run(handle.close())
+    assert time.monotonic() - begun < 2
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=5)
+    os.kill(world.state().egress.pid, signal.SIGCONT)
+
+
+def test_the_worker_ends_with_its_control(served):
+    world, loop, address, _ = served
+    assert talk(address).startswith(b"HTTP/1.1 403 ")
+    pid = world.state().egress.pid
+    loop.run(world.state().egress.stop())
+    assert ended(pid, 5)
