@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Any
 
 from jupyter_guardrails.control.egress_process import EgressProcess
+from jupyter_guardrails.control.egress_tally import Tally
 from jupyter_guardrails.control.listeners import take
 from jupyter_guardrails.control.state import ControlState, LiveKernel
 from jupyter_guardrails.policy import Decision, EffectivePolicy, Resource, decide
@@ -39,6 +40,7 @@ class Egress:
         self._worker: EgressProcess = state.egress
         self._key = 0
         self._open: Counter[Open] = Counter()
+        self._tally = Tally(self._audit)
 
     async def open(self, listener: socket.socket) -> None:
         """Hand the listener to the worker."""
@@ -48,6 +50,7 @@ class Egress:
     async def close(self) -> None:
         """Stop listening and cut every connection, within a second."""
         await self._worker.close(self._key)
+        await self._tally.tell(at_once=True)
 
     async def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """What the worker asks: may this be connected to (`judge`), or record what became of it (`refused`, `ended`)."""
@@ -55,15 +58,16 @@ class Egress:
         if question["what"] == "judge":
             return await self._judge(place, question["host"], question["port"])
         if question["what"] == "refused":
-            await self._audit("network.connect", place, False, question["reason"], rule)
+            await self._tally.connection(place, False, question["reason"], rule)
             return {}
         self._forget((place, question["host"], question["port"], tuple(question["private"])))
         if "up" in question:
-            await self._audit("network.bytes", place, True, f"{question['up']} bytes sent, {question['down']} bytes received", rule)
+            await self._tally.traffic(place, rule, question["up"], question["down"])
         return {}
 
     async def withdrawn(self) -> list[str]:
         """Places of open connections that the policy in force would not allow, or not to the same addresses; each is recorded."""
+        await self._tally.tell()
         if not self._open:
             return []
         policy, found = await self._policy(), []
@@ -87,7 +91,7 @@ class Egress:
         policy = await self._policy()
         decision, private = self._decide(policy, place), _private(policy, host, port)
         said = {"policy_digest": policy.digest, "mode": decision.mode}
-        await self._audit("network.connect", place, decision.allowed, decision.reason, str(decision.rule), **said)
+        await self._tally.connection(place, decision.allowed, decision.reason, str(decision.rule), **said)
         if not decision.blocks:
             self._open[place, host, port, private] += 1
         return {"reason": decision.reason, "rule": str(decision.rule), "next_step": decision.next_step, "blocks": decision.blocks, "private": private}
