@@ -89,11 +89,14 @@ def _files(layers: Layers) -> Guarantee:
         how = f"Landlock version {landlock['abi']} is too old: files outside could be emptied by truncation"
         return Guarantee("files", False, how, ENABLE_LANDLOCK)
     root = "; it runs as root, so files that only root may read are readable below the listed directories" if layers["uid"] == 0 else ""
-    how = (
-        f"processes can open only the listed files and directories (Landlock version {landlock['abi']}); names, sizes and dates elsewhere stay "
-        f"visible, and the account's own files can have their modes and dates changed{root}"
-    )
+    how = f"processes can open only the listed files and directories (Landlock version {landlock['abi']}); {_elsewhere(layers)}{root}"
     return Guarantee("files", True, how, "run the server under an ordinary account" if root else "")
+
+
+def _elsewhere(layers: Layers) -> str:
+    if not layers.get("own_root", NO_OWN_ROOT):
+        return "nothing else is there for them, not even its name"
+    return "names, sizes and dates elsewhere stay visible, and the account's own files can have their modes and dates changed"
 
 
 def _network(layers: Layers, spec: SandboxSpec) -> Guarantee:

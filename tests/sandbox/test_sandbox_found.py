@@ -63,7 +63,8 @@ os.open(sys.argv[1].lstrip('/'), os.O_RDONLY, dir_fd=os.open('../' * 32, os.O_PA
 def test_no_directory_descriptor_leads_out(sandbox, secret):
     """However it climbs, opening is by place; its twin opens a file of the workspace the same way."""
     (sandbox.workspace / "own").write_text("own")
-    assert sandbox.outcome(CLIMB, secret) == "EACCES"
+    assert sandbox.outcome(CLIMB, secret) == "ENOENT"
+    assert sandbox.outcome(CLIMB, secret, root="shared") == "EACCES"
     assert sandbox.outcome(CLIMB, sandbox.workspace / "own") == "done"
 
 
@@ -79,13 +80,20 @@ def test_an_open_directory_is_not_inherited(sandbox, secret):
 
 
 def test_what_landlock_does_not_hold_is_said(sandbox, secret):
-    """Modes and dates of the account's own files can be changed, and the names outside be asked for: the report says both."""
-    assert sandbox.outcome("os.chmod(sys.argv[1], 0o640)", secret) == "done"
-    assert sandbox.outcome("os.stat(sys.argv[1])", secret) == "done"
-    assert sandbox.outcome("open(sys.argv[1])", secret) == "EACCES"
-    (files,) = [g for g in sandbox.start(PYTHON, "-c", "").report.guarantees if g.name == "files"]
-    assert "modes and dates" in files.how
-    assert "names, sizes and dates" in files.how
+    """Without a root of its own, modes and dates of the account's files can be changed and names be asked for: the report says both."""
+    assert sandbox.outcome("os.chmod(sys.argv[1], 0o640)", secret, root="shared") == "done"
+    assert sandbox.outcome("os.stat(sys.argv[1])", secret, root="shared") == "done"
+    assert sandbox.outcome("open(sys.argv[1])", secret, root="shared") == "EACCES"
+    assert "modes and dates" in files_of(sandbox, root="shared")
+    assert "names, sizes and dates" in files_of(sandbox, root="shared")
+    for attempt in ("os.chmod(sys.argv[1], 0o600)", "os.stat(sys.argv[1])", "open(sys.argv[1])"):
+        assert sandbox.outcome(attempt, secret) == "ENOENT"
+    assert "nothing else is there" in files_of(sandbox)
+
+
+def files_of(sandbox, **changes):
+    (files,) = [g for g in sandbox.start(PYTHON, "-c", "", **changes).report.guarantees if g.name == "files"]
+    return files.how
 
 
 REPLACED = """
@@ -103,13 +111,26 @@ def test_a_granted_directory_that_is_replaced_is_not_followed(sandbox, tmp_path)
         (folder / "x").write_text(folder.name)
     code = f"import errno, os, sys\ntry:\n{''.join('    ' + line + chr(10) for line in REPLACED.strip().splitlines())}"
     code += "    print('done')\nexcept OSError as e:\n    print(errno.errorcode[e.errno])\n"
+    changes = {"read": (*sandbox.spec().read, str(granted)), "root": "shared", "popen": {"stdin": -1, "stdout": -1, "text": True}}
     for replace, seen in ((False, "done"), (True, "EACCES")):
-        started = sandbox.start(
-            PYTHON, "-c", code, str(granted), read=(*sandbox.spec().read, str(granted)), popen={"stdin": -1, "stdout": -1, "text": True}
-        )
+        started = sandbox.start(PYTHON, "-c", code, str(granted), **changes)
         assert started.process.stdout.readline() == "data\n"
         if replace:
             granted.rename(tmp_path / "moved")
             granted.symlink_to(other)
         printed, _ = started.process.communicate("go\n", timeout=30)
         assert printed.strip() == seen
+
+
+def test_in_an_own_root_a_replaced_directory_stays_the_one_that_was_granted(sandbox, tmp_path):
+    granted, other = tmp_path / "data", tmp_path / "other"
+    for folder in (granted, other):
+        folder.mkdir()
+        (folder / "x").write_text(folder.name)
+    code = "import sys\nfor _ in range(2):\n    print(open(sys.argv[1] + '/x').read(), flush=True); sys.stdin.readline()"
+    read = (*sandbox.spec().read, str(granted))
+    started = sandbox.start(PYTHON, "-c", code, str(granted), read=read, popen={"stdin": -1, "stdout": -1, "text": True})
+    assert started.process.stdout.readline() == "data\n"
+    granted.rename(tmp_path / "moved")
+    granted.symlink_to(other)
+    assert started.process.communicate("go\n", timeout=30)[0] == "data\n"
