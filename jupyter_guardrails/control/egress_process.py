@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ log = logging.getLogger("jupyter_guardrails.control")
 PASSED = ("PATH", "LANG", "TZ", "RES_OPTIONS", "LOCALDOMAIN")
 FOLLOW_S = 0.5
 CLOSE_S = 0.8
+STUCK_S = 10.0  # without an answer to an order, its start included: then the worker is ended, and with it every connection
 PAUSE_S = 0.5  # before another worker when one has died
 
 
@@ -52,6 +54,7 @@ class EgressProcess:
         self._served: dict[int, _Served] = {}
         self._keys = itertools.count(1)
         self._link: Link | None = None
+        self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     async def serve(self, listener: socket.socket, authority: Authority, limits: dict[str, float]) -> int:
@@ -104,7 +107,7 @@ class EgressProcess:
         with theirs:
             command = [sys.executable, "-I", "-m", "jupyter_guardrails.control.egress_worker", str(theirs.fileno())]
             process = await asyncio.create_subprocess_exec(*command, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=_environ())
-        self.pid = process.pid
+        self.pid, self._process = process.pid, process
         running = asyncio.create_task(link.run())
         following = asyncio.create_task(self._follow(link))
         try:
@@ -130,10 +133,18 @@ class EgressProcess:
     async def _tell(self, link: Link, order: Question, *fds: int, wait: bool = True) -> None:
         """An order to the worker; one that is away or stuck holds nobody up: its end hands everything over again."""
         copies = [os.dup(fd) for fd in fds]
-        telling = asyncio.ensure_future(link.ask(order, copies))
+        telling = asyncio.ensure_future(self._until_stuck(link.ask(order, copies)))
         telling.add_done_callback(lambda done: _told(done, copies))
         if wait:
             await asyncio.wait([telling], timeout=CLOSE_S)
+
+    async def _until_stuck(self, asking: Coroutine[Any, Any, Question]) -> None:
+        try:
+            await asyncio.wait_for(asking, STUCK_S)
+        except TimeoutError:
+            log.error("the network proxy (process %d) did not answer within %g s and is ended", self.pid, STUCK_S)
+            if self._process is not None and self._process.returncode is None:
+                self._process.kill()
 
     async def _answer(self, question: Question, fds: list[int]) -> Question:
         served = self._served.get(question["key"])

@@ -74,13 +74,14 @@ def test_a_worker_that_dies_is_replaced_and_the_listener_handed_over_again(serve
 def test_a_stuck_worker_holds_up_no_end_of_a_lease(served):
     world, loop, address, handle = served
     assert talk(address).startswith(b"HTTP/1.1 403 ")
-    os.kill(world.state().egress.pid, signal.SIGSTOP)
+    stuck = world.state().egress.pid
+    os.kill(stuck, signal.SIGSTOP)
     begun = time.monotonic()
     loop.run(handle.close())
     assert time.monotonic() - begun < 2
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, timeout=5)
-    os.kill(world.state().egress.pid, signal.SIGCONT)
+    assert ended(stuck, 15)  # and with it what it still carried
 
 
 def test_the_worker_ends_with_its_control(served):
