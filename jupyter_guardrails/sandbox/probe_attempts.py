@@ -7,6 +7,7 @@ twin does nearly the same within what is allowed, so that a broken trial can't l
 import contextlib
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -121,7 +122,7 @@ def take_memory(size_bytes: int) -> None:
 
 
 def leave_a_daemon() -> int:
-    """The pid of a process that left its session, its parent and its output."""
+    """The pid of a process that left its session, its parent and its output; it holds a lock in the workspace as long as it lives."""
     reader, writer = os.pipe()
     if os.fork() == 0:
         os.setsid()
@@ -129,11 +130,18 @@ def leave_a_daemon() -> int:
         if daemon:
             os.write(writer, str(daemon).encode())
             os._exit(0)
-        os.closerange(0, 256)
+        lock = os.open(os.path.join(CONFIG["workspace"], "daemon-lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.dup2(lock, 0)
+        os.write(writer, b"\n")
+        os.closerange(1, 256)
         time.sleep(300)
         os._exit(0)
     os.wait()
-    return int(os.read(reader, 32))
+    said = b""
+    while b"\n" not in said:
+        said += os.read(reader, 32)
+    return int(said.replace(b"\n", b""))
 
 
 def trials() -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:

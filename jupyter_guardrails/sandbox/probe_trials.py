@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -134,7 +136,7 @@ def _inside(config: dict[str, Any]) -> tuple[Report, dict[str, tuple[str, str]]]
             _end(started.process)
         output.seek(0)
         errors.seek(0)
-        return started.report, _results(output.read(), errors.read())
+        return started.report, _results(config, output.read(), errors.read())
 
 
 def _hold_memory(started: Started) -> None:
@@ -153,23 +155,29 @@ def _outside(config: dict[str, Any]) -> dict[str, tuple[str, str]]:
     for name in ("new", "own-socket"):
         Path(config["workspace"], name).unlink(missing_ok=True)
     ran = subprocess.run(_command(config, inside=False), stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, check=False)
-    return _results(ran.stdout, ran.stderr)
+    return _results(config, ran.stdout, ran.stderr)
 
 
-def _results(output: bytes, errors: bytes) -> dict[str, tuple[str, str]]:
+def _results(config: dict[str, Any], output: bytes, errors: bytes) -> dict[str, tuple[str, str]]:
     if not output:
         raise GuardrailsError(f"the live checks failed: {errors.decode(errors='replace')[-300:]}", next_step="report this")
     seen = {name: (attempt, twin) for name, (attempt, twin) in json.loads(output).items()}
-    return seen | ({"daemon": (_survived(int(seen["daemon"][0])), seen["daemon"][1])} if "daemon" in seen else {})
+    if "daemon" in seen:
+        pid, twin = seen["daemon"]
+        seen["daemon"] = (_survived(int(pid), Path(config["workspace"], "daemon-lock")), twin)
+    return seen
 
 
-def _survived(pid: int) -> str:
-    """ "done" when that daemon still runs, which ends it; else that it is gone."""
-    try:
-        os.kill(pid, 9)
-    except ProcessLookupError:
-        return "it was ended"
-    return "done"
+def _survived(pid: int, lock: Path) -> str:
+    """ "done" when that daemon still holds its lock, which ends it; else that it is gone. `pid` is its number in a process namespace of its own."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+            return "done"
+    return "it was ended"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
