@@ -18,7 +18,7 @@ from jupyter_guardrails.sandbox.handover import Mounter, Prepared, prepare
 from jupyter_guardrails.sandbox.spec import SandboxSpec
 
 LOG = logging.getLogger(__name__)
-DELAY_S = 0.5  # the kernel that has just started needs the processors first
+DELAY_S = 0.25  # the kernel that has just started needs the processors first
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Spares:
         folders = private.make_folders(self._run_dir)
         process = None
         try:
+            private.show_grants(folders, admission.datasets)
             spec = moved(like, str(folders.root))
             prepared = prepare(spec, mounter_for(admission, spec), fresh_proc=fresh_proc)
             process = launch_kernel(list(prepared.argv), env=dict(prepared.env), cwd="/", pass_fds=prepared.pass_fds)
