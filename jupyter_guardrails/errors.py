@@ -12,6 +12,7 @@ GuardrailsError
 ├── PackageError      422, exit 1   a job package that can't be trusted or read
 ├── GroupsUnknown     503, exit 1   nobody can tell a person's groups
 ├── ControlAway       503, exit 1   the authority doesn't answer
+├── MounterAway       503, exit 1   what gives kernels their roots has ended
 └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
 """
 
@@ -146,6 +147,12 @@ class ControlAway(GuardrailsError):
     status, code = 503, "control_away"
 
 
+class MounterAway(GuardrailsError):
+    """The process that gives kernels their roots has ended: nothing starts under that launch any more."""
+
+    status, code = 503, "mounter_away"
+
+
 class HostCannotEnforce(GuardrailsError):
     """This machine can't give a guarantee that the policy requires."""
 
@@ -156,7 +163,7 @@ def from_json(body: dict[str, str]) -> GuardrailsError:
     """The error that another process sent as `to_json`; an unknown code is a plain GuardrailsError."""
     kinds = {
         kind.code: kind
-        for kind in (BadRequest, Refused, NotFound, Conflict, LimitReached, PackageError, GroupsUnknown, ControlAway, HostCannotEnforce)
+        for kind in (BadRequest, Refused, NotFound, Conflict, LimitReached, PackageError, GroupsUnknown, ControlAway, MounterAway, HostCannotEnforce)
     }
     code = body.get("code", "")
     error = kinds.get(code, GuardrailsError)(body.get("message", "unknown error"), next_step=body.get("next_step", ""), rule=body.get("rule", ""))

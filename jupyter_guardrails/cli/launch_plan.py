@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Settings
+from jupyter_guardrails.control.interface.settings import TRAITS
 from jupyter_guardrails.kernels import kernelspecs, plan
 
 SIDE_DOORS = ("SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "DOCKER_HOST", "KUBECONFIG")
@@ -160,7 +161,7 @@ def _command(application: str, arguments: Sequence[str], *, port: int, workspace
         "--ServerApp.port",
         "--no-browser",
         "--ServerApp.open_browser",
-        "--Guardrails.",
+        *(f"--Guardrails.{name}" for name in TRAITS),  # the launcher has read them; others are the server's
     )
     yield from ("-I", "-m", application)
     yield from (f"{option}={settings_dir / name}" for option, name in DATABASES.items())  # before the person's own, which count

@@ -14,16 +14,10 @@ from typing import Any
 from jupyter_guardrails.control.interface.messages import Admission, KernelRoot, LaunchMounter
 from jupyter_guardrails.control.listeners import descriptor_of_kind
 from jupyter_guardrails.control.state import ControlState, Operations, log
-from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound
+from jupyter_guardrails.errors import BadRequest, MounterAway, NotFound
 
 ANSWER_S = 10.0
 MAX_ANSWER_BYTES = 1 << 18
-
-
-class MounterAway(GuardrailsError):
-    """The process that gives kernels their roots has ended: nothing starts under that launch any more."""
-
-    status, code = 503, "mounter_away"
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelRoot
 from jupyter_guardrails.kernels.context import GovernedContext
@@ -35,9 +34,6 @@ def mounter_for(context: GovernedContext, admission: Admission, spec: SandboxSpe
     )
 
     def ask(process: int) -> dict[str, Any]:
-        try:
-            return context.control.call(request, fds=[process])
-        except errors.GuardrailsError as error:
-            return {"error": str(error)}
+        return context.control.call(request, fds=[process])
 
     return ask

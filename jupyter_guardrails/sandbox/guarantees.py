@@ -45,7 +45,7 @@ def judge(layers: Layers, spec: SandboxSpec) -> tuple[Guarantee, ...]:
 
 def softened(guarantees: Iterable[Guarantee], observed: Iterable[str]) -> tuple[Guarantee, ...]:
     """What a machine can hold, for a person whose policy only observes some of it."""
-    names = set(observed)
+    names = {*observed, *(("sockets",) if "files" in observed else ())}  # where files are open, so are sockets with a path
     how = "the policy only observes: nothing is refused, what would be is recorded; this machine {} hold it"
     return tuple(
         replace(g, held=False, how=how.format("could" if g.held else "could not"), next_step=ENFORCE) if g.name in names else g for g in guarantees

@@ -31,7 +31,7 @@ CREDENTIALS = struct.Struct("3i")
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
-Mounter = Callable[[int], dict[str, Any]]  # pidfd of the shim's inner process -> {"missing": […]} or {"error": …}
+Mounter = Callable[[int], dict[str, Any]]  # pidfd of the shim's inner process -> {"missing": […]} or {"error": …}; may raise GuardrailsError
 _known: set[str] = set()  # which namespaces a shim of this process could enter: later ones need not try in a child first
 
 
@@ -139,6 +139,9 @@ class Prepared:
         handle = os.pidfd_open(pid)
         try:
             answer = self._mounter(handle) if self._mounter else {"error": "there is no mounter"}
+        except GuardrailsError as error:
+            self._ours.send(json.dumps({"error": error.message}).encode())  # the shim ends; whoever asked hears it in full
+            raise
         finally:
             os.close(handle)
         self._ours.send(json.dumps(answer).encode())
@@ -171,7 +174,8 @@ class Prepared:
 
 def _root_by(spec: SandboxSpec, mounter: Mounter | None, *, fresh_proc: bool) -> str | None:
     """Who changes the root: nobody, the shim itself, or a mounter (which knows already whether /proc can be made anew)."""
-    if spec.root != "own" or spec.observed:  # nothing is hidden where nothing is refused
+    everything = "/" in (*spec.read, *spec.write)
+    if spec.root != "own" or spec.observed or everything:  # nothing is hidden where nothing is refused
         return None
     return "try" if mounter is None else "yes" if fresh_proc else "no"
 

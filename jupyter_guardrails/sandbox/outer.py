@@ -85,8 +85,8 @@ def _own_root(spec: OuterSpec, trial: launch_namespaces.Trial, report: dict[str,
     """Change the root; the directory of kernels' roots, if a mounter stands ready for them. The report says what came of it."""
     # root's /proc gets parts covered (launch_root), and beneath such a one no kernel may have a new one
     report |= {"own_root": trial.user_namespace or trial.mounts, "mounter": None, "fresh_proc": not trial.fresh_proc and os.getuid() != 0}
-    if spec.observed:
-        report["own_root"] = "the policy only observes"
+    if spec.observed or "/" in (*spec.read, *spec.write):
+        report["own_root"] = "the policy only observes" if spec.observed else "the policy lists the whole file system"
     if report["own_root"]:
         return None
     unshare(launch_namespaces.NEWNS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from jupyter_guardrails.sandbox.launch_libc import drop_capabilities, no_new_pri
 
 CHUNK_BYTES = 1 << 17
 LOOPBACK = "127.0.0.1"
+STARTING_S, RETRY_S = 5.0, 0.05
 
 
 def fork_relay(listeners: Mapping[int, socket.socket]) -> int:
@@ -77,18 +79,35 @@ async def _accept(listener: socket.socket, port: int) -> None:
 
 
 async def _carry(connection: socket.socket, port: int) -> None:
-    with connection, socket.socket() as other:
+    with connection, contextlib.ExitStack() as stack:
         try:
+            other = stack.enter_context(await _connected(port))
             for end in (connection, other):
                 end.setblocking(False)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.get_running_loop().sock_connect(other, (LOOPBACK, port))
             # A group ends the second pump before its socket closes: a reader left behind would starve the next connection with that number.
             async with asyncio.TaskGroup() as pumps:
                 pumps.create_task(_pump(connection, other))
                 pumps.create_task(_pump(other, connection))
         except* OSError:
             pass  # refused or reset: both ends are closed, which is what either side would have seen
+
+
+async def _connected(port: int) -> socket.socket:
+    """A connection to a port here; who comes before the server listens (it says "running" a moment earlier) waits a little."""
+    deadline = asyncio.get_running_loop().time() + STARTING_S
+    while True:
+        made = socket.socket()
+        made.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(made, (LOOPBACK, port))
+        except OSError as error:
+            made.close()
+            if not isinstance(error, ConnectionRefusedError) or asyncio.get_running_loop().time() >= deadline:
+                raise
+            await asyncio.sleep(RETRY_S)
+        else:
+            return made
 
 
 async def _pump(source: socket.socket, target: socket.socket) -> None:

@@ -182,3 +182,10 @@ def test_beside_a_workspace_below_tmp_nothing_can_be_written(sandbox, tmp_path):
         assert sandbox.outcome("open('mine', 'w')", **changes) == "done"
         assert sandbox.outcome("open('../beside', 'w')", **changes) in CLOSED  # the second start finds the folders of the first
         assert (Path(place) / "w" / "mine").exists()
+
+
+def test_where_the_whole_file_system_is_listed_there_is_no_other_root_and_the_report_says_so(sandbox, tmp_path):
+    with listen(tmp_path / "agent"):
+        ran = sandbox.python("import os; print(os.path.exists(sys.argv[1]))".replace("import os", "import os, sys"), tmp_path / "agent", read=("/",))
+    assert ran.out == "True\n"
+    assert "sockets" not in ran.report.held()
