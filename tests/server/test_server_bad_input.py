@@ -81,7 +81,8 @@ def below(server):
         parent = todo.pop()
         todo += [pid for pid, above in parents.items() if above == parent]
         found += [command(pid) for pid, above in parents.items() if above == parent]
-    return [line for line in found if line and not line.startswith(("npm", "node")) and "jupyter_guardrails control" not in line]  # Lab asks npm
+    kept = ("jupyter_guardrails control", "jupyter_guardrails.control.")  # the authority and its worker
+    return [line for line in found if line and not line.startswith(("npm", "node")) and not any(part in line for part in kept)]  # Lab asks npm
 
 
 def command(pid):
