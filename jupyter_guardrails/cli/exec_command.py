@@ -7,7 +7,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -19,7 +18,7 @@ from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.control.interface import Admission, ControlClient, connect
 from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelBeat, KernelLimits, KernelSettle, KernelStarted, LiveLimits
 from jupyter_guardrails.errors import GuardrailsError
-from jupyter_guardrails.kernels import folders, kernelspecs, plan
+from jupyter_guardrails.kernels import folders, kernelspecs, plan, run_dirs
 from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
 from jupyter_guardrails.kernels.quota import WorkspaceQuota
 from jupyter_guardrails.kernels.traced import Follower
@@ -45,10 +44,10 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """The command's own exit code; 128 + n when a signal ended it."""
     workspace = Path(arguments.workspace).resolve()
-    with connect(settings_from(os.environ)) as client, tempfile.TemporaryDirectory(prefix="gr-", dir="/tmp") as private:
+    with connect(settings_from(os.environ)) as client, run_dirs.held() as private:
         admission = client.admit(_request(arguments.profile, workspace))
         try:
-            started = start(_spec(admission, arguments.argv, workspace, folders.make_folders(Path(private))))
+            started = start(_spec(admission, arguments.argv, workspace, folders.make_folders(private)))
         except BaseException:
             client.call(KernelSettle(lease=admission.lease, reason="did not start"))
             raise

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import os
 import sys
-import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from jupyter_guardrails.control.interface import Admission, ControlClient, conne
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelSettle, PackageVerify
 from jupyter_guardrails.engines import local
 from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
-from jupyter_guardrails.kernels import plan
+from jupyter_guardrails.kernels import plan, run_dirs
 from jupyter_guardrails.kernels.folders import make_folders
 from jupyter_guardrails.kernels.kernelspecs import interpreter_folders
 from jupyter_guardrails.package.archive import unpack
@@ -42,9 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
     """The job's exit code; nothing of a package runs that no trusted key vouches for."""
     if not arguments.package.is_file():
         raise NotFound(f"there is no file {arguments.package}", next_step="`jupyter guardrails job list`, then `job save ID`")
-    with connect(settings_from(os.environ)) as client, tempfile.TemporaryDirectory(prefix="gr-", dir="/tmp") as private:
+    with connect(settings_from(os.environ)) as client, run_dirs.held() as private:
         profile = _trusted(client, arguments.package)
-        folder, out = Path(private), arguments.out.resolve()
+        folder, out = private, arguments.out.resolve()
         job = _job(arguments.package, folder)
         admission = _admit(client, out, profile)
         try:

@@ -7,7 +7,7 @@ import importlib.util
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.cli import browser, launch_plan
@@ -15,6 +15,7 @@ from jupyter_guardrails.cli.connection import home_of
 from jupyter_guardrails.control.interface import ControlClient, Settings, find_settings, start_own_control
 from jupyter_guardrails.control.interface.messages import LaunchMounter, LaunchPaths, Me
 from jupyter_guardrails.control.interface.own import running_control
+from jupyter_guardrails.kernels import run_dirs
 from jupyter_guardrails.sandbox import outer
 
 APPLICATIONS = {"lab": "jupyterlab", "notebook": "notebook", "server": "jupyter_server"}
@@ -37,13 +38,18 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings if not (person and settings.self_chosen) else launch_plan.acting_as(settings, person)
     plan = launch_plan.make_plan(arguments.application, arguments.arguments, os.environ, home=home, state_dir=settings.state_dir)
     launch_plan.make_folders(plan)
+    with run_dirs.removed_on_failure(plan.run_dir):
+        _become(plan, settings)
+
+
+def _become(plan: launch_plan.LaunchPlan, settings: Settings) -> NoReturn:
     client = _control(settings)
     _say_who_decides(client)
     paths = client.call(LaunchPaths())
     plan = launch_plan.serving_itself(plan) if "network" in paths["observed"] else plan
     report = _enter(plan, paths, client)
     environment = launch_plan.server_environment(plan, os.environ)
-    environment["GUARDRAILS_CONTROL_FD"] = str(_hand_over(client, settings, plan, report))
+    environment["GUARDRAILS_CONTROL_FD"] = str(_hand_over(client, plan, report))
     os.chdir(plan.run_dir)
     os.execve(sys.executable, [sys.executable, *plan.command], environment)
 
@@ -94,7 +100,7 @@ def _enter(plan: launch_plan.LaunchPlan, paths: dict[str, list[str]], client: Co
         return {"outer": False}
 
 
-def _hand_over(client: ControlClient, settings: Settings, plan: launch_plan.LaunchPlan, report: dict[str, Any]) -> int:
+def _hand_over(client: ControlClient, plan: launch_plan.LaunchPlan, report: dict[str, Any]) -> int:
     """An inherited fd with what the server must know; the token never is in an argument or a variable."""
     body = {"socket": client.socket_path, "token": client.token, "workspace": str(plan.workspace), "run_dir": str(plan.run_dir), "outer": report}
     handle = os.memfd_create("guardrails-control", 0)

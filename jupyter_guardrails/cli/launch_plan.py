@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +13,7 @@ from pathlib import Path
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.control.interface.settings import TRAITS
-from jupyter_guardrails.kernels import kernelspecs, plan
+from jupyter_guardrails.kernels import kernelspecs, plan, run_dirs
 
 SIDE_DOORS = ("SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "DOCKER_HOST", "KUBECONFIG")
 CONFIGURATION = (
@@ -55,7 +52,7 @@ class LaunchPlan:
 
     command: tuple[str, ...]
     workspace: Path
-    run_dir: Path  # private to this launch, with a short name: unix socket paths end at 107 bytes
+    run_dir: Path  # private to this launch, not made yet, with a short name: unix socket paths end at 107 bytes
     runtime_dir: Path
     data_dir: Path  # the person's own kernelspecs: read, never written by the server
     settings_dir: Path  # Lab's own settings and workspaces, kept between launches
@@ -74,7 +71,7 @@ def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, 
         )
     workspace = _workspace(arguments, home=home, state_dir=state_dir)
     port = int(_value(arguments, ("--port", "--ServerApp.port", "-p")) or _free_port())
-    run_dir = _run_dir()
+    run_dir = run_dirs.new_name()
     data_home = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     data_dir = Path(environ.get("JUPYTER_DATA_DIR") or data_home / "jupyter")
     runtime = Path(environ.get("JUPYTER_RUNTIME_DIR") or data_dir / "runtime")
@@ -103,31 +100,16 @@ def serving_itself(plan: LaunchPlan) -> LaunchPlan:
 
 
 def make_folders(plan: LaunchPlan) -> None:
-    """The folders of a plan, private; run directories of servers that are gone are removed."""
-    sweep_run_dirs(plan.run_dir)
-    for folder in (*(plan.run_dir / name for name in ("k", "tmp", "config", "roots")), plan.data_dir, plan.runtime_dir, plan.settings_dir):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    labconfig = plan.run_dir / "config" / "labconfig"
-    labconfig.mkdir()
-    (labconfig / "page_config.json").write_text(json.dumps({"disabledExtensions": {NEWS: True}}))
-    (plan.run_dir / "config" / "migrated").touch()  # jupyter_core 5.9 ends the server when it can't write this file itself
-    lock = os.open(plan.run_dir / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    os.set_inheritable(lock, True)  # held until the server ends: tells a later launch that this run directory is in use
-
-
-def sweep_run_dirs(own: Path) -> None:
-    """Remove run directories of this account whose server has ended (nobody holds their lock)."""
-    for folder in own.parent.glob("gr-*"):
-        lock = folder / "lock"
-        if folder == own or folder.is_symlink() or folder.stat().st_uid != os.getuid() or not lock.is_file():
-            continue
-        with lock.open() as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            shutil.rmtree(folder, ignore_errors=True)
+    """The folders of a plan, private, its run directory held until the server has ended; GuardrailsError when that can't be made."""
+    lock = run_dirs.make(plan.run_dir)
+    with run_dirs.removed_on_failure(plan.run_dir):
+        for folder in (*(plan.run_dir / name for name in ("k", "tmp", "config", "roots")), plan.data_dir, plan.runtime_dir, plan.settings_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        labconfig = plan.run_dir / "config" / "labconfig"
+        labconfig.mkdir()
+        (labconfig / "page_config.json").write_text(json.dumps({"disabledExtensions": {NEWS: True}}))
+        (plan.run_dir / "config" / "migrated").touch()  # jupyter_core 5.9 ends the server when it can't write this file itself
+        os.set_inheritable(lock, True)
 
 
 def server_environment(plan: LaunchPlan, environ: Mapping[str, str]) -> dict[str, str]:
@@ -198,15 +180,6 @@ def _value(arguments: Sequence[str], names: Sequence[str]) -> str | None:
         if key in names:
             found = value if separator else arguments[index + 1] if index + 1 < len(arguments) else None
     return os.path.expanduser(found) if found else None
-
-
-def _run_dir() -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix="gr-", dir="/tmp"))
-    except OSError as error:
-        raise errors.GuardrailsError(
-            f"no private folder can be made in /tmp: {error.strerror}", next_step="is /tmp full, or not writable for you?"
-        ) from error
 
 
 def _address(arguments: Sequence[str]) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_runtime_dir
 
 from jupyter_guardrails import errors
+from jupyter_guardrails.kernels import run_dirs
 
 LOG = logging.getLogger(__name__)
 
@@ -136,9 +135,8 @@ def server_secrets() -> tuple[str, ...]:
 
 
 def make_run_dir() -> Path:
-    """A private folder with a short name for a server that no launcher started; its lock tells later launches that it is in use."""
-    run_dir = Path(tempfile.mkdtemp(prefix="gr-", dir="/tmp"))
+    """A run directory for a process that no launcher started, held as long as it lives; the caller removes it."""
+    run_dir = run_dirs.new_name()
+    run_dirs.make(run_dir)
     (run_dir / "k").mkdir(mode=0o700)
-    lock = os.open(run_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)  # held, through the open file, as long as this process lives
     return run_dir

@@ -10,6 +10,7 @@ import pytest
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.cli import lab, launch_plan
+from jupyter_guardrails.kernels import run_dirs
 
 ROOT_FLAG = ("--allow-root",)
 
@@ -108,10 +109,10 @@ def test_a_run_directory_is_removed_once_its_server_is_gone(places):
     )
     held = Path(server.stdout.readline().strip())
     mine = plan_of(places)
-    launch_plan.sweep_run_dirs(mine.run_dir)
+    run_dirs.sweep(mine.run_dir)
     assert held.is_dir(), "the run directory of a running server stays"
     server.communicate("")
-    launch_plan.sweep_run_dirs(mine.run_dir)
+    run_dirs.sweep(mine.run_dir)
     assert not held.exists()
 
 
