@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import array
-import fcntl
-import json
 import os
 import resource
 import socket
-import struct
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from jupyter_guardrails.errors import BadRequest, GuardrailsError
+from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.sandbox import spec_check, wire
 from jupyter_guardrails.sandbox.guarantees import check_required, judge
 from jupyter_guardrails.sandbox.spec import Report, SandboxSpec
 from jupyter_guardrails.sandbox.tracer import Tracer
+from jupyter_guardrails.sandbox.wire import Told
 
 SHIM = str(Path(__file__).with_name("launch.py"))
 SHIM_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
 FROM_OURS = ("LD_LIBRARY_PATH",)  # the server's own interpreter may not start without it (environment modules)
 GO = b"go"
-MAX_REPORT_BYTES = 1 << 20
-MAX_FDS = 3
+ENDED = "something killed it: look at the memory of this machine and its log (dmesg), then try again"
 PLACE = ("tty", "network", "proxy_port", "root", "temporary", "covers")  # what the place depends on, beside the paths
-CREDENTIALS = struct.Struct("3i")
-SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
 Mounter = Callable[[int], dict[str, Any]]  # pidfd of the shim's inner process -> {"missing": […]} or {"error": …}; may raise GuardrailsError
@@ -48,7 +43,7 @@ class Prepared:
         self._ours, self._childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._place_made = False
-        _send_spec(self._ours, asdict(spec) | {"parent": os.getpid(), "root_by": self._root_by, "known": str(self._root_by) in _known})
+        wire.send_spec(self._ours, asdict(spec) | {"parent": os.getpid(), "root_by": self._root_by, "known": str(self._root_by) in _known})
         self.argv = [sys.executable, "-I", "-S", SHIM, str(self._childs.fileno())]
         self.env = SHIM_ENVIRONMENT | {name: os.environ[name] for name in FROM_OURS if name in os.environ}
         self.pass_fds = (self._childs.fileno(),)
@@ -86,14 +81,14 @@ class Prepared:
             self.make_place(timeout_s)
         self._spec = spec or self._spec
         self._ours.settimeout(timeout_s)
-        _send_spec(self._ours, asdict(self._spec))
+        self._send(lambda: wire.send_spec(self._ours, asdict(self._spec)))
         told = self._message()
         try:
             report = self._report(told)
             check_required(report.guarantees, self._spec.require)
             self._attach(report, told.fds)
-            self._ours.send(GO)
-            _raise_failure(self._message(end_is_fine=True).body)
+            self._send(lambda: self._ours.send(GO))
+            self._see_it_start()
         except BaseException:
             _known.discard(str(self._root_by))
             for fd in told.fds:
@@ -103,6 +98,18 @@ class Prepared:
         finally:
             self._close_sockets()
         return report, told.fds
+
+    def _see_it_start(self) -> None:
+        """Its last word, and then the end of the socket, which only becoming the program (or not) brings: one without the other is no start."""
+        _raise_failure(self._message().body)
+        _raise_failure(self._message(end_is_fine=True).body)
+
+    def _send(self, send: Callable[[], object]) -> None:
+        try:
+            send()
+        except OSError as error:  # EPIPE: nobody is there any more
+            self.close()
+            raise _failed(f"it ended before it could start its program ({error.strerror or error})", ENDED) from error
 
     def _attach(self, report: Report, fds: list[int]) -> None:
         """The last descriptor is the tracer's listener, unless the machine has none for it."""
@@ -144,22 +151,25 @@ class Prepared:
             raise
         finally:
             os.close(handle)
-        self._ours.send(json.dumps(answer).encode())
+        self._send(lambda: wire.send(self._ours, answer))
 
     def _message(self, *, end_is_fine: bool = False) -> Told:
         try:
-            told = _receive(self._ours)
+            told = wire.receive(self._ours)
         except TimeoutError:
             self.close()
             raise _failed("it did not report in time", "look at the load of this machine, then try again") from None
         except ConnectionResetError:
             told = Told({}, 0, [])  # it ended before it even read the specification
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self.close()
             raise _failed(str(error)) from error
         if not told.body and not end_is_fine:
             self.close()
-            raise _failed("it ended before it reported", f"run `{sys.executable} -I -S -c 'import ctypes'`: the shim needs that much")
+            raise _failed(
+                "it ended before it reported, or before it started its program",
+                f"run `{sys.executable} -I -S -c 'import ctypes'`: the shim needs that much",
+            )
         return told
 
     def _report(self, told: Told) -> Report:
@@ -180,52 +190,13 @@ def _root_by(spec: SandboxSpec, mounter: Mounter | None, *, fresh_proc: bool) ->
     return "try" if mounter is None else "yes" if fresh_proc else "no"
 
 
-class Told(NamedTuple):
-    """A message of the shim, the process that sent it (by its number here, whatever it is in there), and what came with it."""
-
-    body: dict[str, Any]
-    pid: int
-    fds: list[int]
-
-
-def _receive(ours: socket.socket) -> Told:
-    room = socket.CMSG_SPACE(CREDENTIALS.size) + socket.CMSG_SPACE(MAX_FDS * 4)
-    data, ancillary, _, _ = ours.recvmsg(MAX_REPORT_BYTES, room, socket.MSG_CMSG_CLOEXEC)
-    pid, fds = 0, array.array("i")
-    for _, kind, content in ancillary:
-        if kind == socket.SCM_CREDENTIALS:
-            pid = CREDENTIALS.unpack(content)[0]
-        elif kind == socket.SCM_RIGHTS:
-            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
-    return Told(json.loads(data) if data else {}, pid, list(fds))
-
-
 def prepare(spec: SandboxSpec, mounter: Mounter | None = None, *, fresh_proc: bool = True) -> Prepared:
-    """What the caller needs to start `spec`; BadRequest when it is malformed.
+    """What the caller needs to start `spec`; BadRequest with the field's name when it makes no sense.
 
     `mounter`: who changes the root where this process is in a Landlock domain, and so can't (see mounter.py); `fresh_proc`: what it can.
     """
-    if not spec.argv:
-        raise BadRequest("there is no program to start")
-    relative = [
-        path
-        for path in (spec.cwd, *spec.read, *spec.write, *spec.devices, *spec.shut, *(path for pair in spec.covers for path in pair))
-        if not path.startswith("/")
-    ]
-    if relative:
-        raise BadRequest(f"paths of a sandbox must be absolute, these are not: {', '.join(map(repr, relative))}")
+    spec_check.check(spec)
     return Prepared(spec, mounter, fresh_proc=fresh_proc)
-
-
-def _send_spec(ours: socket.socket, spec: dict[str, Any]) -> None:
-    """In sealed memory: neither the command line nor the environment of a process shows it to others."""
-    memory = os.memfd_create("sandbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        os.write(memory, json.dumps(spec).encode())
-        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, SEALS)
-        socket.send_fds(ours, [b"spec"], [memory])
-    finally:
-        os.close(memory)
 
 
 def _reason_against_data_limit(pid: int) -> str:

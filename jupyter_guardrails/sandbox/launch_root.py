@@ -193,7 +193,7 @@ def _keep_out_of_temporary(root: str, path: str, trees: list[Tree], done: set[st
 
 def _make_devices(root: str, view: View) -> None:
     os.makedirs(root + SHARED_MEMORY, exist_ok=True)
-    size = "" if view.shm_bytes is None else f",size={view.shm_bytes}"
+    size = "" if view.shm_bytes is None else f",size={max(view.shm_bytes, 1)}"  # tmpfs takes 0 for no limit
     mounts.mount("tmpfs", root + SHARED_MEMORY, options=f"mode=1777{size}")
     os.makedirs(root + TERMINALS, exist_ok=True)
     if view.terminal:

@@ -24,7 +24,8 @@ from .launch_reaper import Above, Inner, Warden, take_terminal
 REFUSED = 78  # sysexits.h: configuration error
 GO = b"go"
 NEEDS_ROOT, NEEDS_PROGRAM = b'{"need": "root"}', b'{"need": "program"}'
-MAX_ANSWER_BYTES = 1 << 16
+STARTS = b'{"starts": true}'  # after it, the socket closes when the program takes over
+PART_BYTES, MORE = 1 << 16, b"+"  # as in wire.py: a message has to fit into the socket's buffer
 WARDENS = 2  # both count as tasks of the new user namespace
 Spec = dict[str, Any]
 Layers = dict[str, Any]
@@ -88,7 +89,7 @@ def _own_root(control: socket.socket, spec: Spec, layers: Layers) -> list[str]:
     if spec["root_by"] == "try":
         return launch_root.enter(_view(spec, fresh_proc=not layers["process_namespace"]))
     control.send(NEEDS_ROOT)  # a process inside a Landlock domain may not mount
-    answer = json.loads(control.recv(MAX_ANSWER_BYTES))
+    answer = _hear(control)
     if "error" in answer:
         raise OSError(f"no root of its own: {answer['error']}")
     os.chdir("/")
@@ -136,13 +137,15 @@ def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[
     layers["trace"] = trace.start(listeners) if spec["trace"] else "not asked for"
     control = _close_others(control, listeners)
     report = {"pid": os.getpid(), "layers": layers, "missing_paths": missing}
-    socket.send_fds(control, [json.dumps(report).encode()], [listener.fileno() for listener in listeners])
+    _tell(control, report, listeners)
     for listener in listeners:
         listener.close()
     if control.recv(16) != GO:
         os._exit(REFUSED)
     os.chdir(spec["cwd"])
-    os.execve(_program(spec), spec["argv"], spec["env"])
+    program = _program(spec)
+    control.send(STARTS)
+    os.execve(program, spec["argv"], spec["env"])
 
 
 def _read_spec(control: socket.socket) -> Spec:
@@ -153,6 +156,24 @@ def _read_spec(control: socket.socket) -> Spec:
         memory.seek(0)
         spec: Spec = json.load(memory)
     return spec
+
+
+def _tell(control: socket.socket, body: dict[str, Any], listeners: list[Any]) -> None:
+    """A message in as many parts as it takes; the listeners come with the last."""
+    data = json.dumps(body).encode()
+    while len(data) > PART_BYTES:
+        control.send(MORE + data[:PART_BYTES])
+        data = data[PART_BYTES:]
+    socket.send_fds(control, [data], [listener.fileno() for listener in listeners])
+
+
+def _hear(control: socket.socket) -> dict[str, Any]:
+    whole, data = b"", MORE
+    while data.startswith(MORE):
+        data = control.recv(PART_BYTES + len(MORE))
+        whole += data.removeprefix(MORE)
+    body: dict[str, Any] = json.loads(whole)
+    return body
 
 
 def _hold_cpus(cpus: float | None) -> str:

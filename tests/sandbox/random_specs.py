@@ -10,14 +10,14 @@ from jupyter_guardrails.sandbox.spec import GUARANTEES, Limits, SandboxSpec
 
 TEXTS = ("", "/", "/tmp", "/nowhere", "relative", "a\nb", "a\0b", "\ud800", "/" + "x" * 5000, "/usr/../etc", "ü", "/proc/self/fd", " ", "-1", "*")
 ARGV = (("/bin/true",), ("/bin/true", "x"), ("true",), (), ("",), ("/usr",), ("/nowhere/at/all",), ("/bin/true", "a\0b"), ("/bin/sh", "-c", "exit 7"))
-NUMBERS = (None, 0, 1, -1, 2, 64, 1 << 20, 1 << 30, 1 << 63, 1 << 70)
+NUMBERS = (None, 0, 1, -1, 2, 64, 1 << 20, 1 << 30, 1 << 63, 1 << 70, 1.5, float("nan"), "5", True)
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin")
 
 
 def make(number: int) -> SandboxSpec:
-    """One of them; each field is sensible half of the time."""
+    """One of them; each field is sensible most of the time."""
     dice = random.Random(number)
-    some = lambda good, *bad: good if dice.random() < 0.6 else dice.choice(bad)  # noqa: E731
+    some = lambda good, *bad: good if dice.random() < 0.85 else dice.choice(bad)  # noqa: E731
     paths = tuple(dice.sample(TEXTS, dice.randrange(4)))
     return SandboxSpec(
         argv=some(("/bin/true",), *ARGV),
@@ -26,12 +26,15 @@ def make(number: int) -> SandboxSpec:
         read=some(SYSTEM, paths, (*SYSTEM, *paths)),
         write=some((), paths),
         devices=some(("/dev/null",), paths),
-        network=some("none", "none", "host", "nonsense", ""),
+        network=some("none", "none", "host", "nonsense", "", None),
         proxy_port=some(None, 3128, 0, 1, -1, 70000),
         channel=some(None, f"fuzz-{number}", "", "x" * 200, "a\0b"),
         limits=Limits(some(1 << 30, *NUMBERS), some(None, 0.5, -0.5, *NUMBERS), some(None, *NUMBERS), some(4096, *NUMBERS[1:]), some(None, *NUMBERS)),
         require=some(("files",), (), ("files", "network"), tuple(dice.sample(GUARANTEES, 3)), ("nonsense",)),
-        tty=False,
+        tty=some(False, 0, None),
+        root=some("own", "shared", "", None),
+        temporary=some(None, *TEXTS),
+        covers=some((), (), ("/a",), (("/a",),), ((dice.choice(TEXTS), "/etc/hosts"),)),
     )
 
 

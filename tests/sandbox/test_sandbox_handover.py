@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import socket
 import statistics
 import subprocess
@@ -16,8 +17,10 @@ import pytest
 from sandbox_bench import PYTHON
 
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, HostCannotEnforce
+from jupyter_guardrails.sandbox import meter
 from jupyter_guardrails.sandbox.handover import prepare
 from jupyter_guardrails.sandbox.run import start
+from jupyter_guardrails.sandbox.spec import Limits
 
 SHOW = "import json, os; print(json.dumps([dict(os.environ), sorted(os.listdir('/proc/self/fd'))]))"
 
@@ -90,6 +93,67 @@ def test_malformed_specifications_are_refused_before_anything_starts(sandbox):
         prepare(sandbox.spec("true", read=("relative/data",)))
 
 
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("argv", (5,)),
+        ("argv", "true"),
+        ("env", {"A": 1}),
+        ("env", {"A=B": "c"}),
+        ("cwd", None),
+        ("read", ("/a\0b",)),
+        ("read", "/usr"),
+        ("write", ("/\ud800",)),
+        ("network", "nonsense"),
+        ("root", None),
+        ("tty", 1),
+        ("proxy_port", 70000),
+        ("channel", "x" * 200),
+        ("temporary", "relative"),
+        ("covers", (("/a",),)),
+        ("require", "files"),
+        ("limits", {}),
+    ],
+)
+def test_a_field_that_makes_no_sense_is_named(sandbox, field, wrong):
+    with pytest.raises(BadRequest, match=field):
+        prepare(replace(sandbox.spec("true"), **{field: wrong}))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("memory_bytes", 1e9),  # the judge's sentence could not be built from it, after the start
+        ("memory_bytes", 0),
+        ("memory_bytes", True),
+        ("cpus", float("nan")),
+        ("cpus", -0.5),
+        ("tasks", 1 << 70),
+        ("open_files", None),
+        ("file_size_bytes", -1),
+        ("shm_bytes", "1GiB"),
+        ("lifetime_s", 0),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_named(sandbox, name, wrong):
+    with pytest.raises(BadRequest, match=f"limits.{name} of a sandbox must be a"):
+        prepare(sandbox.spec("true", limits=Limits(**{name: wrong})))
+
+
+def test_limits_at_their_bounds_start(sandbox):
+    bounds = Limits(memory_bytes=1 << 62, cpus=0.5, tasks=64, open_files=64, file_size_bytes=0, shm_bytes=0, lifetime_s=1)
+    assert sandbox.python("import os; print(os.statvfs('/dev/shm').f_blocks)", limits=bounds).out == "1\n"  # no room is no unlimited room
+
+
+@pytest.mark.parametrize("root", ["own", "shared"])
+def test_thousands_of_paths_that_are_not_there_are_all_reported(sandbox, root):
+    gone = tuple(f"/nowhere/{number}/{'x' * 250}" for number in range(3000))
+    spec = sandbox.spec("true", root=root)
+    started = sandbox.start("true", root=root, read=(*spec.read, *gone))
+    assert set(gone) <= set(started.report.missing_paths)
+    assert started.process.wait(10) == 0
+
+
 def test_a_guarantee_that_does_not_hold_stops_the_start(sandbox):
     ran = sandbox.workspace / "ran"
     with pytest.raises(HostCannotEnforce, match="sockets") as refusal:
@@ -124,6 +188,61 @@ def test_a_child_that_dies_or_hangs_is_a_refusal(sandbox):
         with pytest.raises(GuardrailsError, match="in time"):
             prepared.receive(timeout_s=0.2)
         process.kill()
+
+
+def killed(process):
+    """Everything of a start, gone for sure."""
+    for pid in reversed(meter.sample(process.pid).pids):
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize("when", ["before its program is named", "before it is told to go"])
+def test_a_start_that_has_died_is_a_refusal(sandbox, when):
+    ran = sandbox.workspace / "ran"
+    before = open_descriptors()
+    prepared = prepare(sandbox.spec("/usr/bin/touch", str(ran)))
+    process = subprocess.Popen(prepared.argv, env=prepared.env, pass_fds=prepared.pass_fds, stderr=subprocess.DEVNULL)
+    prepared.make_place()
+    if when == "before it is told to go":
+        prepared._attach = lambda report, fds: killed(process)
+    else:
+        killed(process)
+    with pytest.raises(GuardrailsError, match="ended before") as refusal:
+        prepared.receive()
+    process.wait()
+    assert refusal.value.next_step
+    assert not ran.exists()
+    assert not open_descriptors() - before
+
+
+PLAYS_ALONG = """
+import json, os, socket, sys
+control = socket.socket(fileno=int(sys.argv[1]))
+def spec():
+    os.close(socket.recv_fds(control, 16, 1)[1][0])
+spec()
+control.send(b'{"need": "program"}')
+spec()
+control.send(sys.argv[2].encode())
+assert control.recv(16) == b"go"
+if len(sys.argv) > 3: control.send(sys.argv[3].encode())
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "said"), [((), "ended before"), (('{"error": "OSError: no such program"}',), "no such program"), (('{"starts": true}',), "")]
+)
+def test_one_that_ends_between_the_word_and_its_program_has_not_started(sandbox, last, said):
+    report = {"layers": sandbox.start("true").report.layers, "missing_paths": []}
+    prepared = prepare(sandbox.spec("true"))
+    command = [PYTHON, "-c", PLAYS_ALONG, prepared.argv[-1], json.dumps(report), *last]
+    with subprocess.Popen(command, pass_fds=prepared.pass_fds) as process:
+        if said:
+            with pytest.raises(GuardrailsError, match=said):
+                prepared.receive()
+        else:
+            assert prepared.receive()[0].pid == process.pid
 
 
 def test_the_report_names_the_program_itself(sandbox):

@@ -1,0 +1,70 @@
+"""Messages between the caller of a start and its shim: JSON over SOCK_SEQPACKET, in parts where it is long; specifications in sealed memory."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import json
+import os
+import socket
+import struct
+from typing import Any, NamedTuple
+
+PART_BYTES = 1 << 16  # a message has to fit into the socket's buffer, 208 KiB by default
+MAX_PARTS = 1024
+MORE = b"+"  # before each part but the last; JSON of ours begins with a brace
+MAX_FDS = 3
+CREDENTIALS = struct.Struct("3i")
+SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+class Told(NamedTuple):
+    """A message of the shim, the process that sent it (by its number here, whatever it is in there), and what came with it."""
+
+    body: dict[str, Any]
+    pid: int
+    fds: list[int]
+
+
+def receive(ours: socket.socket) -> Told:
+    """One whole message; an empty body when the other end was closed. OSError, ValueError when it can't be had."""
+    whole = b""
+    for _ in range(MAX_PARTS):
+        data, pid, fds = _part(ours)
+        whole += data.removeprefix(MORE)
+        if not data.startswith(MORE):
+            return Told(json.loads(whole) if data else {}, pid, fds)
+    raise ValueError(f"a message of more than {MAX_PARTS} parts")
+
+
+def send(ours: socket.socket, body: dict[str, Any]) -> None:
+    """One message, in as many parts as it takes."""
+    data = json.dumps(body).encode()
+    while len(data) > PART_BYTES:
+        ours.send(MORE + data[:PART_BYTES])
+        data = data[PART_BYTES:]
+    ours.send(data)
+
+
+def send_spec(ours: socket.socket, spec: dict[str, Any]) -> None:
+    """In sealed memory: neither the command line nor the environment of a process shows it to others."""
+    memory = os.memfd_create("sandbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        with open(memory, "wb", closefd=False) as stream:
+            stream.write(json.dumps(spec).encode())
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, SEALS)
+        socket.send_fds(ours, [b"spec"], [memory])
+    finally:
+        os.close(memory)
+
+
+def _part(ours: socket.socket) -> tuple[bytes, int, list[int]]:
+    room = socket.CMSG_SPACE(CREDENTIALS.size) + socket.CMSG_SPACE(MAX_FDS * 4)
+    data, ancillary, _, _ = ours.recvmsg(PART_BYTES + len(MORE), room, socket.MSG_CMSG_CLOEXEC)
+    pid, fds = 0, array.array("i")
+    for _, kind, content in ancillary:
+        if kind == socket.SCM_CREDENTIALS:
+            pid = CREDENTIALS.unpack(content)[0]
+        elif kind == socket.SCM_RIGHTS:
+            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    return data, pid, list(fds)
