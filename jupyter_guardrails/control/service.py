@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from jupyter_guardrails.control import admission, audit, datasets, frames, launch, limits_follow, people, requests, roots, submissions, would_refuse
+from jupyter_guardrails.control.interface.client import OTHER_TOKEN
 from jupyter_guardrails.control.interface.messages import REQUESTS, Request
 from jupyter_guardrails.control.state import Answer, ControlState, Operations, log
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound, Refused
@@ -141,7 +142,7 @@ class Service:
         for secret, submission in self.state.worker_tokens.items():
             if hmac.compare_digest(token, secret.encode()):
                 return submission
-        raise Refused("the token is not the one of this control", next_step="only the launcher's own processes may speak to control")
+        raise Refused(OTHER_TOKEN, next_step="only the launcher's own processes may speak to control")
 
 
 def parse(frame: dict[str, Any]) -> Request:

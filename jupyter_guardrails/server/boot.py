@@ -6,6 +6,7 @@ import atexit
 import json
 import logging
 import shutil
+import socket
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import ControlClient, Settings, find_settings, start_own_control
+from jupyter_guardrails.control.interface.client import OTHER_TOKEN
 from jupyter_guardrails.control.interface.messages import Request
 from jupyter_guardrails.control.interface.own import running_control
 from jupyter_guardrails.kernels.folders import make_run_dir
@@ -61,6 +63,41 @@ class FoundControl(ControlClient):
         return changed
 
 
+class LaunchedControl(ControlClient):
+    """The control that the launcher handed over. One that is started anew can't be found from inside the server's domain: its socket is another
+    file, its token is out of reach, and the mounter that makes kernels' roots ended with the first one."""
+
+    def call_with_fds(self, request: Request, *, fds: Sequence[int] = ()) -> tuple[dict[str, Any], list[int]]:
+        """Where that control has ended: ControlAway that says that the server must be started again."""
+        try:
+            return super().call_with_fds(request, fds=fds)
+        except errors.ControlAway as error:
+            if self._listens():
+                raise
+            raise self._ended() from error
+        except errors.Refused as error:
+            if error.message != OTHER_TOKEN:
+                raise
+            raise self._ended() from error
+
+    def _listens(self) -> bool:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(self.timeout_s)
+                connection.connect(self.socket_path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:  # it is too busy to accept: that passes
+            return True
+        return True
+
+    def _ended(self) -> errors.ControlAway:
+        return errors.ControlAway(
+            "nothing new can start: control, which decides for this server, has ended, and one that is started now can't be reached from in here",
+            next_step="what runs goes on under its limits: save your work, end this server and start it again with `jupyter guardrails lab`",
+        )
+
+
 @dataclass(frozen=True)
 class Boot:
     """A client for control, the folders of this server, and what is enforced around the server itself (empty: nothing)."""
@@ -85,7 +122,7 @@ def boot(environ: MutableMapping[str, str], *, root_dir: str, arguments: Sequenc
 def _handed_over(handle: int) -> Boot:
     with open(handle) as stream:
         told = json.load(stream)
-    return Boot(ControlClient(told["socket"], told["token"]), Path(told["workspace"]).resolve(), Path(told["run_dir"]), told.get("outer", {}))
+    return Boot(LaunchedControl(told["socket"], told["token"]), Path(told["workspace"]).resolve(), Path(told["run_dir"]), told.get("outer", {}))
 
 
 def _control(settings: Settings) -> ControlClient:

@@ -11,6 +11,7 @@ from jupyter_server_terminals.api_handlers import TerminalRootHandler
 from pydantic import BaseModel, ConfigDict
 from tornado import web
 
+from jupyter_guardrails import errors
 from jupyter_guardrails.server.explain import ExplainingStart
 from jupyter_guardrails.server.guards import scheduled_past_the_policy
 from jupyter_guardrails.server.parse import body_as
@@ -48,7 +49,12 @@ class StartTerminal(ExplainingStart, TerminalRootHandler):
     async def post(self) -> None:
         """Start a shell in the terminal profile's sandbox."""
         wanted = body_as(self, NewTerminal, optional=True)
-        terminals = self.terminal_manager
+        terminals = self.settings.get("terminal_manager")
+        if terminals is None:
+            raise errors.NotFound(
+                "this server has no terminals: its extension for them is not enabled",
+                next_step="`jupyter server extension enable --sys-prefix jupyter_server_terminals`, then start the server again",
+            )
         assert isinstance(terminals, GuardedTerminalManager)
         await self.finish(await terminals.start(wanted.cwd))
 

@@ -1,38 +1,10 @@
 """Terminals run in the same sandbox as kernels, under a lease of their own."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
-import websocket
-
-TOKEN = "token-of-the-test-server"
-
-
-class Terminal:
-    """A terminal, spoken to as JupyterLab does."""
-
-    def __init__(self, server, **body):
-        answer = server.rest("POST", "api/terminals", json=body)
-        assert answer.status_code == 200, answer.text + server.log()
-        self.server, self.name = server, answer.json()["name"]
-        url = f"ws://127.0.0.1:{server.port}/terminals/websocket/{self.name}"
-        self.socket = websocket.create_connection(url, header={"Authorization": f"token {TOKEN}"}, timeout=30)
-
-    def run(self, command, end="done-with-it"):
-        """What a command prints; the mark is put together by the shell so that its echo doesn't count."""
-        half = len(end) // 2
-        self.socket.send(json.dumps(["stdin", f"{command}; printf '%s%s\\n' {end[:half]} {end[half:]}\r"]))
-        printed = ""
-        while end not in printed:
-            kind, *rest = json.loads(self.socket.recv())
-            printed += rest[0] if kind == "stdout" else ""
-        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed)
-
-    def stop(self):
-        self.socket.close()
-        assert self.server.rest("DELETE", f"api/terminals/{self.name}").status_code == 204
+from server_terminal import Terminal
 
 
 @pytest.fixture
@@ -71,6 +43,13 @@ def test_a_refused_terminal_says_why(make_server):
     assert answer.status_code >= 400
     assert "guardrails.yaml" in answer.json()["message"]
     assert bare.rest("GET", "api/terminals").json() == []
+
+
+def test_a_server_without_terminals_says_how_to_have_them(make_server):
+    bare = make_server(extensions="'jupyter_guardrails': True, 'jupyter_server_terminals': False").wait_ready()
+    answer = bare.rest("POST", "api/terminals", json={})
+    assert answer.status_code == 404
+    assert "jupyter server extension enable" in answer.json()["message"]
 
 
 def test_what_ignores_every_polite_signal_ends_with_its_terminal(server):

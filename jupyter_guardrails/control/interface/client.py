@@ -22,6 +22,7 @@ from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit
 
 MAX_FRAME_BYTES = 16 << 20
 MAX_FDS = 8
+OTHER_TOKEN = "the token is not the one of this control"
 
 
 class ControlClient:
