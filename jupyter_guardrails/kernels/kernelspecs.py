@@ -28,9 +28,16 @@ def environments() -> tuple[str, ...]:
 def spec_folders(spec: KernelSpec, program: str | None = None) -> tuple[str, ...]:
     """Folders that one kernelspec needs; `program` is what its first argument really means (`python` is the server's own).
 
-    Refused when this process can't read one of them: the server's own domain holds what was known when it started.
+    Refused when this process can't read one of them: the server's own root and domain hold what was known when it started.
     """
-    folders = interpreter_folders(program or spec.argv[0])
+    program = program or spec.argv[0]
+    folders = interpreter_folders(program)
+    if not folders:
+        raise errors.Refused(
+            f"the kernel {spec.display_name!r} starts {program}, which is not there for this server",
+            next_step="if that program exists, start the server again, which opens every kernelspec's environment; or make one in the workspace",
+            rule="built-in environments-known-at-the-start",
+        )
     for folder in folders:
         _refuse_unreadable(spec.display_name, folder)
     return (*((spec.resource_dir,) if spec.resource_dir else ()), *folders)

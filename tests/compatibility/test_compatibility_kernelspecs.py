@@ -25,7 +25,7 @@ def check_governed(server, name):
     assert kernel.run("open('own.txt', 'w').write('x'); print(6 * 7)").text == "42\n"
     refused = kernel.run(f"print(open('{server.root}/elsewhere/secret.txt').read())").text
     kernel.close()
-    assert "PermissionError" in refused
+    assert "FileNotFoundError" in refused
     assert "only-for-the-admin" not in refused
 
 
@@ -49,7 +49,7 @@ def test_an_environment_that_the_server_was_not_started_with_is_refused_with_the
     write_kernelspec(share_of(governed), "late", [str(place / "late" / "bin" / "python"), *LAUNCH])
     governed.own(share_of(governed) / "kernels")
     answer = governed.request("POST", "api/kernels", json={"name": "late"})
-    assert answer.status_code in (400, 403), answer.text
+    assert answer.status_code == 403, answer.text
     assert str(place / "late") in answer.json()["message"]
     assert "start the server again" in answer.json()["next_step"]
 

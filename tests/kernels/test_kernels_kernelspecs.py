@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jupyter_client.kernelspec import KernelSpec
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.kernels import kernelspecs
@@ -56,6 +57,13 @@ def test_this_interpreter_is_found():
 
 def test_a_program_that_is_not_there_opens_nothing():
     assert kernelspecs.interpreter_folders("no-such-program") == ()
+
+
+def test_a_kernelspec_whose_program_is_not_there_is_refused_with_the_next_step():
+    with pytest.raises(errors.Refused, match="no-such-program, which is not there") as refused:
+        kernelspecs.spec_folders(KernelSpec(argv=["/no-such-program"], display_name="Late"))
+    assert "start the server again" in refused.value.next_step
+    assert sys.prefix in kernelspecs.spec_folders(KernelSpec(argv=[sys.executable], display_name="There"))
 
 
 def test_ones_own_kernelspec_may_not_hide_an_admins(tmp_path, monkeypatch):
