@@ -13,7 +13,7 @@ from jupyter_guardrails.sandbox.launch_libc import drop_capabilities, no_new_pri
 
 CHUNK_BYTES = 1 << 17
 LOOPBACK = "127.0.0.1"
-STARTING_S, RETRY_S = 5.0, 0.05
+STARTING_S, RETRY_S = 1.0, 0.05  # less than clients that look whether it is there give it
 
 
 def fork_relay(listeners: Mapping[int, socket.socket]) -> int:
