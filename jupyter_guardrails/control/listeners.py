@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import itertools
 import logging
@@ -94,7 +95,11 @@ class Conversations:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # the client went away before we came
-        except OSError as error:  # out of file descriptors, most likely: make room and go on
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # its network namespace has ended, and with it everybody who could connect
+                self._loop.remove_reader(self._listener)
+                return
+            # out of file descriptors, most likely: make room and go on
             log.error("can't accept a connection for %s: %s", self.name, error)
             self._evict()
             self._loop.remove_reader(self._listener)

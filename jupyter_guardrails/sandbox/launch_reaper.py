@@ -23,11 +23,13 @@ POLL_WITHOUT_PIDFD_MS = 1000
 
 
 class Above(NamedTuple):
-    """The process above a warden: `handle` is readable when it ends (-1: kernels before 5.3), `status` takes how the program ended."""
+    """The process above a warden: `handle` is readable when it ends (-1: kernels before 5.3), `status` takes how the program ended,
+    and `in_front` is whether all of it was in the foreground of the terminal."""
 
     pid: int
     handle: int
     status: int
+    in_front: bool
 
 
 class Inner(NamedTuple):
@@ -40,11 +42,12 @@ class Inner(NamedTuple):
 class Warden:
     """Watches one child. Signals arrive as bytes of a pipe, so that one poll waits for them and for the end of the process above."""
 
-    def __init__(self, above: int, *, terminal: bool, above_fd: int | None = None) -> None:
+    def __init__(self, above: int, *, terminal: bool, above_fd: int | None = None, in_front: bool = True) -> None:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         self._above = above
         self._above_fd = _pidfd(above) if above_fd is None else above_fd
         self._terminal = terminal
+        self._in_front = in_front
         self._forwarded = () if terminal else FORWARDED  # on a terminal the child is in the foreground group and gets them itself
         self._ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH) if terminal else ()
         self._wake, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -88,14 +91,14 @@ class Warden:
                     _send(child, number, whole_group=whole_group)
             if self._orphaned():
                 ended_by = signal.SIGTERM
-            status = _reap(child)
+            status = _reap(child, resume=self._terminal and tell is not None)
         if status is None and inner is not None:  # never the program itself: an interactive shell ignores SIGTERM
             status = _end_gently(child)  # the inner warden sweeps faster and better than we could from here
         if tell is not None and status is not None:
             os.write(tell, struct.pack("i", status))
         if inner is None or not inner.enclosed:
             _sweep()
-        if self._terminal and inner is not None:
+        if self._terminal and self._in_front and inner is not None:
             take_terminal(os.getpgrp())
         _end_like(status if inner is None else _told(inner.status, status), ended_by)
 
@@ -142,17 +145,35 @@ def _send(child: int, number: int, *, whole_group: bool) -> None:
         os.kill(child, number)
 
 
-def _reap(child: int) -> int | None:
-    """Collect every ended child; the status of the one that matters, if it was among them."""
+def _reap(child: int, *, resume: bool = False) -> int | None:
+    """Collect every ended child; the status of the one that matters, if it was among them. `resume`: it goes on where Ctrl-Z stopped it."""
     found = None
     with suppress(ChildProcessError):
         while True:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG | (os.WUNTRACED if resume else 0))
             if pid == 0:
                 break
-            if pid == child:
+            if pid == child and os.WIFSTOPPED(status):
+                _go_on(child, os.WSTOPSIG(status))
+            elif pid == child:
                 found = status
     return found
+
+
+def _go_on(child: int, stopped_by: int) -> None:
+    """In a process namespace no shell outside sees that it has stopped, and the terminal would answer nobody any more."""
+    if stopped_by == signal.SIGTSTP and os.getpid() == 1:
+        with suppress(OSError):
+            os.write(2, b"\r\nguardrails: this can't be suspended, it goes on\r\n")
+        _send(child, signal.SIGCONT, whole_group=True)
+
+
+def is_in_front() -> bool:
+    """Whether this process is in the foreground of its terminal: `command &` in a shell is not, and must not take it."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
 
 
 def take_terminal(group: int) -> None:

@@ -19,7 +19,7 @@ from . import launch_seccomp as seccomp
 from . import launch_trace as trace
 from .launch_libc import PR_SET_PDEATHSIG, drop_capabilities, no_new_privileges, prctl
 from .launch_limits import hard_limits
-from .launch_reaper import Above, Inner, Warden, take_terminal
+from .launch_reaper import Above, Inner, Warden, is_in_front, take_terminal
 
 REFUSED = 78  # sysexits.h: configuration error
 GO = b"go"
@@ -44,7 +44,8 @@ def run(fd: int) -> NoReturn:
 def _outer(control: socket.socket, spec: Spec) -> NoReturn:
     """Makes the namespaces, and the listeners in them; then only watches."""
     os.chdir("/")  # a working directory elsewhere would keep the old root
-    warden = Warden(spec["parent"], terminal=spec["tty"])
+    in_front = spec["tty"] and is_in_front()
+    warden = Warden(spec["parent"], terminal=spec["tty"], in_front=in_front)
     layers: Layers = {"uid": os.getuid()}
     layers |= namespaces.enter(network=spec["network"] == "none", root=spec["root_by"], known=spec["known"])
     listeners = [namespaces.listen_tcp(spec["proxy_port"])] if spec["proxy_port"] and not layers["network_namespace"] else []
@@ -52,7 +53,7 @@ def _outer(control: socket.socket, spec: Spec) -> NoReturn:
     above = _watch_myself()
     child, status = warden.fork_warden()
     if child == 0:
-        _inner(control, spec, layers, listeners, Above(os.getppid(), above, status))
+        _inner(control, spec, layers, listeners, Above(os.getppid(), above, status, in_front))
     control.close()
     for opened in listeners:
         opened.close()
@@ -71,7 +72,7 @@ def _inner(control: socket.socket, spec: Spec, layers: Layers, listeners: list[s
     spec = _read_spec(control)
     child = warden.fork()
     if child == 0:
-        _join(group if spec["tty"] else None, warden=os.getppid())
+        _join(group if spec["tty"] else None, warden=os.getppid(), in_front=above.in_front)
         _become(control, spec, layers, listeners, missing)
     control.close()
     for listener in listeners:
@@ -187,7 +188,7 @@ def _hold_cpus(cpus: float | None) -> str:
     return ""
 
 
-def _join(group: int | None, *, warden: int) -> None:
+def _join(group: int | None, *, warden: int, in_front: bool) -> None:
     """A session of one's own, or on a terminal the group that was in its foreground; and death with the warden.
 
     In a process namespace that group has no number (0): then a group of its own is put into the foreground.
@@ -198,7 +199,8 @@ def _join(group: int | None, *, warden: int) -> None:
         os.setpgid(0, group)
     else:
         os.setpgid(0, 0)
-        take_terminal(os.getpgrp())
+        if in_front:
+            take_terminal(os.getpgrp())
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != warden:
         os._exit(REFUSED)

@@ -1,0 +1,80 @@
+"""`jupyter guardrails exec` holds its profile's limits like a kernel."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from exec_bench import Bench
+
+PYTHON = sys._base_executable
+ALLOWED = "import resource as r\nwhile r.getrlimit(r.RLIMIT_DATA)[0] == r.RLIM_INFINITY: pass\n"  # until the first look has set what it may have
+FORKS = """
+import os, signal
+made = []
+try:
+    while len(made) < 200: made.append(os.posix_spawn("/bin/sleep", ["sleep", "60"], {}))
+except OSError as error: print(len(made), type(error).__name__)
+for pid in made: os.kill(pid, signal.SIGKILL)
+"""
+GROW = """
+import time
+with open("large", "wb", buffering=0) as file:
+    for _ in range(300):
+        file.write(bytes(1 << 20)); time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+@pytest.mark.slow
+def test_memory_is_held(bench):
+    fine = bench.run(PYTHON, "-c", f"{ALLOWED}print(len(bytearray(100 << 20)))")
+    assert fine.stdout == f"{100 << 20}\n", fine.stderr
+    assert "MemoryError" in bench.run(PYTHON, "-c", f"{ALLOWED}bytearray(300 << 20)").stderr
+
+
+@pytest.mark.slow
+def test_processors_are_held(bench):
+    assert bench.run("nproc").stdout == "1\n"
+
+
+@pytest.mark.slow
+def test_shared_memory_has_the_profiles_size_and_is_its_own(bench):
+    done = bench.run("sh", "-c", "head -c 30M /dev/zero > /dev/shm/fits; head -c 100M /dev/zero > /dev/shm/full; stat -c %s /dev/shm/*")
+    sizes = [int(line) for line in done.stdout.split()]
+    assert sizes == [30 << 20, 34 << 20]
+    assert "No space left" in done.stderr
+    assert not os.path.exists("/dev/shm/fits")
+
+
+@pytest.mark.slow
+def test_a_full_workspace_refuses_growth(bench):
+    done = bench.run(PYTHON, "-c", GROW)
+    assert "File too large" in done.stderr
+    assert "your workspace is full" in done.stderr
+    assert (bench.work / "large").stat().st_size < 60 << 20
+
+
+@pytest.mark.slow
+def test_tasks_are_held(tmp_path):
+    if os.getuid() != 0:
+        assert_tasks_held(Bench(tmp_path).run(PYTHON, "-c", FORKS))
+        return
+    account = "nobody"
+    if subprocess.run([sys.executable, "-c", "import jupyter_guardrails"], user=account, cwd="/", check=False, capture_output=True).returncode:
+        pytest.skip("another account can't run this interpreter, and Linux counts no processes of root")
+    bench = Bench(tmp_path)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    subprocess.run(["chown", "-R", account, str(tmp_path)], check=True)
+    assert_tasks_held(bench.run(PYTHON, "-c", FORKS, account=account))
+
+
+def assert_tasks_held(done):
+    made, error = done.stdout.split()
+    assert error == "BlockingIOError"
+    assert 20 < int(made) < 45
