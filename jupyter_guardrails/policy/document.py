@@ -50,7 +50,7 @@ class ProfileSpec(Strict):
     memory: f.Bytes = Field(default=4 * 2**30, description="Memory of the kernel and all its children.")
     cpus: f.Amount = Field(default=1.0, description="Processors; 1.5 is one and a half.")
     tasks: Annotated[int, Field(ge=16, le=1_000_000)] = Field(default=4096, description="Processes and threads.")
-    shm: f.Bytes | None = Field(default=None, description="Size of `/dev/shm`; left out: half of the memory, as Linux does.")
+    shm: f.Bytes | None = Field(default=None, description="Size of `/dev/shm`, part of the memory; left out: half of it, as Linux does.")
     file_size: f.BytesOrOff = Field(default=None, description="Largest file that can be written; left out or `off`: no limit.")
     gpus: Annotated[int, Field(ge=0, le=64)] = Field(default=0, description="Number of GPUs.")
     idle: f.DurationOrOff = Field(default=8 * 3600, description="A kernel without activity for so long is ended, with a notice; `off`: never.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jupyter_guardrails.errors import Problem
 from jupyter_guardrails.policy.compiled import Policy
 from jupyter_guardrails.policy.decision import Resource
+from jupyter_guardrails.policy.document import ProfileSpec
 from jupyter_guardrails.policy.globs import compile_glob
 from jupyter_guardrails.policy.keys import similar
 from jupyter_guardrails.policy.named import groups_in, people_in
@@ -83,6 +84,14 @@ def _profiles(root: Node, policy: Policy) -> Iterator[Problem]:
     used.add(document.promotion.production_profile)
     for profiles in _at(root, "profiles"):
         yield from (key.problem(f"the profile `{name}` is used nowhere") for name, (key, _) in profiles.entries.items() if name not in used)
+        yield from (found for name, (_, node) in profiles.entries.items() for found in _shared_memory(node, document.profiles[name]))
+
+
+def _shared_memory(node: Node, profile: ProfileSpec) -> Iterator[Problem]:
+    """What lies in /dev/shm is memory of the kernel's."""
+    if profile.shm is not None and profile.shm > profile.memory:
+        hint = "what is in /dev/shm counts as memory: give less of it, or more memory"
+        yield node.entries["shm"][1].problem("`shm` is more than the profile's `memory`, and can't be filled", hint=hint)
 
 
 def _nobody(root: Node, policy: Policy) -> Iterator[Problem]:

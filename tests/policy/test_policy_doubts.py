@@ -53,6 +53,7 @@ def test_what_is_meant_is_not_doubted(found):
         ("reviewers: {users: [carol]}", "reviewers: {users: [kurt]}", 14, "nobody is called `kurt`", "a Hub may know them"),
         ("reviewers: analysts", "reviewers: stewards", 15, "no group `stewards`", ""),
         ("to: [analysts]", "to: [nobody-there]", 12, "no group `nobody-there`", ""),
+        ("{small: {}}", "{small: {memory: 1GiB, shm: 2GiB}}", 4, "`shm` is more than the profile's `memory`", "counts as memory"),
         ("{small: {}}", "{small: {}, large: {}}", 4, "the profile `large` is used nowhere", ""),
         ("admins: {groups: [platform]}\n", "", 1, "nobody is an admin", "admins: {groups"),
         ("promotion: {reviewers: {users: [carol]}}", "promotion: {approvals: 2}", 14, "nobody may review jobs", "reviewers"),
@@ -98,3 +99,7 @@ def test_the_place_is_that_of_the_name_in_several_files_too(tmp_path):
     policy, root, _ = read_policy(tmp_path)
     (doubt,) = doubts(root, policy, World({"root"}.__contains__, set().__contains__))
     assert (doubt.file, doubt.line, doubt.column) == (str(tmp_path / "20.yaml"), 3, 28)
+
+
+def test_shared_memory_that_fits_is_not_doubted(found):
+    assert found(CLEAN.replace("{small: {}}", "{small: {memory: 1GiB, shm: 1GiB}}")) == []
