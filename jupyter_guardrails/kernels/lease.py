@@ -13,7 +13,7 @@ from types import TracebackType
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.kernels import folders as private
-from jupyter_guardrails.kernels import plan, roots
+from jupyter_guardrails.kernels import fonts, plan, roots
 from jupyter_guardrails.kernels.context import GovernedContext, Kind, new_key
 from jupyter_guardrails.kernels.spares import Spare
 from jupyter_guardrails.kernels.traced import Follower
@@ -48,6 +48,7 @@ class Lease:
         if self.folders is None:
             self.spare = None if kind == "terminal" or self.context.spares is None else self.context.spares.take()
             self.folders = self.spare.folders if self.spare else private.make_folders(self.context.run_dir)
+            await asyncio.to_thread(fonts.carry, self.folders)
         private.show_grants(self.folders, self.admission.datasets)
         return self.admission, self.folders
 
@@ -151,13 +152,18 @@ class Lease:
                 await self.context.settle(admission, reason)
             leaving, self.folders = self.folders, None
             if leaving:
-                await asyncio.to_thread(private.remove_folders, leaving)
+                await asyncio.to_thread(_leave, leaving)
 
     def drop_prepared(self) -> None:
         """Close this side of a hand-over that is done or has failed."""
         if self._prepared:
             self._prepared.close()
             self._prepared = None
+
+
+def _leave(leaving: private.KernelFolders) -> None:
+    fonts.keep(leaving)
+    private.remove_folders(leaving)
 
 
 class OnFailure:

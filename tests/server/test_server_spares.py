@@ -92,3 +92,14 @@ def test_it_ends_with_its_server(make_server):
     while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in everyone):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_what_one_kernel_found_out_about_fonts_is_there_in_the_next(server):
+    first = server.start_kernel()
+    wait_for_spare(server)
+    place = "__import__('os').environ['MPLCONFIGDIR'] + '/fontlist-v0.json'"
+    first.run(f"import os; os.makedirs(os.environ['MPLCONFIGDIR']); open({place}, 'w').write('{{}}')")
+    second = server.start_kernel()
+    assert second.run(f"print(open({place}).read())").strip() == "{}"
+    for kernel in (first, second):
+        kernel.stop()
