@@ -98,7 +98,8 @@ def make_environment(folder: Path) -> Path:
     if not (share / "kernels" / "bench").is_dir():
         uv = find_uv_bin()
         subprocess.run([uv, "venv", "--quiet", "--allow-existing", "--python", os.path.realpath(sys.executable), str(folder)], check=True)
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *PACKAGES], check=True)
+        # compiled, since kernels may not write there, and plain ones would in their first run
+        subprocess.run([uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *PACKAGES], check=True)
         subprocess.run([str(python), "-m", "ipykernel", "install", f"--prefix={folder}", "--name=bench"], check=True, stdout=subprocess.DEVNULL)
     return share
 
