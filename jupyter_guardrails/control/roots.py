@@ -52,7 +52,11 @@ class Mounter:
             return True
         except OSError as error:
             log.error("the mounter can't be heard: %s", error)
-        answer = json.loads(data) if data else {}
+        try:
+            answer = json.loads(data) if data else {}
+        except ValueError as error:
+            log.error("the mounter said something that makes no sense: %s", error)
+            return True
         for number, waiting in list(self.waiting.items()):
             if not waiting.done() and (not data or number == answer.get("id")):
                 waiting.set_result(answer) if data else waiting.set_exception(_away("it has ended"))
@@ -80,7 +84,7 @@ def _hear(state: ControlState, launch: str, mounter: Mounter) -> None:
 async def give(state: ControlState, request: KernelRoot, fds: list[int]) -> dict[str, Any]:
     """Have a root given to the process of an admitted lease."""
     admission = state.granted_by(request.lease)
-    if admission is None:
+    if admission is None or admission.principal != state.principal:
         raise NotFound(f"there is no lease {request.lease}")
     mounter = state.mounters.get(request.launch)
     if mounter is None:

@@ -13,6 +13,7 @@ import re
 import select
 import signal
 import socket
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,26 +49,36 @@ class Tables:
 
 def serve(control: socket.socket, tables: Tables) -> NoReturn:
     """Carry out orders until control or the server has ended."""
-    with suppress(OSError, ValueError):
-        _harden()
-        server = os.pidfd_open(tables.server)
-        poll = select.poll()
-        for fd in (control.fileno(), server):
-            poll.register(fd, select.POLLIN)
-        while server not in dict(poll.poll()):
-            data, fds, _, _ = socket.recv_fds(control, MAX_ORDER_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
-            if not data:
-                break
-            _carry_out(control, tables, json.loads(data), fds)
-    os._exit(0)
+    try:
+        _harden(control, tables)
+        _listen(control, tables)
+    except Exception:  # noqa: BLE001 - a defect of ours: it is shown, control sees the end, and nothing starts any more
+        traceback.print_exc()
+    finally:
+        os._exit(0)  # never back into the launcher's stack
 
 
-def _harden() -> None:
-    """Nothing of this account reads its memory, and a terminal's Ctrl-C is not for it. Ended children need no burial."""
+def _listen(control: socket.socket, tables: Tables) -> None:
+    server = os.pidfd_open(tables.server)
+    poll = select.poll()
+    for fd in (control.fileno(), server):
+        poll.register(fd, select.POLLIN)
+    while server not in dict(poll.poll()):
+        data, fds, _, _ = socket.recv_fds(control, MAX_ORDER_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            return
+        _carry_out(control, tables, json.loads(data), fds)
+
+
+def _harden(control: socket.socket, tables: Tables) -> None:
+    """Nothing of this account reads its memory, a terminal's Ctrl-C is not for it, and it holds none of the launcher's sockets."""
     os.setsid()
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended children need no burial
+    keep = sorted({control.fileno(), tables.private, tables.root, *(one.handle for one in tables.found.shown)})
+    for after, before in zip([2, *keep], [*keep, 1 << 20], strict=True):
+        os.closerange(after + 1, before)
     prctl(PR_SET_DUMPABLE, 0)
     no_new_privileges()
     drop_capabilities(keep=(CAP_SYS_CHROOT, CAP_SYS_ADMIN))
