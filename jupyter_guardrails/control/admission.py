@@ -6,7 +6,7 @@ import asyncio
 import math
 from typing import Any
 
-from jupyter_guardrails.control import datasets, lifetimes, observing, profiles, reserving, starting, submissions
+from jupyter_guardrails.control import company_network, datasets, lifetimes, observing, profiles, reserving, starting, submissions
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
 from jupyter_guardrails.control.state import ControlState, Operations
@@ -20,6 +20,7 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
     policy = state.effective()
     try:
         _check_kind(state, request)
+        network = company_network.read(state.settings.policy_path)
         chosen = await profiles.choose(state, policy, request)
         row = await reserving.reserve(state, policy, request, chosen)
     except GuardrailsError as error:
@@ -32,7 +33,7 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         declared = await asyncio.to_thread(submissions.declared_datasets, state, request.submission)
         granted = {name: path for name, path in granted.items() if name in declared}
     bounds = await observing.bounds(state, policy, kind=request.kind)
-    admission = _admission(policy, row, chosen, granted, bounds)
+    admission = _with_network(_admission(policy, row, chosen, granted, bounds), network)
     state.admitted[row["id"]] = admission
     return admission.model_dump()
 
@@ -100,6 +101,12 @@ def _admission(policy: EffectivePolicy, row: dict[str, Any], chosen: profiles.Ch
         shut=list(bounds.shut),
         softly=[name for name in granted if name in bounds.softly],
     )
+
+
+def _with_network(admission: Admission, network: company_network.CompanyNetwork) -> Admission:
+    """The company's certificates for its programs, where there are any; the policy's own variables count more."""
+    changes = {"env_set": network.variables() | admission.env_set, "read_paths": [*admission.read_paths, *network.paths()]}
+    return admission.model_copy(update=changes)
 
 
 OPERATIONS: Operations = {KernelAdmit: admit, KernelStarted: started, KernelBeat: beat, KernelSettle: settle}

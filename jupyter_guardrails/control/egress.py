@@ -10,6 +10,7 @@ import socket
 from collections import Counter
 from typing import Any
 
+from jupyter_guardrails.control import company_network
 from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.egress_tally import Tally
 from jupyter_guardrails.control.listeners import take
@@ -44,7 +45,8 @@ class Egress:
 
     async def open(self, listener: socket.socket) -> None:
         """Hand the listener to the worker."""
-        limits = {"head_s": HEAD_S, "connect_s": CONNECT_S, "most": MAX_CONNECTIONS}
+        limits: dict[str, Any] = {"head_s": HEAD_S, "connect_s": CONNECT_S, "most": MAX_CONNECTIONS}
+        limits["upstream"] = company_network.upstream(company_network.read(self.state.settings.policy_path))
         self._key = await self._worker.serve(listener, self, limits)
 
     async def close(self) -> None:

@@ -43,7 +43,7 @@ class _Served:
 
     listener: socket.socket
     authority: Authority
-    limits: dict[str, float]
+    limits: dict[str, Any]
 
 
 class EgressProcess:
@@ -57,7 +57,7 @@ class EgressProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
-    async def serve(self, listener: socket.socket, authority: Authority, limits: dict[str, float]) -> int:
+    async def serve(self, listener: socket.socket, authority: Authority, limits: dict[str, Any]) -> int:
         """Have the worker answer on a listener; the key to close it. Does not wait for the worker: clients wait in the listener's queue."""
         key = next(self._keys)
         self._served[key] = _Served(listener, authority, limits)

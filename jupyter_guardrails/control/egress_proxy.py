@@ -15,17 +15,13 @@ from jupyter_guardrails.control import addresses
 from jupyter_guardrails.control.egress_link import Link
 from jupyter_guardrails.control.egress_relay import CHUNK_BYTES, Relay, Stream, first_hello
 from jupyter_guardrails.control.egress_request import Request, parse_request
+from jupyter_guardrails.control.egress_upstream import Unreachable, Upstream, upstream_of
 from jupyter_guardrails.control.listeners import Conversations
 from jupyter_guardrails.control.tls_hello import ALERT_ACCESS_DENIED, HANDSHAKE
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, LimitReached, Refused
+from jupyter_guardrails.policy import hosts
 
 log = logging.getLogger("jupyter_guardrails.control")
-
-
-class Unreachable(GuardrailsError):
-    """An approved host that has no address, or doesn't answer."""
-
-    status, code = 502, "unreachable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +31,7 @@ class Limits:
     head_s: float
     connect_s: float
     most: int
+    upstream: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +52,7 @@ class Proxy:
         self.key = key
         self.link = link
         self.limits = limits
+        self.upstream = upstream_of(limits.upstream)
         self._open: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)
         self._conversations = Conversations(listener, self._converse, name=f"proxy {key}")
 
@@ -134,7 +132,8 @@ class Proxy:
 
     async def _relay(self, relay: Relay, request: Request, verdict: Verdict) -> None:
         if not request.is_tunnel:
-            await relay.exchange(request)
+            way = self._way(request)
+            await relay.exchange(request, way.head(request) if way else request.head())
             return
         await relay.client.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
         first, objection = await first_hello(relay.client, request.host)
@@ -147,7 +146,10 @@ class Proxy:
         await relay.client.send(ALERT_ACCESS_DENIED)
 
     async def _connect(self, request: Request, verdict: Verdict) -> Stream:
-        """A connection to the first address of the host that is allowed and answers."""
+        """A connection to the first address of the host that is allowed and answers; names that the company's proxy resolves are its to judge."""
+        way = self._way(request)
+        if way and hosts.address(request.host) is None:
+            return await way.connect(request, self.limits.connect_s)
         try:
             found = await addresses.resolve(request.host, request.port, timeout_s=self.limits.connect_s)
         except (OSError, TimeoutError) as error:
@@ -158,7 +160,13 @@ class Proxy:
             reason = "; ".join(f"{request.host} leads to {address}, which is {objection}" for address, objection in objections.items())
             await self._refuse(request, verdict, reason)
             raise Refused(reason, rule=verdict.rule, next_step="the admin can name the range: {host: …, port: …, private: 10.0.0.0/8}")
+        if way:
+            return await way.connect(request, self.limits.connect_s)
         return await _first_that_answers(allowed, request.port, self.limits.connect_s)
+
+    def _way(self, request: Request) -> Upstream | None:
+        """The company's proxy, where this host is reached through it."""
+        return self.upstream if self.upstream is not None and self.upstream.carries(request) else None
 
 
 async def _request(client: Stream, timeout_s: float) -> Request:

@@ -63,9 +63,9 @@ class Relay:
         await self._to_server(first)
         await _until_all(self._pump_up(), self._pump_down_to_end())
 
-    async def exchange(self, request: Request) -> None:
+    async def exchange(self, request: Request, head: bytes) -> None:
         """One request with its body, and its answer until the server closes. What the client sends behind it goes nowhere."""
-        await self._to_server(request.head())
+        await self._to_server(head)
         body = asyncio.create_task(self._body(request))
         try:
             await self._pump_down()

@@ -45,11 +45,13 @@ class Request:
         """`host:port`, an IPv6 address in brackets."""
         return f"{_bracketed(self.host)}:{self.port}"
 
-    def head(self) -> bytes:
-        """The head for the server itself: one request, then the connection closes."""
+    def head(self, *, upstream: bool = False, authorization: str = "") -> bytes:
+        """The head for the server itself, or for a proxy on the way to it: one request, then the connection closes."""
         listed = {name.strip().lower() for key, value in self.headers if key.lower() == "connection" for name in value.split(",")}
         kept = [(key, value) for key, value in self.headers if key.lower() not in HOP_BY_HOP | listed - {"content-length", "transfer-encoding"}]
-        lines = [f"{self.method} {self.path} {self.version}", f"Host: {self.authority}", "Connection: close", *(f"{k}: {v}" for k, v in kept)]
+        target = f"http://{self.authority}{self.path}" if upstream else self.path
+        lines = [f"{self.method} {target} {self.version}", f"Host: {self.authority}", "Connection: close", *(f"{k}: {v}" for k, v in kept)]
+        lines += [f"Proxy-Authorization: {authorization}"] if authorization else []
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_guardrails.control import datasets, observing, profiles
+from jupyter_guardrails.control import company_network, datasets, observing, profiles
 from jupyter_guardrails.control.interface.messages import LaunchPaths
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import PolicyError
@@ -14,13 +14,14 @@ async def paths(state: ControlState, request: LaunchPaths, fds: list[int]) -> di
     """Paths of the policy and of the datasets granted now; without a valid policy nothing, since no kernel starts then."""
     try:
         effective = state.effective()
+        certificates = company_network.read(state.settings.policy_path).paths()
     except PolicyError:
         return {"read": [], "write": [], "devices": list(profiles.DEVICES), "require": [], "observed": [], "shut": []}
     granted = await datasets.grants_at_start(state, effective, state.clock())
     bounds = await observing.bounds(state, effective)
     devices = {device: None for value in effective.all_profiles.values() for device in (*profiles.DEVICES, *profiles.devices(value.value))}
     return {
-        "read": [*effective.read_paths, *granted.values()],
+        "read": [*effective.read_paths, *granted.values(), *certificates],
         "write": list(effective.write_paths),
         "devices": list(devices),
         "require": [] if bounds.observed else list(effective.require),
