@@ -11,7 +11,6 @@ from jupyter_guardrails.kernels.governed import kernel_manager_class
 
 EACH = 20 if os.environ.get("GUARDRAILS_SOAK") == "1" else 2
 HELD = 1.7  # of the limit: how close it is held is measured by the benchmark, other tests take the processors that looking needs
-WRITTEN_AND_CLOSED = "/dev/shm"  # its files are closed between two looks: they count where a kernel has a /dev/shm of its own
 
 
 @pytest.mark.slow
@@ -22,7 +21,7 @@ def test_a_bomb_costs_a_cell_and_not_the_session():
     lost = [one for one in outcomes if not one.survived]
     assert len(outcomes) == EACH * len(BOMBS)
     assert len(lost) <= len(outcomes) // 100, lost
-    peaks = {kind: found["peak_median"] for kind, found in bombs.summary(outcomes).items() if kind != WRITTEN_AND_CLOSED}
+    peaks = {kind: found["peak_median"] for kind, found in bombs.summary(outcomes).items()}
     assert max(peaks.values()) < HELD, peaks
     assert all(one.said for one in outcomes), "a cell that says nothing tells nobody what went wrong"
 
