@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import secrets
 import socket
@@ -15,9 +14,9 @@ from jupyter_guardrails.control.interface.messages import Admission, KernelRoot,
 from jupyter_guardrails.control.listeners import descriptor_of_kind
 from jupyter_guardrails.control.state import ControlState, Operations, log
 from jupyter_guardrails.errors import BadRequest, MounterAway, NotFound
+from jupyter_guardrails.sandbox import wire
 
 ANSWER_S = 10.0
-MAX_ANSWER_BYTES = 1 << 18
 
 
 @dataclass
@@ -35,7 +34,7 @@ class Mounter:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.waiting[number] = answer
         try:
-            socket.send_fds(self.connection, [json.dumps({"id": number, **body}).encode()], [process])
+            wire.send_in_memory(self.connection, {"id": number, **body}, [process])
             async with asyncio.timeout(ANSWER_S):
                 return await answer
         except (OSError, TimeoutError) as error:
@@ -45,22 +44,20 @@ class Mounter:
 
     def hear(self) -> bool:
         """Take one answer; False when it has ended."""
-        data = b""
+        answer: dict[str, Any] = {}
         try:
-            data = self.connection.recv(MAX_ANSWER_BYTES)
+            answer, _ = wire.receive_in_memory(self.connection)
         except BlockingIOError:
             return True
         except OSError as error:
             log.error("the mounter can't be heard: %s", error)
-        try:
-            answer = json.loads(data) if data else {}
-        except ValueError as error:
+        except (ValueError, LookupError) as error:
             log.error("the mounter said something that makes no sense: %s", error)
             return True
         for number, waiting in list(self.waiting.items()):
-            if not waiting.done() and (not data or number == answer.get("id")):
-                waiting.set_result(answer) if data else waiting.set_exception(_away("it has ended"))
-        return bool(data)
+            if not waiting.done() and (not answer or number == answer.get("id")):
+                waiting.set_result(answer) if answer else waiting.set_exception(_away("it has ended"))
+        return bool(answer)
 
 
 async def register(state: ControlState, request: LaunchMounter, fds: list[int]) -> dict[str, Any]:

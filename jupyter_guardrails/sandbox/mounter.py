@@ -7,7 +7,6 @@ granted by path, device and inode. Each order is carried out by a child with a d
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import select
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from jupyter_guardrails.sandbox import launch_mounts as mounts
-from jupyter_guardrails.sandbox import launch_root
+from jupyter_guardrails.sandbox import launch_root, wire
 from jupyter_guardrails.sandbox.beneath import open_beneath
 from jupyter_guardrails.sandbox.launch_libc import PR_SET_DUMPABLE, drop_capabilities, no_new_privileges, prctl, syscall
 from jupyter_guardrails.sandbox.launch_namespaces import NEWNS, NEWPID, NEWUSER
@@ -29,7 +28,6 @@ from jupyter_guardrails.sandbox.launch_root import Found, Shown, View
 CAP_SYS_CHROOT, CAP_SYS_ADMIN = 18, 21
 SETNS = {"x86_64": 308, "aarch64": 268}
 DEADLINE_S = 8
-MAX_ORDER_BYTES = 1 << 18
 ROOT = "/tmp"  # where in a kernel's mount namespace its root is put together; it then is "/" and nothing else is left
 PRIVATE = re.compile(r"(?P<kernel>[0-9a-f]{8})/(?P<part>c|tmp|state|data|hosts|passwd|group)")
 GIVES = {"read": ("read",), "write": ("write", "read"), "device": ("device",)}
@@ -64,10 +62,10 @@ def _listen(control: socket.socket, tables: Tables) -> None:
     for fd in (control.fileno(), server):
         poll.register(fd, select.POLLIN)
     while server not in dict(poll.poll()):
-        data, fds, _, _ = socket.recv_fds(control, MAX_ORDER_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
-        if not data:
+        order, fds = wire.receive_in_memory(control)
+        if not order:
             return
-        _carry_out(control, tables, json.loads(data), fds)
+        _carry_out(control, tables, order, fds)
 
 
 def _harden(control: socket.socket, tables: Tables) -> None:
@@ -93,7 +91,7 @@ def _carry_out(control: socket.socket, tables: Tables, order: dict[str, Any], fd
         except Exception as error:  # noqa: BLE001 - whatever it was, the kernel must hear that it gets no root
             answer = {"error": f"{type(error).__name__}: {error}"}
         with suppress(OSError):  # control has gone: it refuses the start by itself
-            control.send(json.dumps({"id": order.get("id"), **answer}).encode())
+            wire.send_in_memory(control, {"id": order.get("id"), **answer})
         os._exit(0)
     for fd in fds:
         os.close(fd)

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 PART_BYTES = 1 << 16  # a message has to fit into the socket's buffer, 208 KiB by default
@@ -48,14 +49,30 @@ def send(ours: socket.socket, body: dict[str, Any]) -> None:
 
 def send_spec(ours: socket.socket, spec: dict[str, Any]) -> None:
     """In sealed memory: neither the command line nor the environment of a process shows it to others."""
+    send_in_memory(ours, spec)
+
+
+def send_in_memory(ours: socket.socket, body: dict[str, Any], fds: Sequence[int] = ()) -> None:
+    """A message of any length as one packet, whoever else sends on the same socket: sealed memory, and more descriptors behind it."""
     memory = os.memfd_create("sandbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with open(memory, "wb", closefd=False) as stream:
-            stream.write(json.dumps(spec).encode())
+            stream.write(json.dumps(body).encode())
         fcntl.fcntl(memory, fcntl.F_ADD_SEALS, SEALS)
-        socket.send_fds(ours, [b"spec"], [memory])
+        socket.send_fds(ours, [b"memory"], [memory, *fds])
     finally:
         os.close(memory)
+
+
+def receive_in_memory(ours: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What `send_in_memory` sent, and the descriptors behind it, the caller's to close; an empty body when the other end was closed."""
+    data, fds, _, _ = socket.recv_fds(ours, len(b"memory"), MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+    if not data:
+        return {}, []
+    with open(fds[0], "rb") as memory:
+        memory.seek(0)
+        body: dict[str, Any] = json.load(memory)
+    return body, fds[1:]
 
 
 def _part(ours: socket.socket) -> tuple[bytes, int, list[int]]:

@@ -14,6 +14,7 @@ import pytest
 from sandbox_bench import DEVICES, PYTHON, SYSTEM, has_user_namespaces, landlock_version
 
 import jupyter_guardrails
+from jupyter_guardrails.sandbox import wire
 
 HOUSE = str(Path(jupyter_guardrails.__file__).parents[1])
 ENTER = """
@@ -31,12 +32,13 @@ os.execv(sys.executable, [sys.executable, "-c", sys.argv[3], str(back.detach()),
 SERVER = """
 import json, os, socket, subprocess, sys
 from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.sandbox import wire
 from jupyter_guardrails.sandbox.handover import prepare
 from jupyter_guardrails.sandbox.spec import *
 back = socket.socket(fileno=int(sys.argv[1]))
 def ask(process):
     socket.send_fds(back, [b"root"], [process])
-    return json.loads(back.recv(1 << 20))
+    return wire.receive_in_memory(back)[0]
 while line := back.recv(1 << 20):
     fields = json.loads(line)
     fresh = fields.pop("fresh_proc")
@@ -102,14 +104,14 @@ class Launch:
         asked = {"read": [*SYSTEM, *read], "write": [str(self.place / "w"), str(self.private / "tmp")], "device": list(DEVICES)}
         asked |= {"temporary": None, "covers": [], "terminal": False, "fresh_proc": self.report["fresh_proc"]} | changes
         body = {"id": 7, "asked": asked, "granted": {"read": list(granted), "write": [], "device": []}, "shm_bytes": 1 << 20}
-        socket.send_fds(self.orders, [json.dumps(body).encode()], [pidfd])
-        answer = json.loads(self.orders.recv(1 << 20))
+        wire.send_in_memory(self.orders, body, [pidfd])
+        answer, _ = wire.receive_in_memory(self.orders)
         assert answer.pop("id") == 7
         return answer
 
     def outcome(self, answer: dict[str, object]) -> dict[str, object]:
         """How the sandbox fared with this answer."""
-        self.ours.send(json.dumps(answer).encode())
+        wire.send_in_memory(self.ours, answer)
         return json.loads(self.ours.recv(1 << 20))
 
     def close(self) -> None:
@@ -215,3 +217,14 @@ def test_it_ends_with_its_server(launch):
     launch.process.wait()
     launch.orders.settimeout(10)
     assert launch.orders.recv(10) == b""
+
+
+def test_thousands_of_granted_files_are_shown_and_thousands_that_are_missing_are_told(launch):
+    files = [launch.place / "granted" / f"{'n' * 100}-{number}" for number in range(3000)]
+    for file in files[:50]:
+        file.touch()
+    launch.start(files[0], files[49], read=tuple(map(str, files[:50])))
+    granted = [{"path": str(file), "file": [file.stat().st_dev, file.stat().st_ino]} for file in files[:50]]
+    answer = launch.order(launch.process_behind_the_request(), read=tuple(map(str, files)), granted=tuple(granted))
+    assert set(answer["missing"]) >= set(map(str, files[50:]))
+    assert launch.outcome(answer)["out"].split() == [str(files[0]), str(files[49])]
