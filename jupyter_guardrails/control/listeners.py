@@ -96,7 +96,7 @@ class Conversations:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # the client went away before we came
         except OSError as error:
-            if error.errno == errno.EINVAL:  # its network namespace has ended, and with it everybody who could connect
+            if error.errno == errno.EINVAL:  # control has shut it: its kernel has ended
                 self._loop.remove_reader(self._listener)
                 return
             # out of file descriptors, most likely: make room and go on
