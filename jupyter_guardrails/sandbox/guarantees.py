@@ -137,10 +137,10 @@ def _memory(layers: Layers, spec: SandboxSpec) -> Guarantee:
         return Guarantee("memory", False, f"no system call filter ({layers['seccomp']}): a process could raise its own limit", ENABLE_SECCOMP)
     if layers.get("data_limit"):
         return Guarantee("memory", False, f"its data limit cannot be set from outside: {layers['data_limit']}", "run it under the server's account")
+    shared = "all of its own /dev/shm counts, a memfd" if not layers.get("own_root", NO_OWN_ROOT) else "a memory file (memfd, /dev/shm) counts"
     how = (
         f"{spec.limits.memory_bytes >> 20} MiB: the program that started it caps each process several times a second (MemoryError in the cell), then "
-        "interrupts, ends the biggest child or empties the biggest memory file, ends the tree; memory files (memfds, /dev/shm) count once they "
-        "were seen open"
+        f"interrupts, ends the biggest child or empties the biggest memory file, ends the tree; {shared} once it was seen open"
     )
     return Guarantee("memory", True, how)
 
