@@ -19,6 +19,7 @@ from jupyter_guardrails.sandbox.spec import SandboxSpec
 
 LOG = logging.getLogger(__name__)
 DELAY_S = 0.25  # the kernel that has just started needs the processors first
+LOOK_S, LONGEST_S = 0.5, 30.0  # and so do its cells: one that ran for 0.25 s on two processors took 0.29 s beside the making of a spare
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Spare:
 class Spares:
     """At most one spare, made like the last kernel that started. Used by one event loop; a spare ends with the process that made it."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
+    def __init__(self, run_dir: Path, busy: Callable[[], bool] = lambda: False) -> None:
+        self._run_dir, self._busy = run_dir, busy
         self._ready: Spare | None = None
         self._making: asyncio.Task[None] | None = None
 
@@ -59,19 +60,27 @@ class Spares:
     def refill(
         self, spec: SandboxSpec, admission: Admission, mounter_for: Callable[[Admission, SandboxSpec], Mounter | None], *, fresh_proc: bool
     ) -> None:
-        """Make the next one like `spec`, soon; nothing where one is ready or being made."""
+        """Make the next one like `spec`, once no kernel is busy; nothing where one is ready or being made."""
         if self._ready or (self._making and not self._making.done()) or spec.tty or spec.trace:
             return
         self._making = asyncio.ensure_future(self._make(spec, admission, mounter_for, fresh_proc))
 
     async def _make(self, like: SandboxSpec, admission: Admission, mounter_for: Callable[..., Mounter | None], fresh_proc: bool) -> None:
-        await asyncio.sleep(DELAY_S)
+        await self._wait_for_rest()
         try:
             spare = await asyncio.to_thread(self._start, like, admission, mounter_for, fresh_proc)
         except (errors.GuardrailsError, OSError) as error:
             LOG.warning("no kernel could be made ready ahead, the next one starts as the first one did: %s", error)
         else:
             self._ready = spare
+
+    async def _wait_for_rest(self) -> None:
+        """Until no kernel runs a cell, but not for ever."""
+        await asyncio.sleep(DELAY_S)
+        for _ in range(int(LONGEST_S / LOOK_S)):
+            if not self._busy():
+                break
+            await asyncio.sleep(LOOK_S)
 
     def _start(self, like: SandboxSpec, admission: Admission, mounter_for: Callable[..., Mounter | None], fresh_proc: bool) -> Spare:
         """In a thread: the place, whole and waiting."""

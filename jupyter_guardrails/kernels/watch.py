@@ -124,6 +124,10 @@ class Watch:
         self.pause(lease)
         return self._used.pop(lease, Use())
 
+    def anyone_busy(self) -> bool:
+        """Whether a kernel runs a cell just now."""
+        return any(entry.watched.idle_s() == 0 for entry in self._entries.values())
+
     def samples(self) -> dict[str, Use]:
         """Live use by kernel id, for the panel."""
         return {entry.kernel_id: entry.use for entry in self._entries.values()}

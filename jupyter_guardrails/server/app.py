@@ -88,7 +88,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     arguments = Guardrails.instance(parent=serverapp).arguments()
     found = boot(os.environ, root_dir=serverapp.root_dir, arguments=arguments)
     context = GovernedContext(found.control, found.workspace, found.run_dir, tell=tell, outer=found.outer)
-    context.spares = Spares(found.run_dir) if Guardrails.instance().spare_kernel else None
+    context.spares = Spares(found.run_dir, context.watch.anyone_busy) if Guardrails.instance().spare_kernel else None
     install(context, parent=serverapp)
     serverapp.web_app.settings["guardrails"] = context
     identity.name_person(serverapp, found.control)

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -101,5 +102,26 @@ def test_what_one_kernel_found_out_about_fonts_is_there_in_the_next(server):
     first.run(f"import os; os.makedirs(os.environ['MPLCONFIGDIR']); open({place}, 'w').write('{{}}')")
     second = server.start_kernel()
     assert second.run(f"print(open({place}).read())").strip() == "{}"
+    for kernel in (first, second):
+        kernel.stop()
+
+
+def test_it_waits_until_no_cell_runs(server):
+    began, enough = server.workspace / "began", server.workspace / "enough"
+    first = server.start_kernel()
+    wait_for_spare(server)
+    cell = "import os, time; open('began', 'w').close()\nwhile not os.path.exists('enough'): time.sleep(0.05)"
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(first.run, cell)
+        deadline = time.monotonic() + PATIENCE_S
+        while not began.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        second = server.start_kernel()  # takes what was there
+        time.sleep(1.5)  # nothing tells that nothing is made
+        waiting = [pid for pid, waits in shims(server).items() if waits]
+        enough.touch()
+        running.result()
+    assert waiting == []
+    wait_for_spare(server)
     for kernel in (first, second):
         kernel.stop()
