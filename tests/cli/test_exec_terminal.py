@@ -37,7 +37,7 @@ def test_a_shell_in_it_has_job_control(shell):
     shell.until("up=42")
     shell.type("\x1a")
     shell.until("Stopped")
-    shell.line("kill -9 %1; wait; echo inside=$((6*7))")
+    shell.line("kill -9 %1; wait -f %1; echo inside=$((6*7))")
     shell.until("inside=42")
     shell.line("exit 7")
     shell.line("echo code=$?.")
