@@ -11,6 +11,7 @@ from typing import Any
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.sandbox.spec import Limits, SandboxSpec
 
+MEND = "look for this value in the kernelspec (`argv`, `env`) and in the profile of the policy"
 MAX_BYTES = (1 << 63) - 1
 MAX_NUMBER = 1 << 31
 MAX_SOCKET_NAME_BYTES = 107  # sun_path without the leading NUL of an abstract name
@@ -33,7 +34,7 @@ def check(spec: SandboxSpec) -> None:
     """BadRequest with the field's name for the first one that makes no sense."""
     _list_of_texts("argv", spec.argv)
     if not spec.argv or not spec.argv[0]:
-        raise BadRequest("there is no program to start: argv is empty")
+        raise BadRequest("there is no program to start: argv is empty", next_step=MEND)
     _paths("cwd", [spec.cwd])
     for name in FOLDERS:
         _list_of_texts(name, getattr(spec, name))
@@ -100,7 +101,7 @@ def _paths(name: str, paths: Iterable[Any]) -> None:
     for path in paths:
         _text(name, path)
         if not path.startswith("/"):
-            raise BadRequest(f"paths of a sandbox must be absolute, this one in {name} is not: {_shown(path)}")
+            raise BadRequest(f"paths of a sandbox must be absolute, this one in {name} is not: {_shown(path)}", next_step=MEND)
 
 
 def _environment(env: Any) -> None:
@@ -123,7 +124,7 @@ def _covers(covers: Any) -> None:
 
 
 def _wrong(name: str, wanted: str, value: Any) -> BadRequest:
-    return BadRequest(f"{name} of a sandbox must be {wanted}, not {_shown(value)}")
+    return BadRequest(f"{name} of a sandbox must be {wanted}, not {_shown(value)}", next_step=MEND)
 
 
 def _shown(value: Any) -> str:

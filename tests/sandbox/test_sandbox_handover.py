@@ -116,8 +116,9 @@ def test_malformed_specifications_are_refused_before_anything_starts(sandbox):
     ],
 )
 def test_a_field_that_makes_no_sense_is_named(sandbox, field, wrong):
-    with pytest.raises(BadRequest, match=field):
+    with pytest.raises(BadRequest, match=field) as refusal:
         prepare(replace(sandbox.spec("true"), **{field: wrong}))
+    assert refusal.value.next_step
 
 
 @pytest.mark.parametrize(
