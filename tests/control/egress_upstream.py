@@ -74,12 +74,12 @@ def http(connection):
 
 def whole(data: bytes) -> bool:
     head, end, body = data.partition(b"\r\n\r\n")
-    lower = head.lower()
+    lines = head.lower().split(b"\r\n")
     if not end:
         return False
-    if b"transfer-encoding: chunked" in lower:
+    if b"transfer-encoding: chunked" in lines:
         return body.endswith(b"0\r\n\r\n")
-    length = next((int(line.split(b":")[1]) for line in lower.split(b"\r\n") if line.startswith(b"content-length:")), 0)
+    length = next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")), 0)
     return len(body) >= length
 
 
