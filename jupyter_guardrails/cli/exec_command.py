@@ -12,13 +12,23 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.control.interface import Admission, ControlClient, connect
-from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelBeat, KernelLimits, KernelSettle, KernelStarted, LiveLimits
+from jupyter_guardrails.control.interface.messages import (
+    Beat,
+    KernelAdmit,
+    KernelBeat,
+    KernelLimits,
+    KernelSettle,
+    KernelStarted,
+    ListenerKind,
+    LiveLimits,
+)
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels import folders, kernelspecs, plan, run_dirs
+from jupyter_guardrails.kernels.forwards import listener_kinds, write_hosts
 from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
 from jupyter_guardrails.kernels.quota import WorkspaceQuota
 from jupyter_guardrails.kernels.traced import Follower
@@ -61,6 +71,7 @@ def _request(profile: str | None, workspace: Path) -> KernelAdmit:
 
 def _spec(admission: Admission, argv: list[str], workspace: Path, private: folders.KernelFolders) -> SandboxSpec:
     folders.show_grants(private, admission.datasets)
+    write_hosts(private, admission.forwards)
     return plan.make_spec(
         admission,
         argv=argv,
@@ -79,7 +90,7 @@ def follow(
     client: ControlClient,
     admission: Admission,
     started: Started,
-    listeners: Sequence[Literal["channel", "proxy"]],
+    listeners: Sequence[ListenerKind],
     *,
     say: bool,
     workspace: Path | None = None,
@@ -87,7 +98,9 @@ def follow(
     """Tell control what runs, hold its limits, settle its lease: the exit code (`job run` follows its job by this too, without a workspace)."""
 
     client.call(
-        KernelStarted(lease=admission.lease, pid=started.process.pid, report=started.report.to_json(), listeners=list(listeners)[: len(started.fds)]),
+        KernelStarted(
+            lease=admission.lease, pid=started.process.pid, report=started.report.to_json(), listeners=listener_kinds(len(started.fds), listeners)
+        ),
         fds=started.fds,
     )
     for fd in started.fds:

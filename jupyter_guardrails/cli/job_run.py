@@ -20,6 +20,7 @@ from jupyter_guardrails.engines import local
 from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
 from jupyter_guardrails.kernels import plan, run_dirs
 from jupyter_guardrails.kernels.folders import make_folders
+from jupyter_guardrails.kernels.forwards import write_hosts
 from jupyter_guardrails.kernels.kernelspecs import interpreter_folders
 from jupyter_guardrails.package.archive import unpack
 from jupyter_guardrails.package.job import Job, read_job
@@ -105,7 +106,9 @@ def _run_step(client: ControlClient, admission: Admission, step: local.Step, fol
         sys.stdout.write(ran.out)
         sys.stderr.write(ran.err)
         return ran.code
-    kernel_dir = make_folders(folder).root
+    kernel_folders = make_folders(folder)
+    write_hosts(kernel_folders, admission.forwards)
+    kernel_dir = kernel_folders.root
     out = Path(step.write[0])
     only = admission.model_copy(update={"datasets": {}})  # the job's own inputs are in step.read: no other grant is
     spec = plan.make_spec(only, argv=step.argv, env=os.environ, cwd=str(step.cwd), workspace=out, kernel_dir=kernel_dir, read=read, write=step.write)

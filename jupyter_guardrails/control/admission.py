@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from jupyter_guardrails.control import company_network, datasets, lifetimes, observing, profiles, reserving, starting, submissions
+from jupyter_guardrails.control.forwards import forwards_of
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
 from jupyter_guardrails.control.state import ControlState, Operations
@@ -96,6 +97,7 @@ def _admission(policy: EffectivePolicy, row: dict[str, Any], chosen: profiles.Ch
         env_pass=list(policy.environment_pass),
         env_set=dict(policy.environment_set),
         network_allow=[entry.value.text for entry in policy.network_allow],
+        forwards=forwards_of([entry.value for entry in policy.network_allow]),
         require=list(policy.require),
         observed=list(bounds.observed),
         shut=list(bounds.shut),

@@ -15,12 +15,14 @@ from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.egress_tally import Tally
 from jupyter_guardrails.control.listeners import take
 from jupyter_guardrails.control.state import ControlState, LiveKernel
+from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.policy import Decision, EffectivePolicy, Resource, decide
 from jupyter_guardrails.policy.hosts import HostIndex
 
 HEAD_S = 15.0
 CONNECT_S = 15.0
 MAX_CONNECTIONS = 128
+MAX_FORWARDED = 32  # to one place
 
 Open = tuple[str, str, int, tuple[str, ...]]  # place, host, port, and the private ranges under which it was opened
 
@@ -32,12 +34,26 @@ async def serve(state: ControlState, live: LiveKernel, listener_fd: int) -> Egre
     return served
 
 
-class Egress:
-    """One kernel's proxy: the answers to its worker's questions."""
+async def serve_forward(state: ControlState, live: LiveKernel, listener_fd: int) -> Egress:
+    """The same for one approved place that doesn't speak HTTP; which one, its address in the kernel's network says."""
+    listener = take(listener_fd, socket.AF_INET)
+    address, port = listener.getsockname()
+    for forward in live.admission.forwards:
+        if (forward.address, forward.port) == (address, port):
+            served = Egress(state, live, (forward.host, port))
+            await served.open(listener)
+            return served
+    listener.close()
+    raise BadRequest(f"a listener came for {address}:{port}, which stands for no approved place")
 
-    def __init__(self, state: ControlState, live: LiveKernel) -> None:
+
+class Egress:
+    """One kernel's proxy, or its way to one place: the answers to its worker's questions."""
+
+    def __init__(self, state: ControlState, live: LiveKernel, place: tuple[str, int] | None = None) -> None:
         self.state = state
         self.live = live
+        self.place = place
         self._worker: EgressProcess = state.egress
         self._key = 0
         self._open: Counter[Open] = Counter()
@@ -45,9 +61,9 @@ class Egress:
 
     async def open(self, listener: socket.socket) -> None:
         """Hand the listener to the worker."""
-        limits: dict[str, Any] = {"head_s": HEAD_S, "connect_s": CONNECT_S, "most": MAX_CONNECTIONS}
+        limits: dict[str, Any] = {"head_s": HEAD_S, "connect_s": CONNECT_S, "most": MAX_FORWARDED if self.place else MAX_CONNECTIONS}
         limits["upstream"] = company_network.upstream(company_network.read(self.state.settings.policy_path))
-        self._key = await self._worker.serve(listener, self, limits)
+        self._key = await self._worker.serve(listener, self, limits, self.place)
 
     async def close(self) -> None:
         """Stop listening and cut every connection, within a second."""
@@ -87,6 +103,8 @@ class Egress:
         """Record that the connections of this kernel were cut; called before its listener is handed over again."""
         count = self._open.total()
         self._open.clear()
+        if self.place and not count:
+            return
         await self._audit("network.proxy", "(network proxy)", False, f"the network proxy ended and is started again; {count} connections cut", "")
 
     async def _judge(self, place: str, host: str, port: int) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class _Served:
     listener: socket.socket
     authority: Authority
     limits: dict[str, Any]
+    place: tuple[str, int] | None
 
 
 class EgressProcess:
@@ -57,10 +58,13 @@ class EgressProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
-    async def serve(self, listener: socket.socket, authority: Authority, limits: dict[str, Any]) -> int:
-        """Have the worker answer on a listener; the key to close it. Does not wait for the worker: clients wait in the listener's queue."""
+    async def serve(self, listener: socket.socket, authority: Authority, limits: dict[str, Any], place: tuple[str, int] | None = None) -> int:
+        """Have the worker answer on a listener, a proxy's or that of one `place`; the key to close it.
+
+        Does not wait for the worker: clients wait in the listener's queue.
+        """
         key = next(self._keys)
-        self._served[key] = _Served(listener, authority, limits)
+        self._served[key] = _Served(listener, authority, limits, place)
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep(), name="the egress worker")
         elif self._link is not None:
@@ -128,7 +132,8 @@ class EgressProcess:
     async def _hand_over(self, link: Link, key: int) -> None:
         served = self._served.get(key)
         if served is not None:
-            await self._tell(link, {"do": "serve", "key": key, "limits": served.limits}, served.listener.fileno(), wait=False)
+            order = {"do": "serve", "key": key, "limits": served.limits, "place": served.place}
+            await self._tell(link, order, served.listener.fileno(), wait=False)
 
     async def _tell(self, link: Link, order: Question, *fds: int, wait: bool = True) -> None:
         """An order to the worker; one that is away or stuck holds nobody up: its end hands everything over again."""

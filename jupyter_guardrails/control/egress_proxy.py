@@ -72,7 +72,7 @@ class Proxy:
         try:
             await self._answer(client)
         except GuardrailsError as error:
-            await _say(client, error)
+            await self._say(client, error)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             log.debug("a proxied connection of kernel %d ended: %s", self.key, error)
         except asyncio.CancelledError:
@@ -80,14 +80,14 @@ class Proxy:
             raise
         except Exception:  # broad: a defect of ours: this connection is refused, it is logged, the others go on
             log.exception("a proxied connection of kernel %d failed", self.key)
-            await _say(client, GuardrailsError("control failed"))
+            await self._say(client, GuardrailsError("control failed"))
         finally:
             await client.close()
 
     async def _answer(self, client: Stream) -> None:
         if self._conversations.is_beyond(self.limits.most):
             raise LimitReached(f"more than {self.limits.most} connections at once", next_step="close some, or try again")
-        request = await _request(client, self.limits.head_s)
+        request = await self._asked(client)
         verdict = await self._judge(request)
         if verdict.blocks:
             raise _refused(request, verdict)
@@ -114,6 +114,12 @@ class Proxy:
             tasks.discard(task)
             if not tasks:
                 self._open.pop(request.place, None)
+
+    async def _asked(self, client: Stream) -> Request:
+        return await _request(client, self.limits.head_s)
+
+    async def _say(self, client: Stream, error: GuardrailsError) -> None:
+        await _say(client, error)
 
     async def _judge(self, request: Request) -> Verdict:
         found = await self._ask("judge", request)

@@ -56,6 +56,7 @@ class Relay:
     server: Stream
     up: int = 0
     down: int = 0
+    idle_s: float = field(default_factory=lambda: IDLE_S)
     last_s: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     async def tunnel(self, first: bytes) -> None:
@@ -94,14 +95,14 @@ class Relay:
         await self.server.send(data)
 
     async def _read(self, side: Stream, count: int = CHUNK_BYTES) -> bytes:
-        """Some bytes; TimeoutError when neither side has sent any for IDLE_S."""
+        """Some bytes; TimeoutError when neither side has sent any for `idle_s`."""
         loop = asyncio.get_running_loop()
         while True:
-            left_s = self.last_s + IDLE_S - loop.time()
+            left_s = self.last_s + self.idle_s - loop.time()
             try:
                 data = await asyncio.wait_for(side.reader.read(count), max(left_s, 0.001))
             except TimeoutError:
-                if loop.time() - self.last_s >= IDLE_S:
+                if loop.time() - self.last_s >= self.idle_s:
                     raise
                 continue  # the other direction is busy
             self.last_s = loop.time()

@@ -13,6 +13,7 @@ import socket
 import sys
 
 from jupyter_guardrails.control import hardening
+from jupyter_guardrails.control.egress_forward import Forwarder
 from jupyter_guardrails.control.egress_link import Link, Question
 from jupyter_guardrails.control.egress_proxy import Limits, Proxy
 from jupyter_guardrails.control.listeners import take
@@ -29,7 +30,8 @@ class Worker:
         key = order["key"]
         if order["do"] == "serve":
             listener = take(fds.pop(0), socket.AF_INET, socket.AF_INET6)
-            self._proxies[key] = Proxy(key, self.link, listener, Limits(**order["limits"]))
+            limits, place = Limits(**order["limits"]), order["place"]
+            self._proxies[key] = Forwarder(key, self.link, listener, limits, tuple(place)) if place else Proxy(key, self.link, listener, limits)
         elif order["do"] == "cut":
             self._proxies[key].cut(order["place"])
         elif proxy := self._proxies.pop(key, None):

@@ -14,7 +14,11 @@ from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
 from jupyter_guardrails.errors import Conflict, HostCannotEnforce
 from jupyter_guardrails.records import audit, leases
 
-SERVE: dict[str, Callable[[ControlState, LiveKernel, int], Awaitable[Closable]]] = {"channel": channel.serve, "proxy": egress.serve}
+SERVE: dict[str, Callable[[ControlState, LiveKernel, int], Awaitable[Closable]]] = {
+    "channel": channel.serve,
+    "proxy": egress.serve,
+    "forward": egress.serve_forward,
+}
 
 
 async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> None:

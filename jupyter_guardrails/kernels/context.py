@@ -15,6 +15,7 @@ from typing import Any, Literal
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission, ControlClient
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelLimits, KernelSettle, KernelStarted, Request
+from jupyter_guardrails.kernels.forwards import listener_kinds
 from jupyter_guardrails.kernels.quota import Usage, WorkspaceQuota
 from jupyter_guardrails.kernels.spares import Spares
 from jupyter_guardrails.kernels.watch import Watch
@@ -85,8 +86,7 @@ class GovernedContext:
 
     async def started(self, admission: Admission, report: Report, *, pid: int, listeners: Sequence[int]) -> None:
         """Tell control what runs now and hand over its listeners (channel first)."""
-        names: list[Literal["channel", "proxy"]] = ["channel", "proxy"]
-        request = KernelStarted(lease=admission.lease, pid=pid, report=report.to_json(), listeners=names[: len(listeners)])
+        request = KernelStarted(lease=admission.lease, pid=pid, report=report.to_json(), listeners=listener_kinds(len(listeners)))
         await self.call(request, fds=listeners)
 
     async def settle(self, admission: Admission, reason: str) -> None:

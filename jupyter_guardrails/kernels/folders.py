@@ -70,6 +70,11 @@ class KernelFolders:
         return self.root / "data"
 
     @property
+    def hosts(self) -> Path:
+        """What the kernel sees as /etc/hosts, where there are names to add; see forwards.py."""
+        return self.root / "hosts"
+
+    @property
     def configuration(self) -> Path:
         """Jupyter's configuration, empty; the kernel reads it only: what it wrote there could switch parts of a later server off."""
         return self.root / "config"

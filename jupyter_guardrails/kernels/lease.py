@@ -15,6 +15,7 @@ from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.kernels import folders as private
 from jupyter_guardrails.kernels import fonts, plan, roots
 from jupyter_guardrails.kernels.context import GovernedContext, Kind, new_key
+from jupyter_guardrails.kernels.forwards import write_hosts
 from jupyter_guardrails.kernels.spares import Spare
 from jupyter_guardrails.kernels.traced import Follower
 from jupyter_guardrails.kernels.watch import Watched
@@ -50,6 +51,7 @@ class Lease:
             self.folders = self.spare.folders if self.spare else private.make_folders(self.context.run_dir)
             await asyncio.to_thread(fonts.carry, self.folders)
         private.show_grants(self.folders, self.admission.datasets)
+        write_hosts(self.folders, self.admission.forwards)
         return self.admission, self.folders
 
     async def _answered(self, asking: asyncio.Future[Admission]) -> None:

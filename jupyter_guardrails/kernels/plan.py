@@ -11,6 +11,7 @@ from types import MappingProxyType
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.kernels import variables
 from jupyter_guardrails.kernels.folders import KernelFolders
+from jupyter_guardrails.kernels.forwards import HOSTS
 from jupyter_guardrails.sandbox.spec import Limits, SandboxSpec
 
 SYSTEM_READ = (
@@ -55,6 +56,7 @@ def make_spec(
     """
     observed, open_network = "files" in admission.observed, "network" in admission.observed
     port = None if open_network else netless_port
+    forwards = [] if port is None else admission.forwards
     granted = (path for name, path in admission.datasets.items() if name not in admission.softly)
     folders = KernelFolders(Path(kernel_dir))
     facts = variables.Facts(workspace=Path(workspace), folders=folders, client_dir=CLIENT_DIR, channel=channel, proxy_port=port)
@@ -74,11 +76,13 @@ def make_spec(
         devices=unique(*DEVICES, *admission.devices),
         network="host" if open_network else "none",
         proxy_port=port,
+        forwards=tuple((forward.address, forward.port) for forward in forwards),
         channel=channel,
         limits=limits_of(admission),
         require=tuple(admission.required),
         tty=tty,
         temporary=str(folders.temporary),
+        covers=((str(folders.hosts), HOSTS),) if forwards else (),
         observed=observed,
         shut=unique(*admission.shut, *shut) if observed else (),
         trace=observed,

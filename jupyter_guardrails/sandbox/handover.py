@@ -23,7 +23,7 @@ SHIM_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
 FROM_OURS = ("LD_LIBRARY_PATH",)  # the server's own interpreter may not start without it (environment modules)
 GO = b"go"
 ENDED = "something killed it: look at the memory of this machine and its log (dmesg), then try again"
-PLACE = ("tty", "network", "proxy_port", "root", "temporary", "covers")  # what the place depends on, beside the paths
+PLACE = ("tty", "network", "proxy_port", "forwards", "root", "temporary", "covers")  # what the place depends on, beside the paths
 
 
 Mounter = Callable[[int], dict[str, Any]]  # pidfd of the shim's inner process -> {"missing": […]} or {"error": …}; may raise GuardrailsError
@@ -73,7 +73,7 @@ class Prepared:
         return same and shown and ours.limits.shm_bytes == spec.limits.shm_bytes
 
     def receive(self, timeout_s: float = 10.0, *, spec: SandboxSpec | None = None) -> tuple[Report, list[int]]:
-        """The report and the listeners (channel, then proxy), once the process really runs its program (`spec`: another one, which fits).
+        """The report and the listeners (channel, proxy, forwards), once the process really runs its program (`spec`: another one, which fits).
 
         HostCannotEnforce when a required guarantee does not hold, GuardrailsError when anything failed: then nothing of its program ran.
         """

@@ -51,11 +51,11 @@ def _processes_of_its_own(root: Root, trial: Trial, mounts: str) -> str:
     return _attempt(NEWPID)
 
 
-def listen_tcp(port: int) -> socket.socket:
-    """A listener on 127.0.0.1 in the network namespace that this process is in."""
+def listen_tcp(address: str, port: int) -> socket.socket:
+    """A listener on a loopback address in the network namespace that this process is in."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    listener.bind((address, port))
     listener.listen(BACKLOG)
     return listener
 

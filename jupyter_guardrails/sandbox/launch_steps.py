@@ -48,7 +48,7 @@ def _outer(control: socket.socket, spec: Spec) -> NoReturn:
     warden = Warden(spec["parent"], terminal=spec["tty"], in_front=in_front)
     layers: Layers = {"uid": os.getuid()}
     layers |= namespaces.enter(network=spec["network"] == "none", root=spec["root_by"], known=spec["known"])
-    listeners = [namespaces.listen_tcp(spec["proxy_port"])] if spec["proxy_port"] and not layers["network_namespace"] else []
+    listeners = [] if layers["network_namespace"] else [namespaces.listen_tcp(*place) for place in _places(spec)]
     enclosed = not layers["process_namespace"]
     above = _watch_myself()
     child, status = warden.fork_warden()
@@ -60,6 +60,12 @@ def _outer(control: socket.socket, spec: Spec) -> NoReturn:
     no_new_privileges()
     drop_capabilities()
     warden.watch(child, whole_group=False, inner=Inner(status, enclosed=enclosed))
+
+
+def _places(spec: Spec) -> list[tuple[str, int]]:
+    """Where to listen in the network namespace: the proxy's address first."""
+    proxy = [("127.0.0.1", spec["proxy_port"])] if spec["proxy_port"] else []
+    return [*proxy, *((address, port) for address, port in spec["forwards"])]
 
 
 def _inner(control: socket.socket, spec: Spec, layers: Layers, listeners: list[socket.socket], above: Above) -> NoReturn:

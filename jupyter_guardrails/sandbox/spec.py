@@ -34,6 +34,7 @@ class SandboxSpec:
     devices: tuple[str, ...] = ()
     network: Literal["none", "host"] = "none"
     proxy_port: int | None = None  # listen here on 127.0.0.1 inside the network namespace, hand the listener over
+    forwards: tuple[tuple[str, int], ...] = ()  # (address, port): further listeners there, handed over after the proxy's
     channel: str | None = None  # abstract unix socket name (no leading NUL) to listen on, handed over as well
     limits: Limits = field(default_factory=Limits)
     require: tuple[str, ...] = ()  # guarantees without which it must not start

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from jupyter_guardrails.errors import BadRequest
+from jupyter_guardrails.sandbox import wire
 from jupyter_guardrails.sandbox.spec import Limits, SandboxSpec
 
 MEND = "look for this value in the kernelspec (`argv`, `env`) and in the profile of the policy"
 MAX_BYTES = (1 << 63) - 1
 MAX_NUMBER = 1 << 31
+MAX_FORWARDS = wire.MAX_FDS - 3  # beside channel, proxy and tracer
 MAX_SOCKET_NAME_BYTES = 107  # sun_path without the leading NUL of an abstract name
 RANGES: dict[str, tuple[float, float]] = {  # of `limits`; those that may be fractions are in FRACTIONS
     "memory_bytes": (1, MAX_BYTES),
@@ -24,6 +27,7 @@ RANGES: dict[str, tuple[float, float]] = {  # of `limits`; those that may be fra
     "shm_bytes": (0, MAX_BYTES),
     "lifetime_s": (0.001, MAX_NUMBER),
 }
+LOOPBACK = re.compile(r"127(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}")
 FRACTIONS = ("cpus", "lifetime_s")
 FLAGS = ("tty", "observed", "trace")
 CHOICES = {"network": ("none", "host"), "root": ("own", "shared")}
@@ -55,6 +59,7 @@ def check(spec: SandboxSpec) -> None:
 def _optional(spec: SandboxSpec) -> None:
     if spec.proxy_port is not None:
         _number("proxy_port", spec.proxy_port, 1, 65535)
+    _forwards(spec.forwards)
     if spec.temporary is not None:
         _paths("temporary", [spec.temporary])
     if spec.channel is not None:
@@ -121,6 +126,15 @@ def _covers(covers: Any) -> None:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise _wrong("covers", "pairs of paths", pair)
         _paths("covers", pair)
+
+
+def _forwards(forwards: Any) -> None:
+    if not isinstance(forwards, (tuple, list)) or len(forwards) > MAX_FORWARDS:
+        raise _wrong("forwards", f"at most {MAX_FORWARDS} pairs of address and port", forwards)
+    for pair in forwards:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not isinstance(pair[0], str) or not LOOPBACK.fullmatch(pair[0]):
+            raise _wrong("forwards", "pairs of a loopback address and a port", pair)
+        _number("forwards", pair[1], 1, 65535)
 
 
 def _wrong(name: str, wanted: str, value: Any) -> BadRequest:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 PART_BYTES = 1 << 16  # a message has to fit into the socket's buffer, 208 KiB by default
 MAX_PARTS = 1024
 MORE = b"+"  # before each part but the last; JSON of ours begins with a brace
-MAX_FDS = 3
+MAX_FDS = 40  # of channel, proxy, forwards and tracer
 CREDENTIALS = struct.Struct("3i")
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from data_world import DataWorld, Loop
 
 from jupyter_guardrails.control import egress
+from jupyter_guardrails.control.interface.messages import Forward
 
 HERE, SERVER = "10.77.0.1", "10.77.0.2"
 HOSTS = f"""\
@@ -100,6 +101,25 @@ def proxy(network, world, monkeypatch, request):
     served = loop.run(egress.serve(world.state(), world.kernel(), listener.detach()))
     yield address
     loop.run(served.close())
+    loop.run(world.state().egress.stop())
+    loop.close()
+
+
+@pytest.fixture
+def forward(network, world):
+    """What a kernel's listener for `host:5432` leads to, in turn: `forward(host)` is a connection to it."""
+    loop, served = Loop(), []
+
+    def connect(host: str) -> socket.socket:
+        listener = socket.create_server(("127.64.0.1", 5432))
+        live = world.kernel()
+        live.admission.forwards.append(Forward(address="127.64.0.1", host=host, port=5432))
+        served.append(loop.run(egress.serve_forward(world.state(), live, listener.detach())))
+        return socket.create_connection(("127.64.0.1", 5432), timeout=20)
+
+    yield connect
+    for one in served:
+        loop.run(one.close())
     loop.run(world.state().egress.stop())
     loop.close()
 
@@ -287,3 +307,43 @@ def test_curl_shows_the_reason(proxy):
     command = ["curl", "-sS", "-x", f"http://{proxy[0]}:{proxy[1]}", "-i", "http://unlisted.example.com/"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
     assert "403 guardrails: unlisted.example.com:80 is not on the approved network list" in shown
+
+
+def test_a_place_that_speaks_no_http_is_reached_through_its_own_listener(forward, world):
+    with forward("packages.example.com") as connection, connection.makefile("rb") as lines:
+        assert lines.readline() == b"welcome\n"
+        connection.sendall(b"ping\n")
+        assert lines.readline() == b"ping\n"
+        connection.shutdown(socket.SHUT_WR)
+        assert lines.read() == b""
+    (record,) = records(world, "network.connect", 1)
+    assert (record["allowed"], record["principal"], record["resource"]) == (True, "ana", "packages.example.com:5432")
+    (counted,) = records(world, "network.bytes", 1)
+    assert counted["reason"] == "5 bytes sent, 13 bytes received"
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("unlisted.example.com", "not on the approved network list"),
+        ("loop.example.com", "which is loopback"),
+        ("own.example.com", "an address of this machine itself"),
+    ],
+)
+def test_such_a_place_is_judged_like_any_other(forward, world, host, words):
+    with forward(host) as connection:
+        assert read_all(connection) == b""
+    refused = [record for record in world.audited("network.connect") if not record["allowed"]]
+    assert [record["resource"] for record in refused] == [f"{host}:5432"]
+    assert words in refused[0]["reason"]
+
+
+def test_a_policy_that_takes_such_a_place_away_cuts_it_within_two_seconds(forward, world):
+    with forward("packages.example.com") as connection:
+        assert connection.recv(8) == b"welcome\n"
+        world.policy_file.write_text(POLICY.replace("host: packages.example.com", "host: gone.example.com"))
+        begun = time.monotonic()
+        assert read_all(connection) == b""
+        assert time.monotonic() - begun < 2
+    with socket.create_connection(("127.64.0.1", 5432), timeout=20) as again:
+        assert read_all(again) == b""

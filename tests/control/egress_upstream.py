@@ -1,4 +1,5 @@
-"""Servers in a network namespace of their own: HTTP on 80 that tells what it received, TLS on 443 that echoes, silence on 81.
+"""Servers in a network namespace of their own: HTTP on 80 that tells what it received, TLS on 443 that echoes, silence on 81,
+and on 5432 a greeting before a plain echo.
 
 Run by egress_network.py: waits for a line on stdin (its interface is there then), prints a line when it listens.
 """
@@ -24,6 +25,7 @@ def main(address: str, device: str, certificate: str) -> None:
     for port, answer in (
         (80, http),
         (81, lambda connection: time.sleep(60)),
+        (5432, greet),
         (443, lambda connection: echo(context.wrap_socket(connection, server_side=True))),
     ):
         listener = socket.create_server((address, port), backlog=256)
@@ -50,6 +52,12 @@ def echo(connection):
     """All bytes back until the client ends."""
     while data := connection.recv(1 << 16):
         connection.sendall(data)
+
+
+def greet(connection):
+    """Speak first, as ssh and MySQL do."""
+    connection.sendall(b"welcome\n")
+    echo(connection)
 
 
 def http(connection):

@@ -1,11 +1,15 @@
 """From an admission and a kernelspec to the sandbox's specification: pure, so tested as values."""
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jupyter_guardrails.control.interface import Admission
+from jupyter_guardrails.control.interface.messages import Forward
 from jupyter_guardrails.kernels import plan
+from jupyter_guardrails.sandbox.handover import prepare
 
 WORKSPACE = Path("/srv/ana/work")
 KERNEL_DIR = Path("/tmp/gr-1/k/ab12")
@@ -148,3 +152,29 @@ def test_where_a_kernel_starts(tmp_path):
 )
 def test_which_notebook_a_session_means(session, notebook):
     assert plan.relative_to_workspace(session, WORKSPACE) == notebook
+
+
+FORWARDS = [Forward(address="127.64.0.1", host="db.example.com", port=5432), Forward(address="127.64.0.2", host="git.example.com", port=22)]
+
+
+def test_approved_places_without_http_get_listeners_and_a_hosts_file():
+    spec = make(changes={"forwards": FORWARDS})
+    assert spec.forwards == (("127.64.0.1", 5432), ("127.64.0.2", 22))
+    assert spec.covers == ((str(KERNEL_DIR / "hosts"), "/etc/hosts"),)
+    assert (make().forwards, make().covers) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "why", [{"changes": {"forwards": FORWARDS, "observed": ["network"]}}, {"changes": {"forwards": FORWARDS}, "netless_port": None}]
+)
+def test_with_the_machine_s_network_or_none_at_all_there_are_no_listeners(why):
+    spec = make(**why)
+    assert (spec.forwards, spec.covers) == ((), ())
+
+
+def test_a_place_made_ahead_for_other_listeners_does_not_fit():
+    spec = make(changes={"forwards": FORWARDS})
+    with contextlib.closing(prepare(spec)) as ahead:
+        assert ahead.fits(replace(spec, argv=("/bin/true",)))
+        assert not ahead.fits(make(changes={"forwards": FORWARDS[:1]}))
+        assert not ahead.fits(make())

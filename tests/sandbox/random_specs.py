@@ -28,6 +28,7 @@ def make(number: int) -> SandboxSpec:
         devices=some(("/dev/null",), paths),
         network=some("none", "none", "host", "nonsense", "", None),
         proxy_port=some(None, 3128, 0, 1, -1, 70000),
+        forwards=some((), (), (("127.64.0.1", 5432),), (("10.0.0.1", 22),), (("127.64.0.1", 0),), ("127.64.0.1",), None, (("127.64.0.1", 22),) * 99),
         channel=some(None, f"fuzz-{number}", "", "x" * 200, "a\0b"),
         limits=Limits(some(1 << 30, *NUMBERS), some(None, 0.5, -0.5, *NUMBERS), some(None, *NUMBERS), some(4096, *NUMBERS[1:]), some(None, *NUMBERS)),
         require=some(("files",), (), ("files", "network"), tuple(dice.sample(GUARANTEES, 3)), ("nonsense",)),

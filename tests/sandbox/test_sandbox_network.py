@@ -7,6 +7,8 @@ import socket
 
 import pytest
 
+from jupyter_guardrails.sandbox.spec_check import MAX_FORWARDS
+
 TCP = "socket.create_connection(('127.0.0.1', int(sys.argv[1])), 2).close()"
 SENDMMSG = """
 import ctypes, struct
@@ -97,18 +99,31 @@ def test_abstract_sockets_outside_are_out_of_reach(sandbox):
     assert sandbox.outcome(own) == "done"
 
 
-def test_channel_and_proxy_listeners_are_handed_over_in_that_order(sandbox):
+def test_as_many_forwards_as_may_be_are_handed_over_beside_channel_and_proxy(sandbox):
+    forwards = tuple((f"127.64.0.{number}", 5432) for number in range(1, MAX_FORWARDS + 1))
+    name = f"guardrails-many-{os.getpid()}"
+    started = sandbox.start_python("pass", name, channel=name, proxy_port=3128, forwards=forwards)
+    found = []
+    for fd in started.fds[2:]:
+        with socket.socket(fileno=os.dup(fd)) as listener:
+            found.append(listener.getsockname())
+    assert tuple(found) == forwards
+
+
+def test_channel_proxy_and_forward_listeners_are_handed_over_in_that_order(sandbox):
     name = f"guardrails-test-{os.getpid()}"
     code = (
         "import socket, sys\na = socket.socket(socket.AF_UNIX)\na.connect(chr(0) + sys.argv[1])\na.sendall(b'channel')\n"
-        "b = socket.create_connection(('127.0.0.1', 3128))\nb.sendall(b'proxy')\nb.recv(1)"
+        "b = socket.create_connection(('127.0.0.1', 3128))\nb.sendall(b'proxy')\n"
+        "c = socket.create_connection(('127.64.0.2', 22))\nc.sendall(b'ssh')\n"
+        "d = socket.create_connection(('127.64.0.1', 5432))\nd.sendall(b'db')\nd.recv(1)"
     )
-    started = sandbox.start_python(code, name, channel=name, proxy_port=3128)
+    started = sandbox.start_python(code, name, channel=name, proxy_port=3128, forwards=(("127.64.0.2", 22), ("127.64.0.1", 5432)))
     received = []
     for fd in started.fds:
         with socket.socket(fileno=os.dup(fd)) as listener:
             connection, _ = listener.accept()
             with connection:
                 received.append(connection.recv(16))
-    assert received == [b"channel", b"proxy"]
+    assert received == [b"channel", b"proxy", b"ssh", b"db"]
     assert started.process.wait(10) == 0

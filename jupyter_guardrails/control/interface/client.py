@@ -21,7 +21,7 @@ from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit, Request
 
 MAX_FRAME_BYTES = 16 << 20
-MAX_FDS = 8
+MAX_FDS = 40  # a kernel's channel, proxy and forwards come at once
 OTHER_TOKEN = "the token is not the one of this control"
 
 

@@ -23,6 +23,8 @@ SUBMISSION_STATES = (
     "retired",
 )
 
+ListenerKind = Literal["channel", "proxy", "forward"]
+
 
 class Request(BaseModel):
     """Base of all requests; unknown fields are errors."""
@@ -83,13 +85,13 @@ class KernelAdmit(Request):
 
 
 class KernelStarted(Request):
-    """-> {}. The sandbox's report; fds are listeners in the order of `listeners` ("channel", "proxy")."""
+    """-> {}. The sandbox's report; fds are listeners in the order of `listeners`. A forward's own address says which one it is."""
 
     op = "kernel.started"
     lease: str
     pid: int
     report: dict[str, Any]
-    listeners: list[Literal["channel", "proxy"]] = Field(default_factory=list)
+    listeners: list[ListenerKind] = Field(default_factory=list)
 
 
 class Beat(BaseModel):
@@ -289,6 +291,14 @@ class Audit(Request):
 REQUESTS: dict[str, type[Request]] = {kind.op: kind for kind in Request.__subclasses__()}
 
 
+class Forward(BaseModel):
+    """An approved place that doesn't speak HTTP: in the kernel's own network `address:port` leads to `host:port`."""
+
+    address: str
+    host: str
+    port: int
+
+
 class Admission(BaseModel):
     """What control grants to one kernel, terminal or clean run: everything that its sandbox is made from."""
 
@@ -312,6 +322,7 @@ class Admission(BaseModel):
     env_pass: list[str] = Field(default_factory=list)
     env_set: dict[str, str] = Field(default_factory=dict)
     network_allow: list[str] = Field(default_factory=list)
+    forwards: list[Forward] = Field(default_factory=list)
     require: list[str] = Field(default_factory=list)
     observed: list[str] = Field(default_factory=list)  # "files", "network": not refused, recorded
     shut: list[str] = Field(default_factory=list)  # real paths that stay shut though files are observed
