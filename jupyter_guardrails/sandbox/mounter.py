@@ -29,7 +29,7 @@ CAP_SYS_CHROOT, CAP_SYS_ADMIN = 18, 21
 SETNS = {"x86_64": 308, "aarch64": 268}
 DEADLINE_S = 8
 ROOT = "/tmp"  # where in a kernel's mount namespace its root is put together; it then is "/" and nothing else is left
-PRIVATE = re.compile(r"(?P<kernel>[0-9a-f]{8})/(?P<part>c|tmp|state|data|hosts|passwd|group)")
+PRIVATE = re.compile(r"(?P<kernel>[0-9a-f]{8})/(?P<part>c|tmp|state|data|config|config/migrated|hosts|passwd|group)")
 GIVES = {"read": ("read",), "write": ("write", "read"), "device": ("device",)}
 COVERED = {"/etc/hosts": "hosts", "/etc/passwd": "passwd", "/etc/group": "group"}
 
@@ -147,7 +147,7 @@ def _granted(found: Found, entry: dict[str, Any]) -> tuple[str, int]:
 def _listed(tables: Tables, path: str, rights: str) -> tuple[str, int]:
     """Something of the launcher's table, or below it; FileNotFoundError for anything else."""
     real = launch_root.follow_known(path, tables.found.links)
-    if real == tables.private_path:
+    if real == tables.private_path or real.startswith(tables.private_path + "/"):
         raise FileNotFoundError(path)  # the server's, with the folders of all its kernels in it
     for one in tables.found.shown:
         if rights in GIVES[one.rights] and (real == one.path or real.startswith(one.path + "/")):
