@@ -143,7 +143,9 @@ def test_a_kernel_sees_the_table_its_own_folder_and_what_was_granted(launch):
     assert (place / "w" / "made").exists()
 
 
-@pytest.mark.parametrize("path", ["secret", "k", "k/0123abcd", "k/0123abcd/c/kernel.json", "k/0123abcd/../../secret", "roots", "w/../secret", "/root"])
+@pytest.mark.parametrize(
+    "path", ["secret", "k", "k/0123abcd", "k/0123abcd/c/kernel.json", "k/0123abcd/../../secret", "roots", "w/../secret", "/root"]
+)
 def test_a_path_that_nobody_granted_is_missing(launch, path):
     wanted = str(launch.place / path) if not path.startswith("/") else path
     launch.start(launch.place / "secret", read=(wanted,))

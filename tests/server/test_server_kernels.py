@@ -94,11 +94,12 @@ def runs(argument):
 
 def test_shutdown_leaves_no_process_no_folder_and_no_lease(server):
     started = server.start_kernel()
-    started.run("import subprocess; subprocess.Popen(['sleep', '600.0417'], start_new_session=True)")
-    assert runs("600.0417")
+    mark = f"600.{os.getpid()}"  # nobody else's
+    started.run(f"import subprocess; subprocess.Popen(['sleep', '{mark}'], start_new_session=True)")
+    assert runs(mark)
     folder = started.run("import os; print(os.path.dirname(os.environ['TMPDIR']))").strip()
     assert started.stop().status_code == 204
-    assert not runs("600.0417")
+    assert not runs(mark)
     assert not os.path.exists(folder)
     assert started.id not in [k["id"] for k in server.rest("GET", "guardrails/kernels").json()["kernels"]]
 

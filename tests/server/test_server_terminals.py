@@ -1,5 +1,6 @@
 """Terminals run in the same sandbox as kernels, under a lease of their own."""
 
+import os
 import re
 from pathlib import Path
 
@@ -54,11 +55,12 @@ def test_a_server_without_terminals_says_how_to_have_them(make_server):
 
 def test_what_ignores_every_polite_signal_ends_with_its_terminal(server):
     started = Terminal(server)
-    printed = started.run("(trap '' HUP TERM INT; setsid sleep 600.0923) & sleep 0.3; pgrep -c sleep | sed 's/^/found=/'")
+    mark = f"600.{os.getpid()}"  # nobody else's
+    printed = started.run(f"(trap '' HUP TERM INT; setsid sleep {mark}) & sleep 0.3; pgrep -c sleep | sed 's/^/found=/'")
     assert re.findall(r"found=(\d+)", printed) == ["1"]
-    assert runs("600.0923")
+    assert runs(mark)
     started.stop()
-    assert not runs("600.0923")
+    assert not runs(mark)
 
 
 def runs(argument):
