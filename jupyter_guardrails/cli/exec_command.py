@@ -27,7 +27,7 @@ from jupyter_guardrails.control.interface.messages import (
     LiveLimits,
 )
 from jupyter_guardrails.errors import GuardrailsError
-from jupyter_guardrails.kernels import folders, kernelspecs, plan, run_dirs
+from jupyter_guardrails.kernels import accounts, folders, kernelspecs, plan, run_dirs
 from jupyter_guardrails.kernels.forwards import listener_kinds, write_hosts
 from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
 from jupyter_guardrails.kernels.quota import WorkspaceQuota
@@ -72,6 +72,7 @@ def _request(profile: str | None, workspace: Path) -> KernelAdmit:
 def _spec(admission: Admission, argv: list[str], workspace: Path, private: folders.KernelFolders) -> SandboxSpec:
     folders.show_grants(private, admission.datasets)
     write_hosts(private, admission.forwards)
+    accounts.write_account(private, admission.principal, str(workspace))
     return plan.make_spec(
         admission,
         argv=argv,
@@ -83,6 +84,7 @@ def _spec(admission: Admission, argv: list[str], workspace: Path, private: folde
         shut=folders.server_secrets(),
         channel=f"guardrails-{admission.lease}",
         tty=sys.stdin.isatty(),
+        unlisted=accounts.is_unlisted(),
     )
 
 

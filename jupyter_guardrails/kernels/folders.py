@@ -75,6 +75,16 @@ class KernelFolders:
         return self.root / "hosts"
 
     @property
+    def passwd(self) -> Path:
+        """What the kernel sees as /etc/passwd, where its account isn't in the machine's; see accounts.py."""
+        return self.root / "passwd"
+
+    @property
+    def group(self) -> Path:
+        """The same for /etc/group."""
+        return self.root / "group"
+
+    @property
     def configuration(self) -> Path:
         """Jupyter's configuration, empty; the kernel reads it only: what it wrote there could switch parts of a later server off."""
         return self.root / "config"

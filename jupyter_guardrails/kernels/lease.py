@@ -12,8 +12,8 @@ from types import TracebackType
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
+from jupyter_guardrails.kernels import accounts, fonts, plan, roots
 from jupyter_guardrails.kernels import folders as private
-from jupyter_guardrails.kernels import fonts, plan, roots
 from jupyter_guardrails.kernels.context import GovernedContext, Kind, new_key
 from jupyter_guardrails.kernels.forwards import write_hosts
 from jupyter_guardrails.kernels.spares import Spare
@@ -52,6 +52,7 @@ class Lease:
             await asyncio.to_thread(fonts.carry, self.folders)
         private.show_grants(self.folders, self.admission.datasets)
         write_hosts(self.folders, self.admission.forwards)
+        accounts.write_account(self.folders, self.admission.principal, str(self.context.workspace))
         return self.admission, self.folders
 
     async def _answered(self, asking: asyncio.Future[Admission]) -> None:
@@ -79,6 +80,7 @@ class Lease:
             shut=private.server_secrets(),
             channel=f"guardrails-{secrets.token_hex(8)}",
             tty=tty,
+            unlisted=accounts.is_unlisted(),
         )
         self._spec = spec
         if self.spare and not self.spare.prepared.fits(spec):

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from jupyter_guardrails.control.interface import Admission
-from jupyter_guardrails.kernels import variables
+from jupyter_guardrails.kernels import accounts, variables
 from jupyter_guardrails.kernels.folders import KernelFolders
 from jupyter_guardrails.kernels.forwards import HOSTS
 from jupyter_guardrails.sandbox.spec import Limits, SandboxSpec
@@ -46,12 +46,14 @@ def make_spec(
     channel: str | None = None,
     netless_port: int | None = PROXY_PORT,
     tty: bool = False,
+    unlisted: bool = False,
 ) -> SandboxSpec:
     """The sandbox of one process.
 
     `env` is the environment of whoever starts it, of which only the allow-list passes; `own` are the kernelspec's variables, for the kernel
     alone. `kernel_dir` was made by `folders.make_folders`; `read` are the environment's folders (see kernelspecs). `netless_port` is where the proxy
     listens inside the empty network namespace: a host that isn't approved is then refused with a reason instead of failing to resolve.
+    `unlisted`: the account is not in /etc/passwd, so the files of `accounts.write_account` stand for it.
     Where the policy only observes, the lists say what would be refused, `shut` (with the admission's) what is, and the machine's network is open.
     """
     observed, open_network = "files" in admission.observed, "network" in admission.observed
@@ -82,7 +84,7 @@ def make_spec(
         require=tuple(admission.required),
         tty=tty,
         temporary=str(folders.temporary),
-        covers=((str(folders.hosts), HOSTS),) if forwards else (),
+        covers=(*(((str(folders.hosts), HOSTS),) if forwards else ()), *(accounts.covers(folders) if unlisted else ())),
         observed=observed,
         shut=unique(*admission.shut, *shut) if observed else (),
         trace=observed,

@@ -13,6 +13,7 @@ from jupyter_client.launcher import launch_kernel
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
+from jupyter_guardrails.kernels import accounts
 from jupyter_guardrails.kernels import folders as private
 from jupyter_guardrails.kernels.forwards import write_hosts
 from jupyter_guardrails.sandbox.handover import Mounter, Prepared, prepare
@@ -90,6 +91,7 @@ class Spares:
         try:
             private.show_grants(folders, admission.datasets)
             write_hosts(folders, admission.forwards)
+            accounts.write_account(folders, admission.principal, like.env.get("HOME", "/"))
             spec = moved(like, str(folders.root))
             prepared = prepare(spec, mounter_for(admission, spec), fresh_proc=fresh_proc)
             process = launch_kernel(list(prepared.argv), env=dict(prepared.env), cwd="/", pass_fds=prepared.pass_fds)

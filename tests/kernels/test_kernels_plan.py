@@ -178,3 +178,10 @@ def test_a_place_made_ahead_for_other_listeners_does_not_fit():
         assert ahead.fits(replace(spec, argv=("/bin/true",)))
         assert not ahead.fits(make(changes={"forwards": FORWARDS[:1]}))
         assert not ahead.fits(make())
+
+
+def test_an_account_of_a_directory_has_files_of_its_own():
+    hosts = (str(KERNEL_DIR / "hosts"), "/etc/hosts")
+    account = ((str(KERNEL_DIR / "passwd"), "/etc/passwd"), (str(KERNEL_DIR / "group"), "/etc/group"))
+    assert make(unlisted=True).covers == account
+    assert make(unlisted=True, changes={"forwards": FORWARDS}).covers == (hosts, *account)
