@@ -49,6 +49,7 @@ def main(fd: int) -> None:
     """Serve until control ends or closes its end of the socket pair."""
     hardening.not_dumpable()
     hardening.no_new_privileges()
+    hardening.many_descriptors()
     parent = hardening.end_with_parent()
     os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: control decides what it means

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from jupyter_guardrails.errors import Conflict, GuardrailsError
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
+MOST_DESCRIPTORS = 1 << 16
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -25,6 +27,13 @@ def not_dumpable() -> None:
 def no_new_privileges() -> None:
     """Nothing that this process starts gains rights by a file's set-user-ID bit or capabilities (prctl(2), PR_SET_NO_NEW_PRIVS)."""
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def many_descriptors() -> None:
+    """As many open files as this process may have, within reason: the usual 1,024 are 30 kernels with 32 listeners each."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def end_with_parent() -> int:

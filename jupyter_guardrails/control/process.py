@@ -42,6 +42,7 @@ def run(options: Options) -> int:
     settings = options.settings
     os.umask(0o077)
     hardening.not_dumpable()
+    hardening.many_descriptors()
     parent = hardening.end_with_parent() if options.die_with_parent else None
     private_directory(settings.state_dir)
     lock = hardening.hold_lock(settings.state_dir)

@@ -1,6 +1,7 @@
 """The worker that carries kernels' connections: hardened, started again when it dies, ended with its control."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 from data_world import DataWorld, Loop
 
-from jupyter_guardrails.control import egress
+from jupyter_guardrails.control import egress, hardening
+from jupyter_guardrails.control.interface.messages import Forward
 
 pytestmark = pytest.mark.slow  # left out of `make test-fast`
 
@@ -54,6 +56,8 @@ def test_the_worker_is_another_process_and_hardened(served):
     assert "NoNewPrivs:\t1" in status
     sockets = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
     assert not any("records" in place or "audit" in place for place in sockets)
+    soft, hard = re.search(r"Max open files +(\d+) +(\d+)", Path(f"/proc/{pid}/limits").read_text()).groups()
+    assert int(soft) == min(int(hard), hardening.MOST_DESCRIPTORS)
     assert "TOKEN" not in Path(f"/proc/{pid}/environ").read_text()
 
 
@@ -69,6 +73,20 @@ def test_a_worker_that_dies_is_replaced_and_the_listener_handed_over_again(serve
     (record,) = world.audited("network.proxy")
     assert "started again" in record["reason"]
     assert not record["allowed"]
+
+
+def test_a_listener_of_one_place_is_handed_over_again_as_that(served):
+    world, loop, _, _ = served
+    listener = socket.create_server(("127.64.0.1", 0))
+    address, live = listener.getsockname(), world.kernel()
+    live.admission.forwards.append(Forward(address=address[0], host="db.example.com", port=address[1]))
+    handle = loop.run(egress.serve_forward(world.state(), live, listener.detach()))
+    assert talk(address, b"") == b""
+    os.kill(world.state().egress.pid, signal.SIGKILL)
+    assert talk(address, b"") == b""
+    loop.run(handle.close())
+    refused = [(record["resource"], record["allowed"]) for record in world.audited("network.connect")]
+    assert refused == [(f"db.example.com:{address[1]}", False)] * 2  # the first at once, the second counted and told at the end
 
 
 def test_a_stuck_worker_holds_up_no_end_of_a_lease(served):
