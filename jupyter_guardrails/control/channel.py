@@ -72,6 +72,8 @@ class Channel:
             return frames.encode({"id": number, "ok": True, "result": answer.result}), answer.fds
         except GuardrailsError as error:
             problem = error
+        except UnicodeEncodeError:  # JSON can say what no text is; records and files refuse it
+            problem = BadRequest(frames.HALF_A_CHARACTER)
         except Exception as error:  # noqa: BLE001 - a defect of ours: nothing is given out, it is logged, and the channel lives on
             log.exception("channel operation %.100r failed", frame.get("op"))
             problem = GuardrailsError(f"control failed: {type(error).__name__}", next_step="see control's log, and report it")

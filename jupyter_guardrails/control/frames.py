@@ -16,6 +16,7 @@ from jupyter_guardrails.errors import BadRequest
 
 T = TypeVar("T")
 MAX_REQUEST_BYTES = 4 << 20
+HALF_A_CHARACTER = "a text in the request holds half a character (a lone surrogate)"
 
 
 async def receive(connection: socket.socket, *, limit_bytes: int = MAX_REQUEST_BYTES) -> tuple[dict[str, Any], list[int]]:

@@ -119,6 +119,8 @@ class Service:
             return frames.encode({"id": frame.get("id"), "ok": True, "result": answer.result}), answer.fds
         except GuardrailsError:
             raise
+        except UnicodeEncodeError as error:  # JSON can say what no text is; records and files refuse it
+            raise BadRequest(frames.HALF_A_CHARACTER) from error
         except Exception as error:  # broad: a defect of ours. Nothing was granted, it is logged, and control lives on
             log.exception("operation %.100r failed", frame.get("op"))
             raise GuardrailsError(f"control failed: {type(error).__name__}", next_step="see control's log, and report it") from error

@@ -198,7 +198,7 @@ class CancelHandler(GuardrailsHandler):
 class AuditQuery(Strict):
     """After which sequence number."""
 
-    after: int = Field(default=0, ge=0)
+    after: int = Field(default=0, ge=0, lt=1 << 63)
 
 
 class AuditHandler(GuardrailsHandler):

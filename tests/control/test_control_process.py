@@ -112,6 +112,8 @@ def test_with_it_the_same_request_is(calm_world, calm):
         ({"args": []}, "bad_request"),
         ({"op": ["me"]}, "not_found"),
         ({"op": "kernel.admit", "args": {"key": "k"}}, "bad_request"),
+        ({"op": "audit", "args": {"after": 2**63}}, "bad_request"),
+        ({"op": "submissions.cancel", "args": {"id": "\ud800"}}, "bad_request"),
     ],
 )
 def test_malformed_requests_are_answered_as_such(calm_world, calm, frame, code):

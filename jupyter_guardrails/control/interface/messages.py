@@ -284,7 +284,7 @@ class Audit(Request):
     """-> {records: [AuditRecord], next: int}. Own records; everybody's for admins."""
 
     op = "audit"
-    after: int = 0
+    after: int = Field(default=0, ge=0, lt=1 << 63)  # what SQLite can count
     limit: int = Field(default=200, ge=1, le=1000)
 
 
