@@ -82,7 +82,7 @@ def test_the_question_is_answered_with_no_and_not_carried_out(steps):
 def test_what_is_observed_is_recorded_and_what_is_enforced_is_refused(steps):
     observed, enforced = said_by(steps, "urllib")
     assert "403" not in observed
-    assert "files.example.com:80 is not on the approved network list" in said_by(steps, "grep")[0]
+    assert "203.0.113.7:80 is not on the approved network list" in said_by(steps, "grep")[0]
     assert "403" in enforced
     assert "not on the approved network list" in enforced
 

@@ -97,9 +97,16 @@ def test_what_is_written_loads_and_observes(written):
     assert (unknown.allowed, unknown.blocks) == (False, False)
 
 
-def test_restricted_data_and_cloud_credentials_are_shut_from_the_first_day(written):
+def test_restricted_data_is_shut_from_the_first_day_and_no_host_so_that_the_network_is_observed(written):
     zoe = effective(load(written[0] / "guardrails.yaml"), "zoe")
     assert decide(zoe, "data.read", Resource("hr/pay", "restricted"), NOW).blocks
+    assert zoe.network_deny == ()  # only the proxy could hold it: kernels would keep an empty network
+
+
+def test_the_example_shuts_cloud_credentials_while_observing(written, tmp_path):
+    (example,) = [whole for block, whole in blocks((written[0] / "guardrails.yaml").read_text()) if "cloud-credentials" in block]
+    (tmp_path / "guardrails.yaml").write_text(example)
+    zoe = effective(load(tmp_path / "guardrails.yaml"), "zoe")
     for port in (80, 443):
         assert decide(zoe, "network.connect", Resource(f"169.254.169.254:{port}"), NOW).blocks
 

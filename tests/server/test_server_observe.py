@@ -6,6 +6,8 @@ import os
 import pwd
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,20 @@ def test_an_enforced_deny_of_a_host_keeps_the_network_behind_the_proxy(make_serv
         assert "refused" in kernel.run(code)
     assert "not for kernels" in kernel.run(f"print(open({str(server.secret / 'secret.txt')!r}).read())")
     assert "http://127.0.0.1:3128" in kernel.run("import os; print(os.environ['HTTP_PROXY'])")
+
+
+def test_a_fresh_init_observes_files_and_network(make_server, tmp_path):
+    command = [sys.executable, "-m", "jupyter_guardrails", "init", str(tmp_path / "policy")]
+    subprocess.run(command, check=True, capture_output=True)
+    server = make_server(policy=(tmp_path / "policy" / "guardrails.yaml").read_text(), account=OTHER if os.getuid() == 0 else None).wait_ready()
+    kernel = server.start_kernel()
+    secret = server.secret / "secret.txt"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = ("127.0.0.1", listener.getsockname()[1])
+        assert "not for kernels" in kernel.run(f"import socket; socket.create_connection({place}); print(open({str(secret)!r}).read())")
+    found = recorded(kernel)
+    assert found["file.read", str(secret)]["mode"] == "observe"
+    assert found["network.connect", f"127.0.0.1:{place[1]}"]["mode"] == "observe"
 
 
 def test_kernels_stay_as_they_were_started_and_new_ones_follow_the_policy(make_server):
