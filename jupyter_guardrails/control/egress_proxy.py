@@ -195,13 +195,15 @@ async def _first_that_answers(found: list[addresses.Address], port: int, timeout
 
 
 def _refused(request: Request, verdict: Verdict) -> Refused:
-    message = f"{request.place} is not on the approved network list (rule {verdict.rule})"
-    return Refused(message, next_step=f"{verdict.reason}. {verdict.next_step}")
+    plain = f"{request.place} is not on the approved network list"
+    reason = "" if verdict.reason == plain else f"{verdict.reason}. "
+    return Refused(f"{plain} (rule {verdict.rule})", next_step=f"{reason}{verdict.next_step}")
 
 
 async def _say(client: Stream, error: GuardrailsError) -> None:
     """The refusal in the status line, where pip, curl and requests show it, and at length in the body."""
-    line = "".join(c if c.isprintable() else " " for c in f"{error.message}{f' (rule {error.rule})' if error.rule else ''}")[:800]
+    said = [error.message, f" (rule {error.rule})" if error.rule else "", f". Next step: {error.next_step}" if error.next_step else ""]
+    line = "".join(c if c.isprintable() else " " for c in "".join(said))[:800]
     status = 503 if error.status in (429, 500, 503) else error.status
     body = f"guardrails: {error}\n".encode()
     head = (

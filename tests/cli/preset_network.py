@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from jupyter_guardrails.cli import demo_server
 from jupyter_guardrails.control.interface import find_settings, start_own_control
 
 HERE, SERVER = "10.78.0.1", "10.78.0.2"
@@ -157,6 +158,17 @@ def place(network, tmp_path_factory):
     control.stop()
 
 
+@pytest.fixture(scope="session")
+def kernel(place):
+    """A kernel of a launched server under the same policy, as a notebook of the person has it."""
+    environment = place.environ | {"GUARDRAILS_STATE_DIR": str(place.home.parent / "server-state")}
+    log = place.home.parent / "server.log"
+    with demo_server.serve(["jupyter_guardrails", "server"], place.workspace, environment=environment, log=log) as server:
+        started = server.kernel("python3")
+        yield started
+        started.close()
+
+
 def test_init_found_the_hosts_and_where_they_lead(place):
     rules = {rule["name"]: rule for rule in yaml.safe_load(place.policy.read_text())["rules"]}
     for preset, host in PRESETS.items():
@@ -208,6 +220,20 @@ def test_another_host_is_told_why(place):
     done = place.inside(place.python, "-c", GET, "https://other.example.com/main/noarch/repodata.json")
     assert done.returncode == 1
     assert "403 guardrails: other.example.com:443 is not on the approved network list" in done.stderr
+
+
+def test_pip_in_a_cell_installs_from_the_index(kernel):
+    cell = kernel.run("%pip install --disable-pip-version-check --target=packages demo-small")
+    assert "Successfully installed demo-small-1.0" in cell.text
+    assert kernel.run("import sys; sys.path.insert(0, 'packages'); import demo_small; print(demo_small.ANSWER)").text.strip() == "42"
+
+
+def test_pip_in_a_cell_is_told_why_by_which_rule_and_what_to_do(place, kernel):
+    options = "--disable-pip-version-check --retries=1 --target=refused --index-url=https://other.example.com/simple"
+    said = " ".join(kernel.run(f"%pip install {options} demo-small").text.split())
+    assert "403 guardrails: other.example.com:443 is not on the approved network list (rule " in said
+    assert "(rule built-in default: what nothing allows is refused). Next step: ask an admin (root) to allow other.example.com:443'" in said
+    assert not (place.workspace / "refused").exists()
 
 
 if __name__ == "__main__":
