@@ -21,10 +21,37 @@ def test_a_file_outside_is_refused_and_the_workspace_is_not(kernel, server):
 
 
 def test_a_file_outside_is_explained_and_a_missing_one_inside_is_not(kernel, server):
-    ask = "import guarded.explain\ntry: open({!r})\nexcept OSError as error: print(guarded.explain.outside(error) or 'nothing to explain')"
-    assert "is not among the folders that this kernel sees" in kernel.run(ask.format(str(server.secret / "secret.txt")))
-    assert kernel.run(ask.format("no-such-file.csv")) == "nothing to explain\n"
-    assert kernel.run(ask.format("/usr/share/no-such-file.csv")) == "nothing to explain\n"
+    assert "is not among the folders that this kernel sees" in why(kernel, f"open({str(server.secret / 'secret.txt')!r})")
+    assert why(kernel, "open('no-such-file.csv')") == "nothing to explain"
+    assert why(kernel, "open('/usr/share/no-such-file.csv')") == "nothing to explain"
+
+
+def why(kernel, attempt):
+    """What stands under the traceback of an attempt that fails."""
+    lines = ["import guarded.view", f"try: {attempt}", "except OSError as error: print(guarded.view.reason(error) or 'nothing to explain')"]
+    return kernel.run("\n".join(lines)).strip()
+
+
+def test_a_place_that_can_t_be_written_is_explained_and_a_missing_folder_inside_is_not(kernel, server):
+    assert f"{server.root / 'new.txt'} can't be written by this kernel" in why(kernel, "open('../new.txt', 'w')")
+    assert why(kernel, "open('no-such-folder/new.txt', 'w')") == "nothing to explain"
+    assert "inside" in kernel.run("open('new.txt', 'w').write('inside'); print(open('new.txt').read())")
+
+
+def test_a_full_dev_shm_is_explained_with_its_size(kernel):
+    fill = "[open(f'/dev/shm/{number}', 'wb').write(bytes(2**26)) for number in range(9)]"
+    assert "/dev/shm is full: this kernel's own holds 512 MiB" in why(kernel, fill)
+    assert "fits" in kernel.run(
+        "import os\nfor name in os.listdir('/dev/shm'): os.unlink('/dev/shm/' + name)\nopen('/dev/shm/a', 'w').write('fits')\nprint('fits')"
+    )
+
+
+def test_an_unreachable_host_is_explained_and_a_refusal_of_its_own_loopback_is_not(kernel):
+    kernel.run("import socket, urllib.request")
+    for attempt in ("socket.create_connection(('203.0.113.7', 443), 5)", "socket.getaddrinfo('files.example.com', 443)"):
+        assert "reaches only the hosts and ports that the policy names" in why(kernel, attempt)
+    assert "put files.example.com:443 on the approved network list" in why(kernel, "urllib.request.urlopen('https://files.example.com/')")
+    assert why(kernel, "socket.create_connection(('127.0.0.1', 9), 5)") == "nothing to explain"
 
 
 def test_granted_data_is_read_and_other_data_is_not(kernel, server):

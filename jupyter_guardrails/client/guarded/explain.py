@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from guarded import sources
+from guarded import sources, view
 from guarded.errors import GuardedError
 
 KINDS = (MemoryError, OSError)
@@ -24,7 +24,6 @@ TOO_LARGE = (
     "files are the biggest, is in the Guardrails panel; delete something, and writing works again within seconds."
 )
 QUOTED_PATH = re.compile(r"['\"](/[^'\"\n]+)['\"]")  # pyarrow names the file in the message only
-ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks, newlines and backslashes in /proc/self/mountinfo
 PATIENCE_S = 5.0
 LIMIT, PROFILE = "GUARDRAILS_MEMORY_BYTES", "GUARDRAILS_PROFILE"
 MIB = 1 << 20
@@ -49,45 +48,6 @@ def explanation(error: BaseException | None) -> str:
         if message:
             return str(message)
     return ""
-
-
-def outside(error: BaseException | None) -> str:
-    """Why a path that exists on the machine is not there in a kernel with a root of its own; empty for anything else."""
-    name = getattr(error, "filename", None)
-    if not isinstance(error, FileNotFoundError) or not isinstance(name, (str, bytes)) or "GUARDRAILS_CHANNEL" not in os.environ:
-        return ""
-    path = os.path.abspath(os.fsdecode(name))
-    if not _is_only_a_name(os.path.dirname(path)):
-        return ""
-    return (
-        f"{path} is not among the folders that this kernel sees: its workspace, its environment and the data that you were granted.\n"
-        "  next: move the file into your workspace, look for approved data in the Guardrails panel, or ask your admin for the folder"
-    )
-
-
-def _is_only_a_name(folder: str) -> bool:
-    """Whether a folder is part of the view itself, there for what is shown below it, and not of anything that is shown."""
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    below = [place for place in _mounts() if folder == place or folder.startswith(place.rstrip("/") + "/")]
-    return bool(below) and _mounts()[max(below, key=len)]
-
-
-def _mounts() -> dict[str, bool]:
-    """Place of each mount of this kernel's view -> whether it holds names only: a memory file system that nobody can write into.
-
-    (os.path.ismount misses mounts whose folder lies on the same file system.)
-    """
-    found = {}
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            for line in lines:
-                before, _, after = line.partition(" - ")
-                place, options = before.split()[4:6]
-                found[ESCAPED.sub(lambda code: chr(int(code[1], 8)), place)] = after.split()[0] == "tmpfs" and "ro" in options.split(",")
-    except OSError:
-        return {}
-    return found
 
 
 def _about_memory() -> str:
@@ -165,7 +125,7 @@ def _show_in_ipython(
     if issubclass(kind, MemoryError):
         _ballast.drop()
     lines = list(shell.InteractiveTB.structured_traceback(kind, error, trace, tb_offset=tb_offset))
-    words = explanation(error) or outside(error)
+    words = explanation(error) or view.reason(error)
     lines += ["", words] if words else []
     shell._showtraceback(kind, error, lines)  # what `showtraceback` itself calls in the end; ipykernel sends it to the notebook
     return lines
@@ -174,7 +134,7 @@ def _show_in_ipython(
 def _excepthook(inner: Callable[..., Any]) -> Callable[..., None]:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         inner(kind, error, trace)
-        words = (explanation(error) or outside(error)) if isinstance(error, KINDS) else ""
+        words = (explanation(error) or view.reason(error)) if isinstance(error, KINDS) else ""
         if words:
             print(words, file=sys.stderr)
 
