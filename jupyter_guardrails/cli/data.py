@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails.catalog import load_catalog
-from jupyter_guardrails.cli.connection import settings_from
-from jupyter_guardrails.control.interface import connect
+from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 
 WIDE = 200  # where the output is no terminal
@@ -41,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """A table of datasets, or JSON."""
-    with connect(settings_from(os.environ)) as client:
+    with connected(os.environ) as client:
         found = client.call(DatasetsSearch(q=" ".join(arguments.query), scope=arguments.scope))
     if arguments.json:
         print(json.dumps(found, indent=2))
@@ -55,7 +54,7 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def run_show(arguments: argparse.Namespace) -> int:
     """Everything about one dataset, or JSON."""
-    with connect(settings_from(os.environ)) as client:
+    with connected(os.environ) as client:
         found = client.call(DatasetShow(name=arguments.name))
     print(json.dumps(found, indent=2) if arguments.json else described(found, _width()))
     return 0
@@ -72,7 +71,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 
 def _catalogue() -> list[dict[str, Any]]:
-    with connect(settings_from(os.environ)) as client:
+    with connected(os.environ) as client:
         contracts: list[dict[str, Any]] = client.call(DatasetCheck())["contracts"]
         return contracts
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.cli.connection import settings_from
-from jupyter_guardrails.control.interface import Admission, ControlClient, connect
+from jupyter_guardrails.cli.connection import connected
+from jupyter_guardrails.control.interface import Admission, ControlClient
 from jupyter_guardrails.control.interface.messages import (
     Beat,
     KernelAdmit,
@@ -54,7 +54,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """The command's own exit code; 128 + n when a signal ended it."""
     workspace = Path(arguments.workspace).resolve()
-    with connect(settings_from(os.environ)) as client, run_dirs.held() as private:
+    with connected(os.environ) as client, run_dirs.held() as private:
         admission = client.admit(_request(arguments.profile, workspace))
         try:
             started = start(_spec(admission, arguments.argv, workspace, folders.make_folders(private)))

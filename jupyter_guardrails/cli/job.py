@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails.cli import job_run
-from jupyter_guardrails.cli.connection import settings_from
+from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.submit import check_line, finding_lines, summary
-from jupyter_guardrails.control.interface import ControlClient, connect
+from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.messages import PackageVerify, SubmissionPackage, SubmissionShow, SubmissionsList
 from jupyter_guardrails.errors import NotFound
 from jupyter_guardrails.package.signatures import read_trust
@@ -42,7 +42,7 @@ def _command(commands: Any, name: str, run: Any, text: str) -> argparse.Argument
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    with connect(settings_from(os.environ)) as client:
+    with connected(os.environ) as client:
         found = client.call(SubmissionsList())
     rows = [f"{row['id']}  {row['name']}-{row['version']:<4} {row['label']:<42} {row['updated_at']}" for row in found["submissions"]]
     print(json.dumps(found, indent=1) if arguments.json else "\n".join(rows) or "no submissions yet: `jupyter guardrails submit NOTEBOOK`")
@@ -50,7 +50,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    with connect(settings_from(os.environ)) as client:
+    with connected(os.environ) as client:
         found = client.call(SubmissionShow(id=arguments.id))
     if arguments.json:
         print(json.dumps(found, indent=1))
@@ -65,7 +65,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _save(arguments: argparse.Namespace) -> int:
     target = Path(arguments.to)
-    with connect(settings_from(os.environ)) as client:
+    with connected(os.environ) as client:
         said, fds = client.call_with_fds(SubmissionPackage(id=arguments.id))
     path = target / said["name"] if target.is_dir() else target
     with open(fds[0], "rb") as source, path.open("xb") as sink:
@@ -79,7 +79,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.trust:
         found = verify_archive(_existing(arguments.package), read_trust(arguments.trust)).to_json()
     else:
-        with connect(settings_from(os.environ)) as client:
+        with connected(os.environ) as client:
             found = verified_by(client, arguments.package)
     print(json.dumps(found, indent=1) if arguments.json else verdict(found))
     return 0 if found["trusted"] else 1

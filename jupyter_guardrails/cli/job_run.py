@@ -12,9 +12,9 @@ from typing import Any
 
 from uv import find_uv_bin
 
-from jupyter_guardrails.cli.connection import home_of, settings_from
+from jupyter_guardrails.cli.connection import connected, home_of
 from jupyter_guardrails.cli.exec_command import follow
-from jupyter_guardrails.control.interface import Admission, ControlClient, connect
+from jupyter_guardrails.control.interface import Admission, ControlClient
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelSettle, PackageVerify
 from jupyter_guardrails.engines import local
 from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """The job's exit code; nothing of a package runs that no trusted key vouches for."""
     if not arguments.package.is_file():
         raise NotFound(f"there is no file {arguments.package}", next_step="`jupyter guardrails job list`, then `job save ID`")
-    with connect(settings_from(os.environ)) as client, run_dirs.held() as private:
+    with connected(os.environ) as client, run_dirs.held() as private:
         profile = _trusted(client, arguments.package)
         folder, out = private, arguments.out.resolve()
         job = _job(arguments.package, folder)

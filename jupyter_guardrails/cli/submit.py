@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from jupyter_guardrails.cli.connection import settings_from
+from jupyter_guardrails.cli.connection import refuse_inside, settings_from
 from jupyter_guardrails.control.interface import ControlClient, connect
 from jupyter_guardrails.control.interface.messages import SubmissionCancel, SubmissionCreate, SubmissionShow
 from jupyter_guardrails.control.interface.own import running_control
@@ -39,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when it is submitted (and, with --wait, nothing failed), else 1."""
+    refuse_inside(os.environ)
     settings = settings_from(os.environ)
     wait = arguments.wait or running_control(settings) is None  # a control of our own ends with this command
     request = _request(arguments)

@@ -7,8 +7,7 @@ import json
 import os
 from typing import Any
 
-from jupyter_guardrails.cli.connection import settings_from
-from jupyter_guardrails.control.interface import connect
+from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.control.interface.messages import Budget, Usage
 
 
@@ -21,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a table, or JSON."""
-    with connect(settings_from(os.environ)) as client:
+    with connected(os.environ) as client:
         usage, budget = client.call(Usage()), client.call(Budget())
     if arguments.json:
         print(json.dumps({"people": usage["people"], "budget": budget}, indent=2))

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import time
 from collections import deque
 from typing import Any
@@ -23,6 +24,7 @@ from traitlets import Instance, default
 from jupyter_guardrails import errors
 from jupyter_guardrails.kernels import plan
 from jupyter_guardrails.kernels.context import GovernedContext
+from jupyter_guardrails.kernels.kernelspecs import interpreter_folders
 from jupyter_guardrails.kernels.lease import Lease, OnFailure
 
 END_WAIT_S = 2.0
@@ -122,10 +124,14 @@ class GuardedTerminalManager(TerminalManager):
             task.add_done_callback(self._ending.discard)
 
     async def _open(self, cwd: str) -> GuardedTerminal:
+        """With the server's own environment, as in any Jupyter, and our package where it is installed from a checkout: commands then say what they need."""
         lease = Lease(self.context, f"terminal-{secrets.token_hex(6)}")
         async with OnFailure(lease.release):
             await lease.admit(kernelspec="terminal", kind="terminal")
-            prepared = await lease.prepare([_shell()], own={"TERM": DEFAULT_TERM_TYPE, "SHELL": _shell()}, cwd=cwd, tty=True)
+            own = {"TERM": DEFAULT_TERM_TYPE, "SHELL": _shell(), "PATH": f"{os.path.dirname(sys.executable)}:${{PATH}}"}
+            prepared = await lease.prepare(
+                [_shell()], own=own, cwd=cwd, read=(*interpreter_folders(sys.executable), str(plan.CLIENT_DIR.parent)), tty=True
+            )
             terminal = GuardedTerminal(lease, argv=list(prepared.argv), env=dict(prepared.env), pass_fds=tuple(prepared.pass_fds))
             async with OnFailure(terminal.abandon):
                 await lease.confirm(terminal.ptyproc.pid, terminal)

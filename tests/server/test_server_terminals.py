@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,19 @@ def test_a_terminal_reads_the_workspace_and_nothing_outside(terminal, server):
     (server.workspace / "own.txt").write_text("mine")
     assert "mine" in terminal.run("cat own.txt")
     assert "No such file" in terminal.run(f"cat {server.secret}/secret.txt")
+
+
+def test_a_terminal_has_the_server_s_own_environment_and_can_t_change_it(terminal):
+    folder = os.path.dirname(sys.executable)
+    assert f"first={folder}\r" in terminal.run("echo first=${PATH%%:*}")
+    assert "works\r" in terminal.run('python -c \'import jupyter_server; print("wor" + "ks")\'')
+    assert "Read-only file system" in terminal.run(f"touch {folder}/made")
+
+
+def test_a_command_that_needs_control_says_where_to_type_it(terminal, server):
+    (server.workspace / "any.ipynb").write_text("{}")
+    for command in ("submit any.ipynb", "data list", "exec -- true"):
+        assert "type it in a shell outside of JupyterLab" in terminal.run(f"python -m jupyter_guardrails {command}")
 
 
 def test_a_terminal_has_job_control_and_no_secret(terminal):
