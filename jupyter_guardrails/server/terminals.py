@@ -124,7 +124,7 @@ class GuardedTerminalManager(TerminalManager):
             task.add_done_callback(self._ending.discard)
 
     async def _open(self, cwd: str) -> GuardedTerminal:
-        """With the server's own environment, as in any Jupyter, and our package where it is installed from a checkout: commands then say what they need."""
+        """With the server's programs on the PATH, as in any Jupyter, and our package where it lies in a checkout: its commands say what they need."""
         lease = Lease(self.context, f"terminal-{secrets.token_hex(6)}")
         async with OnFailure(lease.release):
             await lease.admit(kernelspec="terminal", kind="terminal")
