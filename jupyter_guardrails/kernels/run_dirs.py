@@ -63,7 +63,7 @@ def removed_on_failure(run_dir: Path) -> Iterator[None]:
 def sweep(own: Path) -> None:
     """Remove run directories of this account whose owner has ended (nobody holds their lock)."""
     for folder in own.parent.glob(f"{PREFIX}*"):
-        with contextlib.suppress(FileNotFoundError):  # somebody else removed it meanwhile
+        with contextlib.suppress(OSError):  # somebody else removed it meanwhile, or it isn't this account's after all: never a reason not to start
             if folder != own and not folder.is_symlink() and folder.stat().st_uid == os.getuid() and (folder / LOCK).is_file():
                 _remove_unless_held(folder)
 

@@ -57,7 +57,9 @@ class Shell:
     def until(self, mark):
         """What was shown up to a mark, which the shell has to compute, so that the echo of its command doesn't count."""
         while mark not in self.seen:
-            assert select.select([self.terminal], [], [], PATIENCE_S)[0], f"no {mark!r} in {self.seen!r}"
+            ready = select.poll()  # select(2) knows no descriptor above 1,023
+            ready.register(self.terminal, select.POLLIN)
+            assert ready.poll(PATIENCE_S * 1000), f"no {mark!r} in {self.seen!r}"
             self.seen += os.read(self.terminal, 4096).decode(errors="replace")
         shown, _, self.seen = self.seen.partition(mark)
         return shown
