@@ -126,12 +126,11 @@ class GuardedTerminalManager(TerminalManager):
     async def _open(self, cwd: str) -> GuardedTerminal:
         """With the server's programs on the PATH, as in any Jupyter, and our package where it lies in a checkout: its commands say what they need."""
         lease = Lease(self.context, f"terminal-{secrets.token_hex(6)}")
+        own = {"TERM": DEFAULT_TERM_TYPE, "SHELL": _shell(), "PATH": f"{os.path.dirname(sys.executable)}:${{PATH}}"}
+        read = (*interpreter_folders(sys.executable), str(plan.CLIENT_DIR.parent))
         async with OnFailure(lease.release):
             await lease.admit(kernelspec="terminal", kind="terminal")
-            own = {"TERM": DEFAULT_TERM_TYPE, "SHELL": _shell(), "PATH": f"{os.path.dirname(sys.executable)}:${{PATH}}"}
-            prepared = await lease.prepare(
-                [_shell()], own=own, cwd=cwd, read=(*interpreter_folders(sys.executable), str(plan.CLIENT_DIR.parent)), tty=True
-            )
+            prepared = await lease.prepare([_shell()], own=own, cwd=cwd, read=read, tty=True)
             terminal = GuardedTerminal(lease, argv=list(prepared.argv), env=dict(prepared.env), pass_fds=tuple(prepared.pass_fds))
             async with OnFailure(terminal.abandon):
                 await lease.confirm(terminal.ptyproc.pid, terminal)
