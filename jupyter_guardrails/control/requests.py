@@ -26,7 +26,8 @@ async def create(state: ControlState, request: RequestCreate, fds: list[int]) ->
     """The new request, or the open one that this person has for the dataset already."""
     contract, access = await find(state, request.dataset)
     if access.granted:
-        raise Conflict(f"you may read {contract.name} already: {access.decision.reason}", next_step=f'guarded.path("{contract.name}")')
+        already = access.decision.reason if access.decision.allowed else "the policy does not enforce yet that it must be asked for"
+        raise Conflict(f"you may read {contract.name} already: {already}", next_step=f'guarded.path("{contract.name}")')
     policy = state.effective()
     decision = _decision(contract, policy, state)
     if not decision.allowed:

@@ -23,8 +23,9 @@ SYSTEM_READ = (
     "/etc",
     "/proc",
     "/sys/devices/system/cpu",
-    "/sys/fs/cgroup",
-)  # DuckDB aborts without the last
+    "/sys/fs/cgroup",  # DuckDB aborts without it
+    "/sys/kernel/mm/transparent_hugepage",  # jemalloc, which pyarrow brings along, reads it when it is loaded
+)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts")
 SHARED_MEMORY = "/dev/shm"  # multiprocessing needs it
 PROXY_PORT = 3128

@@ -46,7 +46,7 @@ def judge(layers: Layers, spec: SandboxSpec) -> tuple[Guarantee, ...]:
 def softened(guarantees: Iterable[Guarantee], observed: Iterable[str]) -> tuple[Guarantee, ...]:
     """What a machine can hold, for a person whose policy only observes some of it."""
     names = {*observed, *(("sockets",) if "files" in observed else ())}  # where files are open, so are sockets with a path
-    how = "the policy only observes: nothing is refused, what would be is recorded; this machine {} hold it"
+    how = "the policy does not enforce: nothing is refused, what would be is recorded; this machine {} hold it"
     return tuple(
         replace(g, held=False, how=how.format("could" if g.held else "could not"), next_step=ENFORCE) if g.name in names else g for g in guarantees
     )
@@ -77,7 +77,7 @@ def _observed_files(layers: Layers, spec: SandboxSpec) -> Guarantee:
         return _files(layers)
     record = f"; nothing is recorded either ({layers['trace']})" if layers["trace"] else "; what would be refused is recorded"
     return Guarantee(
-        "files", False, f"the policy only observes: files are not refused, but for {len(spec.shut)} places that stay shut{record}", ENFORCE
+        "files", False, f"the policy does not enforce: files are not refused, but for {len(spec.shut)} places that stay shut{record}", ENFORCE
     )
 
 
@@ -101,7 +101,7 @@ def _elsewhere(layers: Layers) -> str:
 
 def _network(layers: Layers, spec: SandboxSpec) -> Guarantee:
     if spec.network == "host" and spec.observed:
-        return Guarantee("network", False, "the policy only observes: the network of this machine is open, connections are recorded", ENFORCE)
+        return Guarantee("network", False, "the policy does not enforce: the network of this machine is open, connections are recorded", ENFORCE)
     if spec.network == "host":
         return Guarantee("network", False, "the network of this machine was asked for on purpose: TCP and UDP to anywhere", "")
     if layers["seccomp"]:

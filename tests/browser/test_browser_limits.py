@@ -72,3 +72,19 @@ def test_a_mistake_in_the_policy_shows_with_its_place_and_goes_when_it_is_mended
     finally:
         governed.policy.write_text(POLICY)
     lab.reloaded_until(lambda limits: limits.locator(":scope:not(:has-text('The policy file has mistakes'))"))
+
+
+def test_a_kernel_that_is_refused_says_why_and_what_to_do_within_its_dialog(lab, governed):
+    """JupyterLab's dialog would cut a long line off."""
+    lab.open("good.ipynb")  # one kernel runs
+    try:
+        governed.policy.write_text(POLICY.replace("max: 8", "max: 1"))
+        lab.reloaded_until(lambda limits: limits.get_by_text(re.compile(r"of at most 1$")))
+        lab.page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
+        said = lab.page.get_by_role("dialog").locator("pre")
+        expect(said).to_contain_text("next:", timeout=SOON_MS)
+        lab.wait_until("e => e.scrollWidth <= e.clientWidth", said)
+        lab.page.get_by_role("button", name="Ok").click()
+    finally:
+        governed.policy.write_text(POLICY)
+    lab.reloaded_until(lambda limits: limits.get_by_text(re.compile(r"of at most 8$")))

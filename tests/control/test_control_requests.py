@@ -107,6 +107,12 @@ def test_what_one_may_read_already_needs_no_request(world):
         ask(world, "nyc/flights")
 
 
+def test_what_is_only_observed_needs_no_request_and_is_not_called_allowed(world):
+    world.policy_file.write_text(world.policy_file.read_text().replace("mode: enforce", "mode: observe"))
+    with pytest.raises(Conflict, match="may read hr/headcount already: the policy does not enforce yet"):
+        ask(world, "hr/headcount")
+
+
 def test_hidden_datasets_cannot_be_probed_by_asking(world):
     for name in ("hr/salaries", "hr/none"):
         with pytest.raises(NotFound) as missing:
