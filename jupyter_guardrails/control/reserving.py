@@ -89,7 +89,7 @@ def _used_up(over: str, budget: Value[BudgetSpec], frees: datetime | None) -> Li
 
 def _too_many(limit: Value[int]) -> LimitReached:
     return LimitReached(
-        f"{limit.value} kernels are running or starting, and no more are allowed at once",
+        f"{'1 kernel is' if limit.value == 1 else f'{limit.value} kernels are'} running or starting, and no more are allowed at once",
         next_step="shut one down in the Running panel: its place is free at once",
         rule=str(limit.rule),
     )

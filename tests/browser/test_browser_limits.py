@@ -80,9 +80,10 @@ def test_a_kernel_that_is_refused_says_why_and_what_to_do_within_its_dialog(lab,
     try:
         governed.policy.write_text(POLICY.replace("max: 8", "max: 1"))
         lab.reloaded_until(lambda limits: limits.get_by_text(re.compile(r"of at most 1$")))
-        lab.page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
+        lab.page.locator(".jp-LauncherCard[data-category=Notebook]", has_text="Study").click()
         said = lab.page.get_by_role("dialog").locator("pre")
-        expect(said).to_contain_text("next:", timeout=SOON_MS)
+        expect(said).to_contain_text("no more are allowed at once", timeout=SOON_MS)
+        expect(said).to_contain_text("next: shut one down")
         lab.wait_until("e => e.scrollWidth <= e.clientWidth", said)
         lab.page.get_by_role("button", name="Ok").click()
     finally:
