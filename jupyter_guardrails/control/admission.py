@@ -21,7 +21,7 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
     policy = state.effective()
     try:
         _check_kind(state, request)
-        network = company_network.read(state.settings.policy_path)
+        network = company_network.read(state.settings.policy_path, (request.workspace, *policy.read_paths, *policy.write_paths))
         chosen = await profiles.choose(state, policy, request)
         row = await reserving.reserve(state, policy, request, chosen)
     except GuardrailsError as error:

@@ -10,6 +10,7 @@ import base64
 import os
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,9 @@ from jupyter_guardrails.policy.load import read_model
 from jupyter_guardrails.policy.yamltree import Node
 
 NAME = "network.yaml"
-PASSWORD = re.compile(r"://[^/\s'\"]*@")
+COMMENT = re.compile(r"(^|\s)#.*")
+PASSWORD = re.compile(r"(://|upstream_proxy).*@")  # also one with a slash or a blank in it
+SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc")  # what every kernel reads, see kernels/plan.py
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS")
 
 
@@ -59,9 +62,9 @@ class CompanyNetwork(BaseModel):
 def place_of(text: str) -> tuple[str, int]:
     """Host and port of `http://host:port`; ValueError with what is wrong."""
     url = urlsplit(text)
-    if url.scheme != "http" or not url.hostname or url.path not in ("", "/") or url.query:
+    if url.scheme != "http" or not url.hostname or url.path not in ("", "/") or url.query or url.fragment or "@" in url.netloc:
         raise ValueError("must be http://host:port, without a path")
-    return normal_host(url.hostname), check_port(url.port or 80)
+    return normal_host(url.hostname), check_port(80 if url.port is None else url.port)
 
 
 def file_of(policy_path: Path) -> Path:
@@ -69,8 +72,11 @@ def file_of(policy_path: Path) -> Path:
     return policy_path.parent / NAME
 
 
-def read(policy_path: Path) -> CompanyNetwork:
-    """What the file beside the policy says, nothing where there is none; PolicyError with every mistake."""
+def read(policy_path: Path, reach: Sequence[str] = ()) -> CompanyNetwork:
+    """What the file beside the policy says, nothing where there is none; PolicyError with every mistake.
+
+    `reach`: what a kernel may read beside the system. Kernels run as control's own account: no mode keeps a file in it from them.
+    """
     path = file_of(policy_path)
     if not os.path.lexists(path):
         return CompanyNetwork()
@@ -79,6 +85,7 @@ def read(policy_path: Path) -> CompanyNetwork:
     problems = [*_unreadable(root, "ca_bundle", found.ca_bundle), *_unreadable(root, "upstream_credentials", found.upstream_credentials)]
     if not problems and found.upstream_credentials:
         problems += _open_to_others(root, found.upstream_credentials)
+        problems += _within_reach(root, found.upstream_credentials, (*SYSTEM, *reach))
     if problems:
         raise PolicyError(problems)
     return found
@@ -86,9 +93,16 @@ def read(policy_path: Path) -> CompanyNetwork:
 
 def _refuse_passwords(path: Path) -> None:
     """Before anything quotes a line of it: mistakes are shown in logs and to people."""
-    if PASSWORD.search(path.read_text(encoding="utf-8", errors="replace")):
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    if any(PASSWORD.search(COMMENT.sub("", line)) for line in lines):
         hint = "put name:password into a file of its own, for its owner alone, and name it in upstream_credentials"
         raise PolicyError([Problem(str(path), 0, 0, "an address in it holds a name or password", hint)])
+
+
+def secrets(policy_path: Path) -> tuple[str, ...]:
+    """Files that stay shut to kernels in every mode."""
+    credentials = read(policy_path).upstream_credentials
+    return (credentials,) if credentials else ()
 
 
 def upstream(network: CompanyNetwork) -> dict[str, Any] | None:
@@ -121,3 +135,12 @@ def _open_to_others(root: Node, path: str) -> list[Problem]:
     if not stat.S_IMODE(os.stat(path).st_mode) & 0o077:
         return []
     return [root.entries["upstream_credentials"][1].problem("others may read it", hint=f"chmod 600 {path}")]
+
+
+def _within_reach(root: Node, path: str, reach: Sequence[str]) -> list[Problem]:
+    real = Path(os.path.realpath(path))
+    place = next((place for place in reach if real.is_relative_to(os.path.realpath(place))), None)
+    if place is None:
+        return []
+    hint = "keep it in a folder that no kernel reads: in control's state directory, or in the home folder beside the workspace"
+    return [root.entries["upstream_credentials"][1].problem(f"kernels run as this account and may read {place}", hint=hint)]

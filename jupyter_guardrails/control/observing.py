@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jupyter_guardrails.catalog.access import access_to
+from jupyter_guardrails.control import company_network
 from jupyter_guardrails.control.datasets import live_grants
 from jupyter_guardrails.control.interface.settings import ADMIN_DIR
 from jupyter_guardrails.control.state import ControlState
@@ -46,7 +47,7 @@ def _observed(policy: EffectivePolicy) -> tuple[str, ...]:
 
 def _secrets(state: ControlState) -> tuple[str, ...]:
     """Control's own: shut in every mode."""
-    return (str(state.settings.state_dir), str(ADMIN_DIR / "credentials"))
+    return (str(state.settings.state_dir), str(ADMIN_DIR / "credentials"), *company_network.secrets(state.settings.policy_path))
 
 
 def _real(paths: tuple[str, ...]) -> Iterator[str]:

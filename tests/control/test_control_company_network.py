@@ -8,9 +8,10 @@ import pytest
 from data_world import DataWorld, Loop
 
 from jupyter_guardrails.control import company_network, egress
-from jupyter_guardrails.control.interface.messages import KernelAdmit
+from jupyter_guardrails.control.interface.messages import Forward, KernelAdmit
 from jupyter_guardrails.control.service import OPERATIONS
 from jupyter_guardrails.errors import PolicyError
+from jupyter_guardrails.kernels import plan
 
 pytestmark = pytest.mark.slow  # left out of `make test-fast`
 
@@ -127,6 +128,27 @@ def test_a_tunnel_goes_through_it_with_its_credentials(world, serve):
     assert "s3cret" not in (world.root / "audit.jsonl").read_text()
 
 
+def test_a_place_that_speaks_no_http_goes_through_it_too(world):
+    company, loop, live = CompanyProxy(), Loop(), world.kernel()
+    (world.root / "network.yaml").write_text(f"upstream_proxy: http://127.0.0.1:{company.port}\n")
+    listeners = [socket.create_server((f"127.64.0.{number}", 0)) for number in (1, 2)]
+    places = [listener.getsockname() for listener in listeners]
+    for host, (address, port) in zip(("db.example.com", "elsewhere.example.com"), places, strict=True):
+        live.admission.forwards.append(Forward(address=address, host=host, port=port))
+    world.policy_file.write_text(POLICY.replace("pkg.example.com:443", f"db.example.com:{places[0][1]}"))
+    served = [loop.run(egress.serve_forward(world.state(), live, listener.detach())) for listener in listeners]
+    try:
+        assert talk(places[0], b"ping") == b"pong"
+        assert talk(places[1], b"") == b""
+        assert [head.split("\r\n")[0] for head in company.heads] == [f"CONNECT db.example.com:{places[0][1]} HTTP/1.1"]
+        assert company.after == [b"ping"]
+    finally:
+        for one in served:
+            loop.run(one.close())
+        loop.run(world.state().egress.stop())
+        loop.close()
+
+
 def test_a_plain_request_goes_through_it_as_a_proxy_takes_it(serve):
     company = CompanyProxy()
     address = serve(f"upstream_proxy: http://127.0.0.1:{company.port}\n")
@@ -172,6 +194,12 @@ def test_one_that_is_away_is_said_too(serve):
     [
         ("upstream_proxy: https://proxy.example.com:3128\n", "network.yaml:1:"),
         ("upstream_proxy: http://me:hunter2@proxy.example.com:3128\n", "upstream_credentials"),
+        ("upstream_proxy: http://me:hunter2/x@proxy.example.com:3128\n", "upstream_credentials"),
+        ("upstream_proxy: https://me:hunter2 x@proxy.example.com:3128\n", "upstream_credentials"),
+        ("upstream_proxy: me:hunter2@proxy.example.com:3128\n", "upstream_credentials"),
+        ('upstream_proxy: "http:\\x2f/me:hunter2@proxy.example.com:3128"\n', "upstream_credentials"),
+        ("upstream_proxy: http://proxy.example.com:0\n", "network.yaml:1:"),
+        ("upstream_proxy: http://proxy.example.com:3128#x\n", "network.yaml:1:"),
         ("upstream_proxi: http://proxy.example.com:3128\n", "upstream_proxy"),
         ("ca_bundle: /no/such/file.pem\n", "can't be read"),
         ("ca_bundle: relative.pem\n", "absolute"),
@@ -200,6 +228,52 @@ def test_credentials_that_others_may_read_are_refused(world):
     (world.root / "network.yaml").write_text(f"upstream_proxy: http://proxy.example.com:3128\nupstream_credentials: {path}\n")
     with pytest.raises(PolicyError, match="others may read it"):
         company_network.read(world.policy_file)
+
+
+def test_a_comment_may_hold_an_address(world):
+    (world.root / "network.yaml").write_text(
+        "# see https://wiki.example.com, ask it@example.com\nupstream_proxy: http://proxy.example.com:3128  # of it@example.com\n"
+    )
+    assert company_network.read(world.policy_file).upstream_proxy == "http://proxy.example.com:3128"
+
+
+def admit(world, workspace):
+    loop = Loop()
+    try:
+        return loop.run(
+            OPERATIONS[KernelAdmit](world.state(), KernelAdmit(kernel_id="k1", kernelspec="python3", workspace=str(workspace), key="k1"), [])
+        )
+    finally:
+        loop.close()
+
+
+def test_credentials_that_kernels_could_read_are_refused(world, tmp_path):
+    """They run as control's own account, so the file's mode keeps nothing from them."""
+    (world.root / "network.yaml").write_text(f"upstream_proxy: http://proxy.example.com:3128\nupstream_credentials: {secret(world)}\n")
+    (tmp_path / "workspace").mkdir()
+    (tmp_path / "way").symlink_to(world.root)
+    for reached in (world.root, tmp_path / "way"):
+        with pytest.raises(PolicyError, match="kernels run as this account and may read"):
+            admit(world, reached)
+    assert admit(world, tmp_path / "workspace")["lease"]
+
+
+def test_credentials_below_a_folder_of_the_system_are_refused(world, monkeypatch):
+    monkeypatch.setattr(company_network, "SYSTEM", (str(world.root),))
+    (world.root / "network.yaml").write_text(f"upstream_credentials: {secret(world)}\n")
+    with pytest.raises(PolicyError, match="kernels run as this account and may read"):
+        company_network.read(world.policy_file)
+
+
+def test_what_every_kernel_reads_is_known_here():
+    assert {path for path in plan.SYSTEM_READ if not path.startswith(("/proc", "/sys/"))} == set(company_network.SYSTEM)
+
+
+def test_credentials_stay_shut_where_the_policy_observes(world, tmp_path):
+    world.policy_file.write_text(POLICY.replace("mode: enforce", "mode: observe"))
+    assert str(secret(world)) not in admit(world, tmp_path / "w")["shut"]
+    (world.root / "network.yaml").write_text(f"upstream_credentials: {secret(world)}\n")
+    assert str(secret(world)) in admit(world, tmp_path / "w")["shut"]
 
 
 def test_kernels_are_told_of_the_companys_certificates_and_may_read_them(world):
