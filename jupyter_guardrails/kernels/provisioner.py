@@ -37,6 +37,8 @@ class GuardedProvisioner(LocalProvisioner):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.lease = Lease(self.context, self.kernel_id)
+        self._complete = True
+        self._ending: list[asyncio.Task[None]] = []  # the loop itself holds tasks only weakly
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Called by KernelManager before each start and restart; returns what `launch_kernel` gets: the shim's command, environment and fds."""
@@ -52,7 +54,20 @@ class GuardedProvisioner(LocalProvisioner):
                 await super().launch_kernel(cmd, **kwargs)
             assert self.pid
             await self.lease.confirm(self.pid, self)
+            self._end_unless_complete()
             return self.connection_info
+
+    async def post_launch(self, **kwargs: Any) -> None:
+        """Called by KernelManager when it has taken the kernel over: from now on it shuts it down."""
+        self._complete = True
+        await super().post_launch(**kwargs)
+
+    def _end_unless_complete(self) -> None:
+        """Before `post_launch` KernelManager reads a file that the kernel may have written: when that fails, it forgets what it has launched."""
+        self._complete = False
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(lambda _: None if self._complete else self._ending.append(asyncio.ensure_future(self._abandon("was not taken over"))))
 
     def _take_over(self, spare: Spare) -> None:
         """What LocalProvisioner.launch_kernel would have set, for a process that was started before."""

@@ -4,6 +4,7 @@
 # mypy: disable-error-code="untyped-decorator, no-untyped-call"
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
@@ -23,14 +24,21 @@ class GuardedKernels(AsyncMappingKernelManager):
         before = set(self._pending_kernels)
         try:
             kernel_id = await super()._async_start_kernel(**kwargs)
+        except json.JSONDecodeError as error:  # jupyter_client reads the connection file once more, and the kernel may write it
+            self._forget_pending(before)
+            message = "the kernel wrote something else into its connection file, and was ended"
+            raise errors.BadRequest(message, next_step="choose another kernel, or mend its program") from error
         except Exception:  # re-raised: jupyter_client 8.10 keeps a kernel that failed to start as pending, and stopping the server then fails on it
-            for failed in set(self._pending_kernels) - before - set(self._kernels):
-                self._pending_kernels.pop(failed)
+            self._forget_pending(before)
             raise
         await self._refuse_ungoverned(kernel_id)
         return kernel_id
 
     start_kernel = _async_start_kernel  # type: ignore[assignment]  # jupyter_server 2.21 assigns the same way
+
+    def _forget_pending(self, before: set[str]) -> None:
+        for failed in set(self._pending_kernels) - before - set(self._kernels):
+            self._pending_kernels.pop(failed)
 
     async def _refuse_ungoverned(self, kernel_id: str) -> None:
         manager = self.get_kernel(kernel_id)

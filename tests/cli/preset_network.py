@@ -12,6 +12,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -144,7 +145,8 @@ class Place:
 @pytest.fixture(scope="session")
 def place(network, tmp_path_factory):
     """Everything set up: all presets opened by `init`, enforced, with the certificate that the starter's example is about."""
-    place = Place(tmp_path_factory.mktemp("place"), network)
+    short = tempfile.TemporaryDirectory(prefix="gp-", dir="/tmp")  # the path of control's socket in it has 107 bytes
+    place = Place(Path(short.name), network)
     done = place.guardrails("init", place.policy.parent, *(part for name in PRESETS for part in ("--preset", name)))
     assert done.returncode == 0, done.stderr
     text = place.policy.read_text()
@@ -156,6 +158,7 @@ def place(network, tmp_path_factory):
     control = start_own_control(find_settings([], place.environ, home=place.home))  # one for all commands
     yield place
     control.stop()
+    short.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,26 @@ def test_a_program_that_is_not_there_is_refused_and_the_lease_released(context, 
     assert last["action"] in ("kernel.end", "kernel.start")
 
 
+def test_a_kernel_that_its_manager_does_not_take_over_is_ended(context, control):
+    """jupyter_client 8.10 reads the connection file once more after the start; one that a kernel has spoilt made it forget a running kernel."""
+
+    class Stumbles(kernel_manager_class(context, ARGV)):
+        def _reconcile_connection_info(self, info):
+            raise ValueError("spoilt")
+
+    async def scene():
+        manager = Stumbles(kernel_name="python3")
+        with pytest.raises(ValueError, match="spoilt"):
+            await asyncio.create_task(manager.start_kernel())
+        process = manager.provisioner.process
+        async with asyncio.timeout(20):
+            while live(control) or (process is not None and process.poll() is None):
+                await asyncio.sleep(0.02)
+
+    asyncio.run(scene())
+    assert list((context.run_dir / "k").iterdir()) == []
+
+
 def test_a_start_that_is_cancelled_releases_its_lease(context, control):
     async def scene():
         manager = kernel_manager_class(context, ARGV)(kernel_name="python3")
