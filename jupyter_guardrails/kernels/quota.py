@@ -26,6 +26,7 @@ MIB = 1 << 20
 SMALL_FILE = MIB  # what may still be written while the workspace is full: notebooks, scripts, logs, histories
 WARN_AT = 0.8
 POLL_S, EVERY_S, EVERY_WHEN_FULL_S = 0.2, 5.0, 0.5
+FASTEST_GROWTH = 100 * MIB  # a second: what is expected of a filesystem whose free space says nothing, as others free as much meanwhile
 SHARE_OF_TIME, SHARE_WHEN_FULL = 1 / 20, 1 / 4  # that walking may take
 STEP_S, PAUSE_S = 0.02, 0.01
 FORGET_AFTER_S = 30.0  # without anybody asking, the walker rests
@@ -129,8 +130,10 @@ class WorkspaceQuota:
 
     def _pause_s(self, took_s: float, lost_bytes: int) -> float:
         usage = self.usage
-        urgent = usage.full or usage.used_bytes + lost_bytes >= (usage.limit_bytes or 0)
-        return max(EVERY_WHEN_FULL_S, took_s / SHARE_WHEN_FULL) if urgent else max(EVERY_S, took_s / SHARE_OF_TIME)
+        room_bytes = (usage.limit_bytes or 0) - usage.used_bytes
+        if usage.full or lost_bytes >= room_bytes:
+            return max(EVERY_WHEN_FULL_S, took_s / SHARE_WHEN_FULL)
+        return max(EVERY_WHEN_FULL_S, min(EVERY_S, room_bytes / FASTEST_GROWTH), took_s / SHARE_OF_TIME)
 
     def _measure(self) -> None:
         try:

@@ -141,13 +141,18 @@ def test_a_jupyter_kernel_runs_is_interrupted_and_shut_down(kernel, secret):
 
 @pytest.mark.slow
 def test_a_restart_takes_no_longer_than_a_plain_one(kernel):
-    """jupyter_client waits 2.5 s for a kernel that was asked to end and does not: the sandbox must not look like one."""
+    """jupyter_client waits 2.5 s for a kernel that was asked to end and does not: the sandbox must not look like one.
+
+    The better of three: jupyter_client interrupts before it asks, and an interrupt that comes into the kernel's own end can hold that up."""
     seconds = {}
     for name, provisioner in (("plain", LocalProvisioner), ("sandboxed", Sandboxed)):
         manager, client = kernel(provisioner)
-        begin = time.monotonic()
-        manager.restart_kernel()
-        client.wait_for_ready(timeout=60)
-        seconds[name] = time.monotonic() - begin
-    print(seconds)
+        seconds[name] = min(_restarted_s(manager, client) for _ in range(3))
     assert seconds["sandboxed"] < seconds["plain"] + 1.0, seconds
+
+
+def _restarted_s(manager, client) -> float:
+    begin = time.monotonic()
+    manager.restart_kernel()
+    client.wait_for_ready(timeout=60)
+    return time.monotonic() - begin
