@@ -52,3 +52,9 @@ def test_each_command_is_documented(name):
 
 def test_some_commands_are_shown():
     assert len(shown_commands()) > 10
+
+
+def test_the_benchmarks_are_those_in_the_table():
+    table = (ROOT / "docs" / "developers.md").read_text().partition("## Speed")[2].partition("\n## ")[0]
+    named = {name for row in table.splitlines() if row.startswith("|") for name in re.findall(r"`(\w+\.py)`", row.split("|")[1])}
+    assert named == {path.name for path in (ROOT / "benchmarks").glob("*.py")}

@@ -56,21 +56,24 @@ class Kernel:
     """A running kernel of a server."""
 
     def __init__(self, server: Server, kernel_id: str, place: str) -> None:
-        self.server, self._place = server, place  # `place` is the session's path where there is one: ending only its kernel would leave it
+        self.server, self.id, self._place = (
+            server,
+            kernel_id,
+            place,
+        )  # `place` is the session's path where there is one: ending only its kernel would leave it
         address = f"ws://127.0.0.1:{server.port}/api/kernels/{kernel_id}/channels"
         self._socket = websocket.create_connection(address, header=[f"Authorization: token {server.token}"], timeout=CELL_TIMEOUT_S)
 
     def run(self, code: str, *, cell_id: str = "") -> CellRun:
         """Run code and wait for its last output."""
-        message_id, begin = uuid.uuid4().hex, time.perf_counter()
-        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": False}
-        header = {"msg_id": message_id, "msg_type": "execute_request", "username": "", "session": message_id, "version": "5.3"}
-        request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
-        self._socket.send(json.dumps(request))
+        begin = time.perf_counter()
+        message_id = self.send(code)
         run = CellRun(cell_id, "", 0.0)
         replied = idle = False
         while not (replied and idle):
-            message = self._next(message_id)
+            message = self.receive()
+            if message.get("parent_header", {}).get("msg_id") != message_id:
+                continue
             kind, content = message["header"]["msg_type"], message["content"]
             if kind == "execute_reply":
                 replied, run.status = True, content["status"]
@@ -81,11 +84,19 @@ class Kernel:
         run.seconds = time.perf_counter() - begin
         return run
 
-    def _next(self, message_id: str) -> dict[str, Any]:
-        while True:
-            message: dict[str, Any] = json.loads(self._socket.recv())
-            if message.get("parent_header", {}).get("msg_id") == message_id:
-                return message
+    def send(self, code: str) -> str:
+        """Have code run; the identifier that its answers name."""
+        message_id = uuid.uuid4().hex
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": False}
+        header = {"msg_id": message_id, "msg_type": "execute_request", "username": "", "session": message_id, "version": "5.3"}
+        request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
+        self._socket.send(json.dumps(request))
+        return message_id
+
+    def receive(self) -> dict[str, Any]:
+        """The next message, whatever it answers."""
+        message: dict[str, Any] = json.loads(self._socket.recv())
+        return message
 
     def close(self) -> None:
         """Shut the kernel down and wait until the server has forgotten it."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,23 @@ def follow(
     workspace: Path | None = None,
 ) -> int:
     """Tell control what runs, hold its limits, settle its lease: the exit code (`job run` follows its job by this too, without a workspace)."""
+    with _interrupted_by_nothing():
+        return _follow(client, admission, started, listeners, say=say, workspace=workspace)
 
+
+@contextlib.contextmanager
+def _interrupted_by_nothing() -> Iterator[None]:
+    """Ctrl-C reaches the command as well, and whether that ends is its own affair: what follows it must not end before it does."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _follow(
+    client: ControlClient, admission: Admission, started: Started, listeners: Sequence[ListenerKind], *, say: bool, workspace: Path | None
+) -> int:
     client.call(
         KernelStarted(
             lease=admission.lease, pid=started.process.pid, report=started.report.to_json(), listeners=listener_kinds(len(started.fds), listeners)
@@ -137,8 +154,6 @@ def _watch(client: ControlClient, admission: Admission, started: Started, quota:
             try:
                 process.wait(min(TICK_S, guard.interval_s))
             except subprocess.TimeoutExpired:
-                continue
-            except KeyboardInterrupt:  # the terminal sent it to the command as well: wait for its own end
                 continue
     table.close()
     if follower:

