@@ -67,14 +67,22 @@ class _Vector(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-def process_memory(thread: int, pointer: int, size: int) -> bytes:
-    """What another process has there, at most `size` bytes and less where its memory ends; OSError where this one may not look."""
-    buffer = ctypes.create_string_buffer(size)
-    ours, theirs = _Vector(ctypes.addressof(buffer), size), _Vector(pointer, size)
-    count: int = _libc.process_vm_readv(thread, ctypes.byref(ours), 1, ctypes.byref(theirs), 1, 0)
-    if count < 0:
-        raise failure("process_vm_readv")
-    return buffer.raw[:count]
+class OtherMemory:
+    """Reads other processes' memory, at most `size` bytes at once; the buffer is made once, since a reader that is fast reads often."""
+
+    def __init__(self, size: int) -> None:
+        self._buffer = ctypes.create_string_buffer(size)
+        self._bytes = memoryview(self._buffer).cast("B")
+        self._ours, self._theirs = _Vector(ctypes.addressof(self._buffer), size), _Vector(0, 0)
+        self._arguments = ctypes.byref(self._ours), 1, ctypes.byref(self._theirs), 1, 0
+
+    def read(self, thread: int, pointer: int, size: int) -> bytes:
+        """What is there, less where its memory ends; OSError where this process may not look."""
+        self._theirs.base, self._theirs.length = pointer, size
+        count: int = _libc.process_vm_readv(thread, *self._arguments)
+        if count < 0:
+            raise failure("process_vm_readv")
+        return self._bytes[:count].tobytes()
 
 
 def failure(what: str) -> OSError:

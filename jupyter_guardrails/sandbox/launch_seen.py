@@ -11,6 +11,7 @@ from typing import NamedTuple
 MOST = 1000  # different things that one process tree has recorded; more are counted
 PROCESSES = 256  # whose sockets are looked through for a listener of one's own
 LISTENING = "0A"
+NO_NAMES = (b"", b".", b"..")
 DNS = 53
 COMPILED = b"__pycache__"  # Python writes its compiled modules where it may, and goes on without a word where it may not
 
@@ -33,6 +34,7 @@ class Judge:
         self._said: set[tuple[str, str]] = set()
         self._threads: dict[int, None] = {}
         self._resolvers = _resolvers()
+        self._folders: dict[bytes, bytes] = {}
         self.beyond = 0
 
     def would_refuse(self, named: Named) -> tuple[str, str, bool] | None:
@@ -48,18 +50,31 @@ class Judge:
         self._said.add(found)
         return *found, named.kind != "address" and self._is_shut(path)
 
+    def rest(self) -> None:
+        """Nothing waits to be looked at: where folders lead may change until there is."""
+        self._folders.clear()
+
     def forget(self) -> None:
         """Nobody listens any more."""
         self.beyond = 0
 
     def _path(self, kind: str, raw: bytes) -> tuple[str, str] | None:
-        path = _real(raw, entry=kind == "entry")
+        path = self._real(raw, entry=kind == "entry")
         if kind in ("create", "entry"):
             unimportant = _within(path, self._write) or COMPILED in path.split(b"/") or not _changeable(path, kind)
             return None if unimportant else ("write", _printable(path))
         if kind == "write":
             return None if _within(path, self._write) or not os.access(path, os.W_OK) else ("write", _printable(path))
         return None if _within(path, self._read) or not os.access(path, os.R_OK) else ("read", _printable(path))
+
+    def _real(self, raw: bytes, *, entry: bool) -> bytes:
+        """Where it leads; of a name that is made, removed or moved, where its directory leads."""
+        folder, name = os.path.split((raw.rstrip(b"/") or raw) if entry else raw)
+        real = self._folders.get(folder)
+        if real is None:
+            real = self._folders[folder] = os.path.realpath(folder)
+        path = os.path.join(real, name)
+        return path if entry or (name not in NO_NAMES and not os.path.islink(path)) else os.path.realpath(path)
 
     def _is_shut(self, path: bytes) -> bool:
         """A directory there can be listed."""
@@ -85,14 +100,6 @@ class Judge:
 
 def _folder(path: str) -> bytes:
     return os.path.realpath(os.fsencode(path))
-
-
-def _real(raw: bytes, *, entry: bool) -> bytes:
-    """Where it leads; of a name that is made, removed or moved, where its directory leads."""
-    if not entry:
-        return os.path.realpath(raw)
-    folder, name = os.path.split(raw.rstrip(b"/") or raw)
-    return os.path.join(os.path.realpath(folder), name)
 
 
 def _within(path: bytes, folders: frozenset[bytes]) -> bool:

@@ -2,7 +2,8 @@
 kernel looks at it again, so this is a record and not a wall. Runs like the shim (`python -I -S launch.py FD launch_tracer`).
 
 A process of its own, since a thread of the server would make every open() wait for the server's interpreter. It answers first and thinks
-later: what a path means is found out when no call waits. When the server is gone it goes on answering until the last traced process ended.
+later: what a path means is found out when no call has come for a moment, since an import is a burst of opens, and each would wait for the
+thought about the one before. When the server is gone it goes on answering until the last traced process ended.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from . import launch_trace as trace
-from .launch_libc import process_memory
+from .launch_libc import OtherMemory
 from .launch_seen import Judge, Named
 
 RECV, SEND, SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104  # _IOWR('!', 0, 80 bytes), _IOWR('!', 1, 24 bytes), _IOW('!', 4, 8 bytes)
 SYNC_WAKE_UP, CONTINUE = 1, 1
 NOTIFICATION = struct.Struct("QIIiIQ6Q")  # id, thread, flags, call, architecture, instruction, arguments
 ANSWER = struct.Struct("QqiI")
-PATH_BYTES, ADDRESS_BYTES, PAGE = 4096, 128, 4096
+PATH_BYTES, SHORT_BYTES, ADDRESS_BYTES, PAGE = 4096, 256, 128, 4096
 AT_FDCWD = -100
 WAITING, KNOWN = 4096, 16384  # named things that wait to be looked at; hashes of those that were
+QUIET_MS = 50  # after a call: then it thinks
 BATCH, BATCH_BYTES, FLUSH_S = 64, 16 << 10, 0.2  # of paths: a message must fit into a socket's buffer, escaped
 
 
@@ -53,6 +55,7 @@ class Tracer:
     def __init__(self, listener: int, starter: socket.socket, judge: Judge) -> None:
         self._listener, self._starter, self._judge = listener, starter, judge
         self._calls = trace.numbers()
+        self._memory = OtherMemory(PAGE)
         self._buffer = bytearray(NOTIFICATION.size)
         self._empty = bytes(NOTIFICATION.size)
         self._known: dict[int, None] = {}
@@ -68,13 +71,16 @@ class Tracer:
         """Until the listener hangs up, which is when nobody is left who could call."""
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
+        thinks = False
         while True:
-            events = poll.poll(0 if self._waiting else FLUSH_S * 1000 if self._unsaid() else None)
+            events = poll.poll((0 if thinks else QUIET_MS) if self._waiting else FLUSH_S * 1000 if self._unsaid() else None)
             if events and events[0][1] & select.POLLIN:
                 self._answer()
+                thinks = len(self._waiting) > WAITING // 2
             elif events:
                 break
             elif self._waiting:
+                thinks = True
                 self._look()
             self._flush_if_due()
         while self._waiting:
@@ -122,7 +128,7 @@ class Tracer:
         """What the call names, read from the caller's memory while it waits."""
         if call.wants == "address":
             pointer, length = (arguments[index or 0] for index in call.places[0])
-            return self._address(thread, process_memory(thread, pointer, min(length, ADDRESS_BYTES)))
+            return self._address(thread, self._memory.read(thread, pointer, min(length, ADDRESS_BYTES)))
         kind = self._kind(call, thread, arguments)
         return [self._place(kind, thread, arguments, *place) for place in call.places] if kind else []
 
@@ -138,7 +144,7 @@ class Tracer:
         """ "" for an open that only makes a handle (O_PATH), which needs no right."""
         if call.wants not in ("open", "openat2"):
             return call.wants
-        flags = arguments[call.flags or 0] if call.wants == "open" else struct.unpack("Q", process_memory(thread, arguments[2], 8))[0]
+        flags = arguments[call.flags or 0] if call.wants == "open" else struct.unpack("Q", self._memory.read(thread, arguments[2], 8))[0]
         if flags & os.O_PATH:
             return ""
         if flags & os.O_CREAT:
@@ -146,12 +152,24 @@ class Tracer:
         return "write" if flags & (os.O_ACCMODE | os.O_TRUNC) else "read"
 
     def _place(self, kind: str, thread: int, arguments: list[int], at: int | None, where: int) -> Named:
-        path = _text(thread, arguments[where])
+        path = self._text(thread, arguments[where])
         if path[:1] == b"/":
             return Named(kind, b"", path)
         directory = AT_FDCWD if at is None else ctypes.c_int(arguments[at] & 0xFFFFFFFF).value
         link = f"/proc/{thread}/cwd" if directory == AT_FDCWD else f"/proc/{thread}/fd/{directory}"
         return Named(kind, os.fsencode(os.readlink(link)), path)
+
+    def _text(self, thread: int, pointer: int) -> bytes:
+        """The bytes up to the first NUL. No read leaves its page, since the next one may not be there; the first is short, as most paths are."""
+        text, size = b"", min(SHORT_BYTES, PAGE - pointer % PAGE)
+        while len(text) < PATH_BYTES:
+            part = self._memory.read(thread, pointer + len(text), size)
+            found, end, _ = part.partition(b"\0")
+            text += found
+            if end or len(part) < size:
+                break
+            size = PAGE - (pointer + len(text)) % PAGE
+        return text
 
     def _look(self) -> None:
         """Find out what one named thing means; what would be refused waits for the next message."""
@@ -162,6 +180,8 @@ class Tracer:
             return
         if found:
             self._batch.append(found)
+        if not self._waiting:
+            self._judge.rest()
 
     def _unsaid(self) -> bool:
         return bool(self._batch or self._lost or self._judge.beyond)
@@ -196,11 +216,3 @@ class Tracer:
             if size > BATCH_BYTES:
                 break
         return count
-
-
-def _text(thread: int, pointer: int) -> bytes:
-    """The bytes up to the first NUL. The first read ends with its page, since the next one may not be there."""
-    size = PAGE - pointer % PAGE
-    first = process_memory(thread, pointer, size)
-    text, end, _ = first.partition(b"\0")
-    return text if end or len(first) < size else text + process_memory(thread, pointer + size, PATH_BYTES).partition(b"\0")[0]
