@@ -129,15 +129,15 @@ def _state(file: Path) -> FileState:
     return FileState(str(file), found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
-def _tree(file: Path, content: Content) -> tuple[Node | None, list[Problem]]:
-    """The tree of one file, or None; and what is wrong with it as YAML."""
+def _tree(file: Path, content: Content, begins: str = STARTS_WITH) -> tuple[Node | None, list[Problem]]:
+    """The tree of one file, or None; and what is wrong with it as YAML. `begins` tells whoever wrote nothing into it."""
     if isinstance(content, OSError):
         return None, [Problem(str(file), 0, 0, f"can't be read: {content.strerror}")]
     root, problems = read_tree(content, str(file))
     if root is None:
-        return None, problems or [Problem(str(file), 0, 0, "is empty", STARTS_WITH)]
+        return None, problems or [Problem(str(file), 0, 0, "is empty", begins)]
     if root.kind != "mapping":
-        return None, [*problems, root.problem("must be a mapping of keys to values", hint=STARTS_WITH)]
+        return None, [*problems, root.problem("must be a mapping of keys to values", hint=begins)]
     return root, problems
 
 
@@ -152,7 +152,8 @@ def check(root: Node, model: type[M]) -> tuple[M | None, list[Problem]]:
 
 def read_model(path: Path, model: type[M]) -> tuple[M, Node]:
     """A file of another kind that admins write, like a table of tests, with its tree; PolicyError holds every mistake."""
-    root, problems = _tree(path, _read(path)) if path.exists() else (None, [Problem(str(path), 0, 0, "there is no such file")])
+    begins = f"its keys can be {', '.join(model.model_fields)}"
+    root, problems = _tree(path, _read(path), begins) if path.exists() else (None, [Problem(str(path), 0, 0, "there is no such file")])
     found, wrong = check(root, model) if root is not None else (None, [])
     if root is None or found is None or problems or wrong:
         raise PolicyError(_in_order([*problems, *wrong]))

@@ -285,3 +285,9 @@ def test_kernels_are_told_of_the_companys_certificates_and_may_read_them(world):
     loop.close()
     assert answer["env_set"]["SSL_CERT_FILE"] == answer["env_set"]["PIP_CERT"] == str(bundle)
     assert str(bundle) in answer["read_paths"]
+
+
+def test_an_empty_file_is_told_what_can_be_in_it(tmp_path):
+    (tmp_path / "network.yaml").write_text("# to do\n")
+    with pytest.raises(PolicyError, match=r"is empty\s+its keys can be upstream_proxy, upstream_credentials, direct, ca_bundle"):
+        company_network.read(tmp_path / "guardrails.yaml")
