@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -69,10 +70,11 @@ class Snapshot:
 
 
 class ProcessTable:
-    """All processes again and again, for one thread at a time; `close` gives its descriptors back."""
+    """All processes again and again, for one thread at a time; `close` gives its descriptors back, as does forgetting it."""
 
     def __init__(self) -> None:
         self._fds: dict[int, int] = {}
+        weakref.finalize(self, _close_all, self._fds)
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE_OF_DESCRIPTORS
 
     def read(self) -> Snapshot:
@@ -94,8 +96,7 @@ class ProcessTable:
 
     def close(self) -> None:
         """Close every descriptor; `read` opens them again."""
-        while self._fds:
-            os.close(self._fds.popitem()[1])
+        _close_all(self._fds)
 
     def _line(self, pid: int) -> bytes:
         """The process's stat, b"" when it is gone."""
@@ -121,6 +122,11 @@ class ProcessTable:
                 os.close(fd)
             return line
         return b""
+
+
+def _close_all(fds: dict[int, int]) -> None:
+    while fds:
+        os.close(fds.popitem()[1])
 
 
 def sample(root_pid: int) -> Sample:

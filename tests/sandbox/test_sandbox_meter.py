@@ -90,3 +90,13 @@ def test_processor_time_of_one_process_and_of_none():
     assert table.cpu_s(gone.pid) == 0
     assert meter.start_time(gone.pid) is None
     table.close()
+
+
+def test_the_end_of_an_owner_that_never_closed_it_gives_them_back():
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    table = ProcessTable()
+    assert table.read().processes
+    assert len(os.listdir("/proc/self/fd")) > before
+    del table
+    assert len(os.listdir("/proc/self/fd")) == before
