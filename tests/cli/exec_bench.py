@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -43,6 +44,7 @@ class Shell:
     def __init__(self, bench):
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell hands on that it is ignored, as it is in what runs in the background
             os.chdir(bench.work)
             variables = bench.environment | {"PS1": "", "TERM": "dumb", "G": shlex.join(EXEC)}
             os.execvpe("/bin/bash", ["bash", "--norc", "--noprofile", "-i"], variables)
