@@ -187,8 +187,10 @@ class Tracer:
         return bool(self._batch or self._lost or self._judge.beyond)
 
     def _flush_if_due(self) -> None:
+        if self._waiting or not self._unsaid():
+            return
         now = time.monotonic()
-        if self._unsaid() and not self._waiting and (len(self._batch) >= BATCH or now - self._flushed_at > FLUSH_S):
+        if len(self._batch) >= BATCH or now - self._flushed_at > FLUSH_S:
             self._flushed_at = now
             self._flush()
 
