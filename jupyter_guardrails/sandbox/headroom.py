@@ -36,6 +36,7 @@ LARGEST_RESERVE, SMALLEST_RESERVE = 96 * MIB, 32 * MIB  # without it IPython can
 GROWING_PART = 25  # of the limit: 0.04, below the 0.05 that interrupts
 GROWTH = MIB // 4  # between two looks: less is no growth
 SHARED_FROM = 0.9
+KEPT = "Your variables are still there."
 
 Kind = Literal["none", "interrupt", "kill_child", "empty_file", "end"]
 
@@ -52,10 +53,12 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """Where the tree stands on the ladder: since when it is over, when it was interrupted last, how often it was past each limit in a row."""
+    """Where the tree stands on the ladder: since when it is over, when it was interrupted last, what it had when it first was, how often it was
+    past each limit in a row."""
 
     over_since: float | None = None
     interrupted_at: float | None = None
+    interrupted_bytes: int | None = None
     samples_over: int = 0
     samples_past_end: int = 0
 
@@ -108,9 +111,12 @@ class Headroom:
         family = roles(current.processes, self.root_pid)
         self.program_pid = family.main.pid if family.main else self.root_pid
         growing, busy = self._moved(current, family, now)
-        for process, allowance in allowances(family, self.used_bytes, limit_bytes, growing=growing, busy=busy).items():
-            _allow(process, allowance)
         self._rung, action = climb(self._rung, family, self.used_bytes, limit_bytes, now=now, files=files)
+        interrupted_bytes = self._rung.interrupted_bytes
+        for process, allowance in allowances(
+            family, self.used_bytes, limit_bytes, growing=growing, busy=busy, interrupted_bytes=interrupted_bytes
+        ).items():
+            _allow(process, allowance)
         if action.kind == "kill_child":
             _signal(action.pid, signal.SIGKILL)
         elif action.file:
@@ -199,11 +205,14 @@ def reserve_bytes(limit_bytes: int) -> int:
     return max(SMALLEST_RESERVE, min(LARGEST_RESERVE, limit_bytes // 10))
 
 
-def allowances(family: Family, used_bytes: int, limit_bytes: int, *, growing: bool = False, busy: int = 1) -> dict[Process, int]:
+def allowances(
+    family: Family, used_bytes: int, limit_bytes: int, *, growing: bool = False, busy: int = 1, interrupted_bytes: int | None = None
+) -> dict[Process, int]:
     """How many more bytes each process may take; the reserve is the program's, and once more split among all others.
 
     A tree that is `growing` has only a part of the reserve, less than what interrupts: so that an error comes first, and the rest is there
-    when it is reported. Close to the limit the `busy` others share what is left.
+    when it is reported. One that grows with pauses uses it all up in them: from what it had when it was interrupted (`interrupted_bytes`) the
+    program may have the smallest reserve again, once. Close to the limit the `busy` others share what is left.
     """
     if family.main is None:
         return {}
@@ -211,7 +220,8 @@ def allowances(family: Family, used_bytes: int, limit_bytes: int, *, growing: bo
     at_once = min(reserve, limit_bytes // GROWING_PART) if growing else reserve
     share = at_once // max(1, len(family.others))
     each = left // max(1, busy) if 0 < left < (1 - SHARED_FROM) * limit_bytes else left
-    return {family.main: max(left + at_once, 0)} | {other: max(each + share, 0) for other in family.others}
+    again = 0 if interrupted_bytes is None else interrupted_bytes + SMALLEST_RESERVE - used_bytes
+    return {family.main: max(left + at_once, again, 0)} | {other: max(each + share, 0) for other in family.others}
 
 
 def climb(rung: Rung, family: Family, used_bytes: int, limit_bytes: int, *, now: float, files: Sequence[MemoryFile] = ()) -> tuple[Rung, Action]:
@@ -229,7 +239,7 @@ def climb(rung: Rung, family: Family, used_bytes: int, limit_bytes: int, *, now:
     lying = f" ({hidden // MIB} MiB of it are files that lie in memory, the biggest is {files[0].name})" if files else ""
     used = f"{used_bytes // MIB} MiB of memory in use{lying}, {limit_bytes // MIB} MiB allowed"
     if rung.interrupted_at is None:
-        return replace(rung, interrupted_at=now), Action("interrupt", f"the cell was interrupted: {used}. Your variables are still there.")
+        return replace(rung, interrupted_at=now, interrupted_bytes=used_bytes), Action("interrupt", f"the cell was interrupted: {used}. {KEPT}")
     waited_s = now - rung.interrupted_at
     if rung.samples_past_end >= CONFIRMATIONS:
         if files and used_bytes - hidden <= limit_bytes:

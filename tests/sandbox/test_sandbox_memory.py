@@ -49,6 +49,19 @@ def test_allowances_are_what_is_left_and_a_reserve():
     assert set(allowances(family, 2 * GIB, GIB).values()) == {0}
 
 
+def test_what_is_interrupted_can_report_it_with_the_reserve_used_up():
+    """Once: what it then takes is gone, and nobody else has it."""
+    family = roles(TREE, 12)
+    for used, left in ((1150 * MIB, 32 * MIB), (1170 * MIB, 12 * MIB), (1182 * MIB, 0), (1200 * MIB, 0)):
+        given = {p.pid: size for p, size in allowances(family, used, GIB, interrupted_bytes=1150 * MIB).items()}
+        assert (given[12], given[13], given[14]) == (left, 0, 0)
+    rung, action = climb(Rung(), family, 1150 * MIB, GIB, now=1.0)
+    assert (action.kind, rung.interrupted_bytes) == ("interrupt", 1150 * MIB)
+    rung, action = climb(rung, family, 1182 * MIB, GIB, now=5.0)
+    assert (action.kind, rung.interrupted_bytes) == ("kill_child", 1150 * MIB)
+    assert climb(rung, family, 900 * MIB, GIB, now=6.0)[0] == Rung()
+
+
 @pytest.mark.parametrize(("limit", "expected"), [(128 * MIB, 32 * MIB), (512 * MIB, 512 * MIB // 10), (8 * GIB, 96 * MIB)])
 def test_the_reserve_fits_the_limit(limit, expected):
     assert reserve_bytes(limit) == expected
