@@ -1,4 +1,4 @@
-"""Jupyter's manager of all kernels, with the two things that a governed server needs of it."""
+"""Jupyter's manager of all kernels, with the three things that a governed server needs of it."""
 
 # jupyter_server is partly untyped
 # mypy: disable-error-code="untyped-decorator, no-untyped-call"
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
@@ -15,7 +16,14 @@ from jupyter_guardrails.kernels.provisioner import GuardedProvisioner
 
 
 class GuardedKernels(AsyncMappingKernelManager):
-    """Starts kernels only through a GuardedProvisioner."""
+    """Starts kernels only through a GuardedProvisioner.
+
+    Over unix sockets a kernel's ports are always the same numbers; the folder in which they lie is another one after a restart that was refused.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._places: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # by kernel manager
 
     async def _async_start_kernel(self, **kwargs: Any) -> str:
         """Called by the handlers of kernels and sessions."""
@@ -32,9 +40,22 @@ class GuardedKernels(AsyncMappingKernelManager):
             self._forget_pending(before)
             raise
         await self._refuse_ungoverned(kernel_id)
+        self._places[self.get_kernel(kernel_id)] = self.get_kernel(kernel_id).ip
         return kernel_id
 
     start_kernel = _async_start_kernel  # type: ignore[assignment]  # jupyter_server 2.21 assigns the same way
+
+    def _get_changed_ports(self, kernel_id: str) -> Any:
+        """Called after a restart: what listens elsewhere now is listened to anew."""
+        manager = self.get_kernel(kernel_id)
+        return manager.ports if self._places.get(manager) != manager.ip else super()._get_changed_ports(kernel_id)
+
+    def ports_changed(self, kernel_id: str) -> bool:
+        """Called once by each connection that is made again: whether the channels of the one before lead nowhere."""
+        changed = bool(super().ports_changed(kernel_id))
+        manager = self.get_kernel(kernel_id)
+        self._places[manager] = manager.ip
+        return changed
 
     def _forget_pending(self, before: set[str]) -> None:
         for failed in set(self._pending_kernels) - before - set(self._kernels):

@@ -94,6 +94,11 @@ class LabPage:
         self.active_cell.locator(".jp-InputPrompt").click()
         self.page.keyboard.press("Control+Enter")
 
+    def restart_kernel(self) -> None:
+        """By the notebook's toolbar, confirmed."""
+        self.notebook.locator(".jp-NotebookPanel-toolbar").get_by_role("button", name="Restart the kernel", exact=True).click()
+        self.page.get_by_role("button", name="Confirm Kernel Restart").click()
+
     def wait_until(self, condition: str, locator: Locator, *, timeout_ms: int = 30_000) -> None:
         """Return when a JavaScript function of the located element gives true."""
         handle = locator.element_handle()

@@ -89,3 +89,21 @@ def test_a_kernel_that_is_refused_says_why_and_what_to_do_within_its_dialog(lab,
     finally:
         governed.policy.write_text(POLICY)
     lab.reloaded_until(lambda limits: limits.get_by_text(re.compile(r"of at most 8$")))
+
+
+def test_a_restart_that_is_refused_says_why_and_a_later_one_works(lab, governed):
+    """JupyterLab tells it to the browser's console alone."""
+    lab.open("good.ipynb")
+    python = governed.root / "env" / "bin" / "python"
+    python.rename(python.with_name("away"))
+    try:
+        lab.restart_kernel()
+        dialog = lab.page.get_by_role("dialog").filter(has_text="The kernel was ended and not started again")
+        expect(dialog.locator("pre")).to_contain_text(str(python), timeout=SOON_MS)
+        dialog.get_by_role("button", name="Ok").click()
+    finally:
+        python.with_name("away").rename(python)
+    lab.restart_kernel()
+    lab.add_cell("print(6 * 7)")
+    lab.run_active()
+    expect(lab.page.locator(".jp-OutputArea-output").last).to_have_text("42", timeout=SOON_MS)
