@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -31,7 +30,7 @@ from jupyter_guardrails.cli.demo_server import Kernel, Server
 
 LEFT_AFTER_S, LEFT_AFTER_CRASH_S = 2.0, 15.0  # what is there then has been left
 POLL_S = 0.01
-LOST_AFTER_S = 1.0
+LOST_AFTER_S, NEVER_S = 0.5, 60.0  # without an answer: what was sent was lost; the kernel is
 KERNELS = 3  # of the server that is killed
 DAEMON = """\
 import os
@@ -128,13 +127,15 @@ def autorestart(server: Server, kernel: Kernel) -> float:
 
 def answer(kernel: Kernel, code: str) -> str:
     """Over a new connection, and again where it gets none: what is sent while a kernel starts can be lost, or its output."""
-    while True:
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < NEVER_S:
         kernel.connect(timeout_s=LOST_AFTER_S)
         with suppress(websocket.WebSocketTimeoutException):
             said = kernel.run(code)
             if said.text:
                 kernel.connect()
                 return said.text.strip()
+    raise TimeoutError(f"the kernel has not answered for {NEVER_S:.0f} s")
 
 
 def shutdown(server: Server, kernel: Kernel) -> float:
@@ -170,7 +171,7 @@ def daemons(token: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if token in process.cmdline() and process.pid != os.getpid():
+            if token in process.cmdline():
                 found.append(process)
     return found
 

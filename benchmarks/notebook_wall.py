@@ -32,8 +32,7 @@ from jupyter_guardrails.cli.demo_server import Server
 PACKAGES = ("ipykernel", "pandas", "numpy", "duckdb", "polars", "scikit-learn", "matplotlib", "pyarrow")
 POLICY = """\
 apiVersion: guardrails/v1
-mode: MODE
-REQUIRE
+HEAD
 profiles:
   all: {memory: 8GiB, cpus: CPUS}
 rules:
@@ -41,6 +40,7 @@ rules:
     for: everyone
     kernels: {profiles: [all], default: all, max: 20, terminals: all}
 """
+HEADS = {"governed": "mode: enforce\nrequire: [files, network]", "observed": "mode: observe"}
 NOTEBOOKS = {
     "pandas": (
         "import numpy as np, pandas as pd\nframe = pd.DataFrame({'k': np.arange(3_000_000) % 1000, 'x': np.arange(3_000_000) * 0.5})",
@@ -126,9 +126,7 @@ def servers_of(share: Path, place: Path, *modes: str) -> Iterator[dict[str, Serv
 def _governed(folder: Path, name: str) -> dict[str, str]:
     """Policy and empty catalogue in a folder, as environment variables."""
     (folder / "catalog").mkdir()
-    mode, require = ("observe", "") if name == "observed" else ("enforce", "require: [files, network]")
-    text = POLICY.replace("CPUS", str(os.cpu_count() or 1)).replace("MODE", mode).replace("REQUIRE\n", f"{require}\n" if require else "")
-    (folder / "guardrails.yaml").write_text(text)
+    (folder / "guardrails.yaml").write_text(POLICY.replace("CPUS", str(os.cpu_count() or 1)).replace("HEAD", HEADS[name]))
     names = {"GUARDRAILS_POLICY": "guardrails.yaml", "GUARDRAILS_CATALOG": "catalog", "GUARDRAILS_STATE_DIR": "state"}
     return {name: str(folder / value) for name, value in names.items()}
 

@@ -58,12 +58,16 @@ class Kernel:
     def __init__(self, server: Server, kernel_id: str, place: str) -> None:
         self.server, self.id = server, kernel_id
         self._place = place  # the session's path where there is one: ending only its kernel would leave it
-        self.connect()
+        self._socket = self._open(CELL_TIMEOUT_S)
 
     def connect(self, *, timeout_s: float = CELL_TIMEOUT_S) -> None:
         """Once more after a restart, as JupyterLab does: a connection of before may miss what the new process says first."""
+        self._socket.close()
+        self._socket = self._open(timeout_s)
+
+    def _open(self, timeout_s: float) -> websocket.WebSocket:
         address = f"ws://127.0.0.1:{self.server.port}/api/kernels/{self.id}/channels"
-        self._socket = websocket.create_connection(address, header=[f"Authorization: token {self.server.token}"], timeout=timeout_s)
+        return websocket.create_connection(address, header=[f"Authorization: token {self.server.token}"], timeout=timeout_s)
 
     def run(self, code: str, *, cell_id: str = "") -> CellRun:
         """Run code and wait for its last output."""

@@ -65,12 +65,16 @@ def _bind(pids: Sequence[int], wanted: set[int]) -> int:
     bound = 0
     for pid in pids:
         with suppress(OSError):
-            for task in map(int, os.listdir(f"/proc/{pid}/task")):
-                with suppress(OSError):
-                    if os.sched_getaffinity(task) != wanted:
-                        os.sched_setaffinity(task, wanted)
-                        bound += 1
+            bound += sum(_bind_thread(task, wanted) for task in map(int, os.listdir(f"/proc/{pid}/task")))
     return bound
+
+
+def _bind_thread(task: int, wanted: set[int]) -> bool:
+    with suppress(OSError):
+        if os.sched_getaffinity(task) != wanted:
+            os.sched_setaffinity(task, wanted)
+            return True
+    return False
 
 
 def _now(before: Admission, after: Admission) -> list[str]:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from jupyter_guardrails.sandbox import memory_files
+
 BLOCK = 512  # st_blocks, whatever the filesystem's own are
 BIGGEST = 3
 IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
@@ -67,20 +69,13 @@ class Walk:
 def deleted_bytes(root: str, pids: Sequence[int]) -> int:
     """What processes still hold of files below a folder that have no name any more, each once."""
     found: dict[tuple[int, int], int] = {}
-    for pid in pids:
-        with suppress(OSError):
-            for number in os.listdir(f"/proc/{pid}/fd"):
-                with suppress(OSError):
-                    _add_deleted(f"/proc/{pid}/fd/{number}", root, found)
+    for path, name in memory_files.descriptors(pids):
+        if name.startswith(f"{root}/") and name.endswith(" (deleted)"):
+            with suppress(OSError):
+                state = os.stat(path)
+                if state.st_nlink == 0:
+                    found[state.st_dev, state.st_ino] = state.st_blocks * BLOCK
     return sum(found.values())
-
-
-def _add_deleted(path: str, root: str, found: dict[tuple[int, int], int]) -> None:
-    name = os.readlink(path)
-    if name.startswith(f"{root}/") and name.endswith(" (deleted)"):
-        state = os.stat(path)
-        if state.st_nlink == 0:
-            found[state.st_dev, state.st_ino] = state.st_blocks * BLOCK
 
 
 def be_modest() -> None:

@@ -36,6 +36,7 @@ LARGEST_RESERVE, SMALLEST_RESERVE = 96 * MIB, 32 * MIB  # without it IPython can
 GROWING_PART = 25  # of the limit: 0.04, below the 0.05 that interrupts
 GROWTH = MIB // 4  # between two looks: less is no growth
 SHARED_FROM = 0.9
+SHORT_OF_END = 1.4  # of the limit
 KEPT = "Your variables are still there."
 
 Kind = Literal["none", "interrupt", "kill_child", "empty_file", "end"]
@@ -212,7 +213,7 @@ def allowances(
 
     A tree that is `growing` has only a part of the reserve, less than what interrupts: so that an error comes first, and the rest is there
     when it is reported. One that grows with pauses uses it all up in them: from what it had when it was interrupted (`interrupted_bytes`) the
-    program may have the smallest reserve again, once. Close to the limit the `busy` others share what is left.
+    program may have the smallest reserve again, once, short of where it would be ended. Close to the limit the `busy` others share what is left.
     """
     if family.main is None:
         return {}
@@ -220,7 +221,7 @@ def allowances(
     at_once = min(reserve, limit_bytes // GROWING_PART) if growing else reserve
     share = at_once // max(1, len(family.others))
     each = left // max(1, busy) if 0 < left < (1 - SHARED_FROM) * limit_bytes else left
-    again = 0 if interrupted_bytes is None else interrupted_bytes + SMALLEST_RESERVE - used_bytes
+    again = 0 if interrupted_bytes is None else min(interrupted_bytes + SMALLEST_RESERVE, int(SHORT_OF_END * limit_bytes)) - used_bytes
     return {family.main: max(left + at_once, again, 0)} | {other: max(each + share, 0) for other in family.others}
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 MOST = 1000  # different things that one process tree has recorded; more are counted
 PROCESSES = 256  # whose sockets are looked through for a listener of one's own
 LISTENING = "0A"
+FOLDERS = 4096  # known at once: where they lead
 NO_NAMES = (b"", b".", b"..")
 DNS = 53
 COMPILED = b"__pycache__"  # Python writes its compiled modules where it may, and goes on without a word where it may not
@@ -72,6 +73,8 @@ class Judge:
         folder, name = os.path.split((raw.rstrip(b"/") or raw) if entry else raw)
         real = self._folders.get(folder)
         if real is None:
+            if len(self._folders) >= FOLDERS:
+                self._folders.clear()
             real = self._folders[folder] = os.path.realpath(folder)
         path = os.path.join(real, name)
         return path if entry or (name not in NO_NAMES and not os.path.islink(path)) else os.path.realpath(path)

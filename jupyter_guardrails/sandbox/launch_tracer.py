@@ -32,7 +32,7 @@ ANSWER = struct.Struct("QqiI")
 PATH_BYTES, SHORT_BYTES, ADDRESS_BYTES, PAGE = 4096, 256, 128, 4096
 AT_FDCWD = -100
 WAITING, KNOWN = 4096, 16384  # named things that wait to be looked at; hashes of those that were
-QUIET_MS = 50  # after a call: then it thinks
+QUIET_MS, LATEST_S = 50, 0.5  # after a call it thinks, or when something has waited for so long: some programs are never quiet
 BATCH, BATCH_BYTES, FLUSH_S = 64, 16 << 10, 0.2  # of paths: a message must fit into a socket's buffer, escaped
 
 
@@ -71,12 +71,14 @@ class Tracer:
         """Until the listener hangs up, which is when nobody is left who could call."""
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
-        thinks = False
+        thinks, since = False, 0.0
         while True:
             events = poll.poll((0 if thinks else QUIET_MS) if self._waiting else FLUSH_S * 1000 if self._unsaid() else None)
             if events and events[0][1] & select.POLLIN:
+                if not self._waiting:
+                    since = time.monotonic()
                 self._answer()
-                thinks = len(self._waiting) > WAITING // 2
+                thinks = len(self._waiting) > WAITING // 2 or time.monotonic() - since > LATEST_S
             elif events:
                 break
             elif self._waiting:

@@ -64,16 +64,26 @@ def shared_memory_bytes() -> int:
     return 0
 
 
-def _open_files(pids: Sequence[int]) -> Iterator[tuple[Inode, tuple[str, str]]]:
+def descriptors(pids: Sequence[int]) -> Iterator[tuple[str, str]]:
+    """Everything that processes have open: by which path below /proc, and its name."""
     for pid in pids:
-        with suppress(OSError):
-            for number in os.listdir(f"/proc/{pid}/fd"):
-                path = f"/proc/{pid}/fd/{number}"
-                with suppress(OSError):
-                    name = os.readlink(path)
-                    if name.startswith((MEMFD, SHM + "/")):
-                        state = os.stat(path)
-                        yield (state.st_dev, state.st_ino), (path, name)
+        for path in _below(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                yield path, os.readlink(path)
+
+
+def _below(folder: str) -> list[str]:
+    with suppress(OSError):
+        return [f"{folder}/{name}" for name in os.listdir(folder)]
+    return []
+
+
+def _open_files(pids: Sequence[int]) -> Iterator[tuple[Inode, tuple[str, str]]]:
+    for path, name in descriptors(pids):
+        if name.startswith((MEMFD, SHM + "/")):
+            with suppress(OSError):
+                state = os.stat(path)
+                yield (state.st_dev, state.st_ino), (path, name)
 
 
 def _own_shm(pids: Sequence[int]) -> Iterator[tuple[Inode, str]]:

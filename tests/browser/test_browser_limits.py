@@ -98,7 +98,7 @@ def test_a_restart_that_is_refused_says_why_and_a_later_one_works(lab, governed)
     python.rename(python.with_name("away"))
     try:
         lab.restart_kernel()
-        dialog = lab.page.get_by_role("dialog").filter(has_text="The kernel was ended and not started again")
+        dialog = lab.page.get_by_role("dialog").filter(has_text="The kernel could not be restarted")
         expect(dialog.locator("pre")).to_contain_text(str(python), timeout=SOON_MS)
         dialog.get_by_role("button", name="Ok").click()
     finally:

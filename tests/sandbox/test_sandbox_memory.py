@@ -12,7 +12,7 @@ import pytest
 from sandbox_bench import PYTHON
 
 from jupyter_guardrails.sandbox import meter
-from jupyter_guardrails.sandbox.headroom import MIB, Headroom, Rung, allowances, climb, reserve_bytes, roles
+from jupyter_guardrails.sandbox.headroom import END_AT, MIB, Headroom, Rung, allowances, climb, reserve_bytes, roles
 from jupyter_guardrails.sandbox.meter import Process
 from jupyter_guardrails.sandbox.spec import Limits
 
@@ -55,6 +55,8 @@ def test_what_is_interrupted_can_report_it_with_the_reserve_used_up():
     for used, left in ((1150 * MIB, 32 * MIB), (1170 * MIB, 12 * MIB), (1182 * MIB, 0), (1200 * MIB, 0)):
         given = {p.pid: size for p, size in allowances(family, used, GIB, interrupted_bytes=1150 * MIB).items()}
         assert (given[12], given[13], given[14]) == (left, 0, 0)
+    given = allowances(family, 75 * MIB, 64 * MIB, interrupted_bytes=75 * MIB)  # reporting must not lead to the end
+    assert 0 < given[family.main] <= (END_AT * 64 - 75) * MIB
     rung, action = climb(Rung(), family, 1150 * MIB, GIB, now=1.0)
     assert (action.kind, rung.interrupted_bytes) == ("interrupt", 1150 * MIB)
     rung, action = climb(rung, family, 1182 * MIB, GIB, now=5.0)

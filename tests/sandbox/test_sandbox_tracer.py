@@ -203,3 +203,17 @@ def test_nothing_is_traced_unless_asked_for(sandbox):
     started = sandbox.start(PYTHON, "-c", "pass")
     assert started.tracer is None
     assert started.report.layers["trace"] == "not asked for"
+
+
+def test_what_a_program_that_is_never_quiet_does_is_recorded_while_it_runs(sandbox, place):
+    secret = place / "out" / "secret"
+    code = f"open({str(secret)!r})\nprint('up', flush=True)\nimport os, time\nwhile True: os.close(os.open('/etc/passwd', 0)); time.sleep(0.005)"
+    started = sandbox.start_python(code, observed=True, trace=True, network="host")
+    try:
+        assert started.process.stdout.readline() == "up\n"
+        assert any(str(secret) == seen.what for batch in started.tracer.batches() for seen in batch.items)  # waits for it
+        assert started.process.poll() is None
+    finally:
+        started.process.kill()
+        started.process.communicate(timeout=TIMEOUT_S)
+        list(started.tracer.batches())

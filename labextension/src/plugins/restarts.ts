@@ -43,7 +43,7 @@ export const restartsPlugin: JupyterFrontEndPlugin<void> = {
         const node = document.createElement('div');
         const said = node.appendChild(document.createElement('pre'));
         said.textContent = error instanceof Error ? error.message : String(error);
-        const title = trans.__('The kernel was ended and not started again');
+        const title = trans.__('The kernel could not be restarted');
         void showDialog({ title, body: new Widget({ node }), buttons: [Dialog.okButton()] });
       });
     });
