@@ -26,11 +26,19 @@ SUBMISSION_STATES = (
 ListenerKind = Literal["channel", "proxy", "forward"]
 
 
+REQUESTS: dict[str, type[Request]] = {}  # op -> its kind
+
+
 class Request(BaseModel):
     """Base of all requests; unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     op: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Known by its `op` from now on."""
+        super().__init_subclass__(**kwargs)
+        REQUESTS[cls.op] = cls
 
 
 class Me(Request):
@@ -286,9 +294,6 @@ class Audit(Request):
     op = "audit"
     after: int = Field(default=0, ge=0, lt=1 << 63)  # what SQLite can count
     limit: int = Field(default=200, ge=1, le=1000)
-
-
-REQUESTS: dict[str, type[Request]] = {kind.op: kind for kind in Request.__subclasses__()}
 
 
 class Forward(BaseModel):
