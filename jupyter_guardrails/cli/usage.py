@@ -32,15 +32,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table(people: list[dict[str, Any]]) -> str:
     """One line a person, the last 30 days."""
-    head = f"{'person':<20} {'kernels':>8} {'cpu-hours':>10} {'memory GiB-hours':>17}"
-    rows = [f"{row['person']:<20} {row['kernels']:>8} {row['cpu_hours']:>10.2f} {row['memory_gib_hours']:>17.2f}" for row in people]
+    head = f"{'person':<20} {'kernels':>8} {'cpu-hours':>10} {'memory GiB-hours':>17} {'GPU-hours':>10}"
+    rows = [_row(person) for person in people]
     return "\n".join([head, *rows] if rows else [head, "(nothing yet)"])
+
+
+def _row(person: dict[str, Any]) -> str:
+    hours = f"{person['cpu_hours']:>10.2f} {person['memory_gib_hours']:>17.2f} {person['gpu_hours']:>10.2f}"
+    return f"{person['person']:<20} {person['kernels']:>8} {hours}"
 
 
 def budget_line(budget: dict[str, Any]) -> str:
     """The budget in one sentence, with its rule."""
-    if budget["per_s"] is None:
+    if not budget["window"]:
         return "no budget is set"
-    names = {"cpu_hours": "cpu-hours", "memory_gib_hours": "memory GiB-hours"}
+    names = {"cpu_hours": "cpu-hours", "memory_gib_hours": "memory GiB-hours", "gpu_hours": "GPU-hours"}
     parts = [f"{budget[key]['used']:.2f} of {budget[key]['limit']:g} {name}" for key, name in names.items() if budget[key]["limit"] is not None]
-    return f"budget: {', '.join(parts)} in the last {budget['per_s'] // 3600} hours ({budget['rule']})"
+    whose = f", everyone of {budget['shared_by']} together" if budget["shared_by"] else ""
+    return f"budget: {', '.join(parts)} in the {budget['window']}{whose} ({budget['rule']})"

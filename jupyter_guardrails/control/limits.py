@@ -17,7 +17,7 @@ def shown(policy: EffectivePolicy) -> list[dict[str, str]]:
         _limit(f"profile.{name}", f"One kernel, profile {name}", _profile(value.value), value) for name, value in sorted(policy.profiles.items())
     ]
     if policy.budget is not None:
-        found.append(_limit("budget", "Budget", _budget(policy.budget.value), policy.budget))
+        found.append(_limit("budget", "Budget", budget_in_words(policy.budget.value), policy.budget))
     size = policy.workspace_size.value
     found.append(_limit("workspace.size", "Workspace", "no limit" if size is None else in_bytes(size), policy.workspace_size))
     return found + _network(policy)
@@ -61,6 +61,9 @@ def _profile(profile: Profile) -> str:
     return ", ".join(parts)
 
 
-def _budget(budget: BudgetSpec) -> str:
-    amounts = ((budget.cpu_hours, "processor-hours"), (budget.memory_gib_hours, "memory GiB-hours"))
-    return f"{' and '.join(f'{most:g} {name}' for most, name in amounts if most is not None)} in {in_time(budget.per_s)}, for each person"
+def budget_in_words(budget: BudgetSpec) -> str:
+    """`40 processor-hours in 7 d, for each person`."""
+    units = (("cpu_hours", "processor-hours"), ("memory_gib_hours", "memory GiB-hours"), ("gpu_hours", "GPU-hours"))
+    amounts = " and ".join(f"{getattr(budget, key):g} {name}" for key, name in units if getattr(budget, key) is not None)
+    span = "a calendar month (UTC)" if budget.per_s is None else in_time(budget.per_s)
+    return f"{amounts} in {span}, for {f'everyone of {budget.sharers} together' if budget.sharers else 'each person'}"

@@ -7,15 +7,15 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from jupyter_guardrails.control import limits, observing, profiles
+from jupyter_guardrails.control import budgeting, limits, observing, profiles
 from jupyter_guardrails.control.audit import is_admin
 from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet, Usage
 from jupyter_guardrails.control.starting import held
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import GroupsUnknown, PolicyError
-from jupyter_guardrails.policy import BudgetSpec, Value
 from jupyter_guardrails.records import budgets, choices, leases
 from jupyter_guardrails.records.columns import iso
+from jupyter_guardrails.records.windows import GIB, HOUR_S, NAMES, Amounts, Limit, Window
 from jupyter_guardrails.sandbox.guarantees import softened
 from jupyter_guardrails.sandbox.probe import probe_host
 
@@ -95,29 +95,39 @@ async def set_profile(state: ControlState, request: ProfileSet, fds: list[int]) 
 
 
 async def budget(state: ControlState, request: Budget, fds: list[int]) -> dict[str, Any]:
-    """Own budget and its use; without one, the use of the last 30 days."""
-    limit = state.effective().budget
-    per_s = limit.value.per_s if limit else USAGE_S
-    spent = await state.records.read(budgets.spent, state.principal, now=state.clock(), per_s=per_s)
-    if limit is None:
-        amounts = {"cpu_hours": _amount(spent.cpu_hours, None), "memory_gib_hours": _amount(spent.memory_gib_hours, None)}
-        return amounts | {"per_s": None, "time_left_s": None, "at_limit": "There is no budget: nothing happens.", "rule": ""}
-    rows = await state.records.read(leases.live, state.principal)
-    amounts = {"cpu_hours": _amount(spent.cpu_hours, limit.value.cpu_hours)}
-    amounts |= {"memory_gib_hours": _amount(spent.memory_gib_hours, limit.value.memory_gib_hours)}
-    return amounts | {"per_s": per_s, "time_left_s": _time_left_s(limit, spent, rows), "at_limit": AT_LIMIT, "rule": str(limit.rule)}
+    """Own budget and its use (of a shared one: everybody's); without one, the own use of the last 30 days."""
+    policy = state.effective()
+    limit = budgeting.limit_of(policy)
+    if limit is None or policy.budget is None:
+        none = Limit(state.principal, Window(USAGE_S))
+        used, reserved = await state.records.read(budgets.sums, none.holder, none.window, now=state.clock())
+        said: dict[str, Any] = {"per_s": None, "window": "", "shared_by": "", "time_left_s": None, "frees_at": None}
+        return _amounts(none, used, reserved) | said | {"at_limit": "There is no budget: nothing happens.", "rule": ""}
+    used, reserved = await state.records.read(budgets.sums, limit.holder, limit.window, now=state.clock())
+    found = await state.records.read(budgets.standing, limit, now=state.clock())
+    rows = await state.records.read(leases.live, None)
+    rows = [row for row in rows if row["holder"] == limit.holder]
+    said = {"per_s": limit.window.per_s, "window": budgeting.window_in_words(limit.window.per_s), "shared_by": policy.budget.value.sharers}
+    said |= {"time_left_s": _time_left_s(limit, used, rows), "frees_at": iso(found.frees_at) if found.frees_at else None}
+    return _amounts(limit, used, reserved) | said | {"at_limit": AT_LIMIT, "rule": str(policy.budget.rule)}
 
 
-def _amount(used: float, limit: float | None) -> dict[str, float | None]:
-    return {"used": used, "limit": limit}
+def _amounts(limit: Limit, used: Amounts, reserved: Amounts) -> dict[str, Any]:
+    """`{cpu_hours: {used, reserved, limit}, …}`, in hours."""
+    limits = limit.seconds()
+    each = zip(NAMES, used.each(), reserved.each(), strict=True)
+    return {
+        f"{name}_hours": {"used": spent / HOUR_S, "reserved": max(0.0, held) / HOUR_S, "limit": limits[name] / HOUR_S if name in limits else None}
+        for name, spent, held in each
+    }
 
 
-def _time_left_s(limit: Value[BudgetSpec], spent: budgets.Spent, rows: list[dict[str, Any]]) -> float | None:
+def _time_left_s(limit: Limit, used: Amounts, rows: list[dict[str, Any]]) -> float | None:
     """Seconds until the first amount is used up at the rate of the last beats; None when nothing is being used."""
-    cpu_rate = sum(row["cpu_percent"] for row in rows) / 100
-    memory_rate = sum(row["memory_bytes"] for row in rows) / leases.GIB
-    amounts = ((limit.value.cpu_hours, spent.cpu_hours, cpu_rate), (limit.value.memory_gib_hours, spent.memory_gib_hours, memory_rate))
-    return min((max(0.0, most - used) * 3600 / rate for most, used, rate in amounts if most is not None and rate > 0), default=None)
+    rates = {"cpu": sum(row["cpu_percent"] for row in rows) / 100, "memory_gib": sum(row["memory_bytes"] for row in rows) / GIB}
+    rates["gpu"] = sum(row["gpus"] for row in rows if row["state"] != "starting")
+    left = {name: max(0.0, limit.seconds()[name] - spent) for name, spent in zip(NAMES, used.each(), strict=True) if name in limit.seconds()}
+    return min((seconds / rates[name] for name, seconds in left.items() if rates[name] > 0), default=None)
 
 
 async def usage(state: ControlState, request: Usage, fds: list[int]) -> dict[str, Any]:

@@ -9,12 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jupyter_guardrails.control import budgeting
 from jupyter_guardrails.control.interface.messages import KernelAdmit
 from jupyter_guardrails.control.profiles import Chosen
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import LimitReached
 from jupyter_guardrails.policy import BudgetSpec, EffectivePolicy, Value
-from jupyter_guardrails.records import audit, budgets, leases
+from jupyter_guardrails.records import audit, leases
+from jupyter_guardrails.records.budgets import DoesNotFit
+from jupyter_guardrails.records.windows import Limit
 
 NO_LIMIT = 1 << 31
 
@@ -26,6 +29,7 @@ class Terms:
     wanted: leases.Wanted
     max_kernels: Value[int]
     budget: Value[BudgetSpec] | None
+    limit: Limit | None
     blocks: bool
     ttl_s: float
     fields: dict[str, Any]  # of the audit record, should a limit be passed
@@ -50,41 +54,35 @@ async def reserve(state: ControlState, policy: EffectivePolicy, request: KernelA
         idle_limit_s=profile.idle_s,
         notebook=request.notebook,
         submission=request.submission,
+        gpus=profile.gpus,
+        holder=budgeting.holder_of(policy),
     )
     said: dict[str, Any] = {"kernel": request.kernel_id, "notebook": request.notebook, "policy_digest": policy.digest}
     fields = state.audit_fields("kernel.start", profile.name, **said, mode=policy.mode.value)
-    budget = None if request.kind == "terminal" else policy.budget  # a terminal is how one saves one's work
-    terms = Terms(wanted, policy.max_kernels, budget, policy.mode.value == "enforce", state.lease_ttl_s, fields)
+    limit = None if request.kind == "terminal" else budgeting.limit_of(policy)  # a terminal is how one saves one's work
+    terms = Terms(wanted, policy.max_kernels, policy.budget, limit, policy.mode.value == "enforce", state.lease_ttl_s, fields)
     return await state.records.write(_reserve, terms, now=state.clock())
 
 
 def _reserve(connection: Connection, terms: Terms, *, now: datetime) -> dict[str, Any]:
-    known = leases.of_key(connection, terms.wanted.principal, terms.wanted.key)
-    if terms.budget is not None and known is None:
-        _check_budget(connection, terms, terms.budget, now=now)
-    row = leases.reserve(connection, terms.wanted, now=now, ttl_s=terms.ttl_s, max_kernels=terms.max_kernels.value)
+    """Where the policy only observes, what does not fit is recorded and booked all the same: the sums stay right."""
+    more: dict[str, Any] = {"now": now, "ttl_s": terms.ttl_s}
+    limit = terms.limit
+    try:
+        row = leases.reserve(connection, terms.wanted, max_kernels=terms.max_kernels.value, limit=limit, **more)
+    except DoesNotFit:
+        assert limit is not None, "no budget, and yet it is used up"
+        assert terms.budget is not None
+        wanted = terms.wanted.reservation()
+        _refuse(connection, terms, budgeting.does_not_fit(connection, limit, terms.budget, wanted, profile=terms.wanted.profile, now=now))
+        limit = None
+        row = leases.reserve(connection, terms.wanted, max_kernels=terms.max_kernels.value, **more)
     if row is not None:
         return row
     _refuse(connection, terms, _too_many(terms.max_kernels))
-    row = leases.reserve(connection, terms.wanted, now=now, ttl_s=terms.ttl_s, max_kernels=NO_LIMIT)
+    row = leases.reserve(connection, terms.wanted, max_kernels=NO_LIMIT, limit=limit, **more)
     assert row is not None, "no limit, and yet no lease"
     return row
-
-
-def _check_budget(connection: Connection, terms: Terms, budget: Value[BudgetSpec], *, now: datetime) -> None:
-    spec, person = budget.value, terms.wanted.principal
-    spent = budgets.spent(connection, person, now=now, per_s=spec.per_s)
-    amounts = {"cpu-hours": (spent.cpu_hours, spec.cpu_hours), "memory GiB-hours": (spent.memory_gib_hours, spec.memory_gib_hours)}
-    over = [f"{used:.1f} of {limit:g} {name}" for name, (used, limit) in amounts.items() if limit is not None and used >= limit]
-    if over:
-        limits = {"cpu_hours": spec.cpu_hours, "memory_gib_hours": spec.memory_gib_hours}
-        frees = budgets.frees_at(connection, person, now=now, per_s=spec.per_s, **limits)
-        _refuse(connection, terms, _used_up(" and ".join(over), budget, frees))
-
-
-def _used_up(over: str, budget: Value[BudgetSpec], frees: datetime | None) -> LimitReached:
-    when = f"a kernel can start again at {frees:%Y-%m-%d %H:%M} UTC if nothing runs until then" if frees else "it never frees: ask your admin"
-    return LimitReached(f"the budget of the last {budget.value.per_s // 3600} hours is used up: {over}", next_step=when, rule=str(budget.rule))
 
 
 def _too_many(limit: Value[int]) -> LimitReached:

@@ -122,14 +122,17 @@ def _kernels(effective: EffectivePolicy) -> Iterator[Line]:
     size = effective.workspace_size
     yield _one("workspace.size", size, _off(size.value, format_bytes))
     for key, value in effective.budget_values.items():
-        yield _one(f"budget.{key}", value, _budget_text(key, value.value))
+        yield _one(f"budget.{key}", value, _budget_text(key, value))
     if effective.budget is None:
         yield Line("budget", None, "no limit", NOTHING)
 
 
-def _budget_text(key: str, value: Any) -> str:
+def _budget_text(key: str, source: Value[Any]) -> str:
+    value = source.value
     if key in ("per", "grace"):
-        return format_duration(value)
+        return "month" if value is None else format_duration(value)
+    if value == "group":
+        return f"group (everyone of {source.rule.name} together)"
     if key == "warn_at":
         return f"{value * 100:g}%"
     return "no limit" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

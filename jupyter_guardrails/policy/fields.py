@@ -80,6 +80,14 @@ def _or_off(parse: Callable[[object], int]) -> Callable[[object], int | None]:
     return validate
 
 
+def _window(value: object) -> int | None:
+    """Seconds of a rolling window, or None for `month`."""
+    try:
+        return None if value == "month" else parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error} (month: the calendar month)") from None
+
+
 def _path(value: str) -> bool:
     """True for an absolute path without `..`, patterns and placeholders other than {user}."""
     parts = value.replace("{user}", "user").split("/")
@@ -123,6 +131,7 @@ Bytes = Annotated[int, BeforeValidator(parse_bytes), _schema(BYTES_PATTERN, "2Gi
 BytesOrOff = Annotated[int | None, BeforeValidator(_or_off(parse_bytes)), _schema(_OFF + BYTES_PATTERN, "20GiB")]
 Duration = Annotated[int, BeforeValidator(parse_duration), _schema(SECONDS_PATTERN, "12h")]
 DurationOrOff = Annotated[int | None, BeforeValidator(_or_off(parse_duration)), _schema(_OFF + SECONDS_PATTERN, "8h")]
+Window = Annotated[int | None, BeforeValidator(_window), _schema("^month$|" + SECONDS_PATTERN, "7d")]
 Share = Annotated[float, BeforeValidator(parse_share), _schema(SHARE_PATTERN, "80%")]
 Amount = Annotated[float, BeforeValidator(parse_amount), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
 Name = Annotated[str, BeforeValidator(_text(NAME.fullmatch, "a name of letters, digits and _ . @ + -")), _schema(f"^{NAME.pattern}$", "analysts")]

@@ -26,14 +26,16 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class BudgetSpec:
-    """Processor and memory over a rolling window of `per_s` seconds; None = that amount isn't limited."""
+    """Processor, memory and GPUs over a rolling window of `per_s` seconds, or (None) the calendar month in UTC; amounts: None = not limited."""
 
     cpu_hours: float | None = None
     memory_gib_hours: float | None = None
-    per_s: int = 7 * 86400
+    gpu_hours: float | None = None
+    per_s: int | None = 7 * 86400
     warn_at: float = 0.8
     grace_s: int = 15 * 60
     share: str = "person"
+    sharers: str = ""  # the rule whose people have it together; empty: each person has it
 
 
 def make_profile(name: str, spec: ProfileSpec) -> Profile:

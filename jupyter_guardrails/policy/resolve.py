@@ -100,10 +100,11 @@ def _budget(rules: Rules) -> dict[str, Any]:
     built_in = BudgetSpec()
     keys = {key: BUDGET_FIELDS.get(key, key) for key in Budget.model_fields}
     values = {key: _last(rules, key, getattr(built_in, field), f"budget.{key}", lambda rule: rule.budget) for key, field in keys.items()}
-    limits = [values[key] for key in ("cpu_hours", "memory_gib_hours") if values[key].value is not None]
+    limits = [values[key] for key in ("cpu_hours", "memory_gib_hours", "gpu_hours") if values[key].value is not None]
     if not limits:
         return {"budget": None, "budget_values": {}}
-    spec = BudgetSpec(**{field: values[key].value for key, field in keys.items()})
+    sharers = values["share"].rule.name if values["share"].value == "group" else ""
+    spec = BudgetSpec(**{field: values[key].value for key, field in keys.items()}, sharers=sharers)
     return {"budget": Value(spec, limits[0].rule), "budget_values": values}
 
 

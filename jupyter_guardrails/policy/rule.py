@@ -111,12 +111,15 @@ class Workspace(Strict):
 
 
 class Budget(Strict):
-    """Processor and memory over time. Each key is a single value: the last matching rule wins."""
+    """Processor, memory and GPUs over time. Each key is a single value: the last matching rule wins."""
 
     cpu_hours: f.Amount | None = Field(default=None, description="Measured processor time in the window.")
     memory_gib_hours: f.Amount | None = Field(default=None, description="Measured memory over time in the window.")
-    per: f.Duration = Field(default=7 * 86400, description="Length of the rolling window.")
-    share: Literal["person", "group"] = Field(default="person", description="Whether each person has the budget, or the group together.")
+    gpu_hours: f.Amount | None = Field(default=None, description="GPUs of the profile times the time that a kernel runs, in the window.")
+    per: f.Window = Field(default=7 * 86400, description="Length of the rolling window, or `month`: the calendar month in UTC.")
+    share: Literal["person", "group"] = Field(
+        default="person", description="`person`: each person has the budget; `group`: the people of the rule that says so have it together."
+    )
     warn_at: f.Share = Field(default=0.8, description="Share of the budget at which people are warned.")
     grace: f.Duration = Field(default=15 * 60, description="Time to save work between 100% and the end of kernels.")
 
@@ -177,7 +180,7 @@ class Rule(Strict):
     kernels: Kernels = Field(default=Kernels(), description="Kernels and terminals.")
     network: NetworkRules = Field(default=NetworkRules(), description="Network access of kernels.")
     workspace: Workspace = Field(default=Workspace(), description="The person's own files.")
-    budget: Budget = Field(default=Budget(), description="Processor and memory over time.")
+    budget: Budget = Field(default=Budget(), description="Processor, memory and GPUs over time.")
     data: DataRules = Field(default=DataRules(), description="Access to datasets.")
     mask: dict[f.Text, f.MaskKind] = Field(
         default={}, description="Column classification to mask; the strictest wins: blank, constant, hash, partial."

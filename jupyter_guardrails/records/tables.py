@@ -1,4 +1,4 @@
-"""Every table. The first Alembic revision makes exactly these (tests/records/test_records_migrations.py compares them)."""
+"""Every table. The migrations make exactly these (tests/records/test_records_database.py compares them)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ metadata = MetaData(
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
+
+LIVE = ("starting", "active", "closing")  # states of leases that have not ended
 
 leases = Table(
     "leases",
@@ -50,6 +52,15 @@ leases = Table(
     Column("memory_peak_bytes", BigInteger, nullable=False),
     Column("memory_gib_s", Double, nullable=False),
     Column("idle_s", Double, nullable=False),
+    # what it holds of a budget: who has that (a person, or `rule/NAME`), and what is promised to it
+    Column("holder", Text, nullable=False, server_default=""),
+    Column("gpus", Integer, nullable=False, server_default="0"),
+    Column("reserved_cpu_s", Double, nullable=False, server_default="0"),
+    Column("reserved_memory_gib_s", Double, nullable=False, server_default="0"),
+    Column("reserved_gpu_s", Double, nullable=False, server_default="0"),
+    Column("gpu_s", Double, nullable=False, server_default="0"),
+    Column("cpu_claimed_s", Double, nullable=False, server_default="0"),  # what its server said in sum; `cpu_s` is what was charged
+    Column("pid_started", BigInteger),  # in clock ticks since boot: tells its process from a later one of the same number
     CheckConstraint("state in ('starting', 'active', 'closing', 'settled', 'expired')", name="state"),
     UniqueConstraint("principal", "key"),
     Index(None, "principal", "kind", "state"),
@@ -59,11 +70,26 @@ leases = Table(
 charges = Table(
     "charges",
     metadata,
-    Column("principal", Text, primary_key=True),
+    Column("principal", Text, primary_key=True),  # or `rule/NAME`: the people of that rule, who have a budget together
     Column("hour", BigInteger, primary_key=True, autoincrement=False),  # hours since 1970, by the clock of the records' side
     Column("cpu_s", Double, nullable=False),
     Column("memory_gib_s", Double, nullable=False),
     Column("kernels", Integer, nullable=False),
+    Column("gpu_s", Double, nullable=False, server_default="0"),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("per", Text, primary_key=True),  # seconds of a rolling window, or "month"
+    Column("first_hour", BigInteger, nullable=False),  # the oldest bucket that `used_…` has
+    Column("used_cpu_s", Double, nullable=False),
+    Column("used_memory_gib_s", Double, nullable=False),
+    Column("used_gpu_s", Double, nullable=False),
+    Column("reserved_cpu_s", Double, nullable=False),
+    Column("reserved_memory_gib_s", Double, nullable=False),
+    Column("reserved_gpu_s", Double, nullable=False),
 )
 
 profile_choices = Table(

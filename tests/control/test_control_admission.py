@@ -145,11 +145,29 @@ def test_memory_over_time_is_a_budget_too(desk):
     with pytest.raises(LimitReached, match=r"8\.0 of 8 memory GiB-hours"):
         desk.admit("next")
     answer = desk.ask(Budget())
-    assert answer["memory_gib_hours"] == {"used": pytest.approx(8.0), "limit": 8.0}
+    assert answer["memory_gib_hours"] == {"used": pytest.approx(8.0), "reserved": pytest.approx(2 / 12), "limit": 8.0}
 
 
-def test_below_the_budget_kernels_start(desk):
-    use_up(desk, cpu_s=2 * 3600 - 1)
+def test_a_start_needs_room_for_five_minutes_of_its_profile(desk):
+    """One processor: 300 s for the burner itself, 300 s for the next one."""
+    use_up(desk, cpu_s=2 * 3600 - 599)
+    with pytest.raises(LimitReached, match=r"no room for a start with profile small: 1\.8 of 2 cpu-hours used, 0\.083 promised .* needs 0\.083"):
+        desk.admit("next")
+
+
+def test_with_that_room_kernels_start(desk):
+    use_up(desk, cpu_s=2 * 3600 - 600)
+    assert desk.admit("next").lease
+    with pytest.raises(LimitReached):
+        desk.admit("one more")
+
+
+def test_what_is_promised_to_a_kernel_is_free_when_it_ends(desk):
+    running = use_up(desk, cpu_s=2 * 3600 - 400)
+    with pytest.raises(LimitReached) as refusal:
+        desk.admit("next")
+    assert refusal.value.next_step.startswith("shut down a kernel or terminal that runs")
+    desk.settle(running)
     assert desk.admit("next").lease
 
 
@@ -160,7 +178,7 @@ def test_the_time_left_follows_the_present_rate(desk):
     desk.beat(admission, cpu_s=10.0, memory_bytes=0)
     answer = desk.ask(Budget())
     assert answer["time_left_s"] == pytest.approx(2 * 3600 - 10)
-    assert answer["cpu_hours"] == {"used": pytest.approx(10 / 3600), "limit": 2.0}
+    assert answer["cpu_hours"] == {"used": pytest.approx(10 / 3600), "reserved": pytest.approx(1 / 12), "limit": 2.0}
     assert answer["rule"] == "guardrails.yaml:17 analysts-large"
 
 

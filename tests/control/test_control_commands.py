@@ -16,7 +16,10 @@ from jupyter_guardrails.control.interface import Settings
 BUDGET = {
     "cpu_hours": {"used": 1.0, "limit": 40.0},
     "memory_gib_hours": {"used": 0.5, "limit": None},
+    "gpu_hours": {"used": 0.0, "limit": None},
     "per_s": 7 * 86400,
+    "window": "last 7 d",
+    "shared_by": "",
     "rule": "p.yaml:9 analysts",
 }
 
@@ -51,22 +54,22 @@ def test_usage_asks_the_control_that_runs(world):
     own = world.start()
     found = json.loads(command(world, "usage", "--json").stdout)
     assert found["people"] == []
-    assert found["budget"]["cpu_hours"] == {"used": 0.0, "limit": 2.0}
-    assert (
-        "0.00 of 2 cpu-hours, 0.00 of 8 memory GiB-hours in the last 168 hours (guardrails.yaml:17 analysts-large)" in command(world, "usage").stdout
-    )
+    assert found["budget"]["cpu_hours"] == {"used": 0.0, "reserved": 0.0, "limit": 2.0}
+    assert "0.00 of 2 cpu-hours, 0.00 of 8 memory GiB-hours in the last 7 d (guardrails.yaml:17 analysts-large)" in command(world, "usage").stdout
     assert own.process.poll() is None
 
 
 def test_the_table_has_a_line_for_each_person():
     assert usage.table([]).endswith("(nothing yet)")
-    lines = usage.table([{"person": "ana", "kernels": 3, "cpu_hours": 1.25, "memory_gib_hours": 10}]).splitlines()
-    assert lines[1].split() == ["ana", "3", "1.25", "10.00"]
+    lines = usage.table([{"person": "ana", "kernels": 3, "cpu_hours": 1.25, "memory_gib_hours": 10, "gpu_hours": 0.5}]).splitlines()
+    assert lines[1].split() == ["ana", "3", "1.25", "10.00", "0.50"]
 
 
 def test_the_budget_in_one_line_names_only_what_is_limited():
-    assert usage.budget_line(BUDGET) == "budget: 1.00 of 40 cpu-hours in the last 168 hours (p.yaml:9 analysts)"
-    assert usage.budget_line(BUDGET | {"per_s": None}) == "no budget is set"
+    assert usage.budget_line(BUDGET) == "budget: 1.00 of 40 cpu-hours in the last 7 d (p.yaml:9 analysts)"
+    assert usage.budget_line(BUDGET | {"window": ""}) == "no budget is set"
+    shared = BUDGET | {"window": "calendar month", "per_s": None, "shared_by": "analysts"}
+    assert usage.budget_line(shared) == "budget: 1.00 of 40 cpu-hours in the calendar month, everyone of analysts together (p.yaml:9 analysts)"
 
 
 def test_flags_that_were_not_given_change_nothing(monkeypatch):

@@ -118,9 +118,12 @@ export class FakeApi implements IGuardrailsApi {
   meAnswer: Me = aMe();
   kernelsAnswer: Kernels = { kernels: [aKernel()], max: 4, rule: '' };
   budgetAnswer: Budget = {
-    cpu_hours: { used: 3, limit: null },
-    memory_gib_hours: { used: 1, limit: null },
+    cpu_hours: { used: 3, reserved: 0, limit: null },
+    memory_gib_hours: { used: 1, reserved: 0, limit: null },
+    gpu_hours: { used: 0, reserved: 0, limit: null },
     per_s: null,
+    window: '',
+    shared_by: '',
     time_left_s: null,
     at_limit: 'nothing happens',
     rule: ''

@@ -64,9 +64,12 @@ describe('limits', () => {
 
   it('say which budget is nearly used up, until when, and what happens then', async () => {
     api.budgetAnswer = {
-      cpu_hours: { used: 39, limit: 40 },
-      memory_gib_hours: { used: 1, limit: 160 },
+      cpu_hours: { used: 39, reserved: 0.5, limit: 40 },
+      memory_gib_hours: { used: 1, reserved: 1, limit: 160 },
+      gpu_hours: { used: 0, reserved: 0, limit: null },
       per_s: 604800,
+      window: 'last 7 d',
+      shared_by: 'analysts',
       time_left_s: 5400,
       at_limit: 'No new kernel starts.',
       rule: 'guardrails.yaml:5 r'
@@ -76,6 +79,7 @@ describe('limits', () => {
       '39 h of 40 h',
       'nearly full',
       'over the last 7 days',
+      'everyone of analysts together',
       'lasts for 1.5 h',
       'No new kernel starts.',
       'guardrails.yaml:5 r'

@@ -319,8 +319,18 @@ export interface components {
         Budget: {
             cpu_hours: components["schemas"]["Amount"];
             memory_gib_hours: components["schemas"]["Amount"];
-            /** @description Length of the rolling window; null = no budget set */
+            gpu_hours: components["schemas"]["Amount"];
+            /** @description Length of the rolling window; null = the calendar month, or no budget set */
             per_s: number | null;
+            /** @description `last 7 d` or `calendar month`; empty = no budget set */
+            window: string;
+            /** @description The rule whose people have this budget together; empty = it is one's own */
+            shared_by: string;
+            /**
+             * Format: date-time
+             * @description When use is below the limits again, if nothing more is used; null = it is, or never
+             */
+            frees_at?: string | null;
             /** @description At the present rate; null = no end in sight */
             time_left_s?: number | null;
             /** @description What happens at 100%, in one sentence */
@@ -329,6 +339,8 @@ export interface components {
         };
         Amount: {
             used: number;
+            /** @description Promised to what runs: five minutes of its profile each */
+            reserved: number;
             limit: number | null;
         };
         Usage: {
@@ -337,6 +349,7 @@ export interface components {
                 kernels: number;
                 cpu_hours: number;
                 memory_gib_hours: number;
+                gpu_hours: number;
             }[];
         };
         Datasets: {
