@@ -215,12 +215,13 @@ def proxy(place: Path) -> Iterator[tuple[Any, tuple[str, int]]]:
     """A real control that serves one kernel's proxy: its client, and the proxy's address."""
     (place / "guardrails.yaml").write_text(POLICY)
     (place / "catalog").mkdir()
+    kernel = subprocess.Popen(["sleep", "infinity"])  # what control may look at in its place
     own = start_own_control(Settings(place / "guardrails.yaml", place / "catalog", place / "state", place / "c.sock", True, "ana"))
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         address = listener.getsockname()
         lease = own.client.admit(KernelAdmit(kernel_id="k", kernelspec="python3", workspace=str(place), key="k")).lease
         guarantees = [{"name": name, "held": True, "how": "", "next_step": ""} for name in ("files", "network")]
-        started = KernelStarted(lease=lease, pid=os.getpid(), report={"guarantees": guarantees}, listeners=["proxy"])
+        started = KernelStarted(lease=lease, pid=kernel.pid, report={"guarantees": guarantees}, listeners=["proxy"])
         own.client.call(started, fds=[listener.fileno()])
     over = threading.Event()
     beating = threading.Thread(target=beat, args=(own.client, lease, over))
@@ -231,6 +232,8 @@ def proxy(place: Path) -> Iterator[tuple[Any, tuple[str, int]]]:
         over.set()
         beating.join()
         own.stop()
+        kernel.kill()
+        kernel.wait()
 
 
 def beat(client: Any, lease: str, over: threading.Event) -> None:

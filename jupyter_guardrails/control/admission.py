@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Any
 
-from jupyter_guardrails.control import budgeting, company_network, datasets, lifetimes, observing, profiles, reserving, starting, submissions
+from jupyter_guardrails.control import (
+    budgeting,
+    company_network,
+    datasets,
+    lifetimes,
+    observing,
+    profiles,
+    reserving,
+    sampling,
+    starting,
+    submissions,
+)
 from jupyter_guardrails.control.forwards import forwards_of
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
@@ -14,6 +24,8 @@ from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, Refused
 from jupyter_guardrails.policy import EffectivePolicy
 from jupyter_guardrails.records import leases
+
+MOST = 1 << 50  # bytes, or seconds: more can't be, and would spoil a budget that people share
 
 
 async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> dict[str, Any]:
@@ -51,21 +63,22 @@ async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict
     """Charges and extends leases; `end` names those that are over, so that their kernels stop."""
     uses = {}
     for item in request.beats:
-        if not all(math.isfinite(number) and number >= 0 for number in (item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)):
+        numbers = (item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)
+        if not all(0 <= number <= MOST for number in numbers):  # false for NaN too
             raise BadRequest(f"the beat of lease {item.lease} has a number that can't be")
         uses[item.lease] = leases.Use(item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)
     said: dict[str, Any] = {"now": state.clock(), "ttl_s": state.lease_ttl_s, "holder": budgeting.holder_now(state)}
+    uses = await sampling.charged(state.sampler, uses)
     ended = await state.records.write(leases.beat, uses, state.principal, **said)
     return {"end": [{"lease": lease, "reason": "its lease is over: control had no beats from it, or ended"} for lease in ended]}
 
 
 async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> dict[str, Any]:
     """The kernel is over, or never was: the lease is charged and closed."""
-    if not (math.isfinite(request.cpu_s) and request.cpu_s >= 0):
-        raise BadRequest("a kernel's processor time can't be negative or infinite")
+    if not (0 <= request.cpu_s <= MOST and 0 <= request.memory_peak_bytes <= MOST):
+        raise BadRequest("a kernel's processor time or memory can't be negative or infinite")
     row = await state.records.read(leases.get, request.lease, state.principal)
-    peak = max(0, request.memory_peak_bytes)
-    await lifetimes.end(state, row, reason=request.reason, cpu_s=request.cpu_s, memory_peak_bytes=peak)
+    await lifetimes.end(state, row, reason=request.reason, cpu_s=request.cpu_s, memory_peak_bytes=request.memory_peak_bytes)
     return {}
 
 

@@ -18,7 +18,8 @@ async def end(state: ControlState, row: dict[str, Any], *, reason: str, cpu_s: f
     state.forget(row["id"])
     await close_servers(state, row["id"])
     fields = ended_fields(state, row, reason)
-    use = {"cpu_s": cpu_s, "memory_peak_bytes": memory_peak_bytes}
+    use = {"cpu_s": cpu_s, "memory_peak_bytes": memory_peak_bytes, "seen_cpu_s": state.sampler.seen(row["id"]).cpu_s}
+    state.sampler.forget(row["id"])
     await state.records.write(_settle, row, fields, ttl_s=state.lease_ttl_s, use=use)
 
 
@@ -50,6 +51,7 @@ async def sweep(state: ControlState) -> None:
     for row in await state.records.write(_sweep, state):
         log.warning("lease %s of %s expired: no beats", row["id"], row["principal"])
         state.forget(row["id"])
+        state.sampler.forget(row["id"])
         await close_servers(state, row["id"])
 
 

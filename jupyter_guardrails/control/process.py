@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_guardrails.catalog import CatalogFolder
-from jupyter_guardrails.control import hardening, lifetimes, submissions
+from jupyter_guardrails.control import hardening, lifetimes, sampling, submissions
 from jupyter_guardrails.control.groups import Groups, system_groups
 from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.control.policies import PolicyHolder
@@ -35,6 +35,7 @@ class Options:
     ready_fd: int | None = None
     die_with_parent: bool = False
     lease_ttl_s: float = LEASE_TTL_S
+    records_url: str | None = None  # another database than the file in the state directory
 
 
 def run(options: Options) -> int:
@@ -88,7 +89,9 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None) 
         await state.records.write(leases.reprieve, now=state.clock(), ttl_s=state.lease_ttl_s)
         serving = asyncio.create_task(Service(state).serve(listener))
         await state.groups.refresh(state.principal)
+        sampling.resume(state.sampler, await state.records.read(leases.live, None))
         state.spawn(lifetimes.sweep_forever(state), "sweep")
+        state.spawn(sampling.sample_forever(state.sampler, ttl_s=state.lease_ttl_s), "samples of kernels")
         state.spawn(state.watch(), "watch over the policy")
         state.spawn(submissions.resume(state), "submissions left unfinished")
         _say_ready(options, state)
@@ -129,7 +132,7 @@ def open_state(options: Options) -> ControlState:
         principal=principal_of(settings),
         policies=policies,
         catalogs=CatalogFolder(settings.catalog_path),
-        records=open_records(settings.state_dir / "records.sqlite", journal=settings.state_dir / "audit.jsonl"),
+        records=open_records(options.records_url or settings.state_dir / "records.sqlite", journal=settings.state_dir / "audit.jsonl"),
         token=token,
         lease_ttl_s=options.lease_ttl_s,
         groups=Groups(system_groups if settings.person is None else None),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import channel, egress, lifetimes, limits_groups
+from jupyter_guardrails.control import channel, egress, lifetimes, limits_groups, sampling
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelStarted
 from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
@@ -29,11 +30,13 @@ async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> 
         await lifetimes.end(state, row, reason="control was started again before the kernel was")
         raise Conflict("control was started again between admission and start", next_step="start the kernel again")
     try:
+        pid_started = sampling.start_of(request.pid, uid=os.getuid(), person=state.principal)  # nobody else is let in: service.py
         require(admission, request.report)
         await lifetimes.close_servers(state, request.lease)
         await _serve(state, request, row, admission, fds)
         fields = _fields(state, row, allowed=True, reason=_what_holds(admission, request.report))
-        await state.records.write(_start, row, request, fields, ttl_s=state.lease_ttl_s)
+        await state.records.write(_start, row, request, fields, ttl_s=state.lease_ttl_s, pid_started=pid_started)
+        _follow(state, row, request.pid, pid_started)
     except BaseException as error:
         await lifetimes.close_servers(state, request.lease)
         await state.audit(**_fields(state, row, allowed=False, reason=str(error)))
@@ -82,6 +85,14 @@ def _fields(state: ControlState, row: dict[str, Any], *, allowed: bool, reason: 
     return state.audit_fields("kernel.start", row["profile"], kernel=row["kernel_id"], notebook=row["notebook"], **said)
 
 
-def _start(connection: Connection, row: dict[str, Any], request: KernelStarted, fields: dict[str, Any], *, ttl_s: float) -> None:
-    leases.start(connection, row["id"], row["principal"], now=fields["now"], ttl_s=ttl_s, pid=request.pid, report=request.report)
+def _follow(state: ControlState, row: dict[str, Any], pid: int, started: int | None) -> None:
+    if started is not None:
+        state.sampler.follow(row["id"], pid=pid, started=started, charged_s=row["cpu_s"], most_bytes=row["memory_limit_bytes"])
+
+
+def _start(
+    connection: Connection, row: dict[str, Any], request: KernelStarted, fields: dict[str, Any], *, ttl_s: float, pid_started: int | None
+) -> None:
+    run: dict[str, Any] = {"pid": request.pid, "pid_started": pid_started, "report": request.report}
+    leases.start(connection, row["id"], row["principal"], now=fields["now"], ttl_s=ttl_s, **run)
     audit.append(connection, **fields)

@@ -16,6 +16,7 @@ from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
 from jupyter_guardrails.control.interface.messages import Request
 from jupyter_guardrails.control.policies import PolicyHolder
+from jupyter_guardrails.control.sampling import Sampler
 from jupyter_guardrails.errors import PolicyError, Problem
 from jupyter_guardrails.policy import Decision, EffectivePolicy
 from jupyter_guardrails.records import Records, audit
@@ -69,6 +70,7 @@ class ControlState:
     ended: deque[Admission] = field(default_factory=lambda: deque(maxlen=16))  # what was granted last: a server makes the next start ahead like it
     mounters: dict[str, Any] = field(default_factory=dict)  # launch -> its mounter (roots.Mounter)
     admitted: dict[str, Admission] = field(default_factory=dict)
+    sampler: Sampler = field(default_factory=Sampler)
     worker: str | None = None
     worker_tokens: dict[str, str] = field(default_factory=dict)
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from resting import resting_pid
 
 from jupyter_guardrails.control import process
 from jupyter_guardrails.control.interface import Admission, ControlClient, OwnControl, Settings, start_own_control
@@ -119,7 +120,7 @@ class Desk:
 
     def begin(self, key="k1", report=GOOD_REPORT, **more) -> Admission:
         admission = self.admit(key, **more)
-        self.ask(KernelStarted(lease=admission.lease, pid=1, report=report))
+        self.ask(KernelStarted(lease=admission.lease, pid=resting_pid(), report=report))
         return admission
 
     def beat(self, admission, *, cpu_s, memory_bytes=1 << 30):

@@ -1,6 +1,7 @@
 """Admission: who gets which kernel, when not, by which rule, and what is left of it in the records."""
 
 import pytest
+from resting import resting_pid
 
 from jupyter_guardrails.control import lifetimes, profiles
 from jupyter_guardrails.control.interface.messages import (
@@ -201,7 +202,7 @@ def test_a_kernel_is_live_once_its_report_holds_what_is_required(desk):
 def test_without_a_required_guarantee_there_is_no_kernel_and_no_lease(desk, found):
     admission = desk.admit()
     with pytest.raises(HostCannotEnforce, match="network"):
-        desk.ask(KernelStarted(lease=admission.lease, pid=1, report=found))
+        desk.ask(KernelStarted(lease=admission.lease, pid=resting_pid(), report=found))
     assert desk.ask(Kernels())["kernels"] == []
     assert desk.state.kernels == {}
     assert ("kernel.start", "small", False) in actions(desk)
@@ -217,7 +218,7 @@ def test_what_the_policy_does_not_require_may_be_missing(desk):
 def test_listeners_that_were_named_must_come(desk):
     admission = desk.admit()
     with pytest.raises(BadRequest, match="1 listeners were named and 0 came"):
-        desk.ask(KernelStarted(lease=admission.lease, pid=1, report=report(files=True, network=True), listeners=["channel"]))
+        desk.ask(KernelStarted(lease=admission.lease, pid=resting_pid(), report=report(files=True, network=True), listeners=["channel"]))
 
 
 def test_a_kernel_that_ended_is_charged_and_audited(desk):

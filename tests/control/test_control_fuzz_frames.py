@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from data_world import POLICY, DataWorld
 from frame_mutations import Vocabulary, sent
+from resting import resting_pid
 
 from jupyter_guardrails.control.channel_operations import OPERATIONS
 from jupyter_guardrails.control.interface import Settings, start_own_control
@@ -67,7 +68,7 @@ def target(tmp_path, capfd):
         listener.bind(f"\0{name}")
         listener.listen(64)
         lease = own.client.admit(KernelAdmit(kernel_id="k", kernelspec="python3", workspace="/w", key="k")).lease
-        own.client.call(KernelStarted(lease=lease, pid=os.getpid(), report=REPORT, listeners=["channel"]), fds=[listener.fileno()])
+        own.client.call(KernelStarted(lease=lease, pid=resting_pid(), report=REPORT, listeners=["channel"]), fds=[listener.fileno()])
     over = threading.Event()
     beating = threading.Thread(target=beat, args=(own, lease, over))
     beating.start()

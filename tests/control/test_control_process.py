@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from resting import resting_pid
 
 from jupyter_guardrails.control import frames, process, service
 from jupyter_guardrails.control.interface import ControlClient, receive_frame, send_frame
@@ -49,7 +50,7 @@ def admit(client, key="k", **more):
 def begin(client, key="k", fds=(), listeners=()):
     guarantees = [{"name": name, "held": True, "how": "", "next_step": ""} for name in ("files", "network")]
     admission = admit(client, key)
-    client.call(KernelStarted(lease=admission.lease, pid=os.getpid(), report={"guarantees": guarantees}, listeners=list(listeners)), fds=fds)
+    client.call(KernelStarted(lease=admission.lease, pid=resting_pid(), report={"guarantees": guarantees}, listeners=list(listeners)), fds=fds)
     return admission
 
 
