@@ -12,6 +12,7 @@ GuardrailsError
 ├── PackageError      422, exit 1   a job package that can't be trusted or read
 ├── GroupsUnknown     503, exit 1   nobody can tell a person's groups
 ├── ControlAway       503, exit 1   the authority doesn't answer
+├── RecordsUnwritable 503, exit 1   the disk of the records is full or fails
 ├── MounterAway       503, exit 1   what gives kernels their roots has ended
 └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
 """
@@ -147,6 +148,12 @@ class ControlAway(GuardrailsError):
     status, code = 503, "control_away"
 
 
+class RecordsUnwritable(GuardrailsError):
+    """The disk that holds the records is full, over its quota or failing: nothing that must be recorded can be done."""
+
+    status, code = 503, "records_unwritable"
+
+
 class MounterAway(GuardrailsError):
     """The process that gives kernels their roots has ended: nothing starts under that launch any more."""
 
@@ -163,7 +170,19 @@ def from_json(body: dict[str, str]) -> GuardrailsError:
     """The error that another process sent as `to_json`; an unknown code is a plain GuardrailsError."""
     kinds = {
         kind.code: kind
-        for kind in (BadRequest, Refused, NotFound, Conflict, LimitReached, PackageError, GroupsUnknown, ControlAway, MounterAway, HostCannotEnforce)
+        for kind in (
+            BadRequest,
+            Refused,
+            NotFound,
+            Conflict,
+            LimitReached,
+            PackageError,
+            GroupsUnknown,
+            ControlAway,
+            RecordsUnwritable,
+            MounterAway,
+            HostCannotEnforce,
+        )
     }
     code = body.get("code", "")
     error = kinds.get(code, GuardrailsError)(body.get("message", "unknown error"), next_step=body.get("next_step", ""), rule=body.get("rule", ""))

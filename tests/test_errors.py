@@ -5,7 +5,16 @@ import pytest
 from jupyter_guardrails import errors
 
 PROBLEM = errors.Problem("guardrails.yaml", 5, 3, "unknown key `kernals`", "did you mean `kernels`?", "  kernals: {}")
-PLAIN = (errors.BadRequest, errors.Refused, errors.NotFound, errors.Conflict, errors.LimitReached, errors.PackageError, errors.HostCannotEnforce)
+PLAIN = (
+    errors.BadRequest,
+    errors.Refused,
+    errors.NotFound,
+    errors.Conflict,
+    errors.LimitReached,
+    errors.PackageError,
+    errors.RecordsUnwritable,
+    errors.HostCannotEnforce,
+)
 EVERY = [kind("who, what", next_step="ask", rule="guardrails.yaml:3 small") for kind in PLAIN] + [
     errors.PolicyError([PROBLEM], next_step="mend it"),
     errors.CatalogError([PROBLEM]),

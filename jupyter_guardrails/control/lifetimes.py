@@ -8,15 +8,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jupyter_guardrails.control import recovery
 from jupyter_guardrails.control.state import ControlState, log
+from jupyter_guardrails.errors import RecordsUnwritable
 from jupyter_guardrails.records import audit, leases
 
 
 async def end(state: ControlState, row: dict[str, Any], *, reason: str, cpu_s: float = 0.0, memory_peak_bytes: int = 0) -> None:
     """Close a lease's channel and proxy, charge the rest, settle it and audit `kernel.end`; ending twice does nothing more."""
-    await state.records.write(leases.close, row["id"], row["principal"])
-    state.forget(row["id"])
-    await close_servers(state, row["id"])
+    try:
+        await state.records.write(leases.close, row["id"], row["principal"])
+    finally:  # also where that can't be recorded: nothing answers a kernel that is over
+        state.forget(row["id"])
+        await close_servers(state, row["id"])
     fields = ended_fields(state, row, reason)
     use = {"cpu_s": cpu_s, "memory_peak_bytes": memory_peak_bytes, "seen_cpu_s": state.sampler.seen(row["id"]).cpu_s}
     state.sampler.forget(row["id"])
@@ -33,17 +37,22 @@ async def close_servers(state: ControlState, lease: str) -> None:
 
 
 async def sweep_forever(state: ControlState) -> None:
-    """Expire leases without beats; after a pause of the whole machine everyone first gets the time to beat again."""
+    """Expire leases without beats; after a pause of the whole machine, or of the disk, everyone first gets the time to beat again."""
     every_s = state.lease_ttl_s / 12
-    last = state.clock()
+    last, disk = state.clock(), recovery.Disk(state.clock())
     while True:
         await asyncio.sleep(every_s)
         now = state.clock()
-        if not 0 <= (now - last).total_seconds() < state.lease_ttl_s / 2:
+        paused = not 0 <= (now - last).total_seconds() < state.lease_ttl_s / 2
+        if paused:
             log.warning("the clock went from %s to %s: leases get their time again", last, now)
-            await state.records.write(leases.reprieve, now=now, ttl_s=state.lease_ttl_s)
         last = now
-        await sweep(state)
+        try:
+            if not await recovery.recover(state, disk) and paused:
+                await state.records.write(leases.reprieve, now=now, ttl_s=state.lease_ttl_s)
+            await sweep(state)
+        except RecordsUnwritable as error:
+            disk.tell(error, now)
 
 
 async def sweep(state: ControlState) -> None:

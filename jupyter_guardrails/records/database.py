@@ -8,6 +8,7 @@ which orders the writers of several processes too).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -17,7 +18,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
+from jupyter_guardrails.errors import RecordsUnwritable
 from jupyter_guardrails.records.journal import Journal
+from jupyter_guardrails.records.unwritable import TransactionLost, explained, lost
 from jupyter_guardrails.records.upgrade import upgrade
 
 P = ParamSpec("P")
@@ -40,14 +43,19 @@ class Records:
 
     def __init__(self, url: str, *, journal: Path | None = None) -> None:
         self.url = url
+        self.folder = Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite") else None
+        self.unwritten = 0  # operations that a full or failing disk kept from being recorded, since this process began
         self._writing = _engine(url, writer=True)
         self._reading = _engine(url, writer=False)
         self._operations: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="records-read")
-        with self._writing.begin() as connection:
-            upgrade(connection)
-        self._journal = Journal(journal) if journal else None
-        self._follow()
+        try:
+            with self._writing.begin() as connection:
+                upgrade(connection)
+            self._journal = Journal(journal) if journal else None
+            self._follow()
+        except Exception as error:  # re-raised, in words where the disk is the reason
+            raise explained(error, self.folder) from error
         self._thread = threading.Thread(target=self._run, name="records-write", daemon=True)
         self._thread.start()
 
@@ -102,10 +110,11 @@ class Records:
     def _commit(self, batch: list[Operation]) -> None:
         try:
             with self._writing.begin() as connection:
-                outcomes = [_attempt(connection, operation) for operation, _ in batch]
+                outcomes = [self._attempt(connection, operation) for operation, _ in batch]
             self._follow()
         except BaseException as error:  # noqa: BLE001 - whatever kept it from being durable is every caller's failure, and the writer lives on
-            outcomes = [(None, error)] * len(batch)
+            outcomes = [(None, explained(error, self.folder))] * len(batch)
+        self.unwritten += sum(isinstance(problem, RecordsUnwritable) for _, problem in outcomes)
         for (_, future), (result, problem) in zip(batch, outcomes, strict=True):
             if not future.set_running_or_notify_cancel():
                 continue
@@ -114,30 +123,29 @@ class Records:
             else:
                 future.set_exception(problem)
 
+    def _attempt(self, connection: Connection, operation: Callable[[Connection], Any]) -> tuple[Any, BaseException | None]:
+        """One operation in its savepoint: its result, or its error with its changes undone.
+
+        TransactionLost when SQLite undid the others' changes too: going on would let them pass for written.
+        The savepoint is made by the driver's own cursor: SQLAlchemy's way costs more than what it guards.
+        """
+        with contextlib.closing(connection.connection.cursor()) as raw:
+            raw.execute("SAVEPOINT operation")
+            try:
+                result = operation(connection)
+            except Exception as error:  # handed to the caller who asked, not swallowed
+                if lost(connection):
+                    raise TransactionLost from error
+                raw.execute("ROLLBACK TO SAVEPOINT operation")
+                return None, explained(error, self.folder)
+            raw.execute("RELEASE SAVEPOINT operation")
+            return result, None
+
     def _follow(self) -> None:
         """Bring the audit file up to the table; a failure to write it fails the action (fail closed)."""
         if self._journal:
             with self._reading.connect() as connection:
                 self._journal.follow(connection)
-
-
-def _attempt(connection: Connection, operation: Callable[[Connection], Any]) -> tuple[Any, BaseException | None]:
-    """One operation in its savepoint: its result, or its error with its changes undone.
-
-    The savepoint is made by the driver's own cursor: SQLAlchemy's way costs more than what it guards.
-    """
-    raw = connection.connection.cursor()
-    try:
-        raw.execute("SAVEPOINT operation")
-        try:
-            result = operation(connection)
-        except Exception as error:  # noqa: BLE001 - handed to the caller who asked, not swallowed
-            raw.execute("ROLLBACK TO SAVEPOINT operation")
-            return None, error
-        raw.execute("RELEASE SAVEPOINT operation")
-        return result, None
-    finally:
-        raw.close()
 
 
 def _engine(url: str, *, writer: bool) -> Engine:

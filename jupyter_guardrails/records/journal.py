@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -25,9 +26,19 @@ class Journal:
         """Write the lines of all records that are not in the file yet."""
         while records := audit.newest(connection, after=self._seq, limit=PAGE):
             data = "".join(audit.line(record) + "\n" for record in records).encode()
-            if self._file.write(data) != len(data):
-                raise OSError("the audit file took only a part of a record: is the disk full?")
+            self._append(data)
             self._seq = records[-1]["seq"]
+
+    def _append(self, data: bytes) -> None:
+        """All of it or nothing: what a full disk took of a line is cut off again, so that the next one begins at its start."""
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            written = self._file.write(data)
+            if written != len(data):
+                raise OSError(errno.ENOSPC, "the audit file took only a part of a record")
+        except OSError:
+            os.ftruncate(self._file.fileno(), size)
+            raise
 
     def close(self) -> None:
         """Let go of the file."""
