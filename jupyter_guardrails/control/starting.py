@@ -11,8 +11,9 @@ from jupyter_guardrails.control import channel, egress, lifetimes, limits_groups
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelStarted
 from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
-from jupyter_guardrails.errors import Conflict, HostCannotEnforce
+from jupyter_guardrails.errors import BadRequest, Conflict, HostCannotEnforce
 from jupyter_guardrails.records import audit, leases
+from jupyter_guardrails.sandbox import meter
 
 SERVE: dict[str, Callable[[ControlState, LiveKernel, int], Awaitable[Closable]]] = {
     "channel": channel.serve,
@@ -29,6 +30,7 @@ async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> 
         await lifetimes.end(state, row, reason="control was started again before the kernel was")
         raise Conflict("control was started again between admission and start", next_step="start the kernel again")
     try:
+        require_own(state, request.pid)
         require(admission, request.report)
         await lifetimes.close_servers(state, request.lease)
         await _serve(state, request, row, admission, fds)
@@ -39,6 +41,13 @@ async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> 
         await state.audit(**_fields(state, row, allowed=False, reason=str(error)))
         await lifetimes.end(state, row, reason=f"did not start: {error}")
         raise
+
+
+def require_own(state: ControlState, pid: int) -> None:
+    """BadRequest for a process of another account: control measures it, and may put it into a group with limits."""
+    uid = meter.owner(pid) if state.settings.service else None
+    if uid is not None and uid != state.peer_uid:
+        raise BadRequest(f"process {pid} is not {state.principal}'s", next_step="start the kernel again")
 
 
 def require(admission: Admission, report: dict[str, Any]) -> None:
