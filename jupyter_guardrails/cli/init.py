@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_guardrails.cli import init_service
 from jupyter_guardrails.cli.connection import home_of, settings_from
 from jupyter_guardrails.cli.preset_sources import Here
 from jupyter_guardrails.cli.presets import PURPOSES, Preset, block, make_presets, parse_wish, plain, rows
@@ -62,12 +63,15 @@ def add_parser(subparsers: Any) -> None:
     what = f"open what these clients need: {', '.join(PURPOSES)}; hosts are those that they are set to here, or HOST; may be repeated"
     parser.add_argument("--preset", action="append", default=[], metavar="NAME[=HOST[:PORT]]", help=what)
     parser.add_argument("--admin", action="append", default=[], metavar="NAME|group:NAME", help="instead of you; may be repeated")
+    parser.add_argument("--service", action="store_true", help="instead: the units that make control a service of this machine, for all its accounts")
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 and what was written; Conflict, and nothing written, where there is a policy already."""
+    if arguments.service:
+        return init_service.run(arguments.dir and arguments.dir.absolute(), as_json=arguments.json)
     wishes = [parse_wish(text) for text in arguments.preset]
     admins = parse_admins(arguments.admin or [whoever_asks(os.environ)])
     folder = arguments.dir.absolute() if arguments.dir else default_folder(os.environ, root=os.geteuid() == 0)

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jupyter_guardrails import errors
@@ -14,7 +15,7 @@ from jupyter_guardrails.cli import browser, launch_plan
 from jupyter_guardrails.cli.connection import home_of
 from jupyter_guardrails.control.interface import ControlClient, Settings, find_settings, start_own_control
 from jupyter_guardrails.control.interface.messages import LaunchMounter, LaunchPaths, Me
-from jupyter_guardrails.control.interface.own import running_control
+from jupyter_guardrails.control.interface.own import FoundControl, running_control
 from jupyter_guardrails.kernels import run_dirs
 from jupyter_guardrails.sandbox import outer
 
@@ -78,7 +79,7 @@ def _enter(plan: launch_plan.LaunchPlan, paths: dict[str, list[str]], client: Co
     if plan.open_browser:
         browser.open_when_ready(plan.port, plan.runtime_dir)
     spec = outer.OuterSpec(
-        read=(*plan.read, *paths["read"], client.socket_path),
+        read=(*plan.read, *paths["read"], where_control_is(client)),
         write=(*plan.write, *paths["write"]),
         names=launch_plan.import_folders(),
         devices=tuple(paths["devices"]),
@@ -100,9 +101,22 @@ def _enter(plan: launch_plan.LaunchPlan, paths: dict[str, list[str]], client: Co
         return {"outer": False}
 
 
+def where_control_is(client: ControlClient) -> str:
+    """What of control the server may see: a service's folder, in which one that is started anew has another socket and token."""
+    return str(Path(client.socket_path).parent) if isinstance(client, FoundControl) else client.socket_path
+
+
 def _hand_over(client: ControlClient, plan: launch_plan.LaunchPlan, report: dict[str, Any]) -> int:
     """An inherited fd with what the server must know; the token never is in an argument or a variable."""
-    body = {"socket": client.socket_path, "token": client.token, "workspace": str(plan.workspace), "run_dir": str(plan.run_dir), "outer": report}
+    body: dict[str, Any] = {
+        "socket": client.socket_path,
+        "token": client.token,
+        "workspace": str(plan.workspace),
+        "run_dir": str(plan.run_dir),
+        "outer": report,
+    }
+    if isinstance(client, FoundControl):
+        body["token_file"] = str(client.token_file)
     handle = os.memfd_create("guardrails-control", 0)
     os.write(handle, json.dumps(body).encode())
     os.lseek(handle, 0, os.SEEK_SET)

@@ -12,6 +12,7 @@ import grp
 import logging
 import os
 import pwd
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -21,12 +22,20 @@ from jupyter_guardrails.errors import GroupsUnknown
 
 log = logging.getLogger("jupyter_guardrails.control")
 FRESH_S, RETRY_S, PATIENCE_S = 300.0, 30.0, 5.0
+NAMELESS = re.compile(r"uid-\d+")
 Names = tuple[str, ...]
 Lookup = Callable[[str], Names]
 
 
+def is_nameless(person: str) -> bool:
+    """Whether that stands for a uid without an account's name (control/peers.py)."""
+    return NAMELESS.fullmatch(person) is not None
+
+
 def system_groups(person: str) -> Names:
-    """Names of an account's groups, its own first. KeyError if there is no such account; may block as long as the directory likes."""
+    """Names of an account's groups, its own first; a uid without a name has none. KeyError if there is no such account; may block."""
+    if is_nameless(person):
+        return ()
     account = pwd.getpwnam(person)
     found = []
     for number in dict.fromkeys((account.pw_gid, *os.getgrouplist(person, account.pw_gid))):

@@ -26,8 +26,13 @@ async def paths(state: ControlState, request: LaunchPaths, fds: list[int]) -> di
         "devices": list(devices),
         "require": [] if bounds.observed else list(effective.require),
         "observed": list(bounds.observed),
-        "shut": list(bounds.shut),
+        "shut": [path for path in bounds.shut if not _is_needed(state, path)],
     }
+
+
+def _is_needed(state: ControlState, path: str) -> bool:
+    """A service is found by the server, around which the outer domain is, and not by the kernels in it."""
+    return state.settings.service and path == observing.found_in(state)
 
 
 OPERATIONS: Operations = {LaunchPaths: paths}

@@ -46,8 +46,14 @@ def _observed(policy: EffectivePolicy) -> tuple[str, ...]:
 
 
 def _secrets(state: ControlState) -> tuple[str, ...]:
-    """Control's own: shut in every mode."""
-    return (str(state.settings.state_dir), str(ADMIN_DIR / "credentials"), *company_network.secrets(state.settings.policy_path))
+    """Control's own: shut in every mode; of a service also the folder in which everyone else finds its token."""
+    service = [found_in(state)] if state.settings.service else []
+    return (str(state.settings.state_dir), *service, str(ADMIN_DIR / "credentials"), *company_network.secrets(state.settings.policy_path))
+
+
+def found_in(state: ControlState) -> str:
+    """The folder of control's socket."""
+    return os.path.realpath(state.settings.control_socket.parent)
 
 
 def _real(paths: tuple[str, ...]) -> Iterator[str]:

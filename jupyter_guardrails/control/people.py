@@ -23,13 +23,17 @@ MEASURED = ("memory_bytes", "memory_peak_bytes", "memory_limit_bytes", "cpus", "
 SAME_IN_RECORDS = ("kernelspec", "kind", "notebook", "profile", "state", *MEASURED)
 USAGE_S = 30 * 24 * 3600
 MISTAKES = "The policy file has a mistake; what it said before stays in force. An admin sees where: `jupyter guardrails policy check`."
+SERVICE = (
+    "The policy is this machine's admin's; control runs as an account of its own: its records, keys and packages are out of your reach. "
+    "It binds what is started here, not other programs of yours."
+)
 AT_LIMIT = "At 100% no new kernel starts until earlier hours leave the window; running kernels go on."
 
 
 async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]:
     """Also without a valid policy: then without limits, with the mistakes."""
     guarantees = await asyncio.to_thread(probe_host)
-    answer: dict[str, Any] = {"person": state.principal, "mode": "own", "boundary": boundary(state)}
+    answer: dict[str, Any] = {"person": state.principal, "mode": "service" if state.settings.service else "own", "boundary": boundary(state)}
     answer["enforced"] = [asdict(item) for item in guarantees]
     path = str(state.policies.path)
     try:
@@ -51,6 +55,8 @@ def _errors(state: ControlState, roles: Collection[str]) -> list[str]:
 
 def boundary(state: ControlState) -> str:
     """One honest sentence about who stands behind the policy."""
+    if state.settings.service:
+        return SERVICE
     acting = f" Acting as {state.principal} for a demo: that is no boundary." if state.settings.person else ""
     if state.settings.self_chosen:
         return f"Self-chosen policy on this machine: nobody else approves.{acting}"

@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import json
 import os
-import pwd
 import secrets
 import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from jupyter_guardrails.catalog import CatalogFolder
-from jupyter_guardrails.control import hardening, lifetimes, sampling, submissions
+from jupyter_guardrails.control import activation, hardening, lifetimes, sampling, submissions
 from jupyter_guardrails.control.groups import Groups, system_groups
 from jupyter_guardrails.control.interface import Settings
+from jupyter_guardrails.control.peers import account_of
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.service import Service
 from jupyter_guardrails.control.state import LEASE_TTL_S, ControlState, log
@@ -35,7 +36,6 @@ class Options:
     ready_fd: int | None = None
     die_with_parent: bool = False
     lease_ttl_s: float = LEASE_TTL_S
-    records_url: str | None = None  # another database than the file in the state directory
 
 
 def run(options: Options) -> int:
@@ -48,9 +48,11 @@ def run(options: Options) -> int:
     private_directory(settings.state_dir)
     lock = hardening.hold_lock(settings.state_dir)
     try:
-        with contextlib.closing(listen(settings.control_socket)) as listener:
+        given = activation.listener(settings.control_socket) if settings.service else None
+        with contextlib.closing(given or listen(settings.control_socket, for_everyone=settings.service)) as listener:
             asyncio.run(_serve(options, listener, parent))
-            settings.control_socket.unlink(missing_ok=True)
+            if given is None:  # else it is systemd's, and clients wait at it for the next control
+                settings.control_socket.unlink(missing_ok=True)
     finally:
         os.close(lock)
     return 0
@@ -59,24 +61,24 @@ def run(options: Options) -> int:
 def principal_of(settings: Settings) -> str:
     """Who everyone on this socket is: the account of this process, never a name that a variable can set; `--as` in *own* mode only."""
     if settings.person is None:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return account_of(os.getuid())
     if not settings.self_chosen:
         raise Refused("--as is for demos: this machine has an admin's policy", next_step="leave --as away")
     return settings.person
 
 
-def listen(path: Path) -> socket.socket:
-    """A listening socket that only this uid may reach; Conflict when another control answers there."""
+def listen(path: Path, *, for_everyone: bool = False) -> socket.socket:
+    """A listening socket that this uid, or `for_everyone` each account, may reach; Conflict when another control answers there."""
     if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
         raise BadRequest(f"the socket's path is longer than {SOCKET_PATH_BYTES} bytes: {path}", next_step="choose a shorter one: `--socket`")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    activation.make_folder(path.parent) if for_everyone else path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
         probe.connect(str(path))
         raise Conflict(f"another control already answers at {path}", next_step="use that one, end it, or choose another --socket")
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     listener.bind(str(path))
-    os.chmod(path, 0o600)
+    os.chmod(path, 0o666 if for_everyone else 0o600)
     listener.listen(128)
     return listener
 
@@ -126,13 +128,13 @@ def open_state(options: Options) -> ControlState:
     for problem in policies.errors:
         log.error("policy: %s", problem)
     token = secrets.token_urlsafe(32)
-    _write_private(settings.token_file, token)
+    _write_whole(settings.token_file, token, mode=0o644 if settings.service else 0o600)
     return ControlState(
         settings=settings,
         principal=principal_of(settings),
         policies=policies,
         catalogs=CatalogFolder(settings.catalog_path),
-        records=open_records(options.records_url or settings.state_dir / "records.sqlite", journal=settings.state_dir / "audit.jsonl"),
+        records=open_records(_database(settings), journal=settings.state_dir / "audit.jsonl"),
         token=token,
         lease_ttl_s=options.lease_ttl_s,
         groups=Groups(system_groups if settings.person is None else None),
@@ -152,18 +154,29 @@ async def _end(state: ControlState, serving: asyncio.Task[None]) -> None:
     await state.egress.stop()
 
 
-def _write_private(path: Path, text: str) -> None:
-    """A file of mode 0600, there whole or not at all."""
+def _database(settings: Settings) -> str | Path:
+    """Where the records are."""
+    if not settings.records:
+        return settings.state_dir / "records.sqlite"
+    passfile = f"{'&' if '?' in settings.records else '?'}passfile={quote(settings.records_passfile)}" if settings.records_passfile else ""
+    return settings.records + passfile
+
+
+def _write_whole(path: Path, text: str, *, mode: int) -> None:
+    """A file of this mode, there whole or not at all."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(fd, "w") as file:
         file.write(text)
+        os.fchmod(fd, mode)
     os.replace(fresh, path)
 
 
 def _say_ready(options: Options, state: ControlState) -> None:
-    """One JSON line with socket and token on the fd of whoever started this."""
+    """One JSON line with socket and token on the fd of whoever started this; a word to systemd."""
+    if options.settings.service:
+        activation.notify("READY=1", os.environ)
     if options.ready_fd is None:
         return
     with open(options.ready_fd, "w") as pipe:

@@ -13,10 +13,11 @@ from typing import Any
 from jupyter_guardrails.control.interface.messages import Admission, KernelRoot, LaunchMounter
 from jupyter_guardrails.control.listeners import descriptor_of_kind
 from jupyter_guardrails.control.state import ControlState, Operations, log
-from jupyter_guardrails.errors import BadRequest, MounterAway, NotFound
+from jupyter_guardrails.errors import BadRequest, LimitReached, MounterAway, NotFound
 from jupyter_guardrails.sandbox import wire
 
 ANSWER_S = 10.0
+MAX_LAUNCHES = 64  # of one account: each is a descriptor of control's
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Mounter:
     """One launch's mounter, seen from here."""
 
     connection: socket.socket
+    principal: str
     waiting: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
     orders: int = 0
 
@@ -64,8 +66,10 @@ async def register(state: ControlState, request: LaunchMounter, fds: list[int]) 
     """Take a launch's mounter over."""
     if len(fds) != 1:
         raise BadRequest("a mounter is one socket")
+    if sum(1 for mounter in state.mounters.values() if mounter.principal == state.principal) >= MAX_LAUNCHES:
+        raise LimitReached(f"{state.principal} has {MAX_LAUNCHES} launched servers on this machine already", next_step="end some of them")
     launch = secrets.token_hex(8)
-    mounter = Mounter(descriptor_of_kind(fds.pop(), socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    mounter = Mounter(descriptor_of_kind(fds.pop(), socket.AF_UNIX, socket.SOCK_SEQPACKET), state.principal)
     state.mounters[launch] = mounter
     asyncio.get_running_loop().add_reader(mounter.connection, _hear, state, launch, mounter)
     return {"launch": launch}
@@ -81,10 +85,10 @@ def _hear(state: ControlState, launch: str, mounter: Mounter) -> None:
 async def give(state: ControlState, request: KernelRoot, fds: list[int]) -> dict[str, Any]:
     """Have a root given to the process of an admitted lease."""
     admission = state.granted_by(request.lease)
-    if admission is None or admission.principal != state.principal:
+    if admission is None:
         raise NotFound(f"there is no lease {request.lease}")
     mounter = state.mounters.get(request.launch)
-    if mounter is None:
+    if mounter is None or mounter.principal != state.principal:
         raise _away("it has ended")
     if len(fds) != 1:
         raise BadRequest("a root is for one process")

@@ -8,16 +8,17 @@ import dataclasses
 import hmac
 import os
 import socket
-import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from jupyter_guardrails.control import admission, audit, datasets, frames, launch, limits_follow, people, requests, roots, submissions, would_refuse
-from jupyter_guardrails.control.interface.client import OTHER_TOKEN
+from jupyter_guardrails.control.interface.client import OTHER_TOKEN, OUTSIDE
 from jupyter_guardrails.control.interface.messages import REQUESTS, Request
+from jupyter_guardrails.control.peers import Peers, uid_of
 from jupyter_guardrails.control.state import Answer, ControlState, Operations, log
-from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound, Refused
+from jupyter_guardrails.control.waiting import Waiting
+from jupyter_guardrails.errors import BadRequest, ControlAway, GuardrailsError, NotFound, Refused
 
 OPERATIONS: Operations = {
     **admission.OPERATIONS,
@@ -35,7 +36,14 @@ KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel
 WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}
 RECEIVE_S = 5.0  # a request is sent at once: whoever takes longer isn't one of ours
 SEND_S = 30.0
-MAX_WAITING = 64  # connections without a whole request; beyond it the oldest goes, so that idle ones keep nobody out
+BEFORE_CLIENT_S = 2.0  # an operation ends that much before its client stops waiting, so that the client hears why
+
+
+class Peer(NamedTuple):
+    """Who is on the other end: by the kernel's word, never by the request's."""
+
+    uid: int
+    principal: str
 
 
 class Service:
@@ -43,8 +51,9 @@ class Service:
 
     def __init__(self, state: ControlState) -> None:
         self.state = state
-        self._waiting: dict[socket.socket, asyncio.Task[None]] = {}
+        self._waiting = Waiting()
         self._conversations: set[asyncio.Task[None]] = set()
+        self._peers = Peers()
 
     async def serve(self, listener: socket.socket) -> None:
         """Accept for ever; requests already received are answered when this is cancelled."""
@@ -52,8 +61,7 @@ class Service:
             while True:
                 await self._accept(listener)
         finally:
-            for task in self._waiting.values():
-                task.cancel()
+            self._waiting.cancel_all()
             await asyncio.gather(*self._conversations, return_exceptions=True)
 
     async def _accept(self, listener: socket.socket) -> None:
@@ -62,60 +70,64 @@ class Service:
             connection, _ = await loop.sock_accept(listener)
         except OSError as error:  # out of file descriptors, most likely: make room and go on
             log.error("can't accept a connection: %s", error)
-            self._evict()
+            self._waiting.evict()
             await asyncio.sleep(0.05)
             return
-        if len(self._waiting) >= MAX_WAITING:
-            self._evict()
-        task = loop.create_task(self._converse(connection))
-        self._waiting[connection] = task
+        try:
+            uid = uid_of(connection)
+        except (OSError, Refused) as error:
+            log.error("a connection is refused: %s", error)
+            connection.close()
+            return
+        if self._waiting.is_full(uid):
+            connection.close()  # one account's flood is that account's own affair
+            return
+        task = loop.create_task(self._converse(connection, uid))
+        self._waiting.add(connection, uid, task)
         self._conversations.add(task)
         task.add_done_callback(self._conversations.discard)
 
-    def _evict(self) -> None:
-        """End the connection that has kept us waiting longest."""
-        oldest = next(iter(self._waiting), None)
-        if oldest is not None:
-            self._waiting.pop(oldest).cancel()
-
-    async def _converse(self, connection: socket.socket) -> None:
+    async def _converse(self, connection: socket.socket, uid: int) -> None:
         with connection, contextlib.suppress(OSError, EOFError, TimeoutError):  # the peer went away: nobody is left to tell
-            data, fds = await self._reply(connection)
+            data, fds = await self._reply(connection, uid)
             try:
                 async with asyncio.timeout(SEND_S):
                     await frames.send(connection, data, fds)
             finally:
                 frames.close_all(list(fds))
 
-    async def _reply(self, connection: socket.socket) -> tuple[bytes, tuple[int, ...]]:
+    async def _reply(self, connection: socket.socket, uid: int) -> tuple[bytes, tuple[int, ...]]:
         """The answer to the request on this connection, as bytes and file descriptors."""
         number: Any = None
         fds: list[int] = []
         try:
             frame, fds = await self._request(connection)
             number = frame.get("id")
-            return await self._outcome(frame, fds)
+            return await self._outcome(frame, fds, await self._peer(uid))
         except GuardrailsError as error:
             return frames.encode({"id": number, "ok": False, "error": error.to_json()}), ()
         finally:
             frames.close_all(fds)
 
     async def _request(self, connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-        """A whole frame from a peer of our own uid."""
+        """A whole frame."""
         try:
-            _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
             async with asyncio.timeout(RECEIVE_S):
-                frame, fds = await frames.receive(connection)
+                return await frames.receive(connection)
         finally:
-            self._waiting.pop(connection, None)
-        if uid != os.getuid():
-            frames.close_all(fds)
-            raise Refused(f"uid {uid} may not speak to this control", next_step="start your own: `jupyter guardrails lab`")
-        return frame, fds
+            self._waiting.received(connection)
 
-    async def _outcome(self, frame: dict[str, Any], fds: list[int]) -> tuple[bytes, tuple[int, ...]]:
+    async def _peer(self, uid: int) -> Peer:
+        """A service answers every account, each as itself; an own control its own account alone, as whom it was started."""
+        if self.state.settings.service:
+            return Peer(uid, await self._peers.principal(uid))
+        if uid != os.getuid():
+            raise Refused(f"uid {uid} may not speak to this control", next_step="start your own: `jupyter guardrails lab`")
+        return Peer(uid, self.state.principal)
+
+    async def _outcome(self, frame: dict[str, Any], fds: list[int], peer: Peer) -> tuple[bytes, tuple[int, ...]]:
         try:
-            answer = await self.answer(frame, fds)
+            answer = await self.answer(frame, fds, peer)
             return frames.encode({"id": frame.get("id"), "ok": True, "result": answer.result}), answer.fds
         except GuardrailsError:
             raise
@@ -125,26 +137,34 @@ class Service:
             log.exception("operation %.100r failed", frame.get("op"))
             raise GuardrailsError(f"control failed: {type(error).__name__}", next_step="see control's log, and report it") from error
 
-    async def answer(self, frame: dict[str, Any], fds: list[int]) -> Answer:
-        """The operation's answer to one frame, or the error that it raises."""
-        worker = self._authenticate(frame)
+    async def answer(self, frame: dict[str, Any], fds: list[int], peer: Peer | None = None) -> Answer:
+        """The operation's answer to one frame, or the error that it raises; without a peer, as this control's own principal."""
+        peer = peer or Peer(os.getuid(), self.state.principal)
+        worker = self._authenticate(frame, peer)
         request = parse(frame)
         if worker is not None and request.op not in WORKER_OPS:
             raise Refused(f"a worker may not ask for {request.op}")
-        state = dataclasses.replace(self.state, worker=worker)
-        await state.refresh()
-        outcome = await OPERATIONS[type(request)](state, request, fds)
+        state = dataclasses.replace(self.state, principal=peer.principal, peer_uid=peer.uid, worker=worker)
+        try:
+            async with asyncio.timeout(request.timeout_s - BEFORE_CLIENT_S) as bound:
+                await state.refresh()
+                outcome = await OPERATIONS[type(request)](state, request, fds)
+        except TimeoutError as error:
+            if not bound.expired():
+                raise
+            message = f"control did not get {request.op} done in {request.timeout_s - BEFORE_CLIENT_S:g} s"
+            raise ControlAway(message, next_step="try again; your admin sees in control's log what holds it up") from error
         return outcome if isinstance(outcome, Answer) else Answer(outcome)
 
-    def _authenticate(self, frame: dict[str, Any]) -> str | None:
-        """None for the token's holder, the submission for one of our workers; Refused for everyone else."""
+    def _authenticate(self, frame: dict[str, Any], peer: Peer) -> str | None:
+        """None for the token's holder, the submission for its owner's worker; Refused for everyone else."""
         token = str(frame.get("token", "")).encode("utf-8", "replace")
         if hmac.compare_digest(token, self.state.token.encode()):
             return None
-        for secret, submission in self.state.worker_tokens.items():
-            if hmac.compare_digest(token, secret.encode()):
-                return submission
-        raise Refused(OTHER_TOKEN, next_step="only the launcher's own processes may speak to control")
+        for secret, worker in self.state.worker_tokens.items():
+            if hmac.compare_digest(token, secret.encode()) and worker.principal == peer.principal:
+                return worker.submission
+        raise Refused(OTHER_TOKEN, next_step=OUTSIDE)
 
 
 def parse(frame: dict[str, Any]) -> Request:

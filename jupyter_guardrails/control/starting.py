@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -30,7 +29,7 @@ async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> 
         await lifetimes.end(state, row, reason="control was started again before the kernel was")
         raise Conflict("control was started again between admission and start", next_step="start the kernel again")
     try:
-        pid_started = sampling.start_of(request.pid, uid=os.getuid(), person=state.principal)  # nobody else is let in: service.py
+        pid_started = sampling.start_of(request.pid, uid=state.peer_uid, person=state.principal)
         require(admission, request.report)
         await lifetimes.close_servers(state, request.lease)
         await _serve(state, request, row, admission, fds)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+import os
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from jupyter_guardrails.catalog import CatalogFolder
 from jupyter_guardrails.control.egress_process import EgressProcess
@@ -48,12 +49,19 @@ class LiveKernel:
     observed: set[tuple[str, str]] = field(default_factory=set)  # (action, resource) of would-be refusals that were recorded
 
 
+class Worker(NamedTuple):
+    """Which submission a promotion worker works on, and whose it is."""
+
+    submission: str
+    principal: str
+
+
 @dataclass
 class ControlState:
-    """Handed to every handler. `principal` and `worker` belong to the one connection, all else is shared.
+    """Handed to every handler. `principal`, `peer_uid` and `worker` belong to the one connection, all else is shared.
 
-    `worker_tokens` maps the secret of a promotion worker to its submission: such a token may only do what a worker does, and the handler
-    sees that submission as `worker` (None for everyone else). Work that outlives a request goes through `spawn`; `at_end` runs at SIGTERM.
+    `worker_tokens` maps the secret of a promotion worker to its submission: such a token may only do what a worker does, for its owner, and
+    the handler sees that submission as `worker`, None for all others. Work that outlives a request goes through `spawn`; `at_end` runs at SIGTERM.
     """
 
     settings: Settings
@@ -67,12 +75,14 @@ class ControlState:
     groups: Groups = field(default_factory=Groups)
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     kernels: dict[str, LiveKernel] = field(default_factory=dict)
-    ended: deque[Admission] = field(default_factory=lambda: deque(maxlen=16))  # what was granted last: a server makes the next start ahead like it
+    # what was granted last to each account: a server makes the next start ahead like it
+    ended: defaultdict[str, deque[Admission]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=16)))
     mounters: dict[str, Any] = field(default_factory=dict)  # launch -> its mounter (roots.Mounter)
     admitted: dict[str, Admission] = field(default_factory=dict)
     sampler: Sampler = field(default_factory=Sampler)
     worker: str | None = None
-    worker_tokens: dict[str, str] = field(default_factory=dict)
+    peer_uid: int = field(default_factory=os.getuid)
+    worker_tokens: dict[str, Worker] = field(default_factory=dict)
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     egress: EgressProcess = field(default_factory=EgressProcess)
@@ -97,11 +107,12 @@ class ControlState:
         """Its lease is over: nothing more is granted by it, but that the next start may be made ready like this one."""
         admission = self.admitted.pop(lease, None)
         if admission is not None:
-            self.ended.append(admission)
+            self.ended[admission.principal].append(admission)
 
     def granted_by(self, lease: str) -> Admission | None:
-        """What a lease grants, or granted a moment ago."""
-        return self.admitted.get(lease) or next((admission for admission in self.ended if admission.lease == lease), None)
+        """What a lease of this principal grants, or granted a moment ago."""
+        found = self.admitted.get(lease) or next((admission for admission in self.ended[self.principal] if admission.lease == lease), None)
+        return found if found is not None and found.principal == self.principal else None
 
     @property
     def ending(self) -> bool:
@@ -187,4 +198,4 @@ class Answer:
 Handler = Callable[[ControlState, Any, list[int]], Awaitable["dict[str, Any] | Answer"]]
 Operations = dict[type[Request], Handler]
 
-__all__ = ["Answer", "Closable", "ControlState", "Handler", "LiveKernel", "Operations", "PolicyError", "log"]
+__all__ = ["Answer", "Closable", "ControlState", "Handler", "LiveKernel", "Operations", "PolicyError", "Worker", "log"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from jupyter_guardrails.catalog.access import access_to
 from jupyter_guardrails.control import datasets
-from jupyter_guardrails.control.state import ControlState
+from jupyter_guardrails.control.state import ControlState, Worker
 
 PASSED = ("PATH", "HOME", "LANG", "TZ", "JUPYTER_PATH", "JUPYTER_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PASSED_PREFIXES = ("LC_", "UV_")
@@ -45,7 +45,7 @@ class Ended:
 async def run(state: ControlState, row: dict[str, Any]) -> Ended:
     """Start a worker and wait for its end."""
     token = secrets.token_urlsafe(32)
-    state.worker_tokens[token] = row["id"]
+    state.worker_tokens[token] = Worker(row["id"], row["principal"])
     folder = folder_of(state, row["id"])
     try:
         places = await asyncio.to_thread(_places, state, await datasets.live_grants(state))

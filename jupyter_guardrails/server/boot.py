@@ -16,11 +16,12 @@ from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import ControlClient, Settings, find_settings, start_own_control
 from jupyter_guardrails.control.interface.client import OTHER_TOKEN
 from jupyter_guardrails.control.interface.messages import Request
-from jupyter_guardrails.control.interface.own import running_control
+from jupyter_guardrails.control.interface.own import FoundControl, running_control
 from jupyter_guardrails.kernels.folders import make_run_dir
 
 LOG = logging.getLogger(__name__)
 HANDED_OVER = "GUARDRAILS_CONTROL_FD"
+LISTENS_S = 30.0
 
 
 class NoControl(ControlClient):
@@ -36,31 +37,6 @@ class NoControl(ControlClient):
             f"no kernel can start: control did not start ({self.reason})",
             next_step="read the server's log, run `jupyter guardrails doctor`, then start the server again",
         )
-
-
-class FoundControl(ControlClient):
-    """The control of these settings, found again when it was started anew: each start has a token of its own."""
-
-    def __init__(self, settings: Settings, first: ControlClient) -> None:
-        super().__init__(first.socket_path, first.token)
-        self.settings = settings
-
-    def call_with_fds(self, request: Request, *, fds: Sequence[int] = ()) -> tuple[dict[str, Any], list[int]]:
-        """Once more with the new token, where there is one; else the refusal of the first try."""
-        try:
-            return super().call_with_fds(request, fds=fds)
-        except (errors.Refused, errors.ControlAway):
-            if not self._found_again():
-                raise
-        return super().call_with_fds(request, fds=fds)
-
-    def _found_again(self) -> bool:
-        try:
-            token = self.settings.token_file.read_text().strip()
-        except OSError:
-            return False
-        changed, self.token = token != self.token, token
-        return changed
 
 
 class LaunchedControl(ControlClient):
@@ -83,7 +59,7 @@ class LaunchedControl(ControlClient):
     def _listens(self) -> bool:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(self.timeout_s)
+                connection.settimeout(LISTENS_S)
                 connection.connect(self.socket_path)
         except (ConnectionRefusedError, FileNotFoundError):
             return False
@@ -122,12 +98,20 @@ def boot(environ: MutableMapping[str, str], *, root_dir: str, arguments: Sequenc
 def _handed_over(handle: int) -> Boot:
     with open(handle) as stream:
         told = json.load(stream)
-    return Boot(LaunchedControl(told["socket"], told["token"]), Path(told["workspace"]).resolve(), Path(told["run_dir"]), told.get("outer", {}))
+    return Boot(_launched(told), Path(told["workspace"]).resolve(), Path(told["run_dir"]), told.get("outer", {}))
+
+
+def _launched(told: dict[str, Any]) -> ControlClient:
+    """A service's folder is in the server's domain: there a control that was started anew is found."""
+    if told.get("token_file"):
+        return FoundControl(told["socket"], told["token_file"], token=told["token"], service=True)
+    return LaunchedControl(told["socket"], told["token"])
 
 
 def _control(settings: Settings) -> ControlClient:
     try:
-        return FoundControl(settings, running_control(settings) or _own(settings))
+        found = running_control(settings) or _own(settings)
+        return found if settings.service else FoundControl(found.socket_path, settings.token_file, token=found.token)
     except (errors.GuardrailsError, OSError, ValueError) as error:
         LOG.critical("guardrails: control did not start, no kernel will: %s", error)
         return NoControl(str(error))

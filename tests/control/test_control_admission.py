@@ -16,6 +16,7 @@ from jupyter_guardrails.control.interface.messages import (
     ProfileSet,
 )
 from jupyter_guardrails.control.policies import PolicyHolder
+from jupyter_guardrails.control.state import Worker
 from jupyter_guardrails.errors import BadRequest, Conflict, HostCannotEnforce, LimitReached, NotFound, PolicyError, Refused
 from jupyter_guardrails.policy import Profile
 from jupyter_guardrails.records import audit, budgets, leases
@@ -284,7 +285,7 @@ def test_somebody_elses_lease_can_not_be_ended(desk_for):
 
 
 def test_clean_runs_are_for_a_submissions_own_worker(desk):
-    desk.state.worker_tokens["w"] = "s1"
+    desk.state.worker_tokens["w"] = Worker("s1", "ana")
     asked = {"kind": "clean_run", "submission": "s1"}
     for wrong in (dict(asked), {"submission": "s1"}, {"token": "w"}, dict(asked, submission="s2", token="w")):
         with pytest.raises(Refused, match="can't be started from here"):
@@ -296,7 +297,7 @@ def test_clean_runs_are_for_a_submissions_own_worker(desk):
 
 
 def test_a_worker_may_do_only_what_a_worker_does(desk):
-    desk.state.worker_tokens["w"] = "s1"
+    desk.state.worker_tokens["w"] = Worker("s1", "ana")
     with pytest.raises(Refused, match=r"a worker may not ask for profile\.set"):
         desk.ask(ProfileSet(profile="small"), token="w")
     with pytest.raises(Refused, match="not the one of this control"):

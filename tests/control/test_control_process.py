@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from resting import resting_pid
 
-from jupyter_guardrails.control import frames, process, service
+from jupyter_guardrails.control import frames, process, service, waiting
 from jupyter_guardrails.control.interface import ControlClient, receive_frame, send_frame
 from jupyter_guardrails.control.interface.messages import Audit, Beat, KernelAdmit, KernelBeat, Kernels, KernelSettle, KernelStarted, Me, ProfileSet
 from jupyter_guardrails.control.interface.own import running_control
@@ -159,7 +159,7 @@ def test_a_request_that_is_too_long_is_refused_before_it_is_read(calm_world, cal
 
 def test_idle_connections_keep_nobody_out(calm_world, calm):
     with contextlib.ExitStack() as stack:
-        idle = [stack.enter_context(raw(calm_world)) for _ in range(service.MAX_WAITING * 2)]
+        idle = [stack.enter_context(raw(calm_world)) for _ in range(waiting.MAX_WAITING * 2)]
         assert calm.client.call(Me())["person"] == "ana"
         assert idle[0].recv(1) == b"", "the one that waited longest was let go"
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from jupyter_guardrails.control.interface.messages import Audit, KernelWouldRefuse, LaunchPaths, Seen
+from jupyter_guardrails.control.state import Worker
 from jupyter_guardrails.errors import GuardrailsError
 
 NO_FILES = {"pid": 1, "guarantees": [{"name": "memory", "held": True, "how": "tested", "next_step": ""}], "layers": {}}
@@ -58,7 +59,7 @@ def test_a_missing_guarantee_is_recorded_and_refuses_nothing(desk):
 
 def test_clean_runs_are_enforced_in_every_mode(desk):
     change(desk, "mode: enforce", "mode: observe")
-    desk.state.worker_tokens["secret"] = "s1"
+    desk.state.worker_tokens["secret"] = Worker("s1", "ana")
     admission = desk.admit(kind="clean_run", submission="s1", token="secret")
     assert (admission.mode, admission.observed, admission.required) == ("observe", [], ["files", "network"])
 

@@ -30,8 +30,8 @@ from pathlib import Path
 from jupyter_guardrails.control import process
 from jupyter_guardrails.control.interface import Settings
 root, records, fd = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-settings = Settings(root / "guardrails.yaml", root / "catalog", root / "state", root / "c.sock", True, "ana")
-process.run(process.Options(settings, ready_fd=fd, die_with_parent=True, records_url=records if "://" in records else None))
+settings = Settings(root / "guardrails.yaml", root / "catalog", root / "state", root / "c.sock", True, "ana", records=records)
+process.run(process.Options(settings, ready_fd=fd, die_with_parent=True))
 """
 ASKER = """
 import json, sys, threading

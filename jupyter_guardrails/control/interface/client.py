@@ -23,15 +23,15 @@ from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit
 MAX_FRAME_BYTES = 16 << 20
 MAX_FDS = 40  # a kernel's channel, proxy and forwards come at once
 OTHER_TOKEN = "the token is not the one of this control"
+OUTSIDE = "only the launcher's own processes may speak to control"
 
 
 class ControlClient:
     """Sends requests to control; safe to use from several threads, since each call has a connection of its own."""
 
-    def __init__(self, socket_path: Path | str, token: str, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, socket_path: Path | str, token: str) -> None:
         self.socket_path = str(socket_path)
         self.token = token
-        self.timeout_s = timeout_s
 
     def call(self, request: Request, *, fds: Sequence[int] = ()) -> dict[str, Any]:
         """The answer's result; raises the error that control answered, or ControlAway."""
@@ -45,7 +45,7 @@ class ControlClient:
         frame = {"v": 1, "id": 1, "op": request.op, "args": request.model_dump(mode="json"), "token": self.token}
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(self.timeout_s)
+                connection.settimeout(request.timeout_s)
                 connection.connect(self.socket_path)
                 send_frame(connection, frame, fds)
                 answer, received = receive_frame(connection)

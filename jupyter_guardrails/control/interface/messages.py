@@ -34,6 +34,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     op: ClassVar[str]
+    timeout_s: ClassVar[float] = 30.0  # how long a client waits for each part of the answer; control gives up a little earlier
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Known by its `op` from now on."""
@@ -222,6 +223,7 @@ class SubmissionCreate(Request):
     """-> Submission of openapi.yaml, state `submitted` (202) and its worker started. `draft`: check only."""
 
     op = "submissions.create"
+    timeout_s = 120.0
     notebook: str  # relative to the workspace, "/" between parts
     workspace: str
     kernelspec: str | None = None  # None: the notebook's own
@@ -276,6 +278,7 @@ class WorkerFinish(Request):
     """Worker only -> Submission. `folder` holds the unpacked package: control recomputes digests, signs and freezes it."""
 
     op = "worker.finish"
+    timeout_s = 900.0  # the package is read, signed and packed
     submission: str
     state: Literal["checks_failed", "built"]
     folder: str | None = None
@@ -286,6 +289,7 @@ class PackageVerify(Request):
     """-> {name, version, content_digest, evidence_digest, signed_by: [keyid], trusted: bool, problems: [str]}; fd 0 is the zip."""
 
     op = "package.verify"
+    timeout_s = 300.0
 
 
 class Audit(Request):

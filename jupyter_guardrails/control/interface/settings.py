@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from jupyter_guardrails.control.interface.machine import MachineSettings, read_machine_settings
 from jupyter_guardrails.errors import PolicyError, Problem
 
 ADMIN_DIR = Path("/etc/jupyter/guardrails")
@@ -34,11 +35,14 @@ class Settings:
     person: str | None = None  # own mode only: a name to act as in the demo, no boundary
     ignored: tuple[str, ...] = ()  # a sentence for each thing that was set and doesn't count
     chosen: tuple[str, ...] = ()  # the names of what was set and counts
+    service: bool = False  # one control for all accounts, which none of them starts
+    records: str = ""  # of a service: postgresql://…; empty: SQLite in the state directory
+    records_passfile: str | None = None
 
     @property
     def token_file(self) -> Path:
-        """The secret that own control asks for; readable outside sandboxes only."""
-        return self.state_dir / "control.token"
+        """The secret that control asks for; readable outside sandboxes only. A service's keeps kernels out, and says nothing about who asks."""
+        return self.control_socket.parent / "token" if self.service else self.state_dir / "control.token"
 
 
 def find_settings(arguments: Sequence[str], environ: Mapping[str, str], *, home: Path, admin_dir: Path = ADMIN_DIR) -> Settings:
@@ -49,7 +53,7 @@ def find_settings(arguments: Sequence[str], environ: Mapping[str, str], *, home:
     said = _said(arguments, environ)
     if is_there(admin_dir):
         found = replace(_built_in(environ, home), policy_path=_policy_of(admin_dir), catalog_path=admin_dir / "catalog", self_chosen=False)
-        found = _with_socket(found)
+        found = _with_socket(_of_machine(found, read_machine_settings(admin_dir)))
         others = [(name, value) for trait, name, value in said if Path(os.path.abspath(value)) != getattr(found, trait)]
         return replace(found, ignored=tuple(does_not_count(name, value, admin_dir=admin_dir) for name, value in others))
     counts = {trait: (name, Path(os.path.abspath(value))) for trait, name, value in said}
@@ -76,6 +80,14 @@ def is_there(admin_dir: Path) -> bool:
         if not stat.S_ISDIR(found.st_mode):
             raise _unusable(place, "is not a folder", f"the admin's policy is looked for in {admin_dir}")
     return True
+
+
+def _of_machine(found: Settings, machine: MachineSettings) -> Settings:
+    """With what `settings.yaml` says; an own control has its places in each person's home."""
+    if machine.control == "own":
+        return found
+    places: dict[str, Any] = {"control_socket": Path(machine.socket), "state_dir": Path(machine.state_dir)}
+    return replace(found, **places, service=True, records=machine.records, records_passfile=machine.records_passfile)
 
 
 def _policy_of(admin_dir: Path) -> Path:
