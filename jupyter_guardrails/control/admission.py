@@ -6,6 +6,8 @@ import asyncio
 import math
 from typing import Any
 
+from sqlalchemy import Connection
+
 from jupyter_guardrails.control import company_network, datasets, lifetimes, observing, profiles, reserving, starting, submissions
 from jupyter_guardrails.control.forwards import forwards_of
 from jupyter_guardrails.control.interface import Admission
@@ -35,6 +37,7 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         granted = {name: path for name, path in granted.items() if name in declared}
     bounds = await observing.bounds(state, policy, kind=request.kind)
     admission = _with_network(_admission(policy, row, chosen, granted, bounds), network)
+    await state.records.write(_keep, row, admission)
     state.admitted[row["id"]] = admission
     return admission.model_dump()
 
@@ -48,14 +51,16 @@ async def started(state: ControlState, request: KernelStarted, fds: list[int]) -
 
 
 async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict[str, Any]:
-    """Charges and extends leases; `end` names those that are over, so that their kernels stop."""
+    """Charges and extends leases; `end` names those that are over, so that their kernels stop; `tell` what people must hear, where there is any."""
     uses = {}
     for item in request.beats:
         if not all(math.isfinite(number) and number >= 0 for number in (item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)):
             raise BadRequest(f"the beat of lease {item.lease} has a number that can't be")
         uses[item.lease] = leases.Use(item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)
     ended = await state.records.write(leases.beat, uses, state.principal, now=state.clock(), ttl_s=state.lease_ttl_s)
-    return {"end": [{"lease": lease, "reason": "its lease is over: control had no beats from it, or ended"} for lease in ended]}
+    end = [{"lease": lease, "reason": "its lease is over: control had no beats from it, or ended"} for lease in ended]
+    tell = [{"lease": lease, "text": state.untold.pop(lease)} for lease in uses if lease in state.untold and lease not in ended]
+    return {"end": end} | ({"tell": tell} if tell else {})
 
 
 async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> dict[str, Any]:
@@ -66,6 +71,11 @@ async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> 
     peak = max(0, request.memory_peak_bytes)
     await lifetimes.end(state, row, reason=request.reason, cpu_s=request.cpu_s, memory_peak_bytes=peak)
     return {}
+
+
+def _keep(connection: Connection, row: dict[str, Any], admission: Admission) -> None:
+    """For a control that is started again."""
+    leases.adjust(connection, row["id"], row["principal"], admission=admission.model_dump())
 
 
 def _check_kind(state: ControlState, request: KernelAdmit) -> None:

@@ -17,6 +17,7 @@ from jupyter_guardrails.errors import BadRequest, MounterAway, NotFound
 from jupyter_guardrails.sandbox import wire
 
 ANSWER_S = 10.0
+KEPT = "mounter."  # how the names begin under which mounters' sockets are kept
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Mounter:
 
     connection: socket.socket
     waiting: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
-    orders: int = 0
+    orders: int = field(default_factory=lambda: secrets.randbits(48))  # an answer to the control before this one is nobody's
 
     async def order(self, body: dict[str, Any], process: int) -> dict[str, Any]:
         """Its answer; MounterAway when it has ended or takes too long."""
@@ -65,10 +66,22 @@ async def register(state: ControlState, request: LaunchMounter, fds: list[int]) 
     if len(fds) != 1:
         raise BadRequest("a mounter is one socket")
     launch = secrets.token_hex(8)
-    mounter = Mounter(descriptor_of_kind(fds.pop(), socket.AF_UNIX, socket.SOCK_SEQPACKET))
-    state.mounters[launch] = mounter
-    asyncio.get_running_loop().add_reader(mounter.connection, _hear, state, launch, mounter)
+    connection = descriptor_of_kind(fds.pop(), socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    await asyncio.to_thread(state.store.put, KEPT + launch, [connection.fileno()])
+    _follow(state, launch, connection)
     return {"launch": launch}
+
+
+def take_again(state: ControlState) -> None:
+    """The mounters of a control before this one."""
+    for launch, fds in state.store.came(KEPT):
+        _follow(state, launch, descriptor_of_kind(fds[0], socket.AF_UNIX, socket.SOCK_SEQPACKET))
+
+
+def _follow(state: ControlState, launch: str, connection: socket.socket) -> None:
+    mounter = Mounter(connection)
+    state.mounters[launch] = mounter
+    asyncio.get_running_loop().add_reader(connection, _hear, state, launch, mounter)
 
 
 def _hear(state: ControlState, launch: str, mounter: Mounter) -> None:
@@ -76,6 +89,7 @@ def _hear(state: ControlState, launch: str, mounter: Mounter) -> None:
         asyncio.get_running_loop().remove_reader(mounter.connection)
         mounter.connection.close()
         state.mounters.pop(launch, None)
+        state.store.remove(KEPT + launch)
 
 
 async def give(state: ControlState, request: KernelRoot, fds: list[int]) -> dict[str, Any]:

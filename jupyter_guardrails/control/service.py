@@ -17,7 +17,7 @@ from jupyter_guardrails.control import admission, audit, datasets, frames, launc
 from jupyter_guardrails.control.interface.client import OTHER_TOKEN
 from jupyter_guardrails.control.interface.messages import REQUESTS, Request
 from jupyter_guardrails.control.state import Answer, ControlState, Operations, log
-from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound, Refused
+from jupyter_guardrails.errors import BadRequest, ControlAway, GuardrailsError, NotFound, Refused
 
 OPERATIONS: Operations = {
     **admission.OPERATIONS,
@@ -94,6 +94,8 @@ class Service:
         try:
             frame, fds = await self._request(connection)
             number = frame.get("id")
+            if frames.has_hung_up(connection):  # it waited in our queue while there was no control, and its caller gave up
+                raise ControlAway("the caller did not wait for this")
             return await self._outcome(frame, fds)
         except GuardrailsError as error:
             return frames.encode({"id": number, "ok": False, "error": error.to_json()}), ()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from jupyter_guardrails.catalog import CatalogFolder
+from jupyter_guardrails.control.descriptor_store import DescriptorStore
 from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
@@ -44,6 +45,7 @@ class LiveKernel:
     report: dict[str, Any]
     admission: Admission
     servers: list[Closable] = field(default_factory=list)
+    sockets: tuple[int, ...] = ()  # the inodes of its listeners: by them a hand-over that is repeated is known
     observed: set[tuple[str, str]] = field(default_factory=set)  # (action, resource) of would-be refusals that were recorded
 
 
@@ -69,6 +71,8 @@ class ControlState:
     ended: deque[Admission] = field(default_factory=lambda: deque(maxlen=16))  # what was granted last: a server makes the next start ahead like it
     mounters: dict[str, Any] = field(default_factory=dict)  # launch -> its mounter (roots.Mounter)
     admitted: dict[str, Admission] = field(default_factory=dict)
+    store: DescriptorStore = field(default_factory=DescriptorStore)  # listeners and mounters, for the control after this one
+    untold: dict[str, str] = field(default_factory=dict)  # lease -> what its person must hear at its next beat
     worker: str | None = None
     worker_tokens: dict[str, str] = field(default_factory=dict)
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)

@@ -50,6 +50,10 @@ leases = Table(
     Column("memory_peak_bytes", BigInteger, nullable=False),
     Column("memory_gib_s", Double, nullable=False),
     Column("idle_s", Double, nullable=False),
+    # what a control that is started again goes on with
+    Column("admission", JSON(none_as_null=True)),
+    Column("listeners", JSON(none_as_null=True)),  # their kinds, in order
+    Column("pid_started", BigInteger),  # in clock ticks since boot, where control can see it
     CheckConstraint("state in ('starting', 'active', 'closing', 'settled', 'expired')", name="state"),
     UniqueConstraint("principal", "key"),
     Index(None, "principal", "kind", "state"),

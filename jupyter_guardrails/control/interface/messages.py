@@ -34,6 +34,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     op: ClassVar[str]
+    repeatable: ClassVar[bool] = False  # done twice is done once: sent again by itself when control ends before its answer
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Known by its `op` from now on."""
@@ -45,6 +46,7 @@ class Me(Request):
     """-> Me of openapi.yaml: person, effective policy with rule locations, what is enforced here."""
 
     op = "me"
+    repeatable = True
 
 
 class LaunchPaths(Request):
@@ -52,6 +54,7 @@ class LaunchPaths(Request):
     they may not: the outer domain must hold it."""
 
     op = "launch.paths"
+    repeatable = True
 
 
 class LaunchMounter(Request):
@@ -82,6 +85,7 @@ class KernelAdmit(Request):
     """-> Admission. Decision and lease in one transaction; the same `key` gives the same lease."""
 
     op = "kernel.admit"
+    repeatable = True
     kernel_id: str
     kernelspec: str
     workspace: str
@@ -96,6 +100,7 @@ class KernelStarted(Request):
     """-> {}. The sandbox's report; fds are listeners in the order of `listeners`. A forward's own address says which one it is."""
 
     op = "kernel.started"
+    repeatable = True
     lease: str
     pid: int
     report: dict[str, Any]
@@ -113,9 +118,13 @@ class Beat(BaseModel):
 
 
 class KernelBeat(Request):
-    """-> {end: [{lease, reason}]}, leases that are over. All kernels of a server, every 10 s; 60 s without one end a lease."""
+    """-> {end: [{lease, reason}]}, leases that are over, and, where there is any, {tell: [{lease, text}]}, what their people must hear.
+
+    All kernels of a server, every 10 s; 60 s without one end a lease.
+    """
 
     op = "kernel.beat"
+    repeatable = True
     beats: list[Beat]
 
 
@@ -123,6 +132,7 @@ class KernelLimits(Request):
     """-> {version, limits: [LiveLimits], workspace_bytes, workspace_rule}. Every second; no `limits` while `version` is that of the last answer."""
 
     op = "kernel.limits"
+    repeatable = True
     leases: list[str]
     version: str = ""
 
@@ -148,6 +158,7 @@ class KernelSettle(Request):
     """-> {}. The kernel has ended (or never started: `reason` says so); the lease is charged and closed."""
 
     op = "kernel.settle"
+    repeatable = True
     lease: str
     reason: str
     cpu_s: float = 0.0
@@ -158,12 +169,14 @@ class Kernels(Request):
     """-> Kernels of openapi.yaml, as control knows them (leases with their last beat)."""
 
     op = "kernels"
+    repeatable = True
 
 
 class ProfileSet(Request):
     """-> {profile}. Applies at the next start of a kernel, for one notebook or for all."""
 
     op = "profile.set"
+    repeatable = True
     profile: str
     notebook: str | None = None
 
@@ -172,18 +185,21 @@ class Budget(Request):
     """-> Budget of openapi.yaml."""
 
     op = "budget"
+    repeatable = True
 
 
 class Usage(Request):
     """-> Usage of openapi.yaml: own use, everybody's for admins."""
 
     op = "usage"
+    repeatable = True
 
 
 class DatasetsSearch(Request):
     """-> Datasets of openapi.yaml."""
 
     op = "datasets.search"
+    repeatable = True
     q: str = ""
     scope: Literal["all", "granted", "requestable"] = "all"
     limit: int = Field(default=200, ge=1, le=1000)
@@ -193,6 +209,7 @@ class DatasetShow(Request):
     """-> DatasetDetail of openapi.yaml."""
 
     op = "datasets.show"
+    repeatable = True
     name: str
 
 
@@ -200,12 +217,14 @@ class DatasetCheck(Request):
     """-> {contracts: [{file, name, problems: [str]}]}: every contract of the catalogue, for `data check`."""
 
     op = "datasets.check"
+    repeatable = True
 
 
 class RequestsList(Request):
     """-> Requests of openapi.yaml."""
 
     op = "requests.list"
+    repeatable = True
 
 
 class RequestCreate(Request):
@@ -222,6 +241,7 @@ class SubmissionCreate(Request):
     """-> Submission of openapi.yaml, state `submitted` (202) and its worker started. `draft`: check only."""
 
     op = "submissions.create"
+    repeatable = True
     notebook: str  # relative to the workspace, "/" between parts
     workspace: str
     kernelspec: str | None = None  # None: the notebook's own
@@ -235,12 +255,14 @@ class SubmissionsList(Request):
     """-> Submissions of openapi.yaml, newest first."""
 
     op = "submissions.list"
+    repeatable = True
 
 
 class SubmissionShow(Request):
     """-> Submission of openapi.yaml."""
 
     op = "submissions.show"
+    repeatable = True
     id: str
 
 
@@ -255,6 +277,7 @@ class SubmissionPackage(Request):
     """-> {name, size_bytes, content_digest, evidence_digest} and one read-only fd on the package's zip."""
 
     op = "submissions.package"
+    repeatable = True
     id: str
 
 
@@ -262,6 +285,7 @@ class WorkerProgress(Request):
     """Worker only -> {cancelled: bool}. One check's state; `check` is its name, `findings` [{cell, line, message, fix}]."""
 
     op = "worker.progress"
+    repeatable = True
     submission: str
     check: str
     title: str
@@ -292,6 +316,7 @@ class Audit(Request):
     """-> {records: [AuditRecord], next: int}. Own records; everybody's for admins."""
 
     op = "audit"
+    repeatable = True
     after: int = Field(default=0, ge=0, lt=1 << 63)  # what SQLite can count
     limit: int = Field(default=200, ge=1, le=1000)
 

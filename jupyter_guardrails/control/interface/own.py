@@ -53,13 +53,15 @@ def running_control(settings: Settings) -> ControlClient | None:
     return client
 
 
-def start_own_control(settings: Settings) -> OwnControl:
+def start_own_control(settings: Settings, *, supervised: bool = False) -> OwnControl:
     """Start `jupyter guardrails control` as a child that ends with this process; returns when it answers.
 
+    `supervised`: should it die, it is started again and goes on with everything; the child is then its supervisor.
     Raises ControlAway with what it printed when it ends instead.
     """
     read_end, write_end = os.pipe()
-    command = [sys.executable, "-I", "-m", "jupyter_guardrails", "control", "--die-with-parent", f"--ready-fd={write_end}"]
+    control = ["jupyter_guardrails.control.supervisor"] if supervised else ["jupyter_guardrails", "control", "--die-with-parent"]
+    command = [sys.executable, "-I", "-m", *control, f"--ready-fd={write_end}"]
     command += [f"--policy={settings.policy_path}", f"--catalog={settings.catalog_path}"]
     command += [f"--state-dir={settings.state_dir}", f"--socket={settings.control_socket}"]
     command += [f"--as={settings.person}"] if settings.person else []
