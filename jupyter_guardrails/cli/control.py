@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_kind(settings, as_service=arguments.service)
     for sentence in settings.ignored:
         logging.getLogger(__name__).warning("%s", sentence)
-    return process.run(process.Options(settings, ready_fd=arguments.ready_fd, die_with_parent=arguments.die_with_parent))
+    how: dict[str, Any] = {"ready_fd": arguments.ready_fd, "die_with_parent": arguments.die_with_parent}
+    return process.run(process.Options(settings, **how, lasting=settings.service))
 
 
 def check_kind(settings: Settings, *, as_service: bool) -> None:

@@ -62,7 +62,7 @@ def _check_installed(application: str) -> None:
 
 def _control(settings: Settings) -> ControlClient:
     """The control that already serves this state directory, or one of our own that ends with this process."""
-    return running_control(settings) or start_own_control(settings).client
+    return running_control(settings) or start_own_control(settings, supervised=True).client
 
 
 def _say_who_decides(client: ControlClient) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
+from jupyter_guardrails.control.descriptor_store import DescriptorStore
 from jupyter_guardrails.control.listeners import take
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.records.places import UnsafePlace
 
-FIRST_FD = 3  # sd_listen_fds(3)
-SOCKET_NAMES = ("jupyter-guardrails.socket", "control", "unknown")  # FileDescriptorName= of the socket unit; others are not listeners of ours
+SOCKET_UNIT = "jupyter-guardrails.socket"  # what systemd calls the descriptor of that unit
 
 
 def refuse_root() -> None:
@@ -23,39 +22,18 @@ def refuse_root() -> None:
         raise BadRequest("control as a service runs as an account of its own, not as root", next_step=next_step)
 
 
-def listener(path: Path) -> socket.socket | None:
+def listener(path: Path, store: DescriptorStore) -> socket.socket | None:
     """The listening socket that systemd made for this process (jupyter-guardrails.socket), None where it made none."""
-    found = [fd for name, fd in descriptors(os.environ, os.getpid()) if name in SOCKET_NAMES]
+    found = store.take(SOCKET_UNIT)
     if not found:
         return None
     taken = take(found[0], socket.AF_UNIX)
-    if taken.getsockname() != str(path):
+    listens_at = taken.getsockname()
+    if listens_at != str(path):
         taken.close()
-        message = f"systemd listens at {taken.getsockname()!r}, and clients look for control at {path}"
+        message = f"systemd listens at {listens_at!r}, and clients look for control at {path}"
         raise BadRequest(message, next_step="let ListenStream= of jupyter-guardrails.socket and `socket` of settings.yaml say the same")
     return taken
-
-
-def descriptors(environ: Mapping[str, str], pid: int) -> list[tuple[str, int]]:
-    """(name, descriptor) of what systemd passed to this very process, close-on-exec from now on."""
-    if environ.get("LISTEN_PID") != str(pid):
-        return []
-    count = int(environ.get("LISTEN_FDS", "0"))
-    names = environ.get("LISTEN_FDNAMES", "").split(":")
-    names += ["unknown"] * (count - len(names))
-    for fd in range(FIRST_FD, FIRST_FD + count):
-        os.set_inheritable(fd, False)
-    return list(zip(names, range(FIRST_FD, FIRST_FD + count), strict=False))
-
-
-def notify(text: str, environ: Mapping[str, str]) -> None:
-    """Tell systemd (sd_notify(3)); nothing where no systemd asked for it."""
-    address = environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
-        connection.connect("\0" + address[1:] if address.startswith("@") else address)
-        connection.sendall(text.encode())
 
 
 def make_folder(path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from sqlalchemy import Connection
+
 from jupyter_guardrails.control import (
     budgeting,
     company_network,
@@ -47,6 +49,7 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         granted = {name: path for name, path in granted.items() if name in declared}
     bounds = await observing.bounds(state, policy, kind=request.kind)
     admission = _with_network(_admission(policy, row, chosen, granted, bounds), network)
+    await state.records.write(_keep, row, admission)
     state.admitted[row["id"]] = admission
     return admission.model_dump()
 
@@ -60,7 +63,7 @@ async def started(state: ControlState, request: KernelStarted, fds: list[int]) -
 
 
 async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict[str, Any]:
-    """Charges and extends leases; `end` names those that are over, so that their kernels stop."""
+    """Charges and extends leases; `end` names those that are over, so that their kernels stop; `tell` what people must hear, where there is any."""
     uses = {}
     for item in request.beats:
         numbers = (item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)
@@ -70,7 +73,9 @@ async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict
     said: dict[str, Any] = {"now": state.clock(), "ttl_s": state.lease_ttl_s, "holder": budgeting.holder_now(state)}
     uses = await sampling.charged(state.sampler, uses)
     ended = await state.records.write(leases.beat, uses, state.principal, **said)
-    return {"end": [{"lease": lease, "reason": "its lease is over: control had no beats from it, or ended"} for lease in ended]}
+    end = [{"lease": lease, "reason": "its lease is over: control had no beats from it, or ended"} for lease in ended]
+    tell = [{"lease": lease, "text": state.untold.pop(lease)} for lease in uses if lease in state.untold and lease not in ended]
+    return {"end": end} | ({"tell": tell} if tell else {})
 
 
 async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> dict[str, Any]:
@@ -80,6 +85,11 @@ async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> 
     row = await state.records.read(leases.get, request.lease, state.principal)
     await lifetimes.end(state, row, reason=request.reason, cpu_s=request.cpu_s, memory_peak_bytes=request.memory_peak_bytes)
     return {}
+
+
+def _keep(connection: Connection, row: dict[str, Any], admission: Admission) -> None:
+    """For a control that is started again."""
+    leases.adjust(connection, row["id"], row["principal"], admission=admission.model_dump())
 
 
 def _check_kind(state: ControlState, request: KernelAdmit) -> None:

@@ -70,6 +70,10 @@ class Egress:
         await self._worker.close(self._key)
         await self._tally.tell(at_once=True)
 
+    async def leave(self) -> None:
+        """Control ends and another one serves this listener: record what is known."""
+        await self._tally.tell(at_once=True)
+
     async def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """What the worker asks: may this be connected to (`judge`), or record what became of it (`refused`, `ended`)."""
         place, rule = question["place"], question.get("rule", "")

@@ -84,9 +84,13 @@ class EgressProcess:
         served.listener.close()
 
     async def stop(self) -> None:
-        """End the worker; called at control's end."""
+        """End the worker, and what it served; called at control's end."""
         for key in list(self._served):
             await self.close(key)
+        await self.leave()
+
+    async def leave(self) -> None:
+        """End the worker; the listeners stay what they are, for a control after this one."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)

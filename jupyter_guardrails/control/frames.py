@@ -6,6 +6,7 @@ import array
 import asyncio
 import json
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -45,6 +46,13 @@ async def send(connection: socket.socket, data: bytes, fds: Sequence[int] = ()) 
         sent = await _when_ready(connection, lambda: connection.sendmsg([data], rights), writing=True)
         data = data[sent:]
     await asyncio.get_running_loop().sock_sendall(connection, data)
+
+
+def has_hung_up(connection: socket.socket) -> bool:
+    """Whether the other end is closed: nobody would hear an answer."""
+    poll = select.poll()
+    poll.register(connection, 0)  # an end that is closed shows whatever one asks for
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def close_all(fds: list[int]) -> None:

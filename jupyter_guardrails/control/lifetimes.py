@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jupyter_guardrails.control import recovery
+from jupyter_guardrails.control.egress import Egress
+from jupyter_guardrails.control.listeners import name_of
 from jupyter_guardrails.control.state import ControlState, log
 from jupyter_guardrails.errors import RecordsUnwritable
 from jupyter_guardrails.records import audit, leases
@@ -28,7 +30,9 @@ async def end(state: ControlState, row: dict[str, Any], *, reason: str, cpu_s: f
 
 
 async def close_servers(state: ControlState, lease: str) -> None:
-    """Nothing answers this kernel any more."""
+    """Nothing answers this kernel any more, and nothing of it is kept for another control."""
+    state.untold.pop(lease, None)
+    await asyncio.to_thread(state.store.remove_all, name_of(lease))
     kernel = state.kernels.pop(lease, None)
     for server in kernel.servers if kernel else ():
         closing = server.close()
@@ -68,6 +72,15 @@ async def end_all(state: ControlState) -> None:
     """Control ends in good order: every live lease is settled, and the chain's head is anchored."""
     for row in await state.records.read(leases.live, None):
         await end(state, row, reason="control ended")
+    await state.records.write(audit.anchor, now=state.clock())
+
+
+async def leave_all(state: ControlState) -> None:
+    """Control ends and another one goes on: leases, listeners and mounters stay; what is known of connections until now is recorded."""
+    for kernel in state.kernels.values():
+        for server in kernel.servers:
+            if isinstance(server, Egress):
+                await server.leave()
     await state.records.write(audit.anchor, now=state.clock())
 
 

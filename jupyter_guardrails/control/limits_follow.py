@@ -74,7 +74,8 @@ async def _take_over(state: ControlState, policy: EffectivePolicy, row: dict[str
             limits_groups.follow(live)
     reason = f"limits follow the policy while it runs: {limits.memory_bytes} bytes of memory, {limits.cpus:g} processors"
     said = {"kernel": row["kernel_id"], "notebook": row["notebook"], "rule": limits.rule, "reason": reason}
-    await state.records.write(_adjust, row, limits, state.audit_fields("kernel.limits", row["profile"], **said))
+    fields = state.audit_fields("kernel.limits", row["profile"], **said)
+    await state.records.write(_adjust, row, limits, fields, state.admitted.get(row["id"]))
 
 
 def renewed(admission: Admission, limits: LiveLimits, *, digest: str) -> Admission:
@@ -82,8 +83,9 @@ def renewed(admission: Admission, limits: LiveLimits, *, digest: str) -> Admissi
     return admission.model_copy(update={name: getattr(limits, name) for name in NUMBERS} | {"rule": limits.rule, "policy_digest": digest})
 
 
-def _adjust(connection: Connection, row: dict[str, Any], limits: LiveLimits, fields: dict[str, Any]) -> None:
-    numbers = {"memory_limit_bytes": limits.memory_bytes, "cpus": limits.cpus, "idle_limit_s": limits.idle_s}
+def _adjust(connection: Connection, row: dict[str, Any], limits: LiveLimits, fields: dict[str, Any], admission: Admission | None) -> None:
+    numbers: dict[str, Any] = {"memory_limit_bytes": limits.memory_bytes, "cpus": limits.cpus, "idle_limit_s": limits.idle_s}
+    numbers |= {"admission": admission.model_dump()} if admission else {}
     leases.adjust(connection, row["id"], row["principal"], **numbers, rule=limits.rule, policy_digest=fields["policy_digest"])
     audit.append(connection, **fields)
 

@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from jupyter_guardrails.errors import BadRequest
 
@@ -45,6 +45,16 @@ def take(fd: int, *families: int) -> socket.socket:
         raise BadRequest("what came as a listener is another kind of socket")
     listener.setblocking(False)
     return listener
+
+
+def inodes(fds: Iterable[int]) -> tuple[int, ...]:
+    """By which sockets are known, whatever descriptors they have."""
+    return tuple(os.fstat(fd).st_ino for fd in fds)
+
+
+def name_of(lease: str, kind: str = "") -> str:
+    """Under which a kernel's listeners of one kind are kept for the control after this one; without a kind, how all names of a lease begin."""
+    return f"lease.{lease}.{kind}"
 
 
 class Conversations:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -14,7 +15,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from jupyter_guardrails.catalog import CatalogFolder
-from jupyter_guardrails.control import activation, hardening, lifetimes, sampling, submissions
+from jupyter_guardrails.control import activation, descriptor_store, hardening, lifetimes, reattach, sampling, submissions
+from jupyter_guardrails.control.descriptor_store import LISTENER, DescriptorStore
 from jupyter_guardrails.control.groups import Groups, system_groups
 from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.control.peers import account_of
@@ -24,7 +26,9 @@ from jupyter_guardrails.control.state import LEASE_TTL_S, ControlState, log
 from jupyter_guardrails.errors import BadRequest, Conflict, Refused
 from jupyter_guardrails.records import leases, open_records
 from jupyter_guardrails.records.places import private_directory
+from jupyter_guardrails.sandbox.wire import SEALS
 
+TOKEN = "token"  # the name under which it is kept
 SOCKET_PATH_BYTES = 107  # struct sockaddr_un: 108 with its NUL
 
 
@@ -36,6 +40,7 @@ class Options:
     ready_fd: int | None = None
     die_with_parent: bool = False
     lease_ttl_s: float = LEASE_TTL_S
+    lasting: bool = False  # SIGTERM leaves leases, socket and token to the control that is started next
 
 
 def run(options: Options) -> int:
@@ -45,13 +50,13 @@ def run(options: Options) -> int:
     hardening.not_dumpable()
     hardening.many_descriptors()
     parent = hardening.end_with_parent() if options.die_with_parent else None
+    store = descriptor_store.from_environment(os.environ)
     private_directory(settings.state_dir)
     lock = hardening.hold_lock(settings.state_dir)
     try:
-        given = activation.listener(settings.control_socket) if settings.service else None
-        with contextlib.closing(given or listen(settings.control_socket, for_everyone=settings.service)) as listener:
-            asyncio.run(_serve(options, listener, parent))
-            if given is None:  # else it is systemd's, and clients wait at it for the next control
+        with contextlib.closing(_listener(settings, store)) as listener:
+            asyncio.run(_serve(options, listener, parent, store))
+            if not options.lasting:
                 settings.control_socket.unlink(missing_ok=True)
     finally:
         os.close(lock)
@@ -83,25 +88,47 @@ def listen(path: Path, *, for_everyone: bool = False) -> socket.socket:
     return listener
 
 
-async def _serve(options: Options, listener: socket.socket, parent: int | None) -> None:
+def _listener(settings: Settings, store: DescriptorStore) -> socket.socket:
+    """The listening socket that systemd made, or of the control before this one, whose callers still wait in its queue; else a fresh one."""
+    path = settings.control_socket
+    if given := activation.listener(path, store):
+        return given
+    for fd in store.take(LISTENER):
+        kept = socket.socket(fileno=fd)
+        if kept.getsockname() == str(path) and path.is_socket():
+            kept.setblocking(False)
+            return kept
+        kept.close()
+    store.remove(LISTENER)
+    made = listen(path, for_everyone=settings.service)
+    store.put(LISTENER, [made.fileno()])
+    return made
+
+
+async def _serve(options: Options, listener: socket.socket, parent: int | None, store: DescriptorStore) -> None:
     """From the first request to the last."""
     stop = _stop_event(parent)
-    state = await asyncio.to_thread(open_state, options)
+    state = await asyncio.to_thread(open_state, options, store)
     try:
         await state.records.write(leases.reprieve, now=state.clock(), ttl_s=state.lease_ttl_s)
+        await reattach.reattach(state)
+        # before the first request: tasks begin in the order in which they are made, and what is submitted now is none of its business
+        state.spawn(submissions.resume(state), "submissions left unfinished")
         serving = asyncio.create_task(Service(state).serve(listener))
         await state.groups.refresh(state.principal)
         sampling.resume(state.sampler, await state.records.read(leases.live, None))
         state.spawn(lifetimes.sweep_forever(state), "sweep")
         state.spawn(sampling.sample_forever(state.sampler, ttl_s=state.lease_ttl_s), "samples of kernels")
         state.spawn(state.watch(), "watch over the policy")
-        state.spawn(submissions.resume(state), "submissions left unfinished")
         _say_ready(options, state)
+        store.say("READY=1")
         await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-        await _end(state, serving)
+        store.say("STOPPING=1")
+        await _end(state, serving, lasting=options.lasting)
     finally:
         await asyncio.to_thread(state.records.close)
-        options.settings.token_file.unlink(missing_ok=True)
+        if not options.lasting:
+            options.settings.token_file.unlink(missing_ok=True)
 
 
 def _stop_event(parent: int | None) -> asyncio.Event:
@@ -120,14 +147,15 @@ def _parent_ended(parent: int, stop: asyncio.Event) -> None:
     stop.set()
 
 
-def open_state(options: Options) -> ControlState:
+def open_state(options: Options, store: DescriptorStore | None = None) -> ControlState:
     """Policy, catalogue and records, read for the first time; a broken policy is told, and control runs on to tell it."""
     settings = options.settings
     policies = PolicyHolder(settings.policy_path)
     policies.refresh()
     for problem in policies.errors:
         log.error("policy: %s", problem)
-    token = secrets.token_urlsafe(32)
+    store = store or DescriptorStore()
+    token = _token(store)
     _write_whole(settings.token_file, token, mode=0o644 if settings.service else 0o600)
     return ControlState(
         settings=settings,
@@ -137,11 +165,28 @@ def open_state(options: Options) -> ControlState:
         records=open_records(_database(settings), journal=settings.state_dir / "audit.jsonl"),
         token=token,
         lease_ttl_s=options.lease_ttl_s,
+        store=store,
         groups=Groups(system_groups if settings.person is None else None),
     )
 
 
-async def _end(state: ControlState, serving: asyncio.Task[None]) -> None:
+def _token(store: DescriptorStore) -> str:
+    """The secret that callers know already, where one was kept, in memory that nobody can change; else a fresh one."""
+    for fd in store.take(TOKEN):
+        with open(fd, "rb") as kept:
+            return os.pread(kept.fileno(), 200, 0).decode()
+    token = secrets.token_urlsafe(32)
+    memory = os.memfd_create("token", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.write(memory, token.encode())
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, SEALS)
+        store.put(TOKEN, [memory])
+    finally:
+        os.close(memory)
+    return token
+
+
+async def _end(state: ControlState, serving: asyncio.Task[None], *, lasting: bool) -> None:
     """Workers first, then requests, then leases: nothing starts while the rest is settled."""
     state.stopping.set()
     for hook in state.at_end:
@@ -150,8 +195,8 @@ async def _end(state: ControlState, serving: asyncio.Task[None]) -> None:
     for task in state.tasks:
         task.cancel()
     await asyncio.gather(serving, *state.tasks, return_exceptions=True)
-    await lifetimes.end_all(state)
-    await state.egress.stop()
+    await (lifetimes.leave_all(state) if lasting else lifetimes.end_all(state))
+    await (state.egress.leave() if lasting else state.egress.stop())
 
 
 def _database(settings: Settings) -> str | Path:
@@ -174,9 +219,7 @@ def _write_whole(path: Path, text: str, *, mode: int) -> None:
 
 
 def _say_ready(options: Options, state: ControlState) -> None:
-    """One JSON line with socket and token on the fd of whoever started this; a word to systemd."""
-    if options.settings.service:
-        activation.notify("READY=1", os.environ)
+    """One JSON line with socket and token on the fd of whoever started this."""
     if options.ready_fd is None:
         return
     with open(options.ready_fd, "w") as pipe:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, unquote
 
 from jupyter_guardrails.control.interface.messages import Admission, KernelRoot, LaunchMounter
 from jupyter_guardrails.control.listeners import descriptor_of_kind
@@ -18,6 +19,7 @@ from jupyter_guardrails.sandbox import wire
 
 ANSWER_S = 10.0
 MAX_LAUNCHES = 64  # of one account: each is a descriptor of control's
+KEPT = "mounter."  # how the names begin under which mounters' sockets are kept
 
 
 @dataclass
@@ -27,7 +29,7 @@ class Mounter:
     connection: socket.socket
     principal: str
     waiting: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
-    orders: int = 0
+    orders: int = field(default_factory=lambda: secrets.randbits(48))  # an answer to the control before this one is nobody's
 
     async def order(self, body: dict[str, Any], process: int) -> dict[str, Any]:
         """Its answer; MounterAway when it has ended or takes too long."""
@@ -69,10 +71,29 @@ async def register(state: ControlState, request: LaunchMounter, fds: list[int]) 
     if sum(1 for mounter in state.mounters.values() if mounter.principal == state.principal) >= MAX_LAUNCHES:
         raise LimitReached(f"{state.principal} has {MAX_LAUNCHES} launched servers on this machine already", next_step="end some of them")
     launch = secrets.token_hex(8)
-    mounter = Mounter(descriptor_of_kind(fds.pop(), socket.AF_UNIX, socket.SOCK_SEQPACKET), state.principal)
-    state.mounters[launch] = mounter
-    asyncio.get_running_loop().add_reader(mounter.connection, _hear, state, launch, mounter)
+    connection = descriptor_of_kind(fds.pop(), socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    await asyncio.to_thread(state.store.put, _kept_as(launch, state.principal), [connection.fileno()])
+    _follow(state, launch, state.principal, connection)
     return {"launch": launch}
+
+
+def take_again(state: ControlState) -> None:
+    """The mounters of a control before this one."""
+    for name, fds in state.store.came(KEPT):
+        launch, _, quoted = name.partition(".")
+        principal = unquote(quoted)
+        _follow(state, launch, principal, descriptor_of_kind(fds[0], socket.AF_UNIX, socket.SOCK_SEQPACKET))
+
+
+def _kept_as(launch: str, principal: str) -> str:
+    """The name in the store, which may hold no colon and no control character."""
+    return f"{KEPT}{launch}.{quote(principal, safe='')}"
+
+
+def _follow(state: ControlState, launch: str, principal: str, connection: socket.socket) -> None:
+    mounter = Mounter(connection, principal)
+    state.mounters[launch] = mounter
+    asyncio.get_running_loop().add_reader(connection, _hear, state, launch, mounter)
 
 
 def _hear(state: ControlState, launch: str, mounter: Mounter) -> None:
@@ -80,6 +101,7 @@ def _hear(state: ControlState, launch: str, mounter: Mounter) -> None:
         asyncio.get_running_loop().remove_reader(mounter.connection)
         mounter.connection.close()
         state.mounters.pop(launch, None)
+        state.store.remove(_kept_as(launch, mounter.principal))
 
 
 async def give(state: ControlState, request: KernelRoot, fds: list[int]) -> dict[str, Any]:

@@ -103,6 +103,8 @@ class Service:
         try:
             frame, fds = await self._request(connection)
             number = frame.get("id")
+            if frames.has_hung_up(connection):  # it waited in our queue while there was no control, and its caller gave up
+                raise ControlAway("the caller did not wait for this")
             return await self._outcome(frame, fds, await self._peer(uid))
         except GuardrailsError as error:
             return frames.encode({"id": number, "ok": False, "error": error.to_json()}), ()

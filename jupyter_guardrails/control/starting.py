@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import channel, egress, lifetimes, limits_groups, sampling
+from jupyter_guardrails.control import channel, egress, frames, lifetimes, limits_groups, listeners, sampling
 from jupyter_guardrails.control.interface import Admission
-from jupyter_guardrails.control.interface.messages import KernelStarted
+from jupyter_guardrails.control.interface.messages import KernelStarted, ListenerKind
 from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
 from jupyter_guardrails.errors import Conflict, HostCannotEnforce
 from jupyter_guardrails.records import audit, leases
@@ -22,17 +23,22 @@ SERVE: dict[str, Callable[[ControlState, LiveKernel, int], Awaitable[Closable]]]
 
 
 async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> None:
-    """Make the kernel live, or release its lease and raise; a restart replaces the channel and proxy of before."""
+    """Make the kernel live, or release its lease and raise; a restart replaces the channel and proxy of before. The same once more does nothing."""
     row = await state.records.read(leases.get, request.lease, state.principal)
     admission = state.admitted.get(request.lease)
     if admission is None:
         await lifetimes.end(state, row, reason="control was started again before the kernel was")
         raise Conflict("control was started again between admission and start", next_step="start the kernel again")
+    before = state.kernels.get(request.lease)
+    if before is not None and before.pid == request.pid and before.sockets == listeners.inodes(fds):
+        return  # its answer was lost with the control that gave it
     try:
         pid_started = sampling.start_of(request.pid, uid=state.peer_uid, person=state.principal)
         require(admission, request.report)
         await lifetimes.close_servers(state, request.lease)
-        await _serve(state, request, row, admission, fds)
+        await asyncio.to_thread(_put_aside, state, request, fds)
+        live = LiveKernel(request.lease, row["kernel_id"], row["kind"], request.pid, request.report, admission)
+        await serve(state, live, [(kind, fds.pop(0)) for kind in request.listeners])
         fields = _fields(state, row, allowed=True, reason=_what_holds(admission, request.report))
         await state.records.write(_start, row, request, fields, ttl_s=state.lease_ttl_s, pid_started=pid_started)
         _follow(state, row, request.pid, pid_started)
@@ -71,12 +77,23 @@ def _guarantees(report: dict[str, Any]) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
-async def _serve(state: ControlState, request: KernelStarted, row: dict[str, Any], admission: Admission, fds: list[int]) -> None:
-    live = LiveKernel(request.lease, row["kernel_id"], row["kind"], request.pid, request.report, admission)
-    state.kernels[request.lease] = live
-    live.servers += await limits_groups.hold(live)
-    for name in request.listeners:
-        live.servers.append(await SERVE[name](state, live, fds.pop(0)))
+async def serve(state: ControlState, live: LiveKernel, found: Sequence[tuple[ListenerKind, int]]) -> None:
+    """Answer on a kernel's listeners from now on, and hold its control group; all descriptors are this function's from here on."""
+    state.kernels[live.lease] = live
+    live.sockets = listeners.inodes([fd for _, fd in found])
+    waiting = list(found)
+    try:
+        live.servers += await limits_groups.hold(live)
+        while waiting:
+            kind, fd = waiting.pop(0)
+            live.servers.append(await SERVE[kind](state, live, fd))
+    finally:
+        frames.close_all([fd for _, fd in waiting])
+
+
+def _put_aside(state: ControlState, request: KernelStarted, fds: list[int]) -> None:
+    for kind in dict.fromkeys(request.listeners):
+        state.store.put(listeners.name_of(request.lease, kind), [fd for other, fd in zip(request.listeners, fds, strict=True) if other == kind])
 
 
 def _fields(state: ControlState, row: dict[str, Any], *, allowed: bool, reason: str) -> dict[str, Any]:
@@ -94,4 +111,5 @@ def _start(
 ) -> None:
     run: dict[str, Any] = {"pid": request.pid, "pid_started": pid_started, "report": request.report}
     leases.start(connection, row["id"], row["principal"], now=fields["now"], ttl_s=ttl_s, **run)
+    leases.adjust(connection, row["id"], row["principal"], listeners=list(request.listeners))
     audit.append(connection, **fields)

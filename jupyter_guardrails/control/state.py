@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from jupyter_guardrails.catalog import CatalogFolder
+from jupyter_guardrails.control.descriptor_store import DescriptorStore
 from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
@@ -46,6 +47,7 @@ class LiveKernel:
     report: dict[str, Any]
     admission: Admission
     servers: list[Closable] = field(default_factory=list)
+    sockets: tuple[int, ...] = ()  # the inodes of its listeners: by them a hand-over that is repeated is known
     observed: set[tuple[str, str]] = field(default_factory=set)  # (action, resource) of would-be refusals that were recorded
 
 
@@ -80,6 +82,8 @@ class ControlState:
     mounters: dict[str, Any] = field(default_factory=dict)  # launch -> its mounter (roots.Mounter)
     admitted: dict[str, Admission] = field(default_factory=dict)
     sampler: Sampler = field(default_factory=Sampler)
+    store: DescriptorStore = field(default_factory=DescriptorStore)  # listeners and mounters, for the control after this one
+    untold: dict[str, str] = field(default_factory=dict)  # lease -> what its person must hear at its next beat
     worker: str | None = None
     peer_uid: int = field(default_factory=os.getuid)
     worker_tokens: dict[str, Worker] = field(default_factory=dict)

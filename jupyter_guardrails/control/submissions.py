@@ -285,6 +285,7 @@ async def _end_orderly(state: ControlState) -> None:
 
 async def _resume_one(state: ControlState, row: dict[str, Any]) -> None:
     mark = workers.folder_of(state, row["id"]) / RESTARTED
+    await workers.end_left_over(state, row["id"])
     if row["state"] == "submitted":
         await _begin(state, row)
     elif mark.exists() or not mark.parent.is_dir():

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import secrets
+import select
 import signal
 import sys
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 from jupyter_guardrails.catalog.access import access_to
 from jupyter_guardrails.control import datasets
 from jupyter_guardrails.control.state import ControlState, Worker
+from jupyter_guardrails.sandbox import meter
 
 PASSED = ("PATH", "HOME", "LANG", "TZ", "JUPYTER_PATH", "JUPYTER_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PASSED_PREFIXES = ("LC_", "UV_")
@@ -23,6 +25,7 @@ PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
 WALL_S = 6 * 3600  # for profiles without a lifetime
 END_WAIT_S = 5.0
 LOG_TAIL_BYTES = 4000
+PID = "worker.pid"  # in a submission's folder: number and start time of its worker
 
 _processes: dict[str, asyncio.subprocess.Process] = {}  # submission -> its worker; one control a process
 _stopped: set[str] = set()
@@ -52,6 +55,7 @@ async def run(state: ControlState, row: dict[str, Any]) -> Ended:
         with open(folder / "worker.log", "wb") as log:
             process = await _start(_order(state, row, token, places), folder, log.fileno())
         _processes[row["id"]] = process
+        (folder / PID).write_text(f"{process.pid} {meter.start_time(process.pid)}")
         code = await process.wait()
     finally:
         state.worker_tokens.pop(token, None)
@@ -60,6 +64,25 @@ async def run(state: ControlState, row: dict[str, Any]) -> Ended:
     by_us = row["id"] in _stopped
     _stopped.discard(row["id"])
     return Ended(code, _log_tail(folder), by_us)
+
+
+async def end_left_over(state: ControlState, submission: str) -> None:
+    """End the worker that a killed control left: the system has asked it to end already, and two must never work in one folder."""
+    try:
+        pid, started = map(int, (folder_of(state, submission) / PID).read_text().split())
+        handle = os.pidfd_open(pid)
+    except (OSError, ValueError):  # there was none, or it has ended
+        return
+    try:
+        if meter.start_time(pid) != started:  # another process of that number
+            return
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        if not (await asyncio.to_thread(select.select, [handle], [], [], END_WAIT_S))[0]:
+            os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
 
 
 def running() -> list[str]:

@@ -18,6 +18,7 @@ from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelLim
 from jupyter_guardrails.kernels.forwards import listener_kinds
 from jupyter_guardrails.kernels.quota import Usage, WorkspaceQuota
 from jupyter_guardrails.kernels.spares import Spares
+from jupyter_guardrails.kernels.undelivered import Undelivered
 from jupyter_guardrails.kernels.watch import Watch
 from jupyter_guardrails.sandbox.spec import Report
 
@@ -45,11 +46,13 @@ class GovernedContext:
     spares: Spares | None = None  # servers have them: what starts one kernel only needs none
     watch: Watch = field(init=False)
     quota: WorkspaceQuota = field(init=False)
+    undelivered: Undelivered = field(init=False)
     _room_asked_at: float = -ROOM_S
 
     def __post_init__(self) -> None:
         self.quota = WorkspaceQuota(self.workspace)
         self.watch = Watch(self.call, self.quota)
+        self.undelivered = Undelivered(self.call)
 
     async def call(self, request: Request, *, fds: Sequence[int] = ()) -> dict[str, Any]:
         """Control's answer, without holding up the event loop."""
@@ -90,10 +93,14 @@ class GovernedContext:
         await self.call(request, fds=listeners)
 
     async def settle(self, admission: Admission, reason: str) -> None:
-        """Close the lease with what was measured. Never raises: control closes by itself a lease whose beats stop."""
+        """Close the lease with what was measured, later where control is away. Never raises: control itself closes a lease whose beats stop."""
         use = self.watch.discard(admission.lease)
+        request = KernelSettle(lease=admission.lease, reason=reason, cpu_s=use.cpu_s, memory_peak_bytes=use.memory_peak_bytes)
         try:
-            await self.call(KernelSettle(lease=admission.lease, reason=reason, cpu_s=use.cpu_s, memory_peak_bytes=use.memory_peak_bytes))
+            await self.call(request)
+        except errors.ControlAway as error:
+            LOG.warning("lease %s is closed once control is back: %s", admission.lease, error)
+            self.undelivered.add(request)
         except errors.GuardrailsError as error:
             LOG.warning("lease %s could not be closed, it expires by itself: %s", admission.lease, error)
 

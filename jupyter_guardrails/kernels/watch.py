@@ -277,6 +277,9 @@ class Watch:
         except errors.GuardrailsError as error:
             LOG.warning("control did not take the measured use: %s", error)
             return
+        for told in answer.get("tell", []):
+            if entry := self._entries.get(told["lease"]):
+                entry.watched.say(told["text"])
         for ended in answer.get("end", []):
             entry = self._entries.get(ended["lease"])
             if entry:

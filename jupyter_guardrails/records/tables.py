@@ -60,7 +60,10 @@ leases = Table(
     Column("reserved_gpu_s", Double, nullable=False, server_default="0"),
     Column("gpu_s", Double, nullable=False, server_default="0"),
     Column("cpu_claimed_s", Double, nullable=False, server_default="0"),  # what its server said in sum; `cpu_s` is what was charged
-    Column("pid_started", BigInteger),  # in clock ticks since boot: tells its process from a later one of the same number
+    Column("pid_started", BigInteger),  # in clock ticks since boot, where control can see it: tells its process from a later one of that number
+    # what a control that is started again goes on with
+    Column("admission", JSON(none_as_null=True)),
+    Column("listeners", JSON(none_as_null=True)),  # their kinds, in order
     CheckConstraint("state in ('starting', 'active', 'closing', 'settled', 'expired')", name="state"),
     UniqueConstraint("principal", "key"),
     Index(None, "principal", "kind", "state"),

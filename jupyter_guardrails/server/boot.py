@@ -40,8 +40,9 @@ class NoControl(ControlClient):
 
 
 class LaunchedControl(ControlClient):
-    """The control that the launcher handed over. One that is started anew can't be found from inside the server's domain: its socket is another
-    file, its token is out of reach, and the mounter that makes kernels' roots ended with the first one."""
+    """The control that the launcher handed over; when it dies, its supervisor starts it again behind the same socket, with the same token.
+    Where that has ended too, one that is started anew can't be found from inside the server's domain: its socket is another file, its token is
+    out of reach, and the mounter that makes kernels' roots ended with the first one."""
 
     def call_with_fds(self, request: Request, *, fds: Sequence[int] = ()) -> tuple[dict[str, Any], list[int]]:
         """Where that control has ended: ControlAway that says that the server must be started again."""
@@ -118,7 +119,7 @@ def _control(settings: Settings) -> ControlClient:
 
 
 def _own(settings: Settings) -> ControlClient:
-    own = start_own_control(settings)
+    own = start_own_control(settings, supervised=True)
     atexit.register(own.stop)  # after the server has shut its kernels down and settled their leases
     for sentence in settings.ignored:
         LOG.warning("guardrails: %s", sentence)

@@ -47,10 +47,19 @@ import sys
 from pathlib import Path
 from jupyter_guardrails.control import process
 from jupyter_guardrails.control.interface import Settings
-policy, catalog, state, socket, person, ttl_s, fd = sys.argv[1:]
+policy, catalog, state, socket, person, ttl_s, *ready = sys.argv[1:]
 settings = Settings(Path(policy), Path(catalog), Path(state), Path(socket), True, person)
-process.run(process.Options(settings, ready_fd=int(fd), die_with_parent=True, lease_ttl_s=float(ttl_s)))
+process.run(process.Options(settings, ready_fd=int(ready[0].partition("=")[2]) if ready else None, die_with_parent=True, lease_ttl_s=float(ttl_s)))
 """
+SUPERVISE = """
+import sys
+from jupyter_guardrails.control import hardening, supervisor
+patience_s, ready_fd, *command = sys.argv[1:]
+parent = hardening.end_with_parent()
+sys.exit(supervisor.Supervisor(command, int(ready_fd), parent, away_s=float(patience_s), most_quick=1000).run())
+"""
+READY = "@READY@"  # in a command: the number of the descriptor on which it says that it is ready
+PATIENCE_S = 60.0  # machines that test are busy: nobody is told that control is away when it only takes its time to start
 GOOD_REPORT = {
     "pid": 1,
     "guarantees": [{"name": name, "held": True, "how": "tested", "next_step": ""} for name in ("files", "network")],
@@ -75,12 +84,28 @@ class World:
         self.started.append(own)
         return own
 
+    def start_supervised(self, *, patience_s: float = PATIENCE_S, ttl_s: float | None = None) -> OwnControl:
+        """A control that is started again however often it dies; the process is its supervisor."""
+        places = [f"--policy={self.policy}", f"--catalog={self.settings.catalog_path}", f"--state-dir={self.settings.state_dir}"]
+        places += [f"--socket={self.settings.control_socket}", "--as=ana"]
+        control = [sys.executable, "-I", "-m", "jupyter_guardrails", "control", "--die-with-parent", *places]
+        if ttl_s is not None:
+            names = (self.policy, self.settings.catalog_path, self.settings.state_dir, self.settings.control_socket)
+            control = [sys.executable, "-c", TTL_SCRIPT, *map(str, names), "ana", str(ttl_s)]
+        return self.start_command(control, patience_s=patience_s)
+
+    def start_command(self, control: list[str], *, patience_s: float = PATIENCE_S) -> OwnControl:
+        """The same with another command than the real one."""
+        return self._started([sys.executable, "-c", SUPERVISE, str(patience_s), READY, *control])
+
     def start_with_ttl(self, ttl_s: float) -> OwnControl:
         """A control whose leases live that long."""
-        read_end, write_end = os.pipe()
         places = [self.policy, self.settings.catalog_path, self.settings.state_dir, self.settings.control_socket]
-        arguments = [sys.executable, "-c", TTL_SCRIPT, *map(str, places), "ana", str(ttl_s), str(write_end)]
-        started = subprocess.Popen(arguments, pass_fds=[write_end])
+        return self._started([sys.executable, "-c", TTL_SCRIPT, *map(str, places), "ana", str(ttl_s), f"--ready-fd={READY}"])
+
+    def _started(self, command: list[str]) -> OwnControl:
+        read_end, write_end = os.pipe()
+        started = subprocess.Popen([word.replace(READY, str(write_end)) for word in command], pass_fds=[write_end])
         os.close(write_end)
         with open(read_end) as pipe:
             ready = json.loads(pipe.readline())

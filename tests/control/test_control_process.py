@@ -25,7 +25,7 @@ from jupyter_guardrails.control import frames, process, service, waiting
 from jupyter_guardrails.control.interface import ControlClient, receive_frame, send_frame
 from jupyter_guardrails.control.interface.messages import Audit, Beat, KernelAdmit, KernelBeat, Kernels, KernelSettle, KernelStarted, Me, ProfileSet
 from jupyter_guardrails.control.interface.own import running_control
-from jupyter_guardrails.errors import BadRequest, Conflict, ControlAway, LimitReached, NotFound, Refused
+from jupyter_guardrails.errors import BadRequest, Conflict, ControlAway, HostCannotEnforce, LimitReached, NotFound, Refused
 from jupyter_guardrails.records import audit, budgets, leases, open_records
 
 pytestmark = pytest.mark.slow  # left out of `make test-fast`
@@ -370,18 +370,22 @@ def test_killed_and_started_again_it_goes_on(world, own):
     opened = records_of(world)
     assert opened.read_sync(audit.verify_table).ok
     opened.close()
-    assert [record["action"] for record in world.audit_lines()] == ["kernel.start", "kernel.end"]
+    assert [record["action"] for record in world.audit_lines()] == ["kernel.start", "kernel.reattach", "kernel.end"]
 
 
-def test_killed_between_admission_and_start_the_kernel_may_not_start(world, own):
+def test_killed_between_admission_and_start_the_kernel_starts_under_what_was_granted(world, own):
     admission = admit(own.client)
     own.process.kill()
     own.process.wait()
     again = world.start()
-    with pytest.raises(Conflict, match="started again"):
+    with pytest.raises(HostCannotEnforce):
         again.client.call(KernelStarted(lease=admission.lease, pid=1, report={}))
     assert again.client.call(Kernels())["kernels"] == []
-    assert begin(again.client, "another").lease
+    admission = admit(again.client, "another")
+    again.process.kill()
+    again.process.wait()
+    third = world.start()
+    assert begin(third.client, "another").lease == admission.lease
 
 
 def test_killed_with_its_server_the_lease_expires_by_itself(world):

@@ -9,10 +9,13 @@ uid and Landlock does not mediate pathname unix sockets (Linux 6.18, ABI 7): the
 from __future__ import annotations
 
 import array
+import fcntl
 import json
 import os
+import select
 import socket
 import struct
+import termios
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit
 
 MAX_FRAME_BYTES = 16 << 20
 MAX_FDS = 40  # a kernel's channel, proxy and forwards come at once
+AWAY_S = 10.0  # a control that has not even read a request by then is away; one that is started again needs about a second
 OTHER_TOKEN = "the token is not the one of this control"
 OUTSIDE = "only the launcher's own processes may speak to control"
 
@@ -41,14 +45,15 @@ class ControlClient:
         return result
 
     def call_with_fds(self, request: Request, *, fds: Sequence[int] = ()) -> tuple[dict[str, Any], list[int]]:
-        """Like `call`, with the file descriptors that came along; the caller closes them."""
+        """Like `call`, with the file descriptors that came along; the caller closes them. Once more where control ended before its answer."""
         frame = {"v": 1, "id": 1, "op": request.op, "args": request.model_dump(mode="json"), "token": self.token}
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(request.timeout_s)
-                connection.connect(self.socket_path)
-                send_frame(connection, frame, fds)
-                answer, received = receive_frame(connection)
+            try:
+                answer, received = self._exchange(frame, fds, timeout_s=request.timeout_s)
+            except (ConnectionResetError, BrokenPipeError, EOFError):
+                if not request.repeatable:
+                    raise
+                answer, received = self._exchange(frame, fds, timeout_s=request.timeout_s)
         except (OSError, EOFError) as error:
             raise errors.ControlAway(
                 f"control does not answer at {self.socket_path}: {error}",
@@ -58,9 +63,30 @@ class ControlClient:
             raise errors.from_json(answer.get("error", {}))
         return answer["result"], received
 
+    def _exchange(self, frame: dict[str, Any], fds: Sequence[int], *, timeout_s: float) -> tuple[dict[str, Any], list[int]]:
+        """One connection, one request, one answer; OSError or EOFError when there is none in time."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(min(AWAY_S, timeout_s))
+            connection.connect(self.socket_path)
+            try:
+                send_frame(connection, frame, fds)
+            except BrokenPipeError:  # an answer to somebody whose request nobody wanted to read
+                return receive_frame(connection)
+            _wait_until_read(connection, AWAY_S)
+            connection.settimeout(timeout_s)
+            return receive_frame(connection)
+
     def admit(self, request: KernelAdmit) -> Admission:
         """A decision and a lease for one kernel, or Refused / LimitReached / PolicyError."""
         return Admission.model_validate(self.call(request))
+
+
+def _wait_until_read(connection: socket.socket, away_s: float) -> None:
+    """Until the other side answers, or has begun to work on it; TimeoutError when in all this time it has not even read the request."""
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    if not poll.poll(away_s * 1000) and struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0" * 4))[0] > 0:
+        raise TimeoutError(f"nobody has read the request within {away_s:g} s")
 
 
 def send_frame(connection: socket.socket, message: dict[str, Any], fds: Sequence[int] = ()) -> None:

@@ -35,6 +35,7 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     op: ClassVar[str]
     timeout_s: ClassVar[float] = 30.0  # how long a client waits for each part of the answer; control gives up a little earlier
+    repeatable: ClassVar[bool] = False  # done twice is done once: sent again by itself when control ends before its answer
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Known by its `op` from now on."""
@@ -46,6 +47,7 @@ class Me(Request):
     """-> Me of openapi.yaml: person, effective policy with rule locations, what is enforced here."""
 
     op = "me"
+    repeatable = True
 
 
 class LaunchPaths(Request):
@@ -53,6 +55,7 @@ class LaunchPaths(Request):
     they may not: the outer domain must hold it."""
 
     op = "launch.paths"
+    repeatable = True
 
 
 class LaunchMounter(Request):
@@ -83,6 +86,7 @@ class KernelAdmit(Request):
     """-> Admission. Decision and lease in one transaction; the same `key` gives the same lease."""
 
     op = "kernel.admit"
+    repeatable = True
     kernel_id: str
     kernelspec: str
     workspace: str
@@ -97,6 +101,7 @@ class KernelStarted(Request):
     """-> {}. The sandbox's report; fds are listeners in the order of `listeners`. A forward's own address says which one it is."""
 
     op = "kernel.started"
+    repeatable = True
     lease: str
     pid: int
     report: dict[str, Any]
@@ -114,9 +119,13 @@ class Beat(BaseModel):
 
 
 class KernelBeat(Request):
-    """-> {end: [{lease, reason}]}, leases that are over. All kernels of a server, every 10 s; 60 s without one end a lease."""
+    """-> {end: [{lease, reason}]}, leases that are over, and, where there is any, {tell: [{lease, text}]}, what their people must hear.
+
+    All kernels of a server, every 10 s; 60 s without one end a lease.
+    """
 
     op = "kernel.beat"
+    repeatable = True
     beats: list[Beat]
 
 
@@ -124,6 +133,7 @@ class KernelLimits(Request):
     """-> {version, limits: [LiveLimits], workspace_bytes, workspace_rule}. Every second; no `limits` while `version` is that of the last answer."""
 
     op = "kernel.limits"
+    repeatable = True
     leases: list[str]
     version: str = ""
 
@@ -149,6 +159,7 @@ class KernelSettle(Request):
     """-> {}. The kernel has ended (or never started: `reason` says so); the lease is charged and closed."""
 
     op = "kernel.settle"
+    repeatable = True
     lease: str
     reason: str
     cpu_s: float = 0.0
@@ -159,12 +170,14 @@ class Kernels(Request):
     """-> Kernels of openapi.yaml, as control knows them (leases with their last beat)."""
 
     op = "kernels"
+    repeatable = True
 
 
 class ProfileSet(Request):
     """-> {profile}. Applies at the next start of a kernel, for one notebook or for all."""
 
     op = "profile.set"
+    repeatable = True
     profile: str
     notebook: str | None = None
 
@@ -173,18 +186,21 @@ class Budget(Request):
     """-> Budget of openapi.yaml."""
 
     op = "budget"
+    repeatable = True
 
 
 class Usage(Request):
     """-> Usage of openapi.yaml: own use, everybody's for admins."""
 
     op = "usage"
+    repeatable = True
 
 
 class DatasetsSearch(Request):
     """-> Datasets of openapi.yaml."""
 
     op = "datasets.search"
+    repeatable = True
     q: str = ""
     scope: Literal["all", "granted", "requestable"] = "all"
     limit: int = Field(default=200, ge=1, le=1000)
@@ -194,6 +210,7 @@ class DatasetShow(Request):
     """-> DatasetDetail of openapi.yaml."""
 
     op = "datasets.show"
+    repeatable = True
     name: str
 
 
@@ -201,12 +218,14 @@ class DatasetCheck(Request):
     """-> {contracts: [{file, name, problems: [str]}]}: every contract of the catalogue, for `data check`."""
 
     op = "datasets.check"
+    repeatable = True
 
 
 class RequestsList(Request):
     """-> Requests of openapi.yaml."""
 
     op = "requests.list"
+    repeatable = True
 
 
 class RequestCreate(Request):
@@ -224,6 +243,7 @@ class SubmissionCreate(Request):
 
     op = "submissions.create"
     timeout_s = 120.0
+    repeatable = True
     notebook: str  # relative to the workspace, "/" between parts
     workspace: str
     kernelspec: str | None = None  # None: the notebook's own
@@ -237,12 +257,14 @@ class SubmissionsList(Request):
     """-> Submissions of openapi.yaml, newest first."""
 
     op = "submissions.list"
+    repeatable = True
 
 
 class SubmissionShow(Request):
     """-> Submission of openapi.yaml."""
 
     op = "submissions.show"
+    repeatable = True
     id: str
 
 
@@ -257,6 +279,7 @@ class SubmissionPackage(Request):
     """-> {name, size_bytes, content_digest, evidence_digest} and one read-only fd on the package's zip."""
 
     op = "submissions.package"
+    repeatable = True
     id: str
 
 
@@ -264,6 +287,7 @@ class WorkerProgress(Request):
     """Worker only -> {cancelled: bool}. One check's state; `check` is its name, `findings` [{cell, line, message, fix}]."""
 
     op = "worker.progress"
+    repeatable = True
     submission: str
     check: str
     title: str
@@ -296,6 +320,7 @@ class Audit(Request):
     """-> {records: [AuditRecord], next: int}. Own records; everybody's for admins."""
 
     op = "audit"
+    repeatable = True
     after: int = Field(default=0, ge=0, lt=1 << 63)  # what SQLite can count
     limit: int = Field(default=200, ge=1, le=1000)
 

@@ -102,15 +102,17 @@ def service_only(settings: Settings) -> errors.Refused:
     )
 
 
-def start_own_control(settings: Settings) -> OwnControl:
+def start_own_control(settings: Settings, *, supervised: bool = False) -> OwnControl:
     """Start `jupyter guardrails control` as a child that ends with this process; returns when it answers.
 
+    `supervised`: should it die, it is started again and goes on with everything; the child is then its supervisor.
     Raises ControlAway with what it printed when it ends instead, or where this machine's control is a service.
     """
     if settings.service:
         raise service_only(settings)
     read_end, write_end = os.pipe()
-    command = [sys.executable, "-I", "-m", "jupyter_guardrails", "control", "--die-with-parent", f"--ready-fd={write_end}"]
+    control = ["jupyter_guardrails.control.supervisor"] if supervised else ["jupyter_guardrails", "control", "--die-with-parent"]
+    command = [sys.executable, "-I", "-m", *control, f"--ready-fd={write_end}"]
     command += [f"--policy={settings.policy_path}", f"--catalog={settings.catalog_path}"]
     command += [f"--state-dir={settings.state_dir}", f"--socket={settings.control_socket}"]
     command += [f"--as={settings.person}"] if settings.person else []
