@@ -15,6 +15,8 @@ from jupyter_guardrails.errors import BadRequest, GuardrailsError, Refused
 from jupyter_guardrails.policy import EffectivePolicy
 from jupyter_guardrails.records import leases
 
+OVER = "its lease is over: control had no beats from it, or ended"
+
 
 async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> dict[str, Any]:
     """Profile, decision, budget, lease: everything that the kernel's sandbox is made from, or why not."""
@@ -55,7 +57,8 @@ async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict
             raise BadRequest(f"the beat of lease {item.lease} has a number that can't be")
         uses[item.lease] = leases.Use(item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)
     ended = await state.records.write(leases.beat, uses, state.principal, now=state.clock(), ttl_s=state.lease_ttl_s)
-    return {"end": [{"lease": lease, "reason": "its lease is over: control had no beats from it, or ended"} for lease in ended]}
+    reasons = await state.records.read(leases.reasons, ended, state.principal) if ended else {}
+    return {"end": [{"lease": lease, "reason": reasons.get(lease) or OVER} for lease in ended]}
 
 
 async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> dict[str, Any]:

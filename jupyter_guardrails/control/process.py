@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_guardrails.catalog import CatalogFolder
-from jupyter_guardrails.control import hardening, lifetimes, submissions
+from jupyter_guardrails.control import breakglass, hardening, lifetimes, notify, stops, submissions
 from jupyter_guardrails.control.groups import Groups, system_groups
 from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.control.policies import PolicyHolder
@@ -91,6 +91,9 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None) 
         state.spawn(lifetimes.sweep_forever(state), "sweep")
         state.spawn(state.watch(), "watch over the policy")
         state.spawn(submissions.resume(state), "submissions left unfinished")
+        state.spawn(stops.follow_forever(state), "suspensions")
+        state.spawn(breakglass.follow_forever(state), "break-glass")
+        state.spawn(notify.deliver_forever(state), "notices")
         _say_ready(options, state)
         await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         await _end(state, serving)

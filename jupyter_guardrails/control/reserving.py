@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from jupyter_guardrails.control.interface.messages import KernelAdmit
 from jupyter_guardrails.control.profiles import Chosen
+from jupyter_guardrails.control.rights import refuse_suspended
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import LimitReached
 from jupyter_guardrails.policy import BudgetSpec, EffectivePolicy, Value
@@ -59,6 +60,7 @@ async def reserve(state: ControlState, policy: EffectivePolicy, request: KernelA
 
 
 def _reserve(connection: Connection, terms: Terms, *, now: datetime) -> dict[str, Any]:
+    refuse_suspended(connection, "user", terms.wanted.principal)
     known = leases.of_key(connection, terms.wanted.principal, terms.wanted.key)
     if terms.budget is not None and known is None:
         _check_budget(connection, terms, terms.budget, now=now)

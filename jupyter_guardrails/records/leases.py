@@ -123,6 +123,12 @@ def beat(connection: Connection, uses: dict[str, Use], principal: str, *, now: d
     return sorted(set(uses) - {row["id"] for row in rows})
 
 
+def reasons(connection: Connection, ids: list[str], principal: str) -> dict[str, str]:
+    """Lease -> why it ended, of those that were ended for a reason other than silence."""
+    ended = leases.c.id.in_(ids) & (leases.c.principal == principal) & (leases.c.state == "settled")
+    return {row.id: row.reason for row in connection.execute(select(leases.c.id, leases.c.reason).where(ended))}
+
+
 def adjust(connection: Connection, lease: str, principal: str, **values: Any) -> None:
     """New limits of a live lease (`memory_limit_bytes`, `cpus`, `idle_limit_s`, `rule`, `policy_digest`); an ended one stays as it is."""
     mine = (leases.c.id == lease) & (leases.c.principal == principal) & leases.c.state.in_(LIVE)
