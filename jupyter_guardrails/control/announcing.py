@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from jupyter_guardrails.policy.document import Notify
 from jupyter_guardrails.records import audit, outbox, submissions
 from jupyter_guardrails.records.columns import iso
 
+NUMBERS = itertools.count()  # what is told at the same moment is sent in its order
 LONGEST = 500  # characters of a person's words in a notice
 MOVES = {
     "in_review": ("submission.in_review", "waits for review", "jupyter guardrails job list --review"),
@@ -53,7 +55,7 @@ def notice(
 ) -> Notice:
     """A notice of this moment. `id`: the same id is told once, however often it is put (a budget that is used up, say)."""
     now = state.clock()
-    event = {"id": id or f"n-{secrets.token_hex(12)}", "kind": kind, "time": iso(now), "title": title, "person": person or state.principal}
+    event = {"id": id or f"n-{next(NUMBERS):08x}-{secrets.token_hex(12)}", "kind": kind, "time": iso(now), "title": title, "person": person or state.principal}
     event |= {"resource": resource, "reason": reason[:LONGEST], "rule": rule, "next_step": next_step, "policy": state.policy_digest[:12]}
     event["self_test"] = "" if state.service else "control runs under the account of whoever works here"
     return Notice(targets(state), event, now, state.policy_digest)
