@@ -55,7 +55,8 @@ def notice(
 ) -> Notice:
     """A notice of this moment. `id`: the same id is told once, however often it is put (a budget that is used up, say)."""
     now = state.clock()
-    event = {"id": id or f"n-{next(NUMBERS):08x}-{secrets.token_hex(12)}", "kind": kind, "time": iso(now), "title": title, "person": person or state.principal}
+    event = {"id": id or f"n-{next(NUMBERS):08x}-{secrets.token_hex(12)}", "kind": kind, "time": iso(now), "title": title}
+    event |= {"person": person or state.principal}
     event |= {"resource": resource, "reason": reason[:LONGEST], "rule": rule, "next_step": next_step, "policy": state.policy_digest[:12]}
     event["self_test"] = "" if state.service else "control runs under the account of whoever works here"
     return Notice(targets(state), event, now, state.policy_digest)
