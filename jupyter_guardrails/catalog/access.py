@@ -23,6 +23,7 @@ class Access:
     decision: Decision
     listed: bool
     policy_digest: str = ""  # of the policy that decided
+    told: str = ""  # why an admin has stopped it, for everybody who may know of it
 
     @property
     def granted(self) -> bool:

@@ -49,7 +49,7 @@ def detail(contract: Contract, access: Access, policy: EffectivePolicy, preview:
 def _error(contract: Contract, access: Access, policy: EffectivePolicy) -> str:
     """Admins see every mistake; to others they could name datasets that they may not know of."""
     if access.status != "broken":
-        return ""
+        return access.told
     return "\n".join(map(str, contract.problems)) if "admin" in policy.roles else access.decision.reason
 
 

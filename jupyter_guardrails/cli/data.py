@@ -1,4 +1,4 @@
-"""`jupyter guardrails data`: the datasets that you may know of, one of them in full, and whether contracts are in order."""
+"""`jupyter guardrails data`: the datasets that you may know of, one in full, whether contracts are in order, and who may read them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails.catalog import load_catalog
+from jupyter_guardrails.cli import data_decisions
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 
@@ -21,7 +22,7 @@ STATUSES = {"granted": "yes", "requestable": "on request", "refused": "no", "bro
 
 def add_parser(subparsers: Any) -> None:
     """`data list [QUERY]`, `data show NAME`, `data check [DIR]`."""
-    data = subparsers.add_parser("data", help="datasets: list, show, check contracts").add_subparsers(
+    data = subparsers.add_parser("data", help="datasets: list, show, check contracts, decide requests").add_subparsers(
         dest="data_command", required=True, metavar="COMMAND"
     )
     listing = data.add_parser("list", help="datasets that you may read or ask for")
@@ -36,6 +37,7 @@ def add_parser(subparsers: Any) -> None:
     for parser, run in ((listing, run_list), (show, run_show), (check, run_check)):
         parser.add_argument("--json", action="store_true", help="the answer as JSON")
         parser.set_defaults(run=run)
+    data_decisions.add_parsers(data)
 
 
 def run_list(arguments: argparse.Namespace) -> int:

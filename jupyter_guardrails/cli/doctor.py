@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.catalog.contracts import load_catalog
-from jupyter_guardrails.cli import doctor_host, doctor_preflight, doctor_sheet, tampering
+from jupyter_guardrails.cli import doctor_host, doctor_notices, doctor_preflight, doctor_sheet, tampering
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.cli.permissions import Account, this_account
 from jupyter_guardrails.control.interface import Settings
@@ -25,12 +25,13 @@ DIGEST_DIGITS = 12
 
 
 def add_parser(subparsers: Any) -> None:
-    """`doctor [--json] [--preflight [--require NAMES] | --bundle [FILE]]`."""
+    """`doctor [--json] [--preflight [--require NAMES] | --bundle [FILE] | --notices]`."""
     parser = subparsers.add_parser("doctor", help="what is enforced on this machine, what is not, and who could change it")
     parser.add_argument("--json", action="store_true")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--preflight", action="store_true", help="for the build of an image: exit code 3 where what is required would not hold")
     kind.add_argument("--bundle", nargs="?", const="-", metavar="FILE", help="a sheet of live checks, in Markdown (default: to the terminal)")
+    kind.add_argument("--notices", action="store_true", help="whether webhook and mail server take connections now (admins; asks control)")
     parser.add_argument("--require", metavar="NAMES", help="with --preflight: files,network,… instead of what the policy requires")
     parser.set_defaults(run=run)
 
@@ -39,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     """0 all well; 2 the policy or the catalogue has mistakes; 3 the policy requires what this host can't give."""
     if arguments.bundle is not None:
         return doctor_sheet.run(arguments)
+    if arguments.notices:
+        return doctor_notices.run(arguments)
     if arguments.preflight:
         return doctor_preflight.run(arguments)
     if arguments.require is not None:

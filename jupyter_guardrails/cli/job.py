@@ -1,4 +1,4 @@
-"""`jupyter guardrails job list|show|save|verify|run`: packages, for reviewers and operators who need no JupyterLab."""
+"""`jupyter guardrails job list|show|save|verify|run|approve|send-back|reject`: packages, for reviewers and operators who need no JupyterLab."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.cli import job_run
+from jupyter_guardrails.cli import job_review, job_run
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.submit import check_line, finding_lines, summary
 from jupyter_guardrails.control.interface import ControlClient
+from jupyter_guardrails.control.interface.decisions import SubmissionsQueue
 from jupyter_guardrails.control.interface.messages import PackageVerify, SubmissionPackage, SubmissionShow, SubmissionsList
 from jupyter_guardrails.errors import NotFound
 from jupyter_guardrails.package.signatures import read_trust
@@ -23,7 +24,8 @@ def add_parser(subparsers: Any) -> None:
     """`job` and its own commands."""
     parser = subparsers.add_parser("job", help="list, show, verify and run job packages")
     commands = parser.add_subparsers(dest="job_command", required=True, metavar="COMMAND")
-    _command(commands, "list", _list, "your submissions, newest first")
+    listing = _command(commands, "list", _list, "your submissions, newest first")
+    listing.add_argument("--review", action="store_true", help="what waits for your review, oldest first")
     _command(commands, "show", _show, "one submission with its checks").add_argument("id")
     save = _command(commands, "save", _save, "write a submission's package to a file")
     save.add_argument("id")
@@ -32,6 +34,7 @@ def add_parser(subparsers: Any) -> None:
     verify.add_argument("package", type=Path, help="a .job.zip file")
     verify.add_argument("--trust", type=Path, metavar="PATH", help="a *.public.json file or a folder of them, instead of control's own keys")
     job_run.add_parser(commands)
+    job_review.add_parsers(commands)
 
 
 def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
@@ -43,15 +46,17 @@ def _command(commands: Any, name: str, run: Any, text: str) -> argparse.Argument
 
 def _list(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client:
-        found = client.call(SubmissionsList())
+        found = client.call(SubmissionsQueue() if arguments.review else SubmissionsList())
+    none = "nothing waits for your review" if arguments.review else "no submissions yet: `jupyter guardrails submit NOTEBOOK`"
     rows = [f"{row['id']}  {row['name']}-{row['version']:<4} {row['label']:<42} {row['updated_at']}" for row in found["submissions"]]
-    print(json.dumps(found, indent=1) if arguments.json else "\n".join(rows) or "no submissions yet: `jupyter guardrails submit NOTEBOOK`")
+    print(json.dumps(found, indent=1) if arguments.json else "\n".join(rows) or none)
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client:
         found = client.call(SubmissionShow(id=arguments.id))
+        decided = job_review.decisions_of(client, arguments.id)
     if arguments.json:
         print(json.dumps(found, indent=1))
         return 0
@@ -60,6 +65,7 @@ def _show(arguments: argparse.Namespace) -> int:
         print(check_line(check))
         for finding in check["findings"]:
             print("\n".join(finding_lines(finding)))
+    print("\n".join(decided)) if decided else None
     return 0
 
 

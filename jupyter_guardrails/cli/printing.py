@@ -21,6 +21,11 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def line(text: str) -> str:
+    """What others wrote, on one line: nothing in it moves the cursor or steers the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def print_json(value: Any) -> None:
     """The value as JSON that people can read too."""
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=list)

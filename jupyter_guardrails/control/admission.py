@@ -28,6 +28,7 @@ from jupyter_guardrails.policy import EffectivePolicy
 from jupyter_guardrails.records import leases
 
 MOST = 1 << 50  # bytes, or seconds: more can't be, and would spoil a budget that people share
+OVER = "its lease is over: control had no beats from it, or ended"
 
 
 async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> dict[str, Any]:
@@ -73,7 +74,8 @@ async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict
     said: dict[str, Any] = {"now": state.clock(), "ttl_s": state.lease_ttl_s, "holder": budgeting.holder_now(state)}
     uses = await sampling.charged(state.sampler, uses)
     ended = await state.records.write(leases.beat, uses, state.principal, **said)
-    end = [{"lease": lease, "reason": "its lease is over: control had no beats from it, or ended"} for lease in ended]
+    reasons = await state.records.read(leases.reasons, ended, state.principal) if ended else {}
+    end = [{"lease": lease, "reason": reasons.get(lease) or OVER} for lease in ended]
     tell = [{"lease": lease, "text": state.untold.pop(lease)} for lease in uses if lease in state.untold and lease not in ended]
     return {"end": end} | ({"tell": tell} if tell else {})
 

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from jupyter_guardrails.catalog import listing
-from jupyter_guardrails.catalog.access import Access, access_to
+from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.preview import Preview, preview
 from jupyter_guardrails.control.dataset_files import files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
+from jupyter_guardrails.control.rights import rights
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import GuardrailsError, NotFound, Refused
 from jupyter_guardrails.policy import EffectivePolicy
-from jupyter_guardrails.records import requests
-
-Grants = Mapping[str, Mapping[str, Any]]
 
 
 async def search(state: ControlState, request: DatasetsSearch, fds: list[int]) -> dict[str, Any]:
     """Datasets that this person may know of and whose contracts have the words, best first; `total` before the limit."""
-    policy, now, grants = state.effective(), state.clock(), await live_grants(state)
+    policy, now, held = state.effective(), state.clock(), await rights(state)
     contracts = state.catalogs.current.by_name
-    seen = {name: access_to(contract, policy, now, grants.get(name)) for name, contract in contracts.items()}
+    seen = {name: held.access(contract, policy, now) for name, contract in contracts.items()}
     wanted = {name for name, access in seen.items() if access.listed and request.scope in ("all", access.status)}
     names = state.catalogs.index.search(request.q, wanted)
     return {"datasets": [listing.entry(contracts[name], seen[name], policy) for name in names[: request.limit]], "total": len(names)}
@@ -53,23 +50,21 @@ async def find(state: ControlState, name: str) -> tuple[Contract, Access]:
     """A contract and what this person may have of it; NotFound when there is none, or none that they may know of."""
     contract = state.catalogs.current.by_name.get(name)
     if contract is not None:
-        access = access_to(contract, state.effective(), state.clock(), (await live_grants(state)).get(name))
+        access = (await rights(state)).access(contract, state.effective(), state.clock())
         if access.listed:
             return contract, access
     shown = name[:200].encode("utf-8", "backslashreplace").decode()
     raise NotFound(f"there is no dataset {shown!r} that you may know of", next_step="look it up: guarded.datasets('part of the name')")
 
 
-async def live_grants(state: ControlState) -> Grants:
-    """Dataset name -> this person's grant, of those that neither expired nor were revoked."""
-    return await state.records.read(requests.active_grants, state.principal, now=state.clock())
-
-
 async def grants_at_start(state: ControlState, effective: EffectivePolicy, now: datetime) -> dict[str, str]:
-    """Dataset name -> path of all that this person reads directly; called by admission when a kernel is admitted, and by the launcher."""
-    grants = await state.records.read(requests.active_grants, effective.person, now=now)
+    """Dataset name -> path of all that this person reads directly; called by admission when a kernel is admitted, and by the launcher.
+
+    What break-glass opens is not among them: a kernel keeps a path until it ends.
+    """
+    held = (await rights(state, effective.person)).lasting()
     contracts = state.catalogs.current.contracts.values()
-    granted = (c for c in contracts if access_to(c, effective, now, grants.get(c.name)).granted)
+    granted = (c for c in contracts if held.access(c, effective, now).granted)
     return {contract.name: contract.path for contract in granted if os.path.exists(contract.path)}
 
 

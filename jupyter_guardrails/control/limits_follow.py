@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import limits_groups
+from jupyter_guardrails.control import limits_groups, stops
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelLimits, LiveLimits
 from jupyter_guardrails.control.policies import allowed
@@ -27,11 +27,14 @@ async def follow(state: ControlState, request: KernelLimits, fds: list[int]) -> 
     except (PolicyError, GroupsUnknown):  # running kernels go on under the last valid policy
         return {"version": request.version, "limits": []}
     size = policy.workspace_size
-    answer: dict[str, Any] = {"version": version_of(policy), "limits": [], "workspace_bytes": size.value, "workspace_rule": str(size.rule)}
+    stop = await stops.notice_for(state)
+    answer: dict[str, Any] = {"version": version_of(policy) + ("-stop" if stop else ""), "limits": []}
+    answer |= {"workspace_bytes": size.value, "workspace_rule": str(size.rule)}
     if answer["version"] == request.version:
         return answer
     rows = {row["id"]: row for row in await state.records.read(leases.live, state.principal)}
     found = [_limits(state, policy, rows[lease]) for lease in request.leases if lease in rows]
+    found = [limits.model_copy(update={"stays": stop}) for limits in found] if stop else found
     for limits in found:
         await _take_over(state, policy, rows[limits.lease], limits)
     return answer | {"limits": [limits.model_dump() for limits in found]}

@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jupyter_guardrails.catalog.access import access_to
-from jupyter_guardrails.control import company_network
-from jupyter_guardrails.control.datasets import live_grants
+from jupyter_guardrails.control import company_network, notify
 from jupyter_guardrails.control.interface.settings import ADMIN_DIR
+from jupyter_guardrails.control.rights import rights
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.policy import EffectivePolicy
 
@@ -31,9 +30,9 @@ async def bounds(state: ControlState, policy: EffectivePolicy, *, kind: str = "k
     """
     if policy.mode.value == "enforce" or kind == "clean_run":
         return Bounds()
-    grants, now = await live_grants(state), state.clock()
+    held, now = (await rights(state)).lasting(), state.clock()
     contracts = state.catalogs.current.by_name.values()
-    found = [(contract, access_to(contract, policy, now, grants.get(contract.name))) for contract in contracts]
+    found = [(contract, held.access(contract, policy, now)) for contract in contracts]
     refused = (contract.path for contract, access in found if not access.granted and access.decision.blocks)
     softly = frozenset(contract.name for contract, access in found if access.granted and not access.decision.allowed)
     return Bounds(_observed(policy), tuple(sorted(set(_real((*_secrets(state), *refused))))), softly)
@@ -48,7 +47,8 @@ def _observed(policy: EffectivePolicy) -> tuple[str, ...]:
 def _secrets(state: ControlState) -> tuple[str, ...]:
     """Control's own: shut in every mode; of a service also the folder in which everyone else finds its token."""
     service = [found_in(state)] if state.settings.service else []
-    return (str(state.settings.state_dir), *service, str(ADMIN_DIR / "credentials"), *company_network.secrets(state.settings.policy_path))
+    files = (*company_network.secrets(state.settings.policy_path), *notify.secret_files(state))
+    return (str(state.settings.state_dir), *service, str(ADMIN_DIR / "credentials"), *files)
 
 
 def found_in(state: ControlState) -> str:

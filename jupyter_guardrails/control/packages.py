@@ -8,10 +8,11 @@ import re
 import shutil
 import stat
 import tomllib
+import zipfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from jupyter_guardrails.control.policies import allowed
 from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
@@ -21,6 +22,7 @@ from jupyter_guardrails.package.verify import verify_archive
 from jupyter_guardrails.policy import Decision, EffectivePolicy
 from jupyter_guardrails.sandbox.beneath import open_beneath
 
+LOCK = "env/pylock.kernel.toml"
 MAX_NOTEBOOK_BYTES = 256 << 20
 BUILD_TYPE = "https://guardrails.jupyter.org/notebook-package/v1"
 
@@ -68,9 +70,23 @@ def freeze_notebook(workspace: Path, notebook: str, folder: Path) -> str:
 
 def refused_packages(folder: Path, policy: EffectivePolicy, now: datetime) -> list[Decision]:
     """The decisions against packages of the kernel's lock."""
-    lock = tomllib.loads((folder / "env" / "pylock.kernel.toml").read_text(encoding="utf-8"))
-    decisions = [allowed(policy, "package.use", str(package["name"]), now) for package in lock["packages"]]
+    decisions = [allowed(policy, "package.use", name, now) for name in names(folder)]
     return [decision for decision in decisions if not decision.allowed]
+
+
+def names(folder: Path) -> list[str]:
+    """The Python packages of the kernel's lock."""
+    return _names((folder / LOCK).read_text(encoding="utf-8"))
+
+
+def names_in_archive(file: IO[bytes] | Path) -> list[str]:
+    """The same of a package's zip that was verified before."""
+    with zipfile.ZipFile(file) as zipped:
+        return _names(zipped.read(LOCK).decode("utf-8"))
+
+
+def _names(lock: str) -> list[str]:
+    return [str(package["name"]) for package in tomllib.loads(lock)["packages"]]
 
 
 def check_job(job: Job, row: dict[str, Any], policy_digest: str) -> None:

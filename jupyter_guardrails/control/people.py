@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from jupyter_guardrails.control import budgeting, limits, observing, profiles
+from jupyter_guardrails.control import budgeting, limits, observing, profiles, stops
 from jupyter_guardrails.control.audit import is_admin
 from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet, Usage
 from jupyter_guardrails.control.starting import held
@@ -35,6 +35,7 @@ async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]
     guarantees = await asyncio.to_thread(probe_host)
     answer: dict[str, Any] = {"person": state.principal, "mode": "service" if state.settings.service else "own", "boundary": boundary(state)}
     answer["enforced"] = [asdict(item) for item in guarantees]
+    answer |= await stops.mine(state)
     path = str(state.policies.path)
     try:
         policy = state.effective()
@@ -94,7 +95,8 @@ def _kernel(row: dict[str, Any]) -> dict[str, Any]:
 
 async def set_profile(state: ControlState, request: ProfileSet, fds: list[int]) -> dict[str, Any]:
     """Remembered for the next start, of one notebook or of all; Refused for a profile that this person may not use."""
-    chosen, _ = profiles.permitted(state, state.effective(), request.profile)
+    policy = state.effective()
+    chosen, _ = await profiles.opened(state, policy, request.profile) or profiles.permitted(state, policy, request.profile)
     await state.records.write(choices.choose, state.principal, request.notebook, request.profile, now=state.clock())
     await state.audit("profile.set", request.profile, reason="chosen for the next start", rule=chosen.rule, notebook=request.notebook)
     return {"profile": request.profile, "notebook": request.notebook}

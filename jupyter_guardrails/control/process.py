@@ -15,7 +15,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 from jupyter_guardrails.catalog import CatalogFolder
-from jupyter_guardrails.control import activation, descriptor_store, hardening, lifetimes, reattach, sampling, submissions
+from jupyter_guardrails.control import (
+    activation,
+    breakglass,
+    descriptor_store,
+    hardening,
+    lifetimes,
+    notify,
+    reattach,
+    sampling,
+    stops,
+    submissions,
+)
 from jupyter_guardrails.control.descriptor_store import LISTENER, DescriptorStore
 from jupyter_guardrails.control.groups import Groups, system_groups
 from jupyter_guardrails.control.interface import Settings
@@ -120,6 +131,9 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None, 
         state.spawn(lifetimes.sweep_forever(state), "sweep")
         state.spawn(sampling.sample_forever(state.sampler, ttl_s=state.lease_ttl_s), "samples of kernels")
         state.spawn(state.watch(), "watch over the policy")
+        state.spawn(stops.follow_forever(state), "suspensions")
+        state.spawn(breakglass.follow_forever(state), "break-glass")
+        state.spawn(notify.deliver_forever(state), "notices")
         _say_ready(options, state)
         store.say("READY=1")
         await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_guardrails.control.interface.messages import KernelAdmit
 from jupyter_guardrails.control.policies import allowed
+from jupyter_guardrails.control.rights import BREAK_GLASS
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import Refused
 from jupyter_guardrails.policy import Decision, EffectivePolicy, Profile, RuleRef
-from jupyter_guardrails.records import choices
+from jupyter_guardrails.records import choices, exemptions
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts")
 GPU_CONTROL = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
@@ -31,7 +32,7 @@ async def choose(state: ControlState, policy: EffectivePolicy, request: KernelAd
     if request.kind == "terminal" and request.profile is None:
         return Chosen(policy.terminal.value, policy.terminal.rule)
     name = request.profile or await preferred(state, policy, request.notebook)
-    chosen, decision = permitted(state, policy, name)
+    chosen, decision = await opened(state, policy, name) or permitted(state, policy, name)
     if not decision.allowed:  # policy only observes or warns: recorded, and done
         await state.audit("kernel.start", name, decision, kernel=request.kernel_id, notebook=request.notebook)
     return chosen
@@ -40,7 +41,23 @@ async def choose(state: ControlState, policy: EffectivePolicy, request: KernelAd
 async def preferred(state: ControlState, policy: EffectivePolicy, notebook: str | None) -> str:
     """The stored choice for this notebook or for all, as long as the policy still has it; else the default."""
     name = await state.records.read(choices.chosen, state.principal, notebook)
-    return name if name in policy.profiles else policy.default_profile.value
+    if name is None or name in policy.profiles or await opened(state, policy, name) is None:
+        return name if name in policy.profiles else policy.default_profile.value
+    return name
+
+
+async def opened(state: ControlState, policy: EffectivePolicy, name: str) -> tuple[Chosen, Decision] | None:
+    """The profile by break-glass, where the policy does not give it; a kernel with it lives no longer than the exemption."""
+    now, value = state.clock(), policy.all_profiles.get(name)
+    if value is None or name in policy.profiles or policy.max_kernels.value == 0:
+        return None
+    row = (await state.records.read(exemptions.active, state.principal, now=now)).get(("profile", name))
+    if row is None:
+        return None
+    left_s = max(1, int((row["ends_at"] - now).total_seconds()))
+    bounded = replace(value.value, lifetime_s=min(left_s, value.value.lifetime_s or left_s))
+    reason = f"{name} is open to {row['person']} by break-glass of {row['given_by']} until {row['ends_at']:%Y-%m-%d %H:%M} UTC: {row['reason']}"
+    return Chosen(bounded, BREAK_GLASS), Decision(True, reason, BREAK_GLASS)
 
 
 def permitted(state: ControlState, policy: EffectivePolicy, name: str) -> tuple[Chosen, Decision]:

@@ -10,9 +10,11 @@ from sqlalchemy import Connection
 
 from jupyter_guardrails.catalog.delivery import obstacle
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.control import announcing, authority
 from jupyter_guardrails.control.audit import is_admin
 from jupyter_guardrails.control.datasets import find
 from jupyter_guardrails.control.interface.messages import RequestCreate, RequestsList
+from jupyter_guardrails.control.rights import refuse_suspended, rights
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import Conflict, Refused
 from jupyter_guardrails.policy import Decision, EffectivePolicy, decide
@@ -28,7 +30,9 @@ async def create(state: ControlState, request: RequestCreate, fds: list[int]) ->
     if access.granted:
         already = access.decision.reason if access.decision.allowed else "the policy does not enforce yet that it must be asked for"
         raise Conflict(f"you may read {contract.name} already: {already}", next_step=f'guarded.path("{contract.name}")')
-    policy = state.effective()
+    policy, held = state.effective(), await rights(state)
+    if held.person or contract.name in held.datasets:
+        await authority.refuse(state, "data.request", contract.name, access.decision)
     decision = _decision(contract, policy, state)
     if not decision.allowed:
         await state.audit("data.request", contract.name, decision)
@@ -42,15 +46,15 @@ async def create(state: ControlState, request: RequestCreate, fds: list[int]) ->
         "days": request.days,
     }
     said |= {"now": state.clock(), "rule": str(decision.rule), "policy_digest": state.policy_digest}
-    return answer(await state.records.write(_create, said, at_once), state)
+    return answer(await state.records.write(_create, said, at_once, announcing.asked(state, said)), state)
 
 
 async def newest(state: ControlState, request: RequestsList, fds: list[int]) -> dict[str, Any]:
     """Own requests, those for datasets that one owns, everybody's for admins; newest first."""
     rows = await state.records.read(requests.newest, None, limit=1000)
     contracts = state.catalogs.current.by_name
-    everything = is_admin(state)
-    mine = [row for row in rows if everything or row["principal"] == state.principal or _owns(state, contracts.get(row["dataset"]))]
+    everything, policy = is_admin(state), state.effective()
+    mine = [row for row in rows if everything or row["principal"] == state.principal or _decides(policy, row, contracts.get(row["dataset"]))]
     return {"requests": [answer(row, state) for row in mine]}
 
 
@@ -87,18 +91,22 @@ def _at_once(contract: Contract, policy: EffectivePolicy, days: int) -> str:
     return str(bounds.rule) if contract.classification.casefold() in classes else ""
 
 
-def _create(connection: Connection, said: dict[str, Any], at_once: str) -> dict[str, Any]:
+def _create(connection: Connection, said: dict[str, Any], at_once: str, notice: announcing.Notice) -> dict[str, Any]:
     """Request and, inside the bounds, its grant in one transaction. An open request of before is given back as it is."""
+    refuse_suspended(connection, "user", said["principal"])
     row = requests.create(connection, **said)
-    if not at_once or row["id"] != said["id"]:
+    if row["id"] != said["id"]:
+        return row
+    if not at_once:
+        notice.put(connection)
         return row
     reason = "granted at once, inside the bounds that the policy sets"
     digest = {"rule": at_once, "policy_digest": said["policy_digest"]}
     return requests.decide(connection, row["id"], "granted", now=said["now"], actor=BY_POLICY, reason=reason, **digest)
 
 
-def _owns(state: ControlState, contract: Contract | None) -> bool:
-    return contract is not None and contract.owner == state.principal
+def _decides(policy: EffectivePolicy, row: dict[str, Any], contract: Contract | None) -> bool:
+    return authority.on_request(policy, contract, asked_by=row["principal"], dataset=row["dataset"]).allowed
 
 
 OPERATIONS: Operations = {RequestsList: newest, RequestCreate: create}

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from jupyter_guardrails.control import budgeting
 from jupyter_guardrails.control.interface.messages import KernelAdmit
 from jupyter_guardrails.control.profiles import Chosen
+from jupyter_guardrails.control.rights import refuse_suspended
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import LimitReached
 from jupyter_guardrails.policy import BudgetSpec, EffectivePolicy, Value
@@ -66,6 +67,7 @@ async def reserve(state: ControlState, policy: EffectivePolicy, request: KernelA
 
 def _reserve(connection: Connection, terms: Terms, *, now: datetime) -> dict[str, Any]:
     """Where the policy only observes, what does not fit is recorded and booked all the same: the sums stay right."""
+    refuse_suspended(connection, "user", terms.wanted.principal)
     more: dict[str, Any] = {"now": now, "ttl_s": terms.ttl_s}
     limit = terms.limit
     try:

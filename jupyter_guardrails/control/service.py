@@ -12,7 +12,25 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from jupyter_guardrails.control import admission, audit, datasets, frames, launch, limits_follow, people, requests, roots, submissions, would_refuse
+from jupyter_guardrails.control import (
+    admission,
+    audit,
+    breakglass,
+    datasets,
+    decisions,
+    frames,
+    history,
+    launch,
+    limits_follow,
+    notify,
+    people,
+    requests,
+    reviews,
+    roots,
+    stops,
+    submissions,
+    would_refuse,
+)
 from jupyter_guardrails.control.interface.client import OTHER_TOKEN, OUTSIDE
 from jupyter_guardrails.control.interface.messages import REQUESTS, Request
 from jupyter_guardrails.control.peers import Peers, uid_of
@@ -31,6 +49,12 @@ OPERATIONS: Operations = {
     **requests.OPERATIONS,
     **submissions.OPERATIONS,
     **would_refuse.OPERATIONS,
+    **decisions.OPERATIONS,
+    **reviews.OPERATIONS,
+    **stops.OPERATIONS,
+    **breakglass.OPERATIONS,
+    **history.OPERATIONS,
+    **notify.OPERATIONS,
 }
 KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.limits", "kernel.settle"})
 WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}

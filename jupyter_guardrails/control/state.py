@@ -91,6 +91,7 @@ class ControlState:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     egress: EgressProcess = field(default_factory=EgressProcess)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    service: bool = False  # control has an account of its own: then a decision is another person's, and not a self-test
 
     def effective(self, principal: str | None = None) -> EffectivePolicy:
         """What the policy in force means for this principal (or another).

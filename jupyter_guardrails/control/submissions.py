@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import packages, shapes, workers
+from jupyter_guardrails.control import announcing, packages, reviews, shapes, stops, workers
 from jupyter_guardrails.control.interface.messages import (
     PackageVerify,
     SubmissionCancel,
@@ -44,6 +44,7 @@ async def create(state: ControlState, request: SubmissionCreate, fds: list[int])
     if decision.blocks:
         await state.audit("promotion.submit", request.notebook, decision)
         raise Refused(decision.reason, next_step=decision.next_step, rule=str(decision.rule))
+    await stops.refuse_person(state, "promotion.submit", request.notebook)
     id, workspace = uuid.uuid4().hex, Path(request.workspace)
     if not workspace.is_absolute() or not workspace.is_dir():
         raise BadRequest(f"{request.workspace} is no folder", next_step="name the workspace by its absolute path")
@@ -125,9 +126,8 @@ def _write_check(connection: Connection, id: str, name: str, value: str, said: d
 
 async def _move(state: ControlState, id: str, to_state: str, error: str = "") -> dict[str, Any]:
     digest = state.policy_digest
-    return await state.records.write(
-        submissions.transition, id, to_state, now=state.clock(), actor=state.principal, error=error, policy_digest=digest
-    )
+    said = {"now": state.clock(), "actor": state.principal, "error": error, "policy_digest": digest}
+    return await state.records.write(announcing.moved, state, id, to_state, **said)
 
 
 async def _mine(state: ControlState, id: str) -> dict[str, Any]:
@@ -138,6 +138,13 @@ async def _mine(state: ControlState, id: str) -> dict[str, Any]:
     return row
 
 
+async def _seen(state: ControlState, id: str) -> dict[str, Any]:
+    """One's own, or one that this person may review."""
+    if state.worker is None and (row := await reviews.reviewable(state, id)) is not None:
+        return row
+    return await _mine(state, id)
+
+
 async def newest(state: ControlState, request: SubmissionsList, fds: list[int]) -> dict[str, Any]:
     """One's own submissions, newest first."""
     rows = await state.records.read(submissions.newest, state.principal)
@@ -145,8 +152,8 @@ async def newest(state: ControlState, request: SubmissionsList, fds: list[int]) 
 
 
 async def show(state: ControlState, request: SubmissionShow, fds: list[int]) -> dict[str, Any]:
-    """One submission with all its checks."""
-    return shapes.submission(await _mine(state, request.id))
+    """One submission with all its checks; for reviewers also what is submitted by others."""
+    return shapes.submission(await _seen(state, request.id))
 
 
 async def cancel(state: ControlState, request: SubmissionCancel, fds: list[int]) -> dict[str, Any]:
@@ -158,8 +165,8 @@ async def cancel(state: ControlState, request: SubmissionCancel, fds: list[int])
 
 
 async def package(state: ControlState, request: SubmissionPackage, fds: list[int]) -> Answer:
-    """The package's zip as a read-only descriptor."""
-    row = await _mine(state, request.id)
+    """The package's zip as a read-only descriptor; for reviewers too."""
+    row = await _seen(state, request.id)
     if not row["package_path"]:
         raise Conflict(f"submission {request.id} has no package: it is {row['state']}", next_step="its checks say what is missing")
     fd = os.open(row["package_path"], os.O_RDONLY | os.O_CLOEXEC)
@@ -218,7 +225,7 @@ def _note(connection: Connection, state: ControlState, id: str, kept: packages.K
     now = state.clock()
     said = {"name": kept.name, "content_digest": kept.digests.content, "evidence_digest": kept.digests.evidence, "path": str(kept.path)}
     submissions.set_package(connection, id, **said, now=now)
-    submissions.transition(connection, id, "in_review", now=now, actor=state.principal, policy_digest=state.policy_digest)
+    announcing.moved(connection, state, id, "in_review", now=now, actor=state.principal, policy_digest=state.policy_digest)
 
 
 async def _refused_packages(state: ControlState, row: dict[str, Any], folder: Path) -> str:
@@ -226,6 +233,8 @@ async def _refused_packages(state: ControlState, row: dict[str, Any], folder: Pa
     policy = state.effective(row["principal"])
     level = policy.checks["packages"].value
     refused = await asyncio.to_thread(packages.refused_packages, folder, policy, state.clock()) if level != "off" else []
+    if stopped := await stops.packages_of(state, await asyncio.to_thread(packages.names, folder)):
+        level, refused = "require", [*stopped, *refused]  # an admin's suspension counts at every level
     findings = [{"message": f"{one.reason} [{one.rule}]", "cell": None, "line": None, "fix": one.next_step} for one in refused]
     detail = f"{len(refused)} package(s) are not approved" if refused else "the policy allows every package of the lock"
     value = {"off": "not_checked", "warn": "warned"}.get(level, "failed") if refused or level == "off" else "passed"
@@ -249,7 +258,11 @@ async def verify(state: ControlState, request: PackageVerify, fds: list[int]) ->
     trusted = await asyncio.to_thread(signatures.read_trust, keys) if keys.is_dir() else []
     with open(fds.pop(), "rb") as file:
         found = await asyncio.to_thread(verify_archive, file, trusted)
-    return found.to_json() | {"profile": state.effective().production_profile.value.name}
+        locked = await asyncio.to_thread(packages.names_in_archive, file) if found.trusted else []
+    answer = found.to_json() | {"profile": state.effective().production_profile.value.name}
+    if stopped := await stops.objections(state, stops.job_names(answer), locked):
+        answer |= {"trusted": False, "problems": [*answer["problems"], *(decision.reason for decision in stopped)]}
+    return answer
 
 
 def declared_datasets(state: ControlState, submission: str) -> frozenset[str]:

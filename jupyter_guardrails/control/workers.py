@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.catalog.access import access_to
-from jupyter_guardrails.control import datasets
+from jupyter_guardrails.control.rights import Rights, rights
 from jupyter_guardrails.control.state import ControlState, Worker
 from jupyter_guardrails.sandbox import meter
 
@@ -51,7 +50,7 @@ async def run(state: ControlState, row: dict[str, Any]) -> Ended:
     state.worker_tokens[token] = Worker(row["id"], row["principal"])
     folder = folder_of(state, row["id"])
     try:
-        places = await asyncio.to_thread(_places, state, await datasets.live_grants(state))
+        places = await asyncio.to_thread(_places, state, await rights(state))
         with open(folder / "worker.log", "wb") as log:
             process = await _start(_order(state, row, token, places), folder, log.fileno())
         _processes[row["id"]] = process
@@ -159,11 +158,11 @@ def _asked(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads((folder_of(state, row["id"]) / "asked.json").read_text()))
 
 
-def _places(state: ControlState, grants: datasets.Grants) -> dict[str, str]:
+def _places(state: ControlState, held: Rights) -> dict[str, str]:
     """Where data is -> its name, for the contracts that this person may know of: the others stay unknown to the worker."""
     policy, now = state.effective(), state.clock()
     contracts = [contract for contract in state.catalogs.current.contracts.values() if contract.path]
-    return {contract.path: contract.name for contract in contracts if access_to(contract, policy, now, grants.get(contract.name)).listed}
+    return {contract.path: contract.name for contract in contracts if held.access(contract, policy, now).listed}
 
 
 def _environ() -> dict[str, str]:

@@ -9,11 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.catalog.access import access_to
 from jupyter_guardrails.control import addresses
-from jupyter_guardrails.control.datasets import live_grants
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelWouldRefuse, Seen
+from jupyter_guardrails.control.rights import rights
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import Conflict
 from jupyter_guardrails.policy import Decision, EffectivePolicy, Mode, Resource, RuleRef, decide
@@ -50,7 +49,7 @@ async def _refusal(state: ControlState, policy: EffectivePolicy, admission: Admi
     mode: Mode = "enforce" if seen.stopped else admission.mode
     contract = state.catalogs.current.by_path(seen.what)
     if contract is not None and seen.kind == "read":
-        access = access_to(contract, policy, state.clock(), (await live_grants(state)).get(contract.name))
+        access = (await rights(state)).access(contract, policy, state.clock())
         if access.decision.allowed:
             return None
         if access.listed:  # else this person may not know of it: then it is a file like any other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jupyter_guardrails.policy.compiled import Crowd
 from jupyter_guardrails.policy.decision import Resource, RuleRef
 from jupyter_guardrails.policy.globs import compile_glob
 from jupyter_guardrails.policy.hosts import HostIndex, check_port, normal_host, split_port
@@ -33,7 +34,14 @@ def considered(effective: EffectivePolicy, action: str, resource: Resource) -> t
             return _considered_packages(effective, package_name(resource.name))
         case "promotion.review":
             people = ", ".join(effective.document.promotion.reviewers.in_words) or "nobody"
-            return (Considered("allow", people, effective.place("promotion.reviewers"), "reviewer" in effective.roles),)
+            return (
+                Considered(
+                    "allow",
+                    people,
+                    effective.place("promotion.reviewers"),
+                    Crowd(effective.document.promotion.reviewers).has(effective.person, effective.groups),
+                ),
+            )
     return ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from jupyter_guardrails.policy import fields as f
 from jupyter_guardrails.policy.fields import People, Short, Strict
@@ -120,10 +120,22 @@ class Audit(Strict):
 
 
 class Notify(Strict):
-    """Where requests, reviews and failed jobs are announced."""
+    """Where requests, reviews, failed jobs, suspensions and break-glass are announced."""
 
-    webhook: f.Url | None = Field(default=None, description="Address that gets a JSON message.")
-    smtp: f.Text | None = Field(default=None, description="Mail server as host:port.")
+    webhook: f.Url | None = Field(default=None, description="Address that gets a JSON message by POST; redirects are not followed.")
+    smtp: f.HostPort | None = Field(default=None, description="Mail server as host:port; needs `from` and `to`.")
+    from_: f.MailAddress | None = Field(default=None, alias="from", description="Who mails come from.")
+    to: tuple[f.MailAddress, ...] = Field(default=(), description="Who gets the mails: the admins.")
+    starttls: bool = Field(default=True, description="Mails only over TLS; `false`: in the clear, for a server on this machine.")
+    credentials: f.SecretPath | None = Field(
+        default=None, description="File with `webhook_secret=…` (signs messages) and `smtp_login=name:password`, readable for control alone."
+    )
+
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Notify:
+        if self.smtp and not (self.from_ and self.to):
+            raise ValueError("smtp needs from: and to: [...], addresses like guardrails@example.com")
+        return self
 
 
 class Document(Strict):

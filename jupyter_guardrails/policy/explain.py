@@ -211,3 +211,7 @@ def _records(effective: EffectivePolicy) -> Iterator[Line]:
     yield _said(effective, "audit.keep", audit.keep, _off(audit.keep, format_duration))
     yield _said(effective, "notify.webhook", notify.webhook, notify.webhook or "off")
     yield _said(effective, "notify.smtp", notify.smtp, notify.smtp or "off")
+    yield _said(effective, "notify.from", notify.from_, notify.from_ or "nobody")
+    yield _said(effective, "notify.to", list(notify.to), ", ".join(notify.to) or "nobody")
+    yield _said(effective, "notify.starttls", notify.starttls, "yes" if notify.starttls else "no")
+    yield _said(effective, "notify.credentials", notify.credentials, notify.credentials or "none")

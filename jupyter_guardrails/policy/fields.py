@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from jupyter_guardrails.policy.globs import check_glob
+from jupyter_guardrails.policy.hosts import bracketed, check_port, normal_host, split_port
 from jupyter_guardrails.policy.quantities import BYTES_PATTERN, SECONDS_PATTERN, SHARE_PATTERN, parse_amount, parse_bytes, parse_duration, parse_share
 from jupyter_guardrails.policy.rowfilter import parse_filter, render
 from jupyter_guardrails.policy.wording import shown
@@ -105,6 +106,19 @@ def _url(value: object) -> str:
     return value
 
 
+def _host_port(value: object) -> str:
+    """`mail.example.com:587`; ValueError with what is wrong."""
+    host, port = split_port(value if isinstance(value, str) else "")
+    return f"{bracketed(normal_host(host))}:{check_port(port)}"
+
+
+def _mail(value: object) -> str:
+    """One plain address; nothing in it can end a header."""
+    if not isinstance(value, str) or len(value) > 254 or not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", value):
+        raise ValueError("must be one mail address, like platform@example.com")
+    return value
+
+
 def _ranges(value: object) -> tuple[str, ...]:
     """One address range or several, in normal form."""
     items = value if isinstance(value, tuple) else (value,)
@@ -152,6 +166,13 @@ WritePath = Annotated[
     _schema("^/.", "/scratch/{user}"),
 ]
 Url = Annotated[str, BeforeValidator(_url), _schema("^https?://", "https://hooks.example.com/x")]
+HostPort = Annotated[str, BeforeValidator(_host_port), _schema("^.+:[0-9]{1,5}$", "mail.example.com:587")]
+MailAddress = Annotated[str, BeforeValidator(_mail), _schema("^[^@\\s]+@[^@\\s]+$", "platform@example.com")]
+SecretPath = Annotated[
+    str,
+    BeforeValidator(_text(lambda text: _path(text) and "{" not in text, "an absolute path without .. or patterns")),
+    _schema("^/", "/etc/jupyter/guardrails/credentials/notify"),
+]
 Ranges = Annotated[
     tuple[str, ...], BeforeValidator(_ranges), WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}, "examples": ["10.0.0.0/8"]})
 ]

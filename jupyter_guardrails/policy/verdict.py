@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from jupyter_guardrails.policy.compiled import Crowd
 from jupyter_guardrails.policy.decision import Decision, Mode, Obligations, Resource, RuleRef, Value
 from jupyter_guardrails.policy.globs import LONGEST_NAME, compile_glob
 from jupyter_guardrails.policy.hosts import bracketed, check_port, normal_host, split_port
@@ -192,7 +193,7 @@ def _submit(effective: EffectivePolicy, resource: Resource) -> Decision:
 def _review(effective: EffectivePolicy, resource: Resource) -> Decision:
     """A submission of `resource.owner` is reviewed."""
     rule = effective.place("promotion.reviewers")
-    if "reviewer" not in effective.roles:
+    if not Crowd(effective.document.promotion.reviewers).has(effective.person, effective.groups):
         return _refuse(f"{effective.person} is not a reviewer", rule, f"reviewers are named under promotion.reviewers by {_admin(effective)}")
     if resource.owner == effective.person:
         return _refuse(f"{effective.person} submitted {resource.name}", NOT_ONES_OWN, "another reviewer must look at it")

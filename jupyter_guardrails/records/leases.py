@@ -241,6 +241,12 @@ def follow(connection: Connection, principal: str, holder: str) -> None:
     budgets.promise(connection, holder, _promised(strays))
 
 
+def reasons(connection: Connection, ids: list[str], principal: str) -> dict[str, str]:
+    """Lease -> why it ended, of those that were ended for a reason other than silence."""
+    ended = leases.c.id.in_(ids) & (leases.c.principal == principal) & (leases.c.state == "settled")
+    return {row.id: row.reason for row in connection.execute(select(leases.c.id, leases.c.reason).where(ended))}
+
+
 def adjust(connection: Connection, lease: str, principal: str, **values: Any) -> None:
     """New limits of a live lease (`memory_limit_bytes`, `cpus`, `idle_limit_s`, `rule`, `policy_digest`); an ended one stays as it is."""
     mine = (leases.c.id == lease) & (leases.c.principal == principal) & IS_LIVE

@@ -72,12 +72,15 @@ def decide(
     reason: str,
     rule: str = "",
     policy_digest: str = "",
+    days: int | None = None,
 ) -> dict[str, Any]:
-    """Move a request along `TRANSITIONS` and audit it; `granted` writes the grant for its days in the same transaction."""
+    """Move a request along `TRANSITIONS` and audit it; `granted` writes the grant in the same transaction, for its days or for `days`."""
     row = get(connection, id)
     if to_state not in TRANSITIONS[row["state"]]:
         raise Conflict(f"request {id} is {row['state']} and can't become {to_state}")
+    row |= {} if days is None else {"days": days}
     values = {"state": to_state, "reason": storable(reason), "decided_by": actor, "updated_at": now, "revision": row["revision"] + 1}
+    values["days"] = row["days"]
     statement = update(requests).where(requests.c.id == id, requests.c.revision == row["revision"])
     if connection.execute(statement.values(values)).rowcount != 1:
         raise Conflict(f"request {id} was changed meanwhile")

@@ -211,3 +211,72 @@ anchors = Table(
     Column("hash", Text, nullable=False),
     Column("time", Text, nullable=False),
 )
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("submission", Text, ForeignKey("submissions.id"), primary_key=True),
+    Column("reviewer", Text, primary_key=True),
+    Column("decision", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("content_digest", Text, nullable=False),
+    Column("evidence_digest", Text, nullable=False),
+    Column("self_test", Boolean, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("policy_digest", Text, nullable=False),
+    Column("decided_at", Time, nullable=False),
+)
+
+suspensions = Table(
+    "suspensions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("suspended_by", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("since", Time, nullable=False),
+    Column("ends_kernels_at", Time),  # of people: when what runs is ended; of datasets: when kernels that were started with it are
+    Column("lifted_at", Time),
+    Column("lifted_by", Text, nullable=False),
+    Column("lifted_reason", Text, nullable=False),
+    CheckConstraint("kind in ('user', 'dataset', 'package', 'job')", name="kind"),
+    Index(None, "kind", "name"),
+)
+
+exemptions = Table(
+    "exemptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("unmasked", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("given_by", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("begins_at", Time, nullable=False),
+    Column("ends_at", Time, nullable=False),
+    Column("ended_at", Time),
+    Column("ended_by", Text, nullable=False),
+    CheckConstraint("kind in ('dataset', 'profile')", name="kind"),
+    CheckConstraint("state in ('recorded', 'active', 'ended')", name="state"),
+    Index(None, "person", "state"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("event", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("next_at", Time, nullable=False),
+    CheckConstraint("state in ('waiting', 'sent', 'given_up')", name="state"),
+    Index(None, "state", "next_at"),
+)

@@ -137,6 +137,15 @@ class RequestsHandler(GuardrailsHandler):
         await self.answer(messages.RequestCreate(**wanted.model_dump()), status=201)
 
 
+class RequestDecisionHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def post(self, identity: str) -> None:
+        """Always refused, with the command that decides."""
+        body_as(self, RequestDecision)
+        raise decided_outside(f"jupyter guardrails data grant {identity}")
+
+
 class NewSubmission(Strict):
     """NewSubmission of openapi.yaml."""
 
@@ -195,6 +204,15 @@ class CancelHandler(GuardrailsHandler):
         await self.answer(messages.SubmissionCancel(id=identity))
 
 
+class SubmissionDecisionHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def post(self, identity: str) -> None:
+        """Always refused, with the command that decides."""
+        body_as(self, SubmissionDecision)
+        raise decided_outside(f"jupyter guardrails job approve {identity}")
+
+
 class AuditQuery(Strict):
     """After which sequence number."""
 
@@ -207,6 +225,32 @@ class AuditHandler(GuardrailsHandler):
     async def get(self) -> None:
         """Audit records after a sequence number."""
         await self.answer(messages.Audit(after=query_as(self, AuditQuery).after))
+
+
+class RequestDecision(Strict):
+    """RequestDecision of openapi.yaml."""
+
+    decision: Literal["grant", "refuse"]
+    reason: str = Field(default="", max_length=2000)
+    days: int | None = Field(default=None, ge=1, le=365)
+
+
+class SubmissionDecision(Strict):
+    """SubmissionDecision of openapi.yaml."""
+
+    decision: Literal["approve", "send_back", "reject"]
+    words: str = Field(default="", max_length=4000)
+    content_digest: str
+    evidence_digest: str
+
+
+def decided_outside(command: str) -> errors.Refused:
+    """Why no decision is made from this origin: code in a notebook that a person trusted acts here as that person."""
+    return errors.Refused(
+        "decisions are not made from JupyterLab: any notebook that is open and trusted here could send one in your name",
+        next_step=f"in a shell outside of JupyterLab: {command.encode('ascii', 'replace').decode()[:300]}",
+        rule="built-in decisions-are-made-outside",
+    )
 
 
 def key_of(handler: web.RequestHandler) -> str:
@@ -226,9 +270,11 @@ ROUTES: tuple[tuple[str, type[GuardrailsHandler]], ...] = (
     ("/guardrails/datasets", DatasetsHandler),
     ("/guardrails/datasets/([^/]+)", DatasetHandler),
     ("/guardrails/requests", RequestsHandler),
+    ("/guardrails/requests/([^/]+)/decision", RequestDecisionHandler),
     ("/guardrails/submissions", SubmissionsHandler),
     ("/guardrails/submissions/([^/]+)", SubmissionHandler),
     ("/guardrails/submissions/([^/]+)/package", PackageHandler),
     ("/guardrails/submissions/([^/]+)/cancel", CancelHandler),
+    ("/guardrails/submissions/([^/]+)/decision", SubmissionDecisionHandler),
     ("/guardrails/audit", AuditHandler),
 )

@@ -26,7 +26,7 @@ def check(reference, value):
 
 def described(path):
     """A route's pattern as the OpenAPI file writes it."""
-    names = iter(["id" if "submissions" in path else "name"])
+    names = iter(["name" if "datasets" in path else "id"])
     return re.sub(r"\(\[\^/\]\+\)", lambda _: "{" + next(names) + "}", path)
 
 
@@ -113,6 +113,23 @@ def test_access_is_asked_for(server):
     assert answer.json()["id"] in [r["id"] for r in server.rest("GET", "guardrails/requests").json()["requests"]]
 
 
+DIGESTS = {"content_digest": "a" * 64, "evidence_digest": "b" * 64}
+DECISIONS = {
+    "requests/r-1/decision": ({"decision": "grant"}, "jupyter guardrails data grant r-1"),
+    "submissions/s-1/decision": ({"decision": "approve", **DIGESTS}, "jupyter guardrails job approve s-1"),
+}
+
+
+@pytest.mark.parametrize("path", DECISIONS)
+def test_no_decision_is_made_from_jupyterlabs_origin(server, path):
+    """JavaScript of a trusted notebook acts as its person: whoever they are, the answer is the command for a shell outside."""
+    body, command = DECISIONS[path]
+    answer = server.rest("POST", f"guardrails/{path}", json=body)
+    assert answer.status_code == 403, answer.text
+    check("Error", answer.json())
+    assert command in answer.json()["next_step"]
+
+
 BAD = [
     ("PUT", "profile", {"profile": "small", "surprise": 1}),
     ("PUT", "profile", {}),
@@ -120,6 +137,8 @@ BAD = [
     ("POST", "requests", {"dataset": "hr/salaries", "purpose": "x"}),
     ("POST", "requests", {"dataset": "hr/salaries", "purpose": "long enough", "days": 0}),
     ("POST", "requests", {"dataset": "hr/salaries", "purpose": "long enough", "person": "carol"}),
+    ("POST", "requests/r-1/decision", {"decision": "perhaps"}),
+    ("POST", "submissions/s-1/decision", {"decision": "approve"}),
     ("POST", "submissions", {}),
     ("POST", "submissions", {"notebook": "a.ipynb", "workspace": "/etc"}),
     ("POST", "submissions", {"notebook": "a.ipynb", "key": "mine"}),

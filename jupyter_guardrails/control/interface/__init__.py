@@ -1,5 +1,6 @@
 """What everyone but control itself may import of control: typed requests, the client, settings, and starting one's own."""
 
+from jupyter_guardrails.control.interface import decisions, oversight, stops
 from jupyter_guardrails.control.interface.client import ControlClient, receive_frame, send_frame
 from jupyter_guardrails.control.interface.messages import *  # noqa: F403
 from jupyter_guardrails.control.interface.messages import REQUESTS, Admission
@@ -13,8 +14,11 @@ __all__ = [
     "OwnControl",
     "Settings",
     "connect",
+    "decisions",
     "find_settings",
+    "oversight",
     "receive_frame",
     "send_frame",
     "start_own_control",
+    "stops",
 ]

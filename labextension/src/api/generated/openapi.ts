@@ -141,6 +141,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guardrails/requests/{id}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Always refused: a trusted notebook acts as its person here. The answer names the command that decides, outside of JupyterLab */
+        post: operations["postRequestDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guardrails/submissions": {
         parameters: {
             query?: never;
@@ -210,6 +227,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guardrails/submissions/{id}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Always refused: a trusted notebook acts as its person here. The answer names the command that decides, outside of JupyterLab */
+        post: operations["postSubmissionDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guardrails/audit": {
         parameters: {
             query?: never;
@@ -255,6 +289,14 @@ export interface components {
             limits: components["schemas"]["Limit"][];
             profiles: components["schemas"]["Profile"][];
             enforced: components["schemas"]["Guarantee"][];
+            suspended?: {
+                reason: string;
+                /** Format: date-time */
+                since: string;
+                next_step: string;
+            } | null;
+            /** @description What an admin opened for this person for a while */
+            break_glass?: string[];
         };
         Limit: {
             key: string;
@@ -412,6 +454,19 @@ export interface components {
             reason?: string;
             /** Format: date-time */
             created_at: string;
+        };
+        RequestDecision: {
+            /** @enum {string} */
+            decision: "grant" | "refuse";
+            reason?: string;
+            days?: number;
+        };
+        SubmissionDecision: {
+            /** @enum {string} */
+            decision: "approve" | "send_back" | "reject";
+            words?: string;
+            content_digest: string;
+            evidence_digest: string;
         };
         NewSubmission: {
             /** @description Path relative to the workspace */
@@ -632,6 +687,8 @@ export type DatasetDetail = components['schemas']['DatasetDetail'];
 export type NewRequest = components['schemas']['NewRequest'];
 export type Requests = components['schemas']['Requests'];
 export type AccessRequest = components['schemas']['AccessRequest'];
+export type RequestDecision = components['schemas']['RequestDecision'];
+export type SubmissionDecision = components['schemas']['SubmissionDecision'];
 export type NewSubmission = components['schemas']['NewSubmission'];
 export type Submissions = components['schemas']['Submissions'];
 export type Submission = components['schemas']['Submission'];
@@ -785,6 +842,24 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    postRequestDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestDecision"];
+            };
+        };
+        responses: {
+            default: components["responses"]["Error"];
+        };
+    };
     getSubmissions: {
         parameters: {
             query?: never;
@@ -867,6 +942,24 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Submission"];
+            default: components["responses"]["Error"];
+        };
+    };
+    postSubmissionDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubmissionDecision"];
+            };
+        };
+        responses: {
             default: components["responses"]["Error"];
         };
     };

@@ -1,0 +1,103 @@
+"""What is announced, and to whom: a notice lies in the outbox from the very transaction of what it tells."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jupyter_guardrails.control.state import ControlState
+from jupyter_guardrails.policy.document import Notify
+from jupyter_guardrails.records import audit, outbox, submissions
+from jupyter_guardrails.records.columns import iso
+
+NUMBERS = itertools.count()  # what is told at the same moment is sent in its order
+LONGEST = 500  # characters of a person's words in a notice
+MOVES = {
+    "in_review": ("submission.in_review", "waits for review", "jupyter guardrails job list --review"),
+    "checks_failed": ("submission.checks_failed", "failed its checks", "its author sees which with `jupyter guardrails job show`"),
+    "approved": ("submission.approved", "was approved", ""),
+    "changes_requested": ("submission.changes_requested", "was sent back", "its author changes it and submits it again"),
+    "rejected": ("submission.rejected", "was rejected", ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event for the targets that the policy in force names; `put` it in the transaction of what it tells."""
+
+    targets: tuple[str, ...]
+    event: dict[str, Any]
+    now: datetime
+    policy_digest: str
+
+    def put(self, connection: Connection) -> None:
+        """Into the outbox; what had to go for it is on the audit record."""
+        for row in outbox.put(connection, self.targets, self.event, now=self.now):
+            given_up(connection, row, "too many notices were waiting", now=self.now, policy_digest=self.policy_digest)
+
+
+def notice(
+    state: ControlState,
+    kind: str,
+    title: str,
+    *,
+    resource: str,
+    person: str = "",
+    reason: str = "",
+    rule: str = "",
+    next_step: str = "",
+    id: str | None = None,
+) -> Notice:
+    """A notice of this moment. `id`: the same id is told once, however often it is put (a budget that is used up, say)."""
+    now = state.clock()
+    event = {"id": id or f"n-{next(NUMBERS):08x}-{secrets.token_hex(12)}", "kind": kind, "time": iso(now), "title": title}
+    event |= {"person": person or state.principal}
+    event |= {"resource": resource, "reason": reason[:LONGEST], "rule": rule, "next_step": next_step, "policy": state.policy_digest[:12]}
+    event["self_test"] = "" if state.service else "control runs under the account of whoever works here"
+    return Notice(targets(state), event, now, state.policy_digest)
+
+
+def targets(state: ControlState) -> tuple[str, ...]:
+    """`webhook`, `smtp`: those that the policy in force names."""
+    told = settings(state)
+    return tuple(name for name in ("webhook", "smtp") if getattr(told, name))
+
+
+def settings(state: ControlState) -> Notify:
+    """`notify` of the policy in force; nothing without one."""
+    policy = state.policies.current
+    return policy.document.notify if policy else Notify()
+
+
+def asked(state: ControlState, said: dict[str, Any]) -> Notice:
+    """Somebody asks for a dataset."""
+    title = f"{said['principal']} asks for {said['dataset']} for {said['days']} days"
+    next_step = f"jupyter guardrails data grant {said['id']}"
+    return notice(state, "request.open", title, resource=said["dataset"], reason=said["purpose"], rule=said["rule"], next_step=next_step)
+
+
+def moved(connection: Connection, /, state: ControlState, id: str, to_state: str, **said: Any) -> dict[str, Any]:
+    """`submissions.transition` with its notice, in one transaction. What failed is for its author to see: only that it failed is told."""
+    row = submissions.transition(connection, id, to_state, **said)
+    if to_state in MOVES and not row["draft"]:
+        told(state, row, to_state).put(connection)
+    return row
+
+
+def told(state: ControlState, row: dict[str, Any], to_state: str, *, reason: str = "") -> Notice:
+    """The notice of a submission's move."""
+    kind, words, next_step = MOVES[to_state]
+    job = f"{row['name']}-{row['version']}"
+    return notice(state, kind, f"{job} of {row['principal']} {words}", resource=job, reason=reason, next_step=next_step)
+
+
+def given_up(connection: Connection, row: dict[str, Any], error: str, *, now: datetime, policy_digest: str) -> None:
+    """The audit record of a notice that nobody got."""
+    event = row["event"]
+    said = {"resource": f"{event['kind']} to {row['target']}", "reason": f"{event['title']}: given up, {error}", "rule": "built-in notify"}
+    audit.append(connection, now=now, principal="control", action="notice.given_up", allowed=False, policy_digest=policy_digest, **said)

@@ -1,0 +1,61 @@
+"""Who may decide: admins, reviewers of jobs, and those who decide requests for a dataset. Refusals are recorded."""
+
+from __future__ import annotations
+
+from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.control.state import ControlState
+from jupyter_guardrails.errors import Refused
+from jupyter_guardrails.policy import Decision, EffectivePolicy, RuleRef
+from jupyter_guardrails.policy.compiled import Crowd
+from jupyter_guardrails.policy.verdict import NOT_ONES_OWN
+
+SELF_TEST = "self-test, not approved: control runs under the account of whoever works here, so nobody else has decided this"
+
+
+async def require_admin(state: ControlState, action: str, resource: str) -> str:
+    """The rule that makes this person an admin, as text; Refused, and recorded, for everybody else."""
+    policy = state.effective()
+    rule = policy.place("admins")
+    if "admin" in policy.roles:
+        return str(rule)
+    decision = Decision(False, f"{state.principal} is not an admin", rule, f"ask an admin ({policy.admins})")
+    await refuse(state, action, resource, decision)
+    raise AssertionError("refuse raises")
+
+
+async def refuse(state: ControlState, action: str, resource: str, decision: Decision) -> None:
+    """Record the refusal and raise it."""
+    await state.audit(action, resource, decision)
+    raise Refused(decision.reason, rule=str(decision.rule), next_step=decision.next_step)
+
+
+def on_request(policy: EffectivePolicy, contract: Contract | None, *, asked_by: str, dataset: str) -> Decision:
+    """Whether this person may decide what somebody asked for: the dataset's owner or `data.reviewers`, never who asked."""
+    rule, reviewers = policy.place("data.reviewers"), policy.document.data.reviewers
+    if asked_by == policy.person:
+        return Decision(False, f"{policy.person} asked for {dataset}", NOT_ONES_OWN, f"{policy.data_reviewers} decides")
+    owner = contract.owner if contract is not None else ""
+    if reviewers.owner and owner == policy.person:
+        return Decision(True, f"{policy.person} owns {dataset}", rule)
+    if Crowd(reviewers).has(policy.person, policy.groups):
+        return Decision(True, f"{policy.person} decides requests for data", rule)
+    nobody = not (reviewers.owner or reviewers.users or reviewers.groups)
+    if nobody and "admin" in policy.roles:
+        return Decision(True, f"{policy.person} is an admin, and the policy names nobody else", policy.place("admins"))
+    return Decision(False, f"{policy.person} does not decide requests for {dataset}", rule, f"{policy.data_reviewers} decides")
+
+
+def on_job(policy: EffectivePolicy, *, job: str, submitted_by: str, service: bool) -> Decision:
+    """Whether this person may review a job: `promotion.reviewers`, never the submitter; in *own* mode the submitter may try it, as a self-test."""
+    rule = policy.place("promotion.reviewers")
+    if submitted_by == policy.person:
+        next_step = "another reviewer must look at it"
+        return Decision(not service, f"{policy.person} submitted {job}", NOT_ONES_OWN, "" if not service else next_step)
+    if Crowd(policy.document.promotion.reviewers).has(policy.person, policy.groups):
+        return Decision(True, f"{policy.person} is a reviewer", rule)
+    return Decision(False, f"{policy.person} is not a reviewer", rule, f"reviewers are named under promotion.reviewers by an admin ({policy.admins})")
+
+
+def ref(name: str) -> RuleRef:
+    """A rule that no file holds."""
+    return RuleRef("", 0, name)

@@ -1,0 +1,60 @@
+"""Requests to control: what is asked for and submitted is decided by others than who asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from jupyter_guardrails.control.interface.messages import Request
+
+
+class RequestDecide(Request):
+    """-> AccessRequest of openapi.yaml. `days`: fewer than were asked for; a refusal needs a reason."""
+
+    op = "requests.decide"
+    id: str = Field(max_length=100)
+    decision: Literal["grant", "refuse"]
+    reason: str = Field(default="", max_length=2000)
+    days: int | None = Field(default=None, ge=1, le=365)
+
+
+class GrantsList(Request):
+    """-> {grants: [{id, person, dataset, granted_by, granted_at, expires_at, rule}]}: live ones that this person has, or may revoke."""
+
+    op = "grants.list"
+
+
+class GrantRevoke(Request):
+    """-> the grant. `id`: of the grant, or of the request that it came from."""
+
+    op = "grants.revoke"
+    id: str = Field(max_length=100)
+    reason: str = Field(min_length=3, max_length=2000)
+
+
+class SubmissionsQueue(Request):
+    """-> {submissions: [Submission]} that wait for this person's review, oldest first."""
+
+    op = "submissions.queue"
+
+
+class SubmissionDecide(Request):
+    """-> {submission, decisions: [{reviewer, decision, words, self_test, decided_at}], approvals, needed, label}.
+
+    The digests are those of what was reviewed: with any other the decision is refused.
+    """
+
+    op = "submissions.decide"
+    id: str = Field(max_length=100)
+    decision: Literal["approve", "send_back", "reject"]
+    words: str = Field(default="", max_length=4000)
+    content_digest: str = Field(min_length=64, max_length=64)
+    evidence_digest: str = Field(min_length=64, max_length=64)
+
+
+class SubmissionDecisions(Request):
+    """-> the answer of `submissions.decide`, as it is now."""
+
+    op = "submissions.decisions"
+    id: str = Field(max_length=100)
