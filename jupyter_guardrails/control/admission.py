@@ -6,7 +6,7 @@ import asyncio
 import math
 from typing import Any
 
-from jupyter_guardrails.control import company_network, datasets, lifetimes, observing, profiles, reserving, starting, submissions
+from jupyter_guardrails.control import company_network, datasets, lifetimes, notices, observing, profiles, reserving, starting, submissions
 from jupyter_guardrails.control.forwards import forwards_of
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
@@ -48,14 +48,15 @@ async def started(state: ControlState, request: KernelStarted, fds: list[int]) -
 
 
 async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict[str, Any]:
-    """Charges and extends leases; `end` names those that are over, so that their kernels stop."""
+    """Charges and extends leases; `end` names those that are over, so that their kernels stop; `notices` what else is to be said and done."""
     uses = {}
     for item in request.beats:
         if not all(math.isfinite(number) and number >= 0 for number in (item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)):
             raise BadRequest(f"the beat of lease {item.lease} has a number that can't be")
         uses[item.lease] = leases.Use(item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)
     ended = await state.records.write(leases.beat, uses, state.principal, now=state.clock(), ttl_s=state.lease_ttl_s)
-    return {"end": [{"lease": lease, "reason": "its lease is over: control had no beats from it, or ended"} for lease in ended]}
+    told = await notices.review(state, uses.keys() - ended)
+    return {"end": [{"lease": lease, "reason": "its lease is over: control had no beats from it, or ended"} for lease in ended]} | told
 
 
 async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> dict[str, Any]:

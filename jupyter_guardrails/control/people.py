@@ -7,9 +7,11 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from jupyter_guardrails.control import limits, observing, profiles
+from jupyter_guardrails.control import limits, notices, observing, profiles
 from jupyter_guardrails.control.audit import is_admin
 from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet, Usage
+from jupyter_guardrails.control.more import askable
+from jupyter_guardrails.control.notice_words import span
 from jupyter_guardrails.control.starting import held
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import GroupsUnknown, PolicyError
@@ -23,7 +25,7 @@ MEASURED = ("memory_bytes", "memory_peak_bytes", "memory_limit_bytes", "cpus", "
 SAME_IN_RECORDS = ("kernelspec", "kind", "notebook", "profile", "state", *MEASURED)
 USAGE_S = 30 * 24 * 3600
 MISTAKES = "The policy file has a mistake; what it said before stays in force. An admin sees where: `jupyter guardrails policy check`."
-AT_LIMIT = "At 100% no new kernel starts until earlier hours leave the window; running kernels go on."
+AT_LIMIT = "At 100% nothing new starts. Running kernels get {grace} to save their work; then they are interrupted, and soon after ended."
 
 
 async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]:
@@ -36,11 +38,13 @@ async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]
         policy = state.effective()
     except (PolicyError, GroupsUnknown) as error:
         file = {"path": path, "digest": state.policy_digest, "mode": "enforce", "errors": [str(error)]}
-        return answer | {"roles": [], "policy": file, "limits": [], "profiles": []}
+        return answer | {"roles": [], "policy": file, "limits": [], "profiles": [], "more": []}
     file = {"path": path, "digest": policy.digest, "mode": policy.mode.value, "errors": _errors(state, policy.roles)}
     answer["enforced"] = [asdict(item) for item in softened(guarantees, (await observing.bounds(state, policy)).observed)]
     chosen = await profiles.preferred(state, policy, None)
-    return answer | {"roles": sorted(policy.roles), "policy": file, "limits": limits.shown(policy), "profiles": limits.profiles(policy, chosen)}
+    more = [asdict(item) for item in askable(policy)]
+    shown = {"limits": limits.shown(policy), "profiles": limits.profiles(policy, chosen), "more": more}
+    return answer | {"roles": sorted(policy.roles), "policy": file} | shown
 
 
 def _errors(state: ControlState, roles: Collection[str]) -> list[str]:
@@ -60,12 +64,15 @@ def boundary(state: ControlState) -> str:
 async def kernels(state: ControlState, request: Kernels, fds: list[int]) -> dict[str, Any]:
     """Own live kernels, terminals, clean runs and `exec`s with their last beat."""
     rows = await state.records.read(leases.live, state.principal)
-    answer = {"kernels": [_kernel(row) for row in rows]}
+    answer: dict[str, Any] = {"kernels": [_kernel(row) for row in rows], "ended": await notices.ended(state)}
     try:
-        limit = state.effective().max_kernels
+        policy = state.effective()
     except (PolicyError, GroupsUnknown):
         return answer | {"max": 0, "rule": ""}
-    return answer | {"max": limit.value, "rule": str(limit.rule)}
+    said = await notices.shown(state, policy)
+    for kernel in answer["kernels"]:
+        kernel["notices"] = said.get(kernel["id"], [])
+    return answer | {"max": policy.max_kernels.value, "rule": str(policy.max_kernels.rule)}
 
 
 def _kernel(row: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +90,12 @@ def _kernel(row: dict[str, Any]) -> dict[str, Any]:
         "idle_s",
     )
     shown = {name: row[name] for name in (*same, "idle_limit_s", "cpu_percent")}
-    return shown | {"id": row["kernel_id"], "started_at": iso(row["started_at"] or row["created_at"]), "enforced": sorted(held(row["report"] or {}))}
+    return shown | {
+        "id": row["kernel_id"],
+        "notices": [],
+        "started_at": iso(row["started_at"] or row["created_at"]),
+        "enforced": sorted(held(row["report"] or {})),
+    }
 
 
 async def set_profile(state: ControlState, request: ProfileSet, fds: list[int]) -> dict[str, Any]:
@@ -105,7 +117,12 @@ async def budget(state: ControlState, request: Budget, fds: list[int]) -> dict[s
     rows = await state.records.read(leases.live, state.principal)
     amounts = {"cpu_hours": _amount(spent.cpu_hours, limit.value.cpu_hours)}
     amounts |= {"memory_gib_hours": _amount(spent.memory_gib_hours, limit.value.memory_gib_hours)}
-    return amounts | {"per_s": per_s, "time_left_s": _time_left_s(limit, spent, rows), "at_limit": AT_LIMIT, "rule": str(limit.rule)}
+    return amounts | {
+        "per_s": per_s,
+        "time_left_s": _time_left_s(limit, spent, rows),
+        "at_limit": AT_LIMIT.format(grace=span(limit.value.grace_s)),
+        "rule": str(limit.rule),
+    }
 
 
 def _amount(used: float, limit: float | None) -> dict[str, float | None]:

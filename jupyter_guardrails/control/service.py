@@ -13,7 +13,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jupyter_guardrails.control import admission, audit, datasets, frames, launch, limits_follow, people, requests, roots, submissions, would_refuse
+from jupyter_guardrails.control import (
+    admission,
+    audit,
+    datasets,
+    frames,
+    keeping,
+    launch,
+    limits_follow,
+    more,
+    people,
+    requests,
+    roots,
+    submissions,
+    would_refuse,
+)
 from jupyter_guardrails.control.interface.client import OTHER_TOKEN
 from jupyter_guardrails.control.interface.messages import REQUESTS, Request
 from jupyter_guardrails.control.state import Answer, ControlState, Operations, log
@@ -22,6 +36,8 @@ from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound, Ref
 OPERATIONS: Operations = {
     **admission.OPERATIONS,
     **limits_follow.OPERATIONS,
+    **keeping.OPERATIONS,
+    **more.OPERATIONS,
     **people.OPERATIONS,
     **audit.OPERATIONS,
     **launch.OPERATIONS,

@@ -12,7 +12,7 @@ from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelStarted
 from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
 from jupyter_guardrails.errors import Conflict, HostCannotEnforce
-from jupyter_guardrails.records import audit, leases
+from jupyter_guardrails.records import audit, leases, notices
 
 SERVE: dict[str, Callable[[ControlState, LiveKernel, int], Awaitable[Closable]]] = {
     "channel": channel.serve,
@@ -83,5 +83,6 @@ def _fields(state: ControlState, row: dict[str, Any], *, allowed: bool, reason: 
 
 
 def _start(connection: Connection, row: dict[str, Any], request: KernelStarted, fields: dict[str, Any], *, ttl_s: float) -> None:
+    notices.begin_run(connection, row["id"], now=fields["now"])
     leases.start(connection, row["id"], row["principal"], now=fields["now"], ttl_s=ttl_s, pid=request.pid, report=request.report)
     audit.append(connection, **fields)

@@ -15,6 +15,7 @@ from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
 from jupyter_guardrails.control.interface.messages import Request
+from jupyter_guardrails.control.more_applied import MoreForAWhile
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.errors import PolicyError, Problem
 from jupyter_guardrails.policy import Decision, EffectivePolicy
@@ -64,6 +65,7 @@ class ControlState:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     lease_ttl_s: float = LEASE_TTL_S
     groups: Groups = field(default_factory=Groups)
+    more: MoreForAWhile = field(default_factory=MoreForAWhile)
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     kernels: dict[str, LiveKernel] = field(default_factory=dict)
     ended: deque[Admission] = field(default_factory=lambda: deque(maxlen=16))  # what was granted last: a server makes the next start ahead like it
@@ -83,7 +85,7 @@ class ControlState:
         """
         person = principal or self.principal
         try:
-            return self.policies.effective(person, self.groups.of(person))
+            return self.more.applied(self.policies.effective(person, self.groups.of(person)), now=self.clock())
         except PolicyError as error:
             if self.settings.self_chosen:
                 raise
@@ -114,6 +116,7 @@ class ControlState:
     async def refresh(self) -> None:
         """Take over a policy that changed, and groups; called before each request. The old policy stays when the new one has mistakes."""
         await self.groups.refresh(self.principal)
+        await self.more.refresh(self.records, now=self.clock())
         if not self.policies.changed():
             return
         async with self.reloading:

@@ -23,6 +23,27 @@ class Spent:
     kernels: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """One amount of a budget, in hours: `name` is cpu_hours, memory_gib_hours or gpu_hours; `limit` None: not limited."""
+
+    name: str
+    used: float
+    reserved: float
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a budget stands. `holder` is the person, or the group that shares it; `share` the largest part of an amount that is used."""
+
+    holder: str
+    amounts: tuple[Amount, ...]
+    share: float
+    per_s: int | None
+    frees_at: datetime | None = None
+
+
 def charge(connection: Connection, principal: str, *, now: datetime, cpu_s: float, memory_gib_s: float, kernels: int = 0) -> None:
     """Add to this hour's bucket."""
     place = (charges.c.principal == principal) & (charges.c.hour == _hour(now))

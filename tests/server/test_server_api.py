@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jsonschema
@@ -26,7 +27,7 @@ def check(reference, value):
 
 def described(path):
     """A route's pattern as the OpenAPI file writes it."""
-    names = iter(["id" if "submissions" in path else "name"])
+    names = iter(["name" if "datasets" in path else "id"])
     return re.sub(r"\(\[\^/\]\+\)", lambda _: "{" + next(names) + "}", path)
 
 
@@ -113,6 +114,23 @@ def test_access_is_asked_for(server):
     assert answer.json()["id"] in [r["id"] for r in server.rest("GET", "guardrails/requests").json()["requests"]]
 
 
+def test_more_is_asked_for_and_what_one_may_ask_for_is_listed(server):
+    (kernels,) = [item for item in server.rest("GET", "guardrails/me").json()["more"] if item["resource"] == "kernels.max"]
+    body = {"kind": "more", "resource": "kernels.max", "amount": kernels["limit"] + 2, "until": in_a_day(), "purpose": "a workshop"}
+    answer = server.rest("POST", "guardrails/requests", json=body)
+    assert answer.status_code == 201, answer.text
+    check("AccessRequest", answer.json())
+    assert (answer.json()["kind"], answer.json()["amount"], answer.json()["state"]) == ("more", kernels["limit"] + 2, "open")
+    assert answer.json()["id"] in [r["id"] for r in server.rest("GET", "guardrails/requests").json()["requests"]]
+    refused = server.rest("POST", "guardrails/requests", json=body | {"amount": 1})
+    assert refused.status_code == 409
+    check("Error", refused.json())
+
+
+def in_a_day():
+    return (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
 BAD = [
     ("PUT", "profile", {"profile": "small", "surprise": 1}),
     ("PUT", "profile", {}),
@@ -120,6 +138,14 @@ BAD = [
     ("POST", "requests", {"dataset": "hr/salaries", "purpose": "x"}),
     ("POST", "requests", {"dataset": "hr/salaries", "purpose": "long enough", "days": 0}),
     ("POST", "requests", {"dataset": "hr/salaries", "purpose": "long enough", "person": "carol"}),
+    ("POST", "requests", {"kind": "more", "resource": "kernels.max", "amount": 20, "purpose": "long enough"}),
+    ("POST", "requests", {"kind": "more", "resource": "kernels.max", "amount": 20, "purpose": "long enough", "until": "tomorrow"}),
+    ("POST", "requests", {"kind": "more", "resource": "kernels.max", "amount": 20, "purpose": "long enough", "until": "2020-01-01T00:00:00Z"}),
+    ("POST", "requests", {"kind": "more", "resource": "kernels.max", "amount": -1, "purpose": "long enough", "until": in_a_day()}),
+    ("POST", "requests", {"kind": "more", "resource": "the.moon", "amount": 1, "purpose": "long enough", "until": in_a_day()}),
+    ("POST", "requests", {"kind": "other", "dataset": "hr/salaries", "purpose": "long enough"}),
+    ("POST", "kernels/x/keep", {"surprise": 1}),
+    ("POST", "kernels/x/stop", {"surprise": 1}),
     ("POST", "submissions", {}),
     ("POST", "submissions", {"notebook": "a.ipynb", "workspace": "/etc"}),
     ("POST", "submissions", {"notebook": "a.ipynb", "key": "mine"}),
@@ -147,6 +173,13 @@ def test_a_body_that_is_no_object_is_a_400(server, raw):
 @pytest.mark.parametrize("path", ["datasets/no%2Fsuch", "datasets/..%2F..%2Fetc%2Fpasswd", f"submissions/{MARK}", f"submissions/{MARK}/package"])
 def test_what_is_not_there_is_a_404(server, path):
     answer = server.rest("GET", f"guardrails/{path}")
+    assert answer.status_code == 404, answer.text
+    check("Error", answer.json())
+
+
+@pytest.mark.parametrize("what", ["keep", "stop"])
+def test_a_kernel_that_is_not_there_is_neither_kept_nor_stopped(server, what):
+    answer = server.rest("POST", f"guardrails/kernels/{MARK}/{what}")
     assert answer.status_code == 404, answer.text
     check("Error", answer.json())
 

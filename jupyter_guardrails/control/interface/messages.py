@@ -113,7 +113,10 @@ class Beat(BaseModel):
 
 
 class KernelBeat(Request):
-    """-> {end: [{lease, reason}]}, leases that are over. All kernels of a server, every 10 s; 60 s without one end a lease."""
+    """-> {end: [{lease, reason}], notices: [{lease, cause, phase, since, text, rule, say}], again_s}.
+
+    `end`: leases that are over. All kernels of a server, every 10 s or, where a notice is near, after `again_s`; 60 s without one end a lease.
+    """
 
     op = "kernel.beat"
     beats: list[Beat]
