@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.control.interface import Admission, ControlClient
@@ -29,6 +29,7 @@ from jupyter_guardrails.control.interface.messages import (
 )
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels import accounts, folders, kernelspecs, plan, run_dirs
+from jupyter_guardrails.kernels.endings import Endings
 from jupyter_guardrails.kernels.forwards import listener_kinds, write_hosts
 from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
 from jupyter_guardrails.kernels.quota import WorkspaceQuota
@@ -172,6 +173,7 @@ class Talk:
         self._client, self._admission, self._guard, self._quota = client, admission, guard, quota
         self.last: Beat | None = None
         self._version = ""
+        self._endings = Endings()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -186,17 +188,18 @@ class Talk:
         self._thread.join(1.0)
 
     def _run(self) -> None:
-        due = time.monotonic() + BEAT_S
+        due = 0.0
         while not self._stop.wait(FOLLOW_S):
             with contextlib.suppress(GuardrailsError):  # control is away: what runs goes on
-                self._follow()
+                due = 0.0 if self._follow() else due
                 if self.last and time.monotonic() >= due:
-                    due += BEAT_S
-                    self._beat(self.last)
+                    due = time.monotonic() + BEAT_S
+                    due = min(due, time.monotonic() + self._beat(self.last))
 
-    def _follow(self) -> None:
+    def _follow(self) -> bool:
+        """Whether the limits may be others than before."""
         answer = self._client.call(KernelLimits(leases=[self._admission.lease], version=self._version))
-        self._version = answer["version"]
+        is_new, self._version = bool(answer["version"] != self._version), answer["version"]
         if self._quota and "workspace_bytes" in answer:
             self._quota.set_limit(answer["workspace_bytes"], answer["workspace_rule"])
         for limits in map(LiveLimits.model_validate, answer["limits"]):
@@ -208,8 +211,20 @@ class Talk:
                 hold_cpus(self._guard.root_pid, changed.admission.cpus, sorted(os.sched_getaffinity(0)))
             if changed.said:
                 print(f"guardrails: {changed.said}", file=sys.stderr)
+        return is_new
 
-    def _beat(self, last: Beat) -> None:
-        for ended in self._client.call(KernelBeat(beats=[last])).get("end", ()):
-            print(f"guardrails: this command is ended: {ended['reason']}", file=sys.stderr)
-            self._guard.carry_out(headroom.Action("end", pid=self._guard.root_pid))
+    def _beat(self, last: Beat) -> float:
+        """Seconds until control wants to hear again."""
+        answer = self._client.call(KernelBeat(beats=[last]))
+        for ended in answer.get("end", ()):
+            _say(f"this command is ended: {ended['reason']}")
+            self._signal("end")
+        for told in self._endings.news(answer.get("notices", ())):
+            if told.say or told.phase == "ended":
+                _say(told.sentence)
+            if told.phase in ("interrupted", "ended"):
+                self._signal("interrupt" if told.phase == "interrupted" else "end")
+        return float(answer.get("again_s", BEAT_S))
+
+    def _signal(self, kind: Literal["interrupt", "end"]) -> None:
+        self._guard.carry_out(headroom.Action(kind, pid=self._guard.root_pid))

@@ -12,6 +12,7 @@ from jupyter_guardrails.control import (
     company_network,
     datasets,
     lifetimes,
+    notices,
     observing,
     profiles,
     reserving,
@@ -64,7 +65,7 @@ async def started(state: ControlState, request: KernelStarted, fds: list[int]) -
 
 
 async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict[str, Any]:
-    """Charges and extends leases; `end` names those that are over, so that their kernels stop; `tell` what people must hear, where there is any."""
+    """Charges and extends leases; `end` names those that are over, so that their kernels stop; `tell` and `notices` what is to be said and done."""
     uses = {}
     for item in request.beats:
         numbers = (item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)
@@ -77,7 +78,7 @@ async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict
     reasons = await state.records.read(leases.reasons, ended, state.principal) if ended else {}
     end = [{"lease": lease, "reason": reasons.get(lease) or OVER} for lease in ended]
     tell = [{"lease": lease, "text": state.untold.pop(lease)} for lease in uses if lease in state.untold and lease not in ended]
-    return {"end": end} | ({"tell": tell} if tell else {})
+    return {"end": end} | ({"tell": tell} if tell else {}) | await notices.review(state, uses.keys() - ended)
 
 
 async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -13,7 +15,7 @@ from jupyter_guardrails.errors import GroupsUnknown, LimitReached, PolicyError
 from jupyter_guardrails.policy import BudgetSpec, EffectivePolicy, Value
 from jupyter_guardrails.records import budgets
 from jupyter_guardrails.records.budgets import Standing
-from jupyter_guardrails.records.windows import HOUR_S, NAMES, SHARED, Amounts, Limit, Window
+from jupyter_guardrails.records.windows import GIB, HOUR_S, NAMES, SHARED, Amounts, Limit, Window
 
 WORDS = {"cpu": "cpu-hours", "memory_gib": "memory GiB-hours", "gpu": "GPU-hours"}
 
@@ -44,6 +46,16 @@ def holder_now(state: ControlState) -> str:
         return holder_of(state.effective())
     except (PolicyError, GroupsUnknown):
         return ""
+
+
+def rates(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """How fast live leases use each amount by their last beats, in hours an hour."""
+    sums = dict.fromkeys((f"{name}_hours" for name in NAMES), 0.0)
+    for row in rows:
+        sums["cpu_hours"] += row["cpu_percent"] / 100
+        sums["memory_gib_hours"] += row["memory_bytes"] / GIB
+        sums["gpu_hours"] += row["gpus"] if row["state"] != "starting" else 0
+    return sums
 
 
 def window_in_words(per_s: int | None) -> str:

@@ -41,8 +41,9 @@ async def follow(state: ControlState, request: KernelLimits, fds: list[int]) -> 
 
 
 def version_of(policy: EffectivePolicy) -> str:
-    """Changes whenever a person's limits can: with the files, and with the person's groups."""
-    return hashlib.sha256("\0".join((policy.digest, policy.person, *policy.groups)).encode()).hexdigest()[:16]
+    """Changes whenever a person's limits can: with the files, with the person's groups, and with what is raised for a while."""
+    raised = [str(value.rule) for value in (policy.max_kernels, *policy.all_profiles.values(), *policy.profiles.values())]
+    return hashlib.sha256("\0".join((policy.digest, policy.person, *policy.groups, *raised)).encode()).hexdigest()[:16]
 
 
 def _limits(state: ControlState, policy: EffectivePolicy, row: dict[str, Any]) -> LiveLimits:

@@ -7,15 +7,17 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from jupyter_guardrails.control import budgeting, limits, observing, profiles, stops
+from jupyter_guardrails.control import budgeting, limits, notices, observing, profiles, stops
 from jupyter_guardrails.control.audit import is_admin
 from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet, Usage
+from jupyter_guardrails.control.more import askable
+from jupyter_guardrails.control.notice_words import span
 from jupyter_guardrails.control.starting import held
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import GroupsUnknown, PolicyError
 from jupyter_guardrails.records import budgets, choices, leases
 from jupyter_guardrails.records.columns import iso
-from jupyter_guardrails.records.windows import GIB, HOUR_S, NAMES, Amounts, Limit, Window
+from jupyter_guardrails.records.windows import HOUR_S, NAMES, Amounts, Limit, Window
 from jupyter_guardrails.sandbox.guarantees import softened
 from jupyter_guardrails.sandbox.probe import probe_host
 
@@ -27,7 +29,7 @@ SERVICE = (
     "The policy is this machine's admin's; control runs as an account of its own: its records, keys and packages are out of your reach. "
     "It binds what is started here, not other programs of yours."
 )
-AT_LIMIT = "At 100% no new kernel starts until earlier hours leave the window; running kernels go on."
+AT_LIMIT = "At 100% nothing new starts. Running kernels get {grace} to save their work; then they are interrupted, and soon after ended."
 
 
 async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]:
@@ -41,11 +43,13 @@ async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]
         policy = state.effective()
     except (PolicyError, GroupsUnknown) as error:
         file = {"path": path, "digest": state.policy_digest, "mode": "enforce", "errors": [str(error)]}
-        return answer | {"roles": [], "policy": file, "limits": [], "profiles": []}
+        return answer | {"roles": [], "policy": file, "limits": [], "profiles": [], "more": []}
     file = {"path": path, "digest": policy.digest, "mode": policy.mode.value, "errors": _errors(state, policy.roles)}
     answer["enforced"] = [asdict(item) for item in softened(guarantees, (await observing.bounds(state, policy)).observed)]
     chosen = await profiles.preferred(state, policy, None)
-    return answer | {"roles": sorted(policy.roles), "policy": file, "limits": limits.shown(policy), "profiles": limits.profiles(policy, chosen)}
+    more = [asdict(item) for item in askable(policy)]
+    shown = {"limits": limits.shown(policy), "profiles": limits.profiles(policy, chosen), "more": more}
+    return answer | {"roles": sorted(policy.roles), "policy": file} | shown
 
 
 def _errors(state: ControlState, roles: Collection[str]) -> list[str]:
@@ -67,12 +71,15 @@ def boundary(state: ControlState) -> str:
 async def kernels(state: ControlState, request: Kernels, fds: list[int]) -> dict[str, Any]:
     """Own live kernels, terminals, clean runs and `exec`s with their last beat."""
     rows = await state.records.read(leases.live, state.principal)
-    answer = {"kernels": [_kernel(row) for row in rows]}
+    answer: dict[str, Any] = {"kernels": [_kernel(row) for row in rows], "ended": await notices.ended(state)}
     try:
-        limit = state.effective().max_kernels
+        policy = state.effective()
     except (PolicyError, GroupsUnknown):
         return answer | {"max": 0, "rule": ""}
-    return answer | {"max": limit.value, "rule": str(limit.rule)}
+    said = await notices.shown(state, policy)
+    for kernel in answer["kernels"]:
+        kernel["notices"] = said.get(kernel["id"], [])
+    return answer | {"max": policy.max_kernels.value, "rule": str(policy.max_kernels.rule)}
 
 
 def _kernel(row: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +97,12 @@ def _kernel(row: dict[str, Any]) -> dict[str, Any]:
         "idle_s",
     )
     shown = {name: row[name] for name in (*same, "idle_limit_s", "cpu_percent")}
-    return shown | {"id": row["kernel_id"], "started_at": iso(row["started_at"] or row["created_at"]), "enforced": sorted(held(row["report"] or {}))}
+    return shown | {
+        "id": row["kernel_id"],
+        "notices": [],
+        "started_at": iso(row["started_at"] or row["created_at"]),
+        "enforced": sorted(held(row["report"] or {})),
+    }
 
 
 async def set_profile(state: ControlState, request: ProfileSet, fds: list[int]) -> dict[str, Any]:
@@ -117,7 +129,8 @@ async def budget(state: ControlState, request: Budget, fds: list[int]) -> dict[s
     rows = [row for row in rows if row["holder"] == limit.holder]
     said = {"per_s": limit.window.per_s, "window": budgeting.window_in_words(limit.window.per_s), "shared_by": policy.budget.value.sharers}
     said |= {"time_left_s": _time_left_s(limit, used, rows), "frees_at": iso(found.frees_at) if found.frees_at else None}
-    return _amounts(limit, used, reserved) | said | {"at_limit": AT_LIMIT, "rule": str(policy.budget.rule)}
+    at_limit = AT_LIMIT.format(grace=span(policy.budget.value.grace_s))
+    return _amounts(limit, used, reserved) | said | {"at_limit": at_limit, "rule": str(policy.budget.rule)}
 
 
 def _amounts(limit: Limit, used: Amounts, reserved: Amounts) -> dict[str, Any]:
@@ -132,10 +145,9 @@ def _amounts(limit: Limit, used: Amounts, reserved: Amounts) -> dict[str, Any]:
 
 def _time_left_s(limit: Limit, used: Amounts, rows: list[dict[str, Any]]) -> float | None:
     """Seconds until the first amount is used up at the rate of the last beats; None when nothing is being used."""
-    rates = {"cpu": sum(row["cpu_percent"] for row in rows) / 100, "memory_gib": sum(row["memory_bytes"] for row in rows) / GIB}
-    rates["gpu"] = sum(row["gpus"] for row in rows if row["state"] != "starting")
+    rates = budgeting.rates(rows)
     left = {name: max(0.0, limit.seconds()[name] - spent) for name, spent in zip(NAMES, used.each(), strict=True) if name in limit.seconds()}
-    return min((seconds / rates[name] for name, seconds in left.items() if rates[name] > 0), default=None)
+    return min((seconds / rates[f"{name}_hours"] for name, seconds in left.items() if rates[f"{name}_hours"] > 0), default=None)
 
 
 async def usage(state: ControlState, request: Usage, fds: list[int]) -> dict[str, Any]:

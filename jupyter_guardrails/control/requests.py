@@ -60,10 +60,17 @@ async def newest(state: ControlState, request: RequestsList, fds: list[int]) -> 
 
 def answer(row: dict[str, Any], state: ControlState) -> dict[str, Any]:
     """A request as the `AccessRequest` of the HTTP API; one whose days are over reads expired, swept or not."""
-    over = row["state"] == "granted" and row["updated_at"] + timedelta(days=row["days"]) <= state.clock()
+    more = row["kind"] == "more"
+    until = row["until"] if more else row["updated_at"] + timedelta(days=row["days"])
+    over = row["state"] == "granted" and until <= state.clock()
     return {
         "id": row["id"],
-        "dataset": row["dataset"],
+        "kind": row["kind"],
+        "dataset": "" if more else row["dataset"],
+        "resource": row["dataset"] if more else None,
+        "amount": row["amount"],
+        "until": iso(row["until"]) if more else None,
+        "decided_by": row["decided_by"],
         "person": row["principal"],
         "purpose": row["purpose"],
         "days": row["days"],

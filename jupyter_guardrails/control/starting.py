@@ -13,7 +13,7 @@ from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelStarted, ListenerKind
 from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
 from jupyter_guardrails.errors import Conflict, HostCannotEnforce
-from jupyter_guardrails.records import audit, leases
+from jupyter_guardrails.records import audit, leases, notices
 
 SERVE: dict[str, Callable[[ControlState, LiveKernel, int], Awaitable[Closable]]] = {
     "channel": channel.serve,
@@ -109,6 +109,7 @@ def _follow(state: ControlState, row: dict[str, Any], pid: int, started: int | N
 def _start(
     connection: Connection, row: dict[str, Any], request: KernelStarted, fields: dict[str, Any], *, ttl_s: float, pid_started: int | None
 ) -> None:
+    notices.begin_run(connection, row["id"], now=fields["now"])
     run: dict[str, Any] = {"pid": request.pid, "pid_started": pid_started, "report": request.report}
     leases.start(connection, row["id"], row["principal"], now=fields["now"], ttl_s=ttl_s, **run)
     leases.adjust(connection, row["id"], row["principal"], listeners=list(request.listeners))

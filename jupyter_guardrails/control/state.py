@@ -17,6 +17,7 @@ from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
 from jupyter_guardrails.control.interface.messages import Request
+from jupyter_guardrails.control.more_applied import MoreForAWhile
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.sampling import Sampler
 from jupyter_guardrails.errors import PolicyError, Problem
@@ -75,6 +76,7 @@ class ControlState:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     lease_ttl_s: float = LEASE_TTL_S
     groups: Groups = field(default_factory=Groups)
+    more: MoreForAWhile = field(default_factory=MoreForAWhile)
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     kernels: dict[str, LiveKernel] = field(default_factory=dict)
     # what was granted last to each account: a server makes the next start ahead like it
@@ -91,7 +93,6 @@ class ControlState:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     egress: EgressProcess = field(default_factory=EgressProcess)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    service: bool = False  # control has an account of its own: then a decision is another person's, and not a self-test
 
     def effective(self, principal: str | None = None) -> EffectivePolicy:
         """What the policy in force means for this principal (or another).
@@ -100,7 +101,7 @@ class ControlState:
         """
         person = principal or self.principal
         try:
-            return self.policies.effective(person, self.groups.of(person))
+            return self.more.applied(self.policies.effective(person, self.groups.of(person)), now=self.clock())
         except PolicyError as error:
             if self.settings.self_chosen:
                 raise
@@ -120,6 +121,11 @@ class ControlState:
         return found if found is not None and found.principal == self.principal else None
 
     @property
+    def service(self) -> bool:
+        """Whether control has an account of its own: then a decision is another person's, and not a self-test."""
+        return self.settings.service
+
+    @property
     def ending(self) -> bool:
         """Whether control is on its way out: what fails now fails because of that."""
         return self.stopping.is_set()
@@ -132,6 +138,7 @@ class ControlState:
     async def refresh(self) -> None:
         """Take over a policy that changed, and groups; called before each request. The old policy stays when the new one has mistakes."""
         await self.groups.refresh(self.principal)
+        await self.more.refresh(self.records, now=self.clock())
         if not self.policies.changed():
             return
         async with self.reloading:

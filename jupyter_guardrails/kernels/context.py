@@ -31,6 +31,10 @@ def _nobody_to_tell(kernel_id: str, reason: str) -> None:
     LOG.warning("kernel %s: %s", kernel_id, reason)
 
 
+def _nobody_looks(kernel_id: str) -> None:
+    """No front end is told."""
+
+
 @dataclass
 class GovernedContext:
     """`run_dir` is a private folder with a short path; `tell` shows a person why something happened to their kernel."""
@@ -42,6 +46,7 @@ class GovernedContext:
     profile: str | None = None
     submission: str | None = None
     tell: Callable[[str, str], None] = _nobody_to_tell
+    hint: Callable[[str], None] = _nobody_looks  # something about a kernel is worth reading again
     outer: Mapping[str, Any] = field(default_factory=dict)  # what is enforced around this process itself (sandbox/outer.py)
     spares: Spares | None = None  # servers have them: what starts one kernel only needs none
     watch: Watch = field(init=False)
@@ -51,7 +56,7 @@ class GovernedContext:
 
     def __post_init__(self) -> None:
         self.quota = WorkspaceQuota(self.workspace)
-        self.watch = Watch(self.call, self.quota)
+        self.watch = Watch(self.call, self.quota, hint=lambda kernel_id: self.hint(kernel_id))
         self.undelivered = Undelivered(self.call)
 
     async def call(self, request: Request, *, fds: Sequence[int] = ()) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class GuardedProvisioner(LocalProvisioner):
         super().__init__(**kwargs)
         self.lease = Lease(self.context, self.kernel_id)
         self._complete = True
+        self._ended_by = ""  # why we ended it, for its record
         self._ending: list[asyncio.Task[None]] = []  # the loop itself holds tasks only weakly
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
@@ -101,7 +102,7 @@ class GuardedProvisioner(LocalProvisioner):
         if restart:
             self.lease.pause()
         else:
-            await self.lease.release("shut down")
+            await self.lease.release(self._ended_by or "shut down")
         await super().cleanup(restart)
 
     # What the watch asks
@@ -124,9 +125,14 @@ class GuardedProvisioner(LocalProvisioner):
         """Show a sentence where the kernel's outputs are shown."""
         self.context.tell(self.kernel_id, text)
 
+    async def interrupt(self) -> None:
+        """Stop the running cell, as its kernelspec says how: `KeyboardInterrupt` in Python, the variables stay."""
+        await self._manager.interrupt_kernel()
+
     async def end(self, reason: str, *, restart: bool) -> None:
         """End the kernel and show why; `restart`: its manager may start it again."""
         self.log.warning("kernel %s: %s", self.kernel_id, reason)
+        self._ended_by = "" if restart else reason
         self.context.tell(self.kernel_id, reason)
         if restart:
             await self.kill()

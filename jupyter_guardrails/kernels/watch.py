@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import Beat, KernelBeat, KernelLimits, LiveLimits, Request
+from jupyter_guardrails.kernels.endings import Busyness, Endings, carry_out
 from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
 from jupyter_guardrails.kernels.quota import WorkspaceQuota
 from jupyter_guardrails.sandbox.headroom import Action, Headroom
@@ -50,6 +51,9 @@ class Watched(Protocol):
     def say(self, text: str) -> None:
         """Show its person a sentence."""
 
+    async def interrupt(self) -> None:
+        """Stop what it is doing; its variables stay."""
+
     async def end(self, reason: str, *, restart: bool) -> None:
         """End it and show the reason; `restart`: Jupyter may start it again at once."""
 
@@ -66,7 +70,7 @@ class Entry:
     pid: int
     watched: Watched
     headroom: Headroom
-    started: float
+    busyness: Busyness
     use: Use = field(default_factory=Use)
     before: Use = field(default_factory=Use)
     ended_at: float | None = None
@@ -88,6 +92,7 @@ class Watch:
         *,
         clock: Callable[[], float] = time.monotonic,
         restart_grace_s: float = 15.0,
+        hint: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._call = call
         self._quota = quota
@@ -98,7 +103,9 @@ class Watch:
         self._table = ProcessTable()
         self._thread = ThreadPoolExecutor(1, "guardrails-watch")  # its own: the loop's threads may all be waiting for control
         self._task: asyncio.Task[None] | None = None
-        self._last_beat = 0.0
+        self._beat_due = 0.0
+        self._endings = Endings()
+        self._hint = hint
         self._last_follow = 0.0
         self._version = ""
         self._news: list[str] = []
@@ -107,9 +114,10 @@ class Watch:
         """Watch the tree of `pid`, the sandbox's outer process; use under the same lease goes on."""
         headroom = Headroom(pid, admission.memory_bytes)
         self._entries[admission.lease] = Entry(
-            admission, kernel_id, pid, watched, headroom, self._clock(), before=self._used.get(admission.lease, Use())
+            admission, kernel_id, pid, watched, headroom, Busyness(self._clock()), before=self._used.get(admission.lease, Use())
         )
         self._version = ""  # the policy may have changed since it was admitted
+        self._beat_due = 0.0  # and control says when it wants to hear of this one again
         if self._task is None or self._task.done() or self._task.get_loop() is not asyncio.get_running_loop():
             self._task = asyncio.create_task(self._run(), name="guardrails-watch")
 
@@ -127,6 +135,23 @@ class Watch:
     def anyone_busy(self) -> bool:
         """Whether a kernel runs a cell just now."""
         return any(entry.watched.idle_s() == 0 for entry in self._entries.values())
+
+    def keep(self, kernel_id: str) -> None:
+        """Its person says that it is still needed: counts as use now."""
+        for entry in self._of(kernel_id):
+            entry.busyness.busy_at = self._clock()
+
+    async def stop(self, kernel_id: str, reason: str) -> None:
+        """End one kernel or terminal for good, with a reason."""
+        for entry in self._of(kernel_id):
+            await entry.watched.end(reason, restart=False)
+
+    def watches(self, kernel_id: str) -> bool:
+        """Whether a kernel or terminal of that name runs here."""
+        return bool(self._of(kernel_id))
+
+    def _of(self, kernel_id: str) -> list[Entry]:
+        return [entry for entry in self._entries.values() if entry.kernel_id == kernel_id]
 
     def samples(self) -> dict[str, Use]:
         """Live use by kernel id, for the panel."""
@@ -215,27 +240,18 @@ class Watch:
         action = entry.headroom.tick(sample)
         used_bytes = entry.headroom.used_bytes
         peak = max(old.memory_peak_bytes, entry.before.memory_peak_bytes, used_bytes)
-        entry.use = Use(used_bytes, peak, cpu_s, percent, entry.watched.idle_s(), now)
+        entry.busyness.look(now, cpu_s, idle_limit_s=entry.admission.idle_s)
+        entry.use = Use(used_bytes, peak, cpu_s, percent, entry.busyness.idle_s(now, entry.watched.idle_s()), now)
         if action.kind == "interrupt":
             entry.headroom.carry_out(action)
         return action
 
     async def _act(self, entry: Entry, action: Action) -> None:
-        """What memory, idle time and life time ask for, and what the person hears of it."""
+        """What memory asks for, and what the person hears of it."""
         if action.kind in ("interrupt", "kill_child", "empty_file"):
             entry.watched.say(action.detail)
         elif action.kind == "end":
             await entry.watched.end(f"this kernel was ended: {action.detail}", restart=True)
-        elif reason := self._overdue(entry):
-            await entry.watched.end(reason, restart=False)
-
-    def _overdue(self, entry: Entry) -> str:
-        idle, life = entry.admission.idle_s, entry.admission.lifetime_s
-        if idle and entry.use.idle_s > idle:
-            return f"this kernel was ended: it was not used for {_duration(idle)}, as its profile says"
-        if life and self._clock() - entry.started > life:
-            return f"this kernel was ended: its profile lets it run for {_duration(life)}"
-        return ""
 
     async def _follow(self) -> None:
         """Every second: whether the policy has changed, and what that means for what runs. A new entry is asked about at once, to be sure."""
@@ -247,7 +263,8 @@ class Watch:
         except errors.GuardrailsError as error:
             LOG.debug("control does not say whether limits have changed: %s", error)
             return
-        self._version = answer.get("version", self._version)
+        if answer.get("version", self._version) != self._version:
+            self._version, self._beat_due = answer["version"], 0.0  # which limits come near may be another question now
         if self._quota and "workspace_bytes" in answer:
             self._quota.set_limit(answer["workspace_bytes"], answer["workspace_rule"])
         for limits in answer.get("limits", ()):
@@ -267,10 +284,10 @@ class Watch:
         entry.told = changed.said if limits.stays else ""
 
     async def _beat(self) -> None:
-        """Every 10 s: one request with the use of all trees; leases without beats expire."""
-        if self._clock() - self._last_beat < BEAT_S or not self._entries:
+        """Every 10 s, or when control asks for it: one request with the use of all trees; leases without beats expire."""
+        if self._clock() < self._beat_due or not self._entries:
             return
-        self._last_beat = self._clock()
+        self._beat_due = self._clock() + BEAT_S
         beats = [_beat_of(entry) for entry in self._entries.values()]
         try:
             answer = await self._call(KernelBeat(beats=beats))
@@ -284,14 +301,16 @@ class Watch:
             entry = self._entries.get(ended["lease"])
             if entry:
                 await entry.watched.end(ended["reason"], restart=False)
+        self._beat_due = min(self._beat_due, self._clock() + answer.get("again_s", BEAT_S))
+        await self._heed(answer.get("notices", []))
 
-
-def _duration(seconds: float) -> str:
-    """For a sentence: `8 h`, `90 min`, `30 s`."""
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.0f} s"
+    async def _heed(self, told: list[dict[str, Any]]) -> None:
+        """Notices of control: each is said once; a front end that looks is told to read again."""
+        for item in self._endings.news(told):
+            entry = self._entries.get(item.lease)
+            if entry:
+                await carry_out(item, entry.watched, idle_s=entry.busyness.idle_s(self._clock(), entry.watched.idle_s()))
+                self._hint(entry.kernel_id)
 
 
 def _beat_of(entry: Entry) -> Beat:

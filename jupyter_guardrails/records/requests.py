@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from jupyter_guardrails.errors import Conflict, NotFound
-from jupyter_guardrails.records import audit
+from jupyter_guardrails.records import allowances, audit
 from jupyter_guardrails.records.columns import storable
 from jupyter_guardrails.records.tables import grants, requests
 
@@ -32,14 +32,20 @@ def create(
     kind: str = "access",
     rule: str = "",
     policy_digest: str = "",
+    amount: float | None = None,
+    until: datetime | None = None,
 ) -> dict[str, Any]:
-    """A new open request, audited; an open one of the same person for the same dataset is given back instead."""
+    """A new open request, audited; an open one of the same person for the same dataset is given back instead.
+
+    Kind `more`: `dataset` is the limit, `amount` what it shall be, `until` when.
+    """
     mine = (requests.c.principal == principal) & (requests.c.dataset == dataset) & (requests.c.kind == kind)
     same = connection.execute(select(requests).where(mine, requests.c.state == "open")).mappings().first()
     if same is not None:
         return dict(same)
     row = {"id": id, "principal": principal, "kind": kind, "dataset": dataset, "purpose": storable(purpose), "days": days, "rule": rule}
     row |= {"state": "open", "reason": "", "decided_by": "", "created_at": now, "updated_at": now, "revision": 1}
+    row |= {"amount": amount, "until": until}
     connection.execute(insert(requests).values(row))
     said: dict[str, Any] = {"resource": dataset, "allowed": True, "reason": purpose, "rule": rule, "policy_digest": policy_digest}
     audit.append(connection, now=now, principal=principal, action="request.create", **said)
@@ -74,7 +80,8 @@ def decide(
     policy_digest: str = "",
     days: int | None = None,
 ) -> dict[str, Any]:
-    """Move a request along `TRANSITIONS` and audit it; `granted` writes the grant in the same transaction, for its days or for `days`."""
+    """Move a request along `TRANSITIONS` and audit it; `granted` writes the grant (for its days or for `days`) or the allowance in the same
+    transaction."""
     row = get(connection, id)
     if to_state not in TRANSITIONS[row["state"]]:
         raise Conflict(f"request {id} is {row['state']} and can't become {to_state}")
@@ -84,7 +91,9 @@ def decide(
     statement = update(requests).where(requests.c.id == id, requests.c.revision == row["revision"])
     if connection.execute(statement.values(values)).rowcount != 1:
         raise Conflict(f"request {id} was changed meanwhile")
-    if to_state == "granted":
+    if to_state == "granted" and row["kind"] == "more":
+        allowances.grant_more(connection, row, now=now, actor=actor)
+    elif to_state == "granted":
         _grant(connection, row, now=now, actor=actor, rule=rule)
     said: dict[str, Any] = {
         "resource": row["dataset"],
@@ -95,6 +104,11 @@ def decide(
     }
     audit.append(connection, now=now, principal=actor, action=f"request.{to_state}", **said)
     return get(connection, id)
+
+
+def shorten(connection: Connection, id: str, *, until: datetime) -> None:
+    """An open request of kind `more` gets an earlier end."""
+    connection.execute(update(requests).where(requests.c.id == id, requests.c.state == "open").values(until=until))
 
 
 def active_grants(connection: Connection, principal: str, *, now: datetime) -> dict[str, dict[str, Any]]:

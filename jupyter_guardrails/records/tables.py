@@ -120,6 +120,8 @@ requests = Table(
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
     Column("revision", Integer, nullable=False),
+    Column("amount", Double),  # kind `more`: the limit that is asked for, and until when
+    Column("until", Time),
     CheckConstraint("state in ('open', 'granted', 'refused', 'expired')", name="state"),
     Index(None, "principal", "created_at"),
 )
@@ -279,4 +281,48 @@ outbox = Table(
     Column("next_at", Time, nullable=False),
     CheckConstraint("state in ('waiting', 'sent', 'given_up')", name="state"),
     Index(None, "state", "next_at"),
+)
+
+# Limits that warn before they end anything, and more of them for a while
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("lease", Text, primary_key=True),
+    Column("started_at", Time, nullable=False),  # of the present run: a restart keeps the lease
+    Column("kept_at", Time),  # when its person last said that it is still needed
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("lease", Text, primary_key=True),
+    Column("cause", Text, primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("enforced", Boolean, nullable=False),
+    Column("since", Time, nullable=False),
+    Column("interrupt_at", Time),
+    Column("end_at", Time),
+    CheckConstraint("cause in ('budget', 'idle', 'lifetime')", name="cause"),
+    CheckConstraint("phase in ('warned', 'noticed', 'interrupted', 'ended', 'off')", name="phase"),
+    Index(None, "principal", "since"),
+)
+
+allowances = Table(
+    "allowances",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("amount", Double),
+    Column("request", Text, ForeignKey("requests.id"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("granted_by", Text, nullable=False),
+    Column("granted_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("ended_at", Time),
+    Index(None, "ended_at", "expires_at"),
 )

@@ -21,7 +21,7 @@ from traitlets.config import SingletonConfigurable
 from jupyter_guardrails.kernels.context import GovernedContext
 from jupyter_guardrails.kernels.provisioner import factory_in_force, install
 from jupyter_guardrails.kernels.spares import Spares
-from jupyter_guardrails.server import handlers, identity, starts
+from jupyter_guardrails.server import handlers, hints, identity, starts
 from jupyter_guardrails.server.boot import boot
 from jupyter_guardrails.server.contents import GuardedContentsManager
 from jupyter_guardrails.server.explain import OneLine
@@ -87,7 +87,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     refuse_beside(serverapp)
     arguments = Guardrails.instance(parent=serverapp).arguments()
     found = boot(os.environ, root_dir=serverapp.root_dir, arguments=arguments)
-    context = GovernedContext(found.control, found.workspace, found.run_dir, tell=tell, outer=found.outer)
+    context = GovernedContext(found.control, found.workspace, found.run_dir, tell=tell, hint=hints.hinter(serverapp), outer=found.outer)
     context.spares = Spares(found.run_dir, context.watch.anyone_busy) if Guardrails.instance().spare_kernel else None
     install(context, parent=serverapp)
     serverapp.web_app.settings["guardrails"] = context

@@ -15,28 +15,14 @@ from tornado import web
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import messages
-from jupyter_guardrails.kernels.context import GovernedContext
-from jupyter_guardrails.server.explain import ExplainingHandler
+from jupyter_guardrails.server.api import GuardrailsHandler
 from jupyter_guardrails.server.live import with_live_use
-from jupyter_guardrails.server.parse import Strict, body_as, query_as
+from jupyter_guardrails.server.notice_handlers import KeepHandler, NewMore, StopHandler
+from jupyter_guardrails.server.parse import Strict, body_as, kind_of, query_as
 from jupyter_guardrails.server.room import with_room, workspace
 
 CHUNK_BYTES = 1 << 20
 MAX_KEY = 200
-
-
-class GuardrailsHandler(ExplainingHandler):
-    """Base of our handlers; each method names its own authentication and authorization (left out, jupyter_server caches the first request's)."""
-
-    def initialize(self, context: GovernedContext) -> None:
-        """Called by tornado with the route's arguments."""
-        self.context = context
-
-    async def answer(self, request: messages.Request, *, status: int = 200) -> None:
-        """Control's answer as the response."""
-        result = await self.context.call(request)
-        self.set_status(status)
-        await self.finish(json.dumps(result))
 
 
 class MeHandler(GuardrailsHandler):
@@ -117,6 +103,7 @@ class DatasetHandler(GuardrailsHandler):
 class NewRequest(Strict):
     """NewRequest of openapi.yaml."""
 
+    kind: Literal["access"] = "access"
     dataset: str
     purpose: str = Field(min_length=3, max_length=2000)
     days: int = Field(default=30, ge=1, le=365)
@@ -132,9 +119,12 @@ class RequestsHandler(GuardrailsHandler):
     @web.authenticated
     @authorized("write", resource="guardrails")
     async def post(self) -> None:
-        """Ask for access."""
-        wanted = body_as(self, NewRequest)
-        await self.answer(messages.RequestCreate(**wanted.model_dump()), status=201)
+        """Ask for access to a dataset, or for more of a limit for a while."""
+        if kind_of(self) == "more":
+            await self.answer(body_as(self, NewMore).request(), status=201)
+        else:
+            wanted = body_as(self, NewRequest)
+            await self.answer(messages.RequestCreate(**wanted.model_dump()), status=201)
 
 
 class RequestDecisionHandler(GuardrailsHandler):
@@ -264,6 +254,8 @@ def key_of(handler: web.RequestHandler) -> str:
 ROUTES: tuple[tuple[str, type[GuardrailsHandler]], ...] = (
     ("/guardrails/me", MeHandler),
     ("/guardrails/kernels", KernelsHandler),
+    ("/guardrails/kernels/([^/]+)/keep", KeepHandler),
+    ("/guardrails/kernels/([^/]+)/stop", StopHandler),
     ("/guardrails/profile", ProfileHandler),
     ("/guardrails/budget", BudgetHandler),
     ("/guardrails/usage", UsageHandler),

@@ -28,6 +28,15 @@ def body_as(handler: RequestHandler, model: type[Model], *, optional: bool = Fal
         raise errors.BadRequest(_sentence("the request's body", error)) from None
 
 
+def kind_of(handler: RequestHandler) -> object:
+    """What a body says that it is by its `kind`; None where it says nothing, or is no object (which `body_as` then refuses)."""
+    try:
+        body = json.loads(handler.request.body)
+    except ValueError:
+        return None
+    return body.get("kind") if isinstance(body, dict) else None
+
+
 def query_as(handler: RequestHandler, model: type[Model]) -> Model:
     """The query's arguments; one that is given twice counts once, the last. Arguments that Jupyter itself reads or adds are left out."""
     given = {key: handler.get_query_argument(key) for key in handler.request.query_arguments if not _of_jupyter(key)}

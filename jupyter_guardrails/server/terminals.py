@@ -35,6 +35,7 @@ class GuardedTerminal(PtyWithClients):
 
     def __init__(self, lease: Lease, *, argv: list[str], env: dict[str, str], pass_fds: tuple[int, ...]) -> None:
         self.lease = lease
+        self.ended_by = ""  # why we ended it, for its record
         self.clients = []
         self.read_buffer = deque(maxlen=1000)
         self.last_activity = utcnow()
@@ -54,9 +55,13 @@ class GuardedTerminal(PtyWithClients):
         for client in self.clients:
             client.on_pty_read(f"\r\nguardrails: {text}\r\n")
 
+    async def interrupt(self) -> None:
+        """Called by nobody: a terminal is where one saves one's work."""
+
     async def end(self, reason: str, *, restart: bool) -> None:
         """Say why, then end it; a terminal is never started again by itself."""
         self.say(reason)
+        self.ended_by = reason
         await self.terminate(force=True)
 
     async def gone(self) -> None:
@@ -113,13 +118,13 @@ class GuardedTerminalManager(TerminalManager):
         terminal = self.terminals.get(name)
         await super().terminate(name, force=force)
         if isinstance(terminal, GuardedTerminal):
-            await terminal.lease.release("closed")
+            await terminal.lease.release(terminal.ended_by or "closed")
 
     def on_eof(self, ptywclients: PtyWithClients) -> None:
         """Called when a shell has ended."""
         super().on_eof(ptywclients)
         if isinstance(ptywclients, GuardedTerminal):
-            task = asyncio.ensure_future(ptywclients.lease.release("closed"))
+            task = asyncio.ensure_future(ptywclients.lease.release(ptywclients.ended_by or "closed"))
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 

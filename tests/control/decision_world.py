@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 from data_world import DataWorld
@@ -43,7 +44,7 @@ class DecisionWorld(DataWorld):
 
     def state(self, person: str = "ana") -> Any:
         state = super().state(person)
-        self._state.service = state.service = self.service  # type: ignore[union-attr]
+        self._state.settings = state.settings = replace(state.settings, service=self.service)  # type: ignore[union-attr]
         return state
 
     def ask(self, person: str, request: Any) -> Any:

@@ -363,7 +363,7 @@ def test_killed_and_started_again_it_goes_on(world, own):
     own.process.wait()
     again = world.start()
     assert [item["id"] for item in again.client.call(Kernels())["kernels"]] == ["kernel-k"]
-    assert beat(again.client, admission, 5.0) == {"end": []}
+    assert beat(again.client, admission, 5.0)["end"] == []
     assert again.client.call(Kernels())["kernels"][0]["cpu_s"] == 5.0
     again.client.call(KernelSettle(lease=admission.lease, reason="shut down"))
     again.stop()

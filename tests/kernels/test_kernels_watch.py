@@ -18,16 +18,19 @@ HOLD = "import signal, sys; signal.signal(2, signal.SIG_IGN); kept = b'x' * (int
 class Kernel:
     """A process that the watch asks about and ends."""
 
-    def __init__(self, mib=60):
-        self.process = subprocess.Popen([sys.executable, "-c", HOLD, str(mib)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, mib=60, program=HOLD):
+        self.process = subprocess.Popen([sys.executable, "-c", program, str(mib)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
-        self.idle, self.ended, self.was_gone, self.told = 0.0, [], 0, []
+        self.idle, self.ended, self.was_gone, self.told, self.interrupts = 0.0, [], 0, [], 0
 
     def running(self):
         return self.process.poll() is None
 
     def idle_s(self):
         return self.idle
+
+    async def interrupt(self):
+        self.interrupts += 1
 
     async def end(self, reason, *, restart):
         self.ended.append((reason, restart))
@@ -39,8 +42,8 @@ class Kernel:
         self.was_gone += 1
 
     def stop(self):
-        self.process.kill()
-        self.process.communicate()
+        """It ends, and its child with it, when its input does."""
+        self.process.communicate(timeout=30)
 
 
 class Control:
@@ -150,19 +153,150 @@ def test_control_that_is_away_ends_nothing_and_is_asked_again(watch, kernel, con
     assert kernel.ended == []
 
 
-@pytest.mark.parametrize(("changes", "idle", "later", "word"), [({"idle_s": 60}, 61, 0, "not used"), ({"lifetime_s": 60}, 0, 61, "lets it run")])
-def test_idle_and_life_time_end_a_kernel_for_good(watch, kernel, clock, changes, idle, later, word):
-    async def scene():
-        await watching(watch, kernel, **changes)
+def told(phase, *, cause="budget", since="t1", say=True):
+    return {"lease": "L", "cause": cause, "phase": phase, "since": since, "text": f"{cause} {phase}", "rule": "p.yaml:3 r", "say": say}
+
+
+async def beats(watch, control, clock, *answers):
+    """One beat for each answer of control."""
+    for notices in answers:
+        control.answer = {"notices": notices, "again_s": 1.0}
+        clock.now += 1.0
         await watch.tick()
-        assert kernel.ended == []
-        kernel.idle, clock.now = idle, clock.now + later
+
+
+def test_each_phase_is_said_once_interrupted_once_and_then_the_end_comes(watch, kernel, control, clock):
+    async def scene():
+        await watching(watch, kernel)
+        noticed, interrupted = told("noticed"), told("interrupted", since="t2")
+        await beats(watch, control, clock, [told("warned", since="t0")], [noticed], [noticed], [noticed], [interrupted], [interrupted])
+        assert (kernel.told, kernel.interrupts, kernel.ended) == (
+            ["budget warned (p.yaml:3 r)", "budget noticed (p.yaml:3 r)", "budget interrupted (p.yaml:3 r)"],
+            1,
+            [],
+        )
+        await beats(watch, control, clock, [told("ended", since="t3")])
+
+    asyncio.run(scene())
+    assert kernel.ended == [("budget ended (p.yaml:3 r)", False)]
+
+
+def test_what_was_called_off_is_said_and_may_come_again(watch, kernel, control, clock):
+    async def scene():
+        await watching(watch, kernel)
+        await beats(watch, control, clock, [told("noticed")], [told("off", since="t2")], [], [told("noticed", since="t3")])
+
+    asyncio.run(scene())
+    assert [text.split()[1] for text in kernel.told] == ["noticed", "off", "noticed"]
+    assert kernel.ended == []
+
+
+def test_what_is_for_the_panel_alone_is_not_said_and_a_front_end_is_told_to_look(kernel, control, clock):
+    hints = []
+    watch = Watch(control.call, clock=clock, hint=hints.append)
+
+    async def scene():
+        await watching(watch, kernel)
+        await beats(watch, control, clock, [told("warned", cause="idle", say=False)], [told("warned", cause="idle", say=False)])
+
+    asyncio.run(scene())
+    assert (kernel.told, hints) == ([], ["K"])
+
+
+def test_a_kernel_that_does_nothing_is_not_interrupted(watch, kernel, control, clock):
+    kernel.idle = 30.0
+
+    async def scene():
+        await watching(watch, kernel)
+        await beats(watch, control, clock, [told("interrupted")])
+
+    asyncio.run(scene())
+    assert (kernel.interrupts, len(kernel.told)) == (0, 1)
+
+
+@pytest.mark.parametrize(("idle", "ends"), [(0.0, 0), (30.0, 1)])
+def test_what_is_used_again_in_the_last_moment_is_not_ended_for_idleness(watch, kernel, control, clock, idle, ends):
+    async def scene():
+        await watching(watch, kernel)
+        clock.now += 60.0
+        kernel.idle = idle
+        await beats(watch, control, clock, [told("ended", cause="idle")])
+
+    asyncio.run(scene())
+    assert len(kernel.ended) == ends
+
+
+def test_control_is_told_again_when_it_asks_for_it(watch, kernel, control, clock):
+    async def scene():
+        await watching(watch, kernel)
+        await watch.tick()
+        for again_s, later, heard in ((2.0, 1.0, 1), (2.0, 9.0, 2), (2.0, 1.0, 2), (2.0, 1.0, 3)):
+            control.answer = {"again_s": again_s}
+            clock.now += later
+            await watch.tick()
+            assert len(control.sent) == heard
+
+    asyncio.run(scene())
+
+
+WITH_CHILD = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "PROGRAM"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+print("ready", flush=True)
+sys.stdin.read()
+child.kill()
+"""
+BUSY = WITH_CHILD.replace("PROGRAM", "while True: pass")
+RESTING = WITH_CHILD.replace("PROGRAM", "import time; time.sleep(600)")
+
+
+@pytest.mark.parametrize(("program", "idle_s"), [(BUSY, 0.0), (RESTING, 12.0)])
+def test_a_child_that_works_is_use_and_one_that_sleeps_is_not(watch, control, clock, program, idle_s):
+    """The clock of the test says how long a look lasts; the processor time is real."""
+    kernel = Kernel(program=program)
+    kernel.idle = 1000.0
+
+    async def scene():
+        await watching(watch, kernel, idle_s=60)
+        await watch.tick()
+        begin = watch.samples()["K"].cpu_s
+        while program is BUSY and watch.samples()["K"].cpu_s - begin < 0.8:
+            await watch.tick()
+        clock.now += 12.0
+        await watch.tick()
+
+    try:
+        asyncio.run(scene())
+    finally:
+        kernel.stop()
+    assert watch.samples()["K"].idle_s == idle_s
+
+
+def test_keep_counts_as_use(watch, kernel, clock):
+    kernel.idle = 1000.0
+
+    async def scene():
+        await watching(watch, kernel)
+        clock.now += 500.0
+        await watch.tick()
+        assert watch.samples()["K"].idle_s == 500.0
+        watch.keep("K")
+        watch.keep("another")
         await watch.tick()
 
     asyncio.run(scene())
-    ((reason, restart),) = kernel.ended
-    assert word in reason
-    assert restart is False
+    assert watch.samples()["K"].idle_s == 0.0
+
+
+def test_stop_ends_it_for_good_with_the_reason(watch, kernel):
+    async def scene():
+        await watching(watch, kernel)
+        assert (watch.watches("K"), watch.watches("another")) == (True, False)
+        await watch.stop("another", "no")
+        await watch.stop("K", "stopped by you")
+
+    asyncio.run(scene())
+    assert kernel.ended == [("stopped by you", False)]
 
 
 def test_a_kernel_far_over_its_memory_is_ended_with_the_reason(watch, control, clock):

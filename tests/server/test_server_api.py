@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jsonschema
@@ -130,6 +131,23 @@ def test_no_decision_is_made_from_jupyterlabs_origin(server, path):
     assert command in answer.json()["next_step"]
 
 
+def test_more_is_asked_for_and_what_one_may_ask_for_is_listed(server):
+    (kernels,) = [item for item in server.rest("GET", "guardrails/me").json()["more"] if item["resource"] == "kernels.max"]
+    body = {"kind": "more", "resource": "kernels.max", "amount": kernels["limit"] + 2, "until": in_a_day(), "purpose": "a workshop"}
+    answer = server.rest("POST", "guardrails/requests", json=body)
+    assert answer.status_code == 201, answer.text
+    check("AccessRequest", answer.json())
+    assert (answer.json()["kind"], answer.json()["amount"], answer.json()["state"]) == ("more", kernels["limit"] + 2, "open")
+    assert answer.json()["id"] in [r["id"] for r in server.rest("GET", "guardrails/requests").json()["requests"]]
+    refused = server.rest("POST", "guardrails/requests", json=body | {"amount": 1})
+    assert refused.status_code == 409
+    check("Error", refused.json())
+
+
+def in_a_day():
+    return (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
 BAD = [
     ("PUT", "profile", {"profile": "small", "surprise": 1}),
     ("PUT", "profile", {}),
@@ -139,6 +157,14 @@ BAD = [
     ("POST", "requests", {"dataset": "hr/salaries", "purpose": "long enough", "person": "carol"}),
     ("POST", "requests/r-1/decision", {"decision": "perhaps"}),
     ("POST", "submissions/s-1/decision", {"decision": "approve"}),
+    ("POST", "requests", {"kind": "more", "resource": "kernels.max", "amount": 20, "purpose": "long enough"}),
+    ("POST", "requests", {"kind": "more", "resource": "kernels.max", "amount": 20, "purpose": "long enough", "until": "tomorrow"}),
+    ("POST", "requests", {"kind": "more", "resource": "kernels.max", "amount": 20, "purpose": "long enough", "until": "2020-01-01T00:00:00Z"}),
+    ("POST", "requests", {"kind": "more", "resource": "kernels.max", "amount": -1, "purpose": "long enough", "until": in_a_day()}),
+    ("POST", "requests", {"kind": "more", "resource": "the.moon", "amount": 1, "purpose": "long enough", "until": in_a_day()}),
+    ("POST", "requests", {"kind": "other", "dataset": "hr/salaries", "purpose": "long enough"}),
+    ("POST", "kernels/x/keep", {"surprise": 1}),
+    ("POST", "kernels/x/stop", {"surprise": 1}),
     ("POST", "submissions", {}),
     ("POST", "submissions", {"notebook": "a.ipynb", "workspace": "/etc"}),
     ("POST", "submissions", {"notebook": "a.ipynb", "key": "mine"}),
@@ -166,6 +192,13 @@ def test_a_body_that_is_no_object_is_a_400(server, raw):
 @pytest.mark.parametrize("path", ["datasets/no%2Fsuch", "datasets/..%2F..%2Fetc%2Fpasswd", f"submissions/{MARK}", f"submissions/{MARK}/package"])
 def test_what_is_not_there_is_a_404(server, path):
     answer = server.rest("GET", f"guardrails/{path}")
+    assert answer.status_code == 404, answer.text
+    check("Error", answer.json())
+
+
+@pytest.mark.parametrize("what", ["keep", "stop"])
+def test_a_kernel_that_is_not_there_is_neither_kept_nor_stopped(server, what):
+    answer = server.rest("POST", f"guardrails/kernels/{MARK}/{what}")
     assert answer.status_code == 404, answer.text
     check("Error", answer.json())
 

@@ -4,6 +4,7 @@ from jupyter_guardrails.control.interface import decisions, oversight, stops
 from jupyter_guardrails.control.interface.client import ControlClient, receive_frame, send_frame
 from jupyter_guardrails.control.interface.messages import *  # noqa: F403
 from jupyter_guardrails.control.interface.messages import REQUESTS, Admission
+from jupyter_guardrails.control.interface.notices import *  # noqa: F403
 from jupyter_guardrails.control.interface.own import OwnControl, connect, start_own_control
 from jupyter_guardrails.control.interface.settings import Settings, find_settings
 

@@ -119,9 +119,10 @@ class Beat(BaseModel):
 
 
 class KernelBeat(Request):
-    """-> {end: [{lease, reason}]}, leases that are over, and, where there is any, {tell: [{lease, text}]}, what their people must hear.
+    """-> {end: [{lease, reason}], tell: [{lease, text}], notices: [{lease, cause, phase, since, text, rule, say}], again_s}.
 
-    All kernels of a server, every 10 s; 60 s without one end a lease.
+    `end`: leases that are over; `tell`: what people must hear, where there is any. All kernels of a server, every 10 s or, where a notice is
+    near, after `again_s`; 60 s without one end a lease.
     """
 
     op = "kernel.beat"

@@ -1,0 +1,118 @@
+"""More of a limit for a while: what can be asked for, asking, deciding, and what it makes of a person's policy until it ends by itself."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jupyter_guardrails.control.audit import is_admin
+from jupyter_guardrails.control.interface.notices import MoreAsk, MoreDecide
+from jupyter_guardrails.control.requests import answer
+from jupyter_guardrails.control.state import ControlState, Operations
+from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, Refused
+from jupyter_guardrails.policy import EffectivePolicy
+from jupyter_guardrails.records import requests
+
+LONGEST = timedelta(days=31)
+BUDGET = {
+    "cpu_hours": ("Processor time", "cpu-hours"),
+    "memory_gib_hours": ("Memory over time", "memory GiB-hours"),
+    "gpu_hours": ("GPU time", "GPU-hours"),
+}
+TIMES = {"idle": ("Idle time of kernels", "idle_s"), "lifetime": ("Life time of kernels", "lifetime_s")}
+
+
+@dataclass(frozen=True, slots=True)
+class Askable:
+    """A limit that can be raised: `limit` in `unit` is what holds now; None for a profile, which one has or hasn't."""
+
+    resource: str
+    label: str
+    unit: str
+    limit: float | None
+    rule: str
+
+
+def askable(policy: EffectivePolicy) -> list[Askable]:
+    """What this person may ask for more of; what has no limit is left out."""
+    found = [Askable("kernels.max", "Kernels at once", "kernels", policy.max_kernels.value, str(policy.max_kernels.rule))]
+    if policy.budget is not None:
+        spec, rule = policy.budget.value, str(policy.budget.rule)
+        amounts = ((name, getattr(spec, name, None), words) for name, words in BUDGET.items())
+        found += [Askable(f"budget.{name}", label, unit, limit, rule) for name, limit, (label, unit) in amounts if limit is not None]
+    for resource, (label, field) in TIMES.items():
+        limited = [value for value in policy.profiles.values() if getattr(value.value, field)]
+        if limited:
+            lowest = min(limited, key=lambda value: getattr(value.value, field))
+            found.append(Askable(resource, label, "seconds", getattr(lowest.value, field), str(lowest.rule)))
+    others = sorted(policy.all_profiles.keys() - policy.profiles.keys())
+    return found + [Askable(f"profile.{name}", f"Profile {name}", "", None, str(policy.all_profiles[name].rule)) for name in others]
+
+
+async def ask(state: ControlState, request: MoreAsk, fds: list[int]) -> dict[str, Any]:
+    """The new request, or the open one for the same limit."""
+    wanted = _wanted(state.effective(), request)
+    now = state.clock()
+    if not now < request.until <= now + LONGEST:
+        longer = "for longer than that the policy must change: ask your admin"
+        raise BadRequest(f"`until` must be a time in the next {LONGEST.days} days", next_step=longer)
+    said: dict[str, Any] = {"id": f"r-{secrets.token_hex(6)}", "principal": state.principal, "dataset": wanted.resource, "kind": "more"}
+    said |= {"purpose": request.purpose, "days": max(1, (request.until - now).days), "amount": request.amount, "until": request.until}
+    said |= {"now": now, "rule": wanted.rule, "policy_digest": state.policy_digest}
+    return answer(await state.records.write(requests.create, **said), state)
+
+
+async def decide(state: ControlState, request: MoreDecide, fds: list[int]) -> dict[str, Any]:
+    """Grant or refuse; takes effect at once, for what runs too."""
+    row = await state.records.read(requests.get, request.id)
+    may_decide(state, row)
+    own = row["principal"] == state.principal
+    reason = f"self-approved, nobody else was asked: {request.reason}" if own and request.grant else request.reason
+    digest = {"rule": row["rule"], "policy_digest": state.policy_digest}
+    to = "granted" if request.grant else "refused"
+    said: dict[str, Any] = {"now": state.clock(), "actor": state.principal, "reason": reason} | digest
+    decided = await state.records.write(_decide, row, to, request.until, said)
+    state.more.forget()
+    return answer(decided, state)
+
+
+def may_decide(state: ControlState, row: dict[str, Any]) -> None:
+    """Refused unless an admin decides somebody else's request; with a self-chosen policy one's own, which is labelled everywhere."""
+    if row["kind"] != "more":
+        raise NotFound(f"{row['id']} asks for access to a dataset, not for more of a limit")
+    own = row["principal"] == state.principal
+    if own and state.settings.self_chosen:
+        return
+    if own:
+        raise Refused("nobody decides their own request", next_step="ask another admin", rule=row["rule"])
+    if not is_admin(state):
+        raise Refused(f"{state.principal} may not decide requests for more", next_step="ask an admin: `admins` of the policy", rule=row["rule"])
+
+
+def _wanted(policy: EffectivePolicy, request: MoreAsk) -> Askable:
+    """What is asked for, if that makes sense."""
+    known = {item.resource: item for item in askable(policy)}
+    wanted = known.get(request.resource)
+    if wanted is None:
+        raise BadRequest(f"there is no limit {request.resource[:100]!r} that could be raised for you", next_step=f"one of: {', '.join(known)}")
+    if (wanted.limit is None) != (request.amount is None):
+        raise BadRequest("a profile is asked for without an amount" if wanted.limit is None else f"say how much: `amount`, in {wanted.unit}")
+    if wanted.limit is not None and request.amount is not None and request.amount <= wanted.limit:
+        less = f"{request.amount:g} {wanted.unit} is no more than you have: {wanted.limit:g}"
+        raise Conflict(less, next_step="ask for more than that", rule=wanted.rule)
+    if request.resource == "kernels.max" and request.amount != int(request.amount or 0):
+        raise BadRequest("kernels are counted in whole numbers")
+    return wanted
+
+
+def _decide(connection: Connection, row: dict[str, Any], to: str, until: datetime | None, said: dict[str, Any]) -> dict[str, Any]:
+    if to == "granted" and until is not None:
+        requests.shorten(connection, row["id"], until=min(until, row["until"]))
+    return requests.decide(connection, row["id"], to, **said)
+
+
+OPERATIONS: Operations = {MoreAsk: ask, MoreDecide: decide}

@@ -1,0 +1,23 @@
+"""What every handler of the HTTP API is: control's answers as responses, refusals as sentences."""
+
+from __future__ import annotations
+
+import json
+
+from jupyter_guardrails.control.interface.messages import Request
+from jupyter_guardrails.kernels.context import GovernedContext
+from jupyter_guardrails.server.explain import ExplainingHandler
+
+
+class GuardrailsHandler(ExplainingHandler):
+    """Base of our handlers; each method names its own authentication and authorization (left out, jupyter_server caches the first request's)."""
+
+    def initialize(self, context: GovernedContext) -> None:
+        """Called by tornado with the route's arguments."""
+        self.context = context
+
+    async def answer(self, request: Request, *, status: int = 200) -> None:
+        """Control's answer as the response."""
+        result = await self.context.call(request)
+        self.set_status(status)
+        await self.finish(json.dumps(result))
