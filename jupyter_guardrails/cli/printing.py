@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,20 @@ def print_json(value: Any) -> None:
     """The value as JSON that people can read too."""
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=list)
     print()
+
+
+def print_csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Comma-separated values after RFC 4180; text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    writer = csv.writer(sys.stdout)
+    writer.writerows([head, *([plain_cell(cell) for cell in row] for row in rows)])
+
+
+def plain_cell(cell: Any) -> Any:
+    """Numbers as they are; text that can be no formula and holds no control character (OWASP: CSV injection)."""
+    if not isinstance(cell, str):
+        return cell
+    text = "".join(letter if letter.isprintable() else "?" for letter in cell)
+    return f"'{text}" if text.lstrip(" ").startswith(("=", "+", "-", "@", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")) else text
 
 
 def rule_json(rule: RuleRef) -> dict[str, Any]:

@@ -1,45 +1,68 @@
-"""`jupyter guardrails usage`: what was used in the last 30 days, and the budget."""
+"""`jupyter guardrails usage`: what was used, by person, day, profile, notebook or kernelspec, and the budget."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from typing import Any
 
 from jupyter_guardrails.cli.connection import connected
-from jupyter_guardrails.control.interface.messages import Budget, Usage
+from jupyter_guardrails.cli.printing import plain_cell, print_csv, print_json, print_table
+from jupyter_guardrails.control.interface.messages import Budget
+from jupyter_guardrails.control.interface.usage import HOUR_S, LONGEST_S, Usage
+from jupyter_guardrails.policy.quantities import parse_duration
+
+HEAD = ("kernels", "cpu-hours", "memory GiB-hours", "GPU-hours")
+COLUMNS = ("kernels", "cpu_hours", "memory_gib_hours", "gpu_hours")
 
 
 def add_parser(subparsers: Any) -> None:
-    """`usage`."""
-    parser = subparsers.add_parser("usage", help="what you used in the last 30 days and your budget; everybody's use for admins")
-    parser.add_argument("--json", action="store_true", help="the numbers as JSON")
+    """`usage [--since 30d] [--by …] [--csv | --json]`."""
+    parser = subparsers.add_parser("usage", help="what you used and your budget; everybody's use for admins")
+    parser.add_argument("--since", type=_since, default="30d", metavar="TIME", help="how far back, like 12h or 30d (default: 30d)")
+    parser.add_argument("--by", choices=("person", "day", "profile", "notebook", "kernelspec"), default="person")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--csv", action="store_true", help="for a spreadsheet; cells are never formulas")
+    kind.add_argument("--json", action="store_true", help="the numbers as JSON")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a table, or JSON."""
+    """Print a table, CSV or JSON."""
     with connected(os.environ) as client:
-        usage, budget = client.call(Usage()), client.call(Budget())
+        usage, budget = client.call(Usage(since_s=arguments.since, by=arguments.by)), client.call(Budget())
     if arguments.json:
-        print(json.dumps({"people": usage["people"], "budget": budget}, indent=2))
-        return 0
-    print(table(usage["people"]))
-    print(budget_line(budget))
+        print_json(usage | {"budget": budget})
+    elif arguments.csv:
+        print_csv(_names(arguments.by) + COLUMNS, [_cells(row, arguments.by) for row in usage["rows"]])
+    else:
+        print_table(table(usage["rows"], arguments.by))
+        print(budget_line(budget))
     return 0
 
 
-def table(people: list[dict[str, Any]]) -> str:
-    """One line a person, the last 30 days."""
-    head = f"{'person':<20} {'kernels':>8} {'cpu-hours':>10} {'memory GiB-hours':>17} {'GPU-hours':>10}"
-    rows = [_row(person) for person in people]
-    return "\n".join([head, *rows] if rows else [head, "(nothing yet)"])
+def table(rows: list[dict[str, Any]], by: str) -> list[tuple[str, ...]]:
+    """Lines of text, a head first; names show no control character."""
+    lines = [tuple(f"{cell:.2f}" if isinstance(cell, float) else str(plain_cell(cell)) for cell in _cells(row, by)) for row in rows]
+    return [_names(by) + HEAD, *lines] if lines else [_names(by) + HEAD, ("(nothing yet)", *[""] * (len(_names(by)) + 3))]
 
 
-def _row(person: dict[str, Any]) -> str:
-    hours = f"{person['cpu_hours']:>10.2f} {person['memory_gib_hours']:>17.2f} {person['gpu_hours']:>10.2f}"
-    return f"{person['person']:<20} {person['kernels']:>8} {hours}"
+def _names(by: str) -> tuple[str, ...]:
+    return ("person",) if by == "person" else ("person", by)
+
+
+def _cells(row: dict[str, Any], by: str) -> list[Any]:
+    return [*([row["person"]] if by == "person" else [row["person"], row["key"] or "(none)"]), *(row[name] for name in COLUMNS)]
+
+
+def _since(text: str) -> int:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if not HOUR_S <= seconds <= LONGEST_S:
+        raise argparse.ArgumentTypeError("must be between 1h and ten years")
+    return seconds
 
 
 def budget_line(budget: dict[str, Any]) -> str:

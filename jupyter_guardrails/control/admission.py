@@ -19,6 +19,7 @@ from jupyter_guardrails.control import (
     sampling,
     starting,
     submissions,
+    usage,
 )
 from jupyter_guardrails.control.forwards import forwards_of
 from jupyter_guardrails.control.interface import Admission
@@ -74,7 +75,7 @@ async def beat(state: ControlState, request: KernelBeat, fds: list[int]) -> dict
         uses[item.lease] = leases.Use(item.cpu_s, item.memory_bytes, item.memory_peak_bytes, item.idle_s)
     said: dict[str, Any] = {"now": state.clock(), "ttl_s": state.lease_ttl_s, "holder": budgeting.holder_now(state)}
     uses = await sampling.charged(state.sampler, uses)
-    ended = await state.records.write(leases.beat, uses, state.principal, **said)
+    ended = await state.records.write(usage.beat, uses, state.principal, **said)
     reasons = await state.records.read(leases.reasons, ended, state.principal) if ended else {}
     end = [{"lease": lease, "reason": reasons.get(lease) or OVER} for lease in ended]
     tell = [{"lease": lease, "text": state.untold.pop(lease)} for lease in uses if lease in state.untold and lease not in ended]

@@ -8,8 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from jupyter_guardrails.control import budgeting, limits, notices, observing, profiles, stops
-from jupyter_guardrails.control.audit import is_admin
-from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet, Usage
+from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet
 from jupyter_guardrails.control.more import askable
 from jupyter_guardrails.control.notice_words import span
 from jupyter_guardrails.control.starting import held
@@ -150,11 +149,4 @@ def _time_left_s(limit: Limit, used: Amounts, rows: list[dict[str, Any]]) -> flo
     return min((seconds / rates[f"{name}_hours"] for name, seconds in left.items() if rates[f"{name}_hours"] > 0), default=None)
 
 
-async def usage(state: ControlState, request: Usage, fds: list[int]) -> dict[str, Any]:
-    """Use of the last 30 days: one's own, everybody's for admins."""
-    person = None if is_admin(state) else state.principal
-    found = await state.records.read(budgets.people, person, now=state.clock(), per_s=USAGE_S)
-    return {"people": [{"person": name} | asdict(spent) for name, spent in found.items()]}
-
-
-OPERATIONS: Operations = {Me: me, Kernels: kernels, ProfileSet: set_profile, Budget: budget, Usage: usage}
+OPERATIONS: Operations = {Me: me, Kernels: kernels, ProfileSet: set_profile, Budget: budget}

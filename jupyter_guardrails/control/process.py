@@ -26,6 +26,7 @@ from jupyter_guardrails.control import (
     sampling,
     stops,
     submissions,
+    usage,
 )
 from jupyter_guardrails.control.descriptor_store import LISTENER, DescriptorStore
 from jupyter_guardrails.control.groups import Groups, system_groups
@@ -130,6 +131,7 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None, 
         sampling.resume(state.sampler, await state.records.read(leases.live, None))
         state.spawn(lifetimes.sweep_forever(state), "sweep")
         state.spawn(sampling.sample_forever(state.sampler, ttl_s=state.lease_ttl_s), "samples of kernels")
+        state.spawn(usage.tidy_forever(state), "tidy up")
         state.spawn(state.watch(), "watch over the policy")
         state.spawn(stops.follow_forever(state), "suspensions")
         state.spawn(breakglass.follow_forever(state), "break-glass")

@@ -31,6 +31,7 @@ from jupyter_guardrails.control import (
     roots,
     stops,
     submissions,
+    usage,
     would_refuse,
 )
 from jupyter_guardrails.control.interface.client import OTHER_TOKEN, OUTSIDE
@@ -59,6 +60,7 @@ OPERATIONS: Operations = {
     **breakglass.OPERATIONS,
     **history.OPERATIONS,
     **notify.OPERATIONS,
+    **usage.OPERATIONS,
 }
 KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.limits", "kernel.settle"})
 WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}

@@ -326,3 +326,32 @@ allowances = Table(
     Column("ended_at", Time),
     Index(None, "ended_at", "expires_at"),
 )
+
+samples = Table(  # a kernel over time: its beats in steps of 10 s, 1 min and 1 h (records/history.py)
+    "samples",
+    metadata,
+    Column("lease", Text, primary_key=True),
+    Column("every_s", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),  # where the step begins, seconds since 1970
+    Column("kernel_id", Text, nullable=False, index=True),
+    Column("principal", Text, nullable=False),
+    Column("beats", Integer, nullable=False),
+    Column("cpu_percent", Double, nullable=False),  # mean of its beats
+    Column("memory_bytes", BigInteger, nullable=False),  # most of its beats
+    Index(None, "every_s", "at"),
+)
+
+past_use = Table(  # what leases used that ended long ago and were removed (records/past_use.py)
+    "past_use",
+    metadata,
+    Column("principal", Text, primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),  # days since 1970 of the lease's end, UTC
+    Column("kind", Text, primary_key=True),
+    Column("profile", Text, primary_key=True),
+    Column("kernelspec", Text, primary_key=True),
+    Column("notebook", Text, primary_key=True),  # "" = none
+    Column("kernels", Integer, nullable=False),
+    Column("cpu_s", Double, nullable=False),
+    Column("memory_gib_s", Double, nullable=False),
+    Column("gpu_s", Double, nullable=False),
+)

@@ -7,14 +7,16 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from jupyter_server.auth.decorator import authorized
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from tornado import web
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import messages
+from jupyter_guardrails.control.interface.usage import DAY_S, HOUR_S, LONGEST_S, KernelHistory, Usage
+from jupyter_guardrails.policy.quantities import parse_duration
 from jupyter_guardrails.server.api import GuardrailsHandler
 from jupyter_guardrails.server.live import with_live_use
 from jupyter_guardrails.server.notice_handlers import KeepHandler, NewMore, StopHandler
@@ -68,12 +70,28 @@ class BudgetHandler(GuardrailsHandler):
         await self.answer(messages.Budget())
 
 
+class UsageQuery(Strict):
+    """Since when, and by what."""
+
+    since: Annotated[int, BeforeValidator(parse_duration), Field(ge=HOUR_S, le=LONGEST_S)] = 30 * DAY_S
+    by: Literal["person", "day", "profile", "notebook", "kernelspec"] = "person"
+
+
 class UsageHandler(GuardrailsHandler):
     @web.authenticated
     @authorized("read", resource="guardrails")
     async def get(self) -> None:
         """Own use; everybody's for admins."""
-        await self.answer(messages.Usage())
+        query = query_as(self, UsageQuery)
+        await self.answer(Usage(since_s=query.since, by=query.by))
+
+
+class HistoryHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("read", resource="guardrails")
+    async def get(self, kernel_id: str) -> None:
+        """How processor and memory of one kernel went."""
+        await self.answer(KernelHistory(kernel_id=kernel_id))
 
 
 class DatasetQuery(Strict):
@@ -256,6 +274,7 @@ ROUTES: tuple[tuple[str, type[GuardrailsHandler]], ...] = (
     ("/guardrails/kernels", KernelsHandler),
     ("/guardrails/kernels/([^/]+)/keep", KeepHandler),
     ("/guardrails/kernels/([^/]+)/stop", StopHandler),
+    ("/guardrails/kernels/([^/]+)/history", HistoryHandler),
     ("/guardrails/profile", ProfileHandler),
     ("/guardrails/budget", BudgetHandler),
     ("/guardrails/usage", UsageHandler),

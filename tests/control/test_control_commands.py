@@ -1,5 +1,7 @@
 """`usage`, and how `control` takes its places from flags, environment and the admin's directory."""
 
+import csv
+import io
 import json
 import os
 import subprocess
@@ -11,6 +13,7 @@ import pytest
 
 from jupyter_guardrails.cli import control, usage
 from jupyter_guardrails.cli.main import build_parser
+from jupyter_guardrails.cli.printing import plain_cell, print_csv
 from jupyter_guardrails.control.interface import Settings
 
 BUDGET = {
@@ -59,10 +62,35 @@ def test_usage_asks_the_control_that_runs(world):
     assert own.process.poll() is None
 
 
+ROW = {"person": "ana", "key": "ana", "kernels": 3, "cpu_hours": 1.25, "memory_gib_hours": 10.0, "gpu_hours": 0.5}
+
+
 def test_the_table_has_a_line_for_each_person():
-    assert usage.table([]).endswith("(nothing yet)")
-    lines = usage.table([{"person": "ana", "kernels": 3, "cpu_hours": 1.25, "memory_gib_hours": 10, "gpu_hours": 0.5}]).splitlines()
-    assert lines[1].split() == ["ana", "3", "1.25", "10.00", "0.50"]
+    assert usage.table([], "person")[1][0] == "(nothing yet)"
+    assert usage.table([ROW], "person")[1] == ("ana", "3", "1.25", "10.00", "0.50")
+    assert usage.table([ROW | {"key": ""}], "notebook")[1] == ("ana", "(none)", "3", "1.25", "10.00", "0.50")
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-1", "@x", " =1", "\t=1", "\n=1", "\uff1dcmd()", "|x", "\r=1", "\x1b[31mred.ipynb"])
+def test_no_cell_of_a_csv_is_a_formula_or_steers_a_terminal(capsys, name):
+    print_csv(("notebook", "cpu_hours"), [(name, -1.5)])
+    text = capsys.readouterr().out
+    (_, (cell, number)) = csv.reader(io.StringIO(text))
+    assert cell[0] not in "=+-@|\t\r\n \uff1d\x1b" or cell[0] == "'"
+    assert text.replace("\r\n", "").isprintable()
+    assert float(number) == -1.5
+
+
+def test_ordinary_names_stay_what_they_are_in_a_csv():
+    assert [plain_cell(cell) for cell in ("a, b.ipynb", "π/é.ipynb", 3, 1.5)] == ["a, b.ipynb", "π/é.ipynb", 3, 1.5]
+
+
+@pytest.mark.skipif(Path("/etc/jupyter/guardrails").is_dir(), reason="this machine has an admin's policy, which wins over the test's")
+def test_usage_by_day_as_csv(world):
+    world.start()
+    assert command(world, "usage", "--by", "day", "--since", "7d", "--csv").stdout == "person,day,kernels,cpu_hours,memory_gib_hours,gpu_hours\n"
+    refused = subprocess.run([sys.executable, "-m", "jupyter_guardrails", "usage", "--since", "5x"], capture_output=True, text=True, check=False)
+    assert (refused.returncode, "a time with one unit" in refused.stderr) == (2, True)
 
 
 def test_the_budget_in_one_line_names_only_what_is_limited():

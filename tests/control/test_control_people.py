@@ -8,7 +8,8 @@ import yaml
 
 import jupyter_guardrails
 from jupyter_guardrails.control import limits
-from jupyter_guardrails.control.interface.messages import Audit, Budget, Kernels, LaunchPaths, Me, ProfileSet, Usage
+from jupyter_guardrails.control.interface.messages import Audit, Budget, Kernels, LaunchPaths, Me, ProfileSet
+from jupyter_guardrails.control.interface.usage import Usage
 from jupyter_guardrails.errors import PolicyError
 
 OPENAPI = yaml.safe_load((Path(jupyter_guardrails.__file__).parent / "server" / "openapi.yaml").read_text())

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -67,6 +68,7 @@ ANSWERS = {
     "kernels": "Kernels",
     "budget": "Budget",
     "usage": "Usage",
+    "usage?since=7d&by=notebook": "Usage",
     "datasets": "Datasets",
     "datasets?q=flights&scope=granted": "Datasets",
     "datasets/nyc%2Fflights": "DatasetDetail",
@@ -96,6 +98,24 @@ def test_a_running_kernel_is_listed_with_live_use(kernel, server):
     check("Kernel", listed)
     assert listed["memory_bytes"] > 200 << 20
     assert {"files", "network"} <= set(listed["enforced"])
+
+
+def test_the_history_of_a_kernel_begins_with_its_first_beat(kernel, server):
+    deadline = time.monotonic() + 40
+    while (answer := server.rest("GET", f"guardrails/kernels/{kernel.id}/history")).status_code == 404:
+        check("Error", answer.json())
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    check("History", answer.json())
+    assert answer.json()["samples"][0]["memory_bytes"] > 1 << 20
+
+
+@pytest.mark.parametrize("query", ["since=soon", "since=1m", "since=99999w", "by=colour", "since=-1d", "surprise=1"])
+def test_use_that_can_not_be_asked_for_is_refused_in_a_sentence(server, query):
+    answer = server.rest("GET", f"guardrails/usage?{query}")
+    assert answer.status_code == 400
+    check("Error", answer.json())
+    assert "the query is not as expected" in answer.json()["message"]
 
 
 def test_a_profile_is_chosen_and_one_that_is_not_allowed_is_refused(server):

@@ -7,13 +7,16 @@ from jupyter_guardrails.control.interface.messages import REQUESTS, Admission
 from jupyter_guardrails.control.interface.notices import *  # noqa: F403
 from jupyter_guardrails.control.interface.own import OwnControl, connect, start_own_control
 from jupyter_guardrails.control.interface.settings import Settings, find_settings
+from jupyter_guardrails.control.interface.usage import KernelHistory, Usage
 
 __all__ = [
     "REQUESTS",
     "Admission",
     "ControlClient",
+    "KernelHistory",
     "OwnControl",
     "Settings",
+    "Usage",
     "connect",
     "decisions",
     "find_settings",

@@ -190,13 +190,6 @@ class Budget(Request):
     repeatable = True
 
 
-class Usage(Request):
-    """-> Usage of openapi.yaml: own use, everybody's for admins."""
-
-    op = "usage"
-    repeatable = True
-
-
 class DatasetsSearch(Request):
     """-> Datasets of openapi.yaml."""
 
