@@ -23,6 +23,8 @@ COMMANDS = {  # command -> module of this room that adds it
     "job": "job",
     "data": "data",
     "usage": "usage",
+    "backup": "backup",
+    "restore": "backup",
     "suspend": "suspend",
     "break-glass": "break_glass",
 }

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from jupyter_guardrails.control import (
     admission,
     audit,
+    backup,
     breakglass,
     datasets,
     decisions,
@@ -61,6 +62,7 @@ OPERATIONS: Operations = {
     **history.OPERATIONS,
     **notify.OPERATIONS,
     **usage.OPERATIONS,
+    **backup.OPERATIONS,
 }
 KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.limits", "kernel.settle"})
 WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}

@@ -15,8 +15,11 @@ from jupyter_guardrails.errors import Conflict
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def upgrade(connection: Connection) -> None:
-    """Run what is missing inside the caller's transaction; Conflict when a newer version of this project wrote the database."""
+def upgrade(connection: Connection, *, to: str = "head") -> None:
+    """Run what is missing inside the caller's transaction; Conflict when a newer version of this project wrote the database.
+
+    `to` an older revision makes the tables of then, for rows of then.
+    """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -24,9 +27,11 @@ def upgrade(connection: Connection) -> None:
     current = MigrationContext.configure(connection).get_current_revision()
     if current == scripts.get_current_head():
         return
-    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+    known = {script.revision for script in scripts.walk_revisions()} | {None}
+    unknown = {current, None if to == "head" else to} - known
+    if unknown:
         raise Conflict(
-            f"the records are at revision {current}, which this version does not know: a newer one wrote them",
+            f"the records are at revision {unknown.pop()}, which this version does not know: a newer one wrote them",
             next_step="install that newer version again, or restore a backup made before it",
         )
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

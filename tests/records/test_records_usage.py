@@ -1,5 +1,6 @@
 """Sums of use, samples over time, and leases that become sums: nothing is lost or counted twice."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -125,7 +126,7 @@ def test_a_history_is_fine_near_now_and_coarse_before(records, now):
     assert sum(sample["every_s"] == 10 for sample in found) <= 61
     assert found[0]["memory_bytes"] == GIB, "the most of a step is kept"
     assert all(sample["cpu_percent"] == pytest.approx(50, abs=1) for sample in found), "the mean of a step is kept"
-    assert all(one["at"] + one["every_s"] <= two["at"] for one, two in zip(found, found[1:], strict=False)), "no time is told twice"
+    assert all(one["at"] + one["every_s"] <= two["at"] for one, two in itertools.pairwise(found)), "no time is told twice"
     assert records.read_sync(history.of_kernel, "kernel-a", "ben") == []
     assert records.read_sync(history.of_kernel, "kernel-a", None) == found
 
