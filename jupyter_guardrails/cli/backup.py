@@ -21,7 +21,6 @@ from jupyter_guardrails.control.interface.backup import RecordsBackup
 from jupyter_guardrails.records import restore as restoring
 from jupyter_guardrails.records.places import private_directory
 
-PATIENCE_S = 6 * 3600.0
 WITH_KEYS = "It holds control's private key: whoever has the file can sign packages in control's name. Keep it as you would keep the key."
 WITHOUT_KEYS = "The private key is not in it: after a restore control makes a new one, and what was signed before is still trusted by its public key."
 
@@ -44,7 +43,6 @@ def add_parser(subparsers: Any) -> None:
 def run_backup(arguments: argparse.Namespace) -> int:
     """Write the file, whole or not at all."""
     with connected(os.environ) as client, _new_file(arguments.file) as fd:
-        client.timeout_s = PATIENCE_S
         written = client.call(RecordsBackup(with_keys=arguments.with_keys), fds=[fd])
     if arguments.json:
         print_json(written | {"file": str(arguments.file)})

@@ -157,6 +157,10 @@ class Watch:
         """Live use by kernel id, for the panel."""
         return {entry.kernel_id: entry.use for entry in self._entries.values()}
 
+    def running(self) -> list[tuple[str, int, Use]]:
+        """(profile, memory limit in bytes, live use) of everything that is watched, for /metrics."""
+        return [(entry.admission.profile, entry.admission.memory_bytes, entry.use) for entry in self._entries.values()]
+
     async def _run(self) -> None:
         """Two loops: control that is slow to answer must not keep anybody from looking at memory."""
         talking = asyncio.create_task(self._talk_on(), name="guardrails-watch-talks")

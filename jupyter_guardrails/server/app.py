@@ -7,6 +7,7 @@ Jupyter calls `_link_…` before it makes its managers, `_load_…` when its web
 # mypy: disable-error-code="untyped-decorator, no-untyped-call"
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from jupyter_guardrails.server.contents import GuardedContentsManager
 from jupyter_guardrails.server.explain import OneLine
 from jupyter_guardrails.server.guards import leave_out_scheduler, refuse_beside, refuse_gateway, verify
 from jupyter_guardrails.server.kernel_managers import GuardedKernels
+from jupyter_guardrails.server.metrics import MeteredControl, Metrics, look_forever
 from jupyter_guardrails.server.notices import TellingConnection, tell
 from jupyter_guardrails.server.terminals import GuardedTerminalManager
 
@@ -87,7 +89,10 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     refuse_beside(serverapp)
     arguments = Guardrails.instance(parent=serverapp).arguments()
     found = boot(os.environ, root_dir=serverapp.root_dir, arguments=arguments)
-    context = GovernedContext(found.control, found.workspace, found.run_dir, tell=tell, hint=hints.hinter(serverapp), outer=found.outer)
+    metrics = Metrics()
+    control = MeteredControl(found.control, metrics)
+    context = GovernedContext(control, found.workspace, found.run_dir, tell=tell, hint=hints.hinter(serverapp), outer=found.outer)
+    metrics.context = context
     context.spares = Spares(found.run_dir, context.watch.anyone_busy) if Guardrails.instance().spare_kernel else None
     install(context, parent=serverapp)
     serverapp.web_app.settings["guardrails"] = context
@@ -100,6 +105,8 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
 async def _start_jupyter_server_extension(serverapp: ServerApp) -> None:
     """Once more when every other extension has loaded, any of which could have undone it."""
     closed(lambda app: verify(app, factory_in_force(), everything=True))(serverapp)
+    context = serverapp.web_app.settings["guardrails"]
+    serverapp.web_app.settings["guardrails_metrics_task"] = asyncio.create_task(look_forever(context), name="guardrails-metrics")
 
 
 def _add_routes(serverapp: ServerApp, context: GovernedContext) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from jupyter_guardrails.cli import control, usage
 from jupyter_guardrails.cli.main import build_parser
 from jupyter_guardrails.cli.printing import plain_cell, print_csv
 from jupyter_guardrails.control.interface import Settings
+from jupyter_guardrails.errors import BadRequest
 
 BUDGET = {
     "cpu_hours": {"used": 1.0, "limit": 40.0},
@@ -79,6 +81,16 @@ def test_no_cell_of_a_csv_is_a_formula_or_steers_a_terminal(capsys, name):
     assert cell[0] not in "=+-@|\t\r\n \uff1d\x1b" or cell[0] == "'"
     assert text.replace("\r\n", "").isprintable()
     assert float(number) == -1.5
+
+
+def test_use_in_the_text_format_of_prometheus_is_read_back():
+    rows = [ROW, ROW | {"person": 'b"e\\n', "key": "x"}]
+    families = {family.name: family for family in text_string_to_metric_families(usage.exposition(rows, "person"))}
+    samples = families["guardrails_usage_cpu_seconds"].samples
+    assert {sample.labels["person"]: sample.value for sample in samples} == {"ana": 4500.0, 'b"e\\n': 4500.0}
+    assert families["guardrails_usage_kernels"].type == "gauge"
+    with pytest.raises(BadRequest, match="a series of each"):
+        usage.exposition(rows, "notebook")
 
 
 def test_ordinary_names_stay_what_they_are_in_a_csv():
