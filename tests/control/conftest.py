@@ -144,8 +144,9 @@ class Desk:
         return Admission.model_validate(self.ask(KernelAdmit(**said | more), token=token))
 
     def begin(self, key="k1", report=GOOD_REPORT, **more) -> Admission:
+        pid = more.pop("pid", resting_pid())
         admission = self.admit(key, **more)
-        self.ask(KernelStarted(lease=admission.lease, pid=resting_pid(), report=report))
+        self.ask(KernelStarted(lease=admission.lease, pid=pid, report=report))
         return admission
 
     def beat(self, admission, *, cpu_s, memory_bytes=1 << 30):

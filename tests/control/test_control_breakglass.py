@@ -9,7 +9,7 @@ from decision_world import POLICY, DecisionWorld
 from jupyter_guardrails.control import breakglass, channel_operations, datasets
 from jupyter_guardrails.control.interface.messages import DatasetShow, KernelAdmit, Me, ProfileSet
 from jupyter_guardrails.control.interface.stops import BreakGlass, BreakGlassEnd, BreakGlassList, Suspend
-from jupyter_guardrails.errors import BadRequest, NotFound, Refused
+from jupyter_guardrails.errors import BadRequest, NotFound, RecordsUnwritable, Refused
 from jupyter_guardrails.records import exemptions, outbox
 
 WHY = "the pipeline of payroll is down, ticket 99"
@@ -102,13 +102,14 @@ def test_without_an_audit_record_it_is_not_open(world):
     """Fail closed: the table has the record, the audit file could not take it."""
     world.state()
     journal = world.records._journal
-    real, journal._file = journal._file, open("/dev/full", "wb", buffering=0)  # noqa: SIM115 - closed below
-    with pytest.raises(OSError, match="No space left"):
+    real, end = journal._file, journal._end
+    journal._file, journal._end = open("/dev/full", "wb", buffering=0), 0  # noqa: SIM115 - closed below
+    with pytest.raises(RecordsUnwritable, match="no space left"):
         open_up(world)
     with pytest.raises((NotFound, Refused)):
         read_without_record(world)
     journal._file.close()
-    journal._file = real
+    journal._file, journal._end = real, end
     (row,) = world.records.read_sync(exemptions.newest)
     assert row["state"] == "recorded"
     with pytest.raises((NotFound, Refused)):

@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.slow
 INSIDE = Path(__file__).with_name("full_disk.py")
 ROOT = Path(__file__).parents[2]
+PLACES = {"PYTHONPATH": f"{ROOT}{os.pathsep}{INSIDE.parent}"}
 
 
 def namespaces():
@@ -28,11 +29,11 @@ def test_a_full_disk(account):
     command = namespaces().get(account)
     if command is None:
         pytest.skip("only root can be root here")
-    tried = [*command, "sh", "-c", 'mount -t tmpfs t /mnt && exec "$0" -c "import tests.control.conftest"', sys.executable]
-    enough = shutil.which("unshare") and subprocess.run(tried, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    tried = [*command, "sh", "-c", 'mount -t tmpfs t /mnt && exec "$0" -c "import jupyter_guardrails, pytest"', sys.executable]
+    enough = shutil.which("unshare") and subprocess.run(tried, cwd=ROOT, env=os.environ | PLACES, capture_output=True, text=True)
     if not enough or enough.returncode:
         reason = enough.stderr if enough else "no unshare"
         pytest.skip(f"the ordinary account can't read this checkout, or may not mount: {reason}")
     inside = [*command, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(INSIDE)]
-    done = subprocess.run(inside, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=170)
+    done = subprocess.run(inside, cwd=ROOT, env=os.environ | PLACES, capture_output=True, text=True, timeout=170)
     assert done.returncode == 0, done.stdout[-8000:]

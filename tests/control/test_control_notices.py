@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from resting import resting_pid
 
 from jupyter_guardrails.control.interface.messages import Audit, Beat, Budget, KernelBeat, Kernels
 from jupyter_guardrails.control.interface.notices import KernelKeep, KernelStopping
@@ -258,7 +259,7 @@ def test_a_life_time_warns_interrupts_and_ends_and_a_restart_begins_it_again(des
     assert "its profile lets it run for 10 min" in noticed["notices"][0]["text"]
     assert (shown(desk)[0]["seconds_left"], shown(desk)[0]["can"]) == (60.0, ["stop", "more"])
     assert heard(beats_until(desk, admission, timedelta(minutes=1))) == [("lifetime", "interrupted")]
-    again = desk.begin("a")
+    again = desk.begin("a", pid=resting_pid(1))
     assert again.lease == admission.lease
     assert heard(beat(desk, again)) == []
     assert heard(beats_until(desk, again, timedelta(minutes=10))) == [("lifetime", "noticed")]

@@ -128,7 +128,7 @@ def test_without_any_valid_policy_control_runs_and_says_what_is_wrong(world, des
     check("Me", answer)
     assert (answer["limits"], answer["profiles"], answer["roles"]) == ([], [], [])
     assert str(world.policy.name) in answer["policy"]["errors"][0]
-    assert desk.ask(Kernels()) == {"kernels": [], "max": 0, "rule": ""}
+    assert desk.ask(Kernels()) == {"kernels": [], "max": 0, "rule": "", "ended": []}
     assert desk.ask(LaunchPaths())["read"] == []
     with pytest.raises(PolicyError):
         desk.admit()

@@ -144,7 +144,7 @@ def test_a_kernels_channel_is_served_again(world, own):
             kill(world)
             assert hello(name)["result"]["kernel"] == "kernel-k"
             own.client.call(Me())  # it has taken everything up
-        assert beat(own.client, admission) == {"end": []}
+        assert "tell" not in beat(own.client, admission)
         assert [record["allowed"] for record in actions(own.client, "kernel.reattach")] == [True, True]
         own.client.call(KernelSettle(lease=admission.lease, reason="shut down"))
         with pytest.raises(ConnectionRefusedError):
@@ -192,7 +192,7 @@ def test_without_its_connections_a_kernel_goes_on_and_its_person_is_told(world):
         told = beat(again.client, admission)
         assert (told["end"], [item["lease"] for item in told["tell"]]) == ([], [admission.lease])
         assert "Restart the kernel" in told["tell"][0]["text"]
-        assert beat(again.client, admission) == {"end": []}, "said once"
+        assert "tell" not in beat(again.client, admission), "said once"
         assert [(record["allowed"], "(channel)" in record["reason"]) for record in actions(again.client, "kernel.reattach")] == [(False, True)]
         with listener(f"{name}-2") as fresh:
             begin(again.client, kernel.pid, fds=[fresh.fileno()], listeners=["channel"])
@@ -505,7 +505,7 @@ def test_a_service_that_is_restarted_in_good_order_leaves_everything_to_the_next
         os.kill(before, signal.SIGTERM)
         wait_for(lambda: pid_of(world) not in (0, before))
         assert hello(name)["ok"]
-        assert beat(control, admission) == {"end": []}
+        assert beat(control, admission)["end"] == []
         assert actions(control, "kernel.end") == []
         control.call(KernelSettle(lease=admission.lease, reason="shut down"))
     own.stop()
