@@ -136,8 +136,8 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None, 
         state.spawn(stops.follow_forever(state), "suspensions")
         state.spawn(breakglass.follow_forever(state), "break-glass")
         state.spawn(notify.deliver_forever(state), "notices")
+        store.say("READY=1")  # first: whoever is told by the pipe may kill this process at once, and expects that it is started again
         _say_ready(options, state)
-        store.say("READY=1")
         await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         store.say("STOPPING=1")
         await _end(state, serving, lasting=options.lasting)

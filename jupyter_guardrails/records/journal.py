@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -21,7 +22,7 @@ class Journal:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file = os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0)
         self._seq = _last_seq(self._file.fileno())
-        self._end = os.fstat(self._file.fileno()).st_size
+        self._torn_at: int | None = None  # where a line begins that is not whole
 
     def follow(self, connection: Connection) -> None:
         """Write the lines of all records that are not in the file yet."""
@@ -33,13 +34,17 @@ class Journal:
     def _append(self, data: bytes) -> None:
         """All of it or nothing: what a full disk took of a line is cut off again, so that the next one begins at its start."""
         fd = self._file.fileno()
-        if os.fstat(fd).st_size != self._end:  # what could not be cut off then
-            os.ftruncate(fd, self._end)
-        written = self._file.write(data)
-        if written != len(data):
-            os.ftruncate(fd, self._end)
-            raise OSError(errno.ENOSPC, "the audit file took only a part of a record")
-        self._end += written
+        if self._torn_at is not None:
+            os.ftruncate(fd, self._torn_at)
+        self._torn_at = os.fstat(fd).st_size
+        try:
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, "the audit file took only a part of a record")
+        except OSError:
+            with contextlib.suppress(OSError):  # then before the next line
+                os.ftruncate(fd, self._torn_at)
+            raise
+        self._torn_at = None
 
     def close(self) -> None:
         """Let go of the file."""

@@ -102,14 +102,13 @@ def test_without_an_audit_record_it_is_not_open(world):
     """Fail closed: the table has the record, the audit file could not take it."""
     world.state()
     journal = world.records._journal
-    real, end = journal._file, journal._end
-    journal._file, journal._end = open("/dev/full", "wb", buffering=0), 0  # noqa: SIM115 - closed below
+    real, journal._file = journal._file, open("/dev/full", "wb", buffering=0)  # noqa: SIM115 - closed below
     with pytest.raises(RecordsUnwritable, match="no space left"):
         open_up(world)
     with pytest.raises((NotFound, Refused)):
         read_without_record(world)
     journal._file.close()
-    journal._file, journal._end = real, end
+    journal._file, journal._torn_at = real, None
     (row,) = world.records.read_sync(exemptions.newest)
     assert row["state"] == "recorded"
     with pytest.raises((NotFound, Refused)):
