@@ -37,7 +37,7 @@ async def kernel_history(state: ControlState, request: KernelHistory, fds: list[
     return {"id": request.kernel_id, "samples": found}
 
 
-def beat(connection: Connection, uses: dict[str, leases.Use], principal: str, *, now: datetime, ttl_s: float, holder: str) -> list[str]:
+def beat(connection: Connection, uses: dict[str, leases.Use], principal: str, *, now: datetime, ttl_s: float, holder: str = "") -> list[str]:
     """`leases.beat`, with a sample of each kernel in the same transaction."""
     ended = leases.beat(connection, uses, principal, now=now, ttl_s=ttl_s, holder=holder)
     history.keep(connection, sorted(set(uses) - set(ended)), principal, now=now)

@@ -12,6 +12,7 @@ from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, Ker
 from jupyter_guardrails.errors import LimitReached, RecordsUnwritable
 from jupyter_guardrails.records import audit, open_records
 from tests.control.conftest import GOOD_REPORT, made_world
+from tests.control.resting import resting_pid
 
 PATIENCE_S = 60.0
 TTL_S = 3.0  # shorter than the disk stays full: without care the leases would be over
@@ -38,7 +39,7 @@ class Kernel:
     def __init__(self, client, key):
         self.client = client
         self.lease = client.admit(KernelAdmit(kernel_id=f"kernel-{key}", kernelspec="python3", workspace="/w", key=key)).lease
-        client.call(KernelStarted(lease=self.lease, pid=1, report=GOOD_REPORT))
+        client.call(KernelStarted(lease=self.lease, pid=resting_pid(), report=GOOD_REPORT))
 
     def beat(self, cpu_s):
         beat = Beat(lease=self.lease, cpu_s=cpu_s, memory_bytes=1 << 20, memory_peak_bytes=1 << 20)
