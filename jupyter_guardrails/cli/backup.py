@@ -18,6 +18,7 @@ from jupyter_guardrails.cli.connection import connected, refuse_inside, settings
 from jupyter_guardrails.cli.printing import print_json
 from jupyter_guardrails.control.hardening import hold_lock
 from jupyter_guardrails.control.interface.backup import RecordsBackup
+from jupyter_guardrails.control.process import database_of
 from jupyter_guardrails.records import restore as restoring
 from jupyter_guardrails.records.places import private_directory
 
@@ -75,8 +76,9 @@ def run_restore(arguments: argparse.Namespace) -> int:
     refuse_inside(os.environ)
     if arguments.database and urlsplit(arguments.database).password:
         raise errors.BadRequest("a password in --database can be read by everybody on this machine", next_step="put it into ~/.pgpass, mode 600")
-    state_dir = settings_from(os.environ).state_dir
-    restored, aside = restore(arguments.file.absolute(), state_dir, replace=arguments.replace, database=arguments.database)
+    settings = settings_from(os.environ)
+    state_dir, database = settings.state_dir, arguments.database or (str(database_of(settings)) if settings.records else None)
+    restored, aside = restore(arguments.file.absolute(), state_dir, replace=arguments.replace, database=database)
     if arguments.json:
         print_json(
             {"state_dir": str(state_dir), "rows": restored.rows, "files": restored.files, "backup": restored.head, "aside": aside and str(aside)}

@@ -178,7 +178,7 @@ def open_state(options: Options, store: DescriptorStore | None = None) -> Contro
         principal=principal_of(settings),
         policies=policies,
         catalogs=CatalogFolder(settings.catalog_path),
-        records=open_records(_database(settings), journal=settings.state_dir / "audit.jsonl"),
+        records=open_records(database_of(settings), journal=settings.state_dir / "audit.jsonl"),
         token=token,
         lease_ttl_s=options.lease_ttl_s,
         store=store,
@@ -215,7 +215,7 @@ async def _end(state: ControlState, serving: asyncio.Task[None], *, lasting: boo
     await (state.egress.leave() if lasting else state.egress.stop())
 
 
-def _database(settings: Settings) -> str | Path:
+def database_of(settings: Settings) -> str | Path:
     """Where the records are."""
     if not settings.records:
         return settings.state_dir / "records.sqlite"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from jupyter_guardrails.records import audit, budgets, choices, leases, open_records, tables
+from jupyter_guardrails.records import audit, choices, leases, open_records, tables
 
 NOW = datetime(2025, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 ODD = "péché/π 'quoted' \"twice\" \\ back\nline"
@@ -27,7 +27,8 @@ def fill(connection):
         lease(connection, f"l{number}", state)
     choices.choose(connection, "ana", "a.ipynb", "large", now=NOW)
     choices.choose(connection, "ana", None, "small", now=NOW)
-    budgets.charge(connection, "ben", now=NOW - timedelta(hours=5), cpu_s=0.1 + 0.2, memory_gib_s=1e-7, kernels=2)
+    charge = {"principal": "ben", "hour": int(NOW.timestamp() // 3600) - 5, "cpu_s": 0.1 + 0.2, "memory_gib_s": 1e-7, "kernels": 2}
+    connection.execute(insert(tables.charges).values(charge))
     data(connection)
     for number in range(5):
         said = {"action": "data.read", "resource": ODD if number == 2 else "nyc/flights", "reason": "granted", "rule": "p.yaml:3 r"}
