@@ -3,10 +3,12 @@
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import event, func, select
+from sqlalchemy.exc import IntegrityError
 
 from jupyter_guardrails.records import budgets, leases, open_records
 from jupyter_guardrails.records.budgets import DoesNotFit
@@ -103,6 +105,17 @@ def test_a_refused_start_leaves_nothing_behind(records, now):
     assert reserve(records, wanted("c", cpus=0.1, memory=1 << 20), now, limit, most=1) is None, "the limit of kernels"
     assert standing(records, limit, now) == before
     assert [row["key"] for row in records.read_sync(leases.live, "ana")] == ["a"]
+
+
+def test_an_error_of_the_database_grants_nothing(records, now):
+    """The lease's id is there already: the INSERT fails after the budget's UPDATE."""
+    limit = Limit("ana", WEEK, cpu_hours=1.0)
+    first = reserve(records, wanted("a"), now, limit)
+    with pytest.raises(IntegrityError):
+        reserve(records, replace(wanted("b"), id=first["id"]), now, limit)
+    assert amount(records, limit, now).reserved == pytest.approx(300 / HOUR_S)
+    assert_sums_are_right(records)
+    assert reserve(records, wanted("b"), now, limit)
 
 
 def test_a_budget_smaller_than_five_minutes_is_taken_whole_by_one(records, now):
