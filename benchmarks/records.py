@@ -80,7 +80,7 @@ def show(report: Report) -> None:
             continue
         of = {key.removeprefix(f"{name}_"): value for key, value in report.items() if key.startswith(f"{name}_")}
         print(
-            f"{name}: {of['pairs_s']:,.0f} reserve + settle a second by {ASKERS} askers, p50 {of['p50_ms']:.1f} ms, p99 {of['p99_ms']:.1f} ms a pair, "
+            f"{name}: {of['pairs_s']:,.0f} pairs a second by {ASKERS} askers, p50 {of['p50_ms']:.1f} ms, p99 {of['p99_ms']:.1f} ms a pair, "
             f"{of['cpu_ms']:.2f} ms of processor time; {of['beats_s']:,.0f} heartbeats a second, {BEATS} in one transaction"
         )
     ratio = report["sqlite_pairs_s"] / report["plain_pairs_s"]
