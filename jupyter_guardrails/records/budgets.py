@@ -90,6 +90,9 @@ PROMISE = update(budgets).where(budgets.c.holder == bindparam("of_holder")).valu
 BOOK = PROMISE.values({f"used_{name}_s": _counted_from(name) for name in NAMES})
 PROMISE_ELSEWHERE = PROMISE.where(budgets.c.per != bindparam("of_per"))
 TAKE = PROMISE.where(budgets.c.per == bindparam("of_per"), *(_room(name) for name in NAMES))
+OF_HOLDER = budgets.alias("of_holder_rows")
+ALONE = select(func.count()).select_from(OF_HOLDER).where(OF_HOLDER.c.holder == bindparam("of_holder")).scalar_subquery() == 1
+TAKE_AT_ONCE = TAKE.where(budgets.c.first_hour == bindparam("of_hour"), ALONE)
 ROWS = select(budgets).where(budgets.c.holder == bindparam("of_holder"))
 BUCKETS = select(*(func.coalesce(func.sum(charges.c[f"{name}_s"]), 0.0) for name in NAMES)).where(
     charges.c.principal == bindparam("of_holder"), charges.c.hour >= bindparam("of_hour")
@@ -121,10 +124,12 @@ def promise(connection: Connection, holder: str, reserved: Amounts) -> None:
 
 def take(connection: Connection, limit: Limit, reserved: Amounts, *, now: datetime) -> None:
     """Reserve so much, or DoesNotFit: decided by one conditional UPDATE. An amount of which nothing is wanted keeps nobody out."""
-    others = _current(connection, limit.holder, limit.window, now=now)
     limits, wanted = limit.seconds(), _by_name(reserved)
     most = {f"most_{name}": limits[name] + HAIR_S if name in limits and wanted[name] > 0 else UNLIMITED for name in NAMES}
     values = {"of_holder": limit.holder, "of_per": limit.window.key} | _more("reserved_", reserved)
+    if connection.execute(TAKE_AT_ONCE, values | most | {"of_hour": limit.window.first_hour(now)}).rowcount == 1:
+        return  # nearly always: the row is as it must be, and the only one of this holder
+    others = _current(connection, limit.holder, limit.window, now=now)
     if connection.execute(TAKE, values | most).rowcount != 1:
         raise DoesNotFit
     if others:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -25,7 +25,9 @@ from jupyter_guardrails.records.upgrade import upgrade
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Operation = tuple[Callable[[Connection], Any], "Future[Any]"]
+Waiting = tuple[asyncio.AbstractEventLoop | None, "Future[Any] | asyncio.Future[Any]"]  # None: a thread waits
+Operation = tuple[Callable[[Connection], Any], Waiting]
+Outcome = tuple[Any, BaseException | None]
 
 MAX_BATCH = 200
 READERS = 4
@@ -61,7 +63,10 @@ class Records:
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `fn(connection, …)` returns, after its transaction was committed; what it raises undoes its changes alone."""
-        return await asyncio.wrap_future(self._submit(fn, *args, **kwargs))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._submit(lambda connection: fn(connection, *args, **kwargs), (loop, future))
+        return await future
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `fn(connection, …)` returns, over one snapshot; SQLite refuses changes here."""
@@ -69,7 +74,9 @@ class Records:
 
     def write_sync(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`write` for threads without an event loop."""
-        return self._submit(fn, *args, **kwargs).result()
+        future: Future[T] = Future()
+        self._submit(lambda connection: fn(connection, *args, **kwargs), (None, future))
+        return future.result()
 
     def read_sync(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` for threads without an event loop."""
@@ -86,12 +93,10 @@ class Records:
         for engine in (self._writing, self._reading):
             engine.dispose()
 
-    def _submit(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def _submit(self, operation: Callable[[Connection], Any], waiting: Waiting) -> None:
         if not self._thread.is_alive():
             raise RuntimeError("the records are closed")
-        future: Future[T] = Future()
-        self._operations.put((lambda connection: fn(connection, *args, **kwargs), future))
-        return future
+        self._operations.put((operation, waiting))
 
     def _run(self) -> None:
         """The writer thread: until None comes, commit whatever has queued up meanwhile as one transaction."""
@@ -115,20 +120,16 @@ class Records:
         except BaseException as error:  # noqa: BLE001 - whatever kept it from being durable is every caller's failure, and the writer lives on
             outcomes = [(None, explained(error, self.folder))] * len(batch)
         self.unwritten += sum(isinstance(problem, RecordsUnwritable) for _, problem in outcomes)
-        for (_, future), (result, problem) in zip(batch, outcomes, strict=True):
-            if not future.set_running_or_notify_cancel():
-                continue
-            if problem is None:
-                future.set_result(result)
-            else:
-                future.set_exception(problem)
+        _deliver([waiting for _, waiting in batch], outcomes)
 
-    def _attempt(self, connection: Connection, operation: Callable[[Connection], Any]) -> tuple[Any, BaseException | None]:
+    def _attempt(self, connection: Connection, operation: Callable[[Connection], Any]) -> Outcome:
         """One operation in its savepoint: its result, or its error with its changes undone.
 
         TransactionLost when SQLite undid the others' changes too: going on would let them pass for written.
-        The savepoint is made by the driver's own cursor: SQLAlchemy's way costs more than what it guards.
+        The savepoint is made by the driver's own cursor: SQLAlchemy's way costs more than what it guards. SQLAlchemy's events don't tell of it:
+        what an operation keeps in `connection.info` is undone with it.
         """
+        before = dict(connection.info)
         with contextlib.closing(connection.connection.cursor()) as raw:
             raw.execute("SAVEPOINT operation")
             try:
@@ -137,6 +138,8 @@ class Records:
                 if lost(connection):
                     raise TransactionLost from error
                 raw.execute("ROLLBACK TO SAVEPOINT operation")
+                connection.info.clear()
+                connection.info.update(before)
                 return None, explained(error, self.folder)
             raw.execute("RELEASE SAVEPOINT operation")
             return result, None
@@ -146,6 +149,29 @@ class Records:
         if self._journal:
             with self._reading.connect() as connection:
                 self._journal.follow(connection)
+
+
+def _deliver(waiting: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:
+    """Threads get their outcomes one by one, an event loop all of its own at once: being woken for each costs it more than what was asked."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Future[Any] | asyncio.Future[Any], Outcome]]] = {}
+    for (loop, future), outcome in zip(waiting, outcomes, strict=True):
+        if loop is None:
+            _answer([(future, outcome)])
+        else:
+            by_loop.setdefault(loop, []).append((future, outcome))
+    for loop, answers in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits there any more
+            loop.call_soon_threadsafe(_answer, answers)
+
+
+def _answer(answers: Sequence[tuple[Future[Any] | asyncio.Future[Any], Outcome]]) -> None:
+    for future, (result, problem) in answers:
+        if future.done():  # whoever waited was cancelled
+            continue
+        if problem is None:
+            future.set_result(result)
+        else:
+            future.set_exception(problem)
 
 
 def _engine(url: str, *, writer: bool) -> Engine:

@@ -3,16 +3,22 @@
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event, func, select
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import event, func, select, text
+from sqlalchemy.exc import IntegrityError
 
 from jupyter_guardrails.records import budgets, leases, open_records
 from jupyter_guardrails.records.budgets import DoesNotFit
+from jupyter_guardrails.records.database import _engine
 from jupyter_guardrails.records.leases import Use, Wanted
 from jupyter_guardrails.records.tables import budgets as budget_rows
 from jupyter_guardrails.records.tables import charges
+from jupyter_guardrails.records.upgrade import MIGRATIONS
 from jupyter_guardrails.records.windows import GIB, HOUR_S, NAMES, Limit, Window
 
 TTL_S = 60.0
@@ -63,6 +69,35 @@ def assert_sums_are_right(records):
     return rows
 
 
+OLD_LEASE = """INSERT INTO leases (id, key, principal, kind, kernel_id, kernelspec, workspace, profile, rule, policy_digest, memory_limit_bytes, cpus,
+state, created_at, beat_at, expires_at, reason, cpu_s, cpu_counter_s, cpu_percent, memory_bytes, memory_peak_bytes, memory_gib_s, idle_s)
+VALUES ('L', 'k', 'ana', 'kernel', 'K', 'python3', '/w', 'small', 'r', 'd', 1, 1.0, 'active', :t, :t, :t + 60, '', 50.0, 50.0, 0.0, 0, 0, 0.0, 0.0)"""
+
+
+def test_leases_and_charges_from_before_budgets_had_rows_count_on(place, now):
+    """A database as the second revision left it, with a kernel that still runs."""
+    engine = _engine(place if "://" in place else f"sqlite:///{place}", writer=True)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.execute(text(OLD_LEASE), {"t": now.timestamp()})
+        hour = {"h": int(now.timestamp() // HOUR_S)}
+        connection.execute(text("INSERT INTO charges (principal, hour, cpu_s, memory_gib_s, kernels) VALUES ('ana', :h, 50.0, 7.0, 1)"), hour)
+    engine.dispose()
+    records = open_records(place)
+    limit = Limit("ana", WEEK, cpu_hours=400 / HOUR_S)
+    beat(records, {"id": "L", "principal": "ana"}, now, cpu_s=60.0)
+    assert amount(records, limit, now).used == pytest.approx(60 / HOUR_S)
+    assert reserve(records, wanted("b"), now, limit)
+    with pytest.raises(DoesNotFit):
+        reserve(records, wanted("c"), now, limit)
+    assert settle(records, {"id": "L", "principal": "ana"}, now)["cpu_s"] == 60.0
+    assert_sums_are_right(records)
+    records.close()
+
+
 def test_fifty_starts_at_once_take_exactly_the_room_that_there_is(place, now):
     """Several processes' worth of writers; room for 7 starts of 300 processor-seconds each."""
     opened = [open_records(place) for _ in range(3)]
@@ -103,6 +138,17 @@ def test_a_refused_start_leaves_nothing_behind(records, now):
     assert reserve(records, wanted("c", cpus=0.1, memory=1 << 20), now, limit, most=1) is None, "the limit of kernels"
     assert standing(records, limit, now) == before
     assert [row["key"] for row in records.read_sync(leases.live, "ana")] == ["a"]
+
+
+def test_an_error_of_the_database_grants_nothing(records, now):
+    """The lease's id is there already: the INSERT fails after the budget's UPDATE."""
+    limit = Limit("ana", WEEK, cpu_hours=1.0)
+    first = reserve(records, wanted("a"), now, limit)
+    with pytest.raises(IntegrityError):
+        reserve(records, replace(wanted("b"), id=first["id"]), now, limit)
+    assert amount(records, limit, now).reserved == pytest.approx(300 / HOUR_S)
+    assert_sums_are_right(records)
+    assert reserve(records, wanted("b"), now, limit)
 
 
 def test_a_budget_smaller_than_five_minutes_is_taken_whole_by_one(records, now):

@@ -104,6 +104,55 @@ def test_a_choice_for_one_notebook_wins_over_the_one_for_all(records, now):
     assert found == ["huge", "small", None]
 
 
+def test_what_an_undone_operation_kept_on_its_connection_is_undone_too(records):
+    def keep(connection, value, *, fails=False):
+        connection.info["kept"] = value
+        if fails:
+            raise ValueError("no")
+
+    records.write_sync(keep, "first")
+    with pytest.raises(ValueError, match="no"):
+        records.write_sync(keep, "second", fails=True)
+    assert records.write_sync(lambda connection: connection.info["kept"]) == "first"
+
+
+def test_answers_reach_threads_and_several_event_loops(records, now):
+    """One batch for all of them: the writer is held until everybody has asked."""
+    gate, people = threading.Event(), [f"p{number}" for number in range(20)]
+
+    async def ask(names):
+        done = await asyncio.gather(*(records.write(lambda connection, name: name, name) for name in names), return_exceptions=True)
+        with pytest.raises(ValueError, match="no"):
+            await records.write(lambda connection: int("no"))
+        return done
+
+    with ThreadPoolExecutor(4) as pool:
+        held = pool.submit(records.write_sync, lambda connection: gate.wait(10))
+        loops = [pool.submit(asyncio.run, ask(people[start : start + 10])) for start in (0, 10)]
+        thread = pool.submit(records.write_sync, choose, "thread", now)
+        gate.set()
+        assert held.result()
+        assert [name for loop in loops for name in loop.result()] == people
+        thread.result()
+    assert records.read_sync(choices.chosen, "thread", None) == "small"
+
+
+def test_a_caller_that_no_longer_waits_harms_nobody(records, now):
+    gate = threading.Event()
+
+    async def give_up():
+        records_busy = asyncio.create_task(records.write(lambda connection: gate.wait(10)))
+        left = asyncio.create_task(records.write(choose, "left", now))
+        await asyncio.sleep(0)
+        left.cancel()
+        gate.set()
+        await asyncio.gather(records_busy, left, return_exceptions=True)
+        await records.write(choose, "stayed", now)
+
+    asyncio.run(give_up())
+    assert records.read_sync(choices.chosen, "stayed", None) == "small"
+
+
 def test_readers_can_not_write_sqlite(tmp_path, now):
     opened = open_records(tmp_path / "r.sqlite")
     with pytest.raises(DBAPIError, match="readonly"):

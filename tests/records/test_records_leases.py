@@ -1,5 +1,6 @@
 """Leases: the limit holds under a race, retries are harmless, silence expires, and use is charged once."""
 
+import contextlib
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -130,6 +131,42 @@ def test_a_restarted_kernels_counter_begins_again_and_nothing_is_lost(records, n
     beat(records, row, now, cpu_s=2.0)
     beat(records, row, now, cpu_s=1.0)  # and one that restarted between two beats without a word
     assert records.read_sync(leases.get, row["id"], "ana")["cpu_s"] == 8.0
+
+
+def test_what_a_kernel_used_before_a_restart_is_charged_once(records, now):
+    """Whoever watches a kernel says its processor time in sum since the lease began, restarts included."""
+    row = start(records, reserve(records, wanted("a"), now), now)
+    beat(records, row, now, cpu_s=5.0)
+    start(records, row, now)
+    beat(records, row, now, cpu_s=6.0)
+    assert records.read_sync(leases.get, row["id"], "ana")["cpu_s"] == 6.0
+    assert records.read_sync(budgets.spent, "ana", now=now, per_s=3600).cpu_hours == 6.0 / 3600
+
+
+MOVES = {
+    "active": lambda records, row, now: start(records, row, now),
+    "closing": lambda records, row, now: records.write_sync(leases.close, row["id"], "ana"),
+    "settled": lambda records, row, now: settle(records, row, now),
+    "expired": lambda records, row, now: records.write_sync(leases.sweep, now=now + HOUR),
+}
+WAYS = {"starting": [], "active": ["active"], "closing": ["active", "closing"], "settled": ["settled"], "expired": ["active", "expired"]}
+
+
+@pytest.mark.parametrize("to_state", MOVES)
+@pytest.mark.parametrize("state", WAYS)
+def test_a_lease_moves_as_the_table_says_and_else_stays(records, now, state, to_state):
+    row = reserve(records, wanted("a"), now)
+    for step in WAYS[state]:
+        MOVES[step](records, row, now)
+    before = records.read_sync(leases.get, row["id"], "ana")
+    assert before["state"] == state
+    with contextlib.suppress(Conflict):
+        MOVES[to_state](records, row, now)
+    after = records.read_sync(leases.get, row["id"], "ana")
+    if to_state in leases.TRANSITIONS[state]:
+        assert after["state"] == to_state
+    else:
+        assert after == before
 
 
 def test_settling_charges_the_rest_once(records, now):
