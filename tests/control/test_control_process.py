@@ -379,7 +379,7 @@ def test_killed_between_admission_and_start_the_kernel_starts_under_what_was_gra
     own.process.wait()
     again = world.start()
     with pytest.raises(HostCannotEnforce):
-        again.client.call(KernelStarted(lease=admission.lease, pid=1, report={}))
+        again.client.call(KernelStarted(lease=admission.lease, pid=os.getpid(), report={}))
     assert again.client.call(Kernels())["kernels"] == []
     admission = admit(again.client, "another")
     again.process.kill()
