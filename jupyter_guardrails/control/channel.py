@@ -6,6 +6,7 @@ The listener is the identity: who can connect to it is inside that kernel. So no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import socket
 from typing import Any
@@ -35,10 +36,13 @@ class Channel:
         # a worker's token says what its submission may do; this is the kernel's own conversation
         self.state = dataclasses.replace(state, principal=live.admission.principal, worker=None)
         self.live = live
+        self._listener = listener
         self._conversations = Conversations(listener, self._converse, name=f"the channel of {live.lease}", most=MAX_CONNECTIONS)
 
     def close(self) -> None:
         """Stop listening and cut every connection."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # for the copy that is kept for another control as well
         self._conversations.close()
 
     async def _converse(self, connection: socket.socket) -> None:

@@ -20,7 +20,10 @@ Kept = dict[str, list[int]]
 
 
 class DescriptorStore:
-    """What came from the process before, and what is put aside for the next one. Without a keeper (`address` None) nothing is kept."""
+    """What came from the process before, and what is put aside for the next one. Without a keeper (`address` None) nothing is kept.
+
+    A keeper that has gone takes everything with it: then there is nothing to remove.
+    """
 
     def __init__(self, address: str | None = None, came: Kept | None = None) -> None:
         self._address = address
@@ -81,7 +84,8 @@ class DescriptorStore:
                 connection.settimeout(SEND_S)
                 connection.sendmsg([text.encode()], rights, 0, self._address)
         except OSError as error:
-            log.error("what must outlive control could not be put aside (%s): %s", text.replace("\n", " "), error)
+            said = text.replace("\n", " ")
+            log.log(logging.ERROR if fds else logging.DEBUG, "whoever keeps what must outlive control did not hear %r: %s", said, error)
             return False
         return True
 

@@ -159,6 +159,7 @@ def _stop_event(parent: int | None) -> asyncio.Event:
 
 
 def _parent_ended(parent: int, stop: asyncio.Event) -> None:
+    log.warning("whoever started this control has ended, and so it ends")
     asyncio.get_running_loop().remove_reader(parent)
     stop.set()
 
@@ -238,5 +239,5 @@ def _say_ready(options: Options, state: ControlState) -> None:
     """One JSON line with socket and token on the fd of whoever started this."""
     if options.ready_fd is None:
         return
-    with open(options.ready_fd, "w") as pipe:
+    with contextlib.suppress(BrokenPipeError), open(options.ready_fd, "w") as pipe:  # one before this one has said it, and died at once
         pipe.write(json.dumps({"socket": str(state.settings.control_socket), "token": state.token}) + "\n")

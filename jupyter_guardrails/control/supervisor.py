@@ -53,7 +53,7 @@ class Supervisor:
     """One control, over all its lives."""
 
     command: Sequence[str]
-    ready_fd: int | None = None  # handed on to the first start
+    ready_fd: int | None = None  # handed on until control has been ready
     parent: int | None = None  # a pidfd
     most_quick: int = MOST_QUICK
     away_s: float = AWAY_S
@@ -81,7 +81,7 @@ class Supervisor:
         while True:
             started = time.monotonic()
             code = self._live()
-            if self.stopping or code == 0 or not self.ready:
+            if self.stopping or code == 0 or (code > 0 and not self.ready):
                 return code
             quick = quick + 1 if time.monotonic() - started < QUICK_S else 0
             if quick >= self.most_quick:
@@ -108,11 +108,7 @@ class Supervisor:
             self._answers, self._since = False, time.monotonic()
         address = "@" + self._notices.getsockname()[1:].decode("ascii")
         said = [] if self.ready_fd is None else [f"--ready-fd={self.ready_fd}"]
-        child = begin([*self.command, *said], address, [(one.name, one.fd) for one in self.kept])
-        if self.ready_fd is not None:
-            os.close(self.ready_fd)  # whoever waits at the other end sees it when that control ends before it is ready
-            self.ready_fd = None
-        return child
+        return begin([*self.command, *said], address, [(one.name, one.fd) for one in self.kept])
 
     def _pause(self, pause_s: float) -> None:
         until = time.monotonic() + pause_s
@@ -161,6 +157,9 @@ class Supervisor:
                 os.close(one.fd)
         if said.get("READY") == "1":
             self.ready = self._answers = True
+            if self.ready_fd is not None:
+                os.close(self.ready_fd)
+                self.ready_fd = None
 
     def _end(self, child: Child) -> int:
         """Have it end in good order; whoever doesn't is killed."""

@@ -398,6 +398,35 @@ sys.exit(supervisor.Supervisor([sys.executable, "-c", *sys.argv[2:]], most_quick
 """
 
 
+EARLY = """
+import os, signal, sys
+from pathlib import Path
+from jupyter_guardrails.control import descriptor_store
+store = descriptor_store.from_environment(os.environ)
+lives = Path(sys.argv[1])
+lives.write_text(lives.read_text() + "x" if lives.exists() else "x")
+if len(lives.read_text()) < 3:
+    os.kill(os.getpid(), signal.SIGKILL)
+ready = int(sys.argv[2].partition("=")[2])
+os.write(ready, b"ready")
+store.say("READY=1")
+"""
+
+
+def test_one_that_is_killed_before_it_was_ready_is_started_again(tmp_path):
+    """Whoever waits for it hears of the first that gets ready."""
+    read_end, write_end = os.pipe()
+    script = "import sys\nfrom jupyter_guardrails.control import supervisor\n"
+    script += "sys.exit(supervisor.Supervisor([sys.executable, '-c', *sys.argv[2:]], int(sys.argv[1])).run())"
+    command = [sys.executable, "-c", script, str(write_end), EARLY, str(tmp_path / "lives")]
+    running = subprocess.Popen(command, pass_fds=[write_end], stderr=subprocess.DEVNULL)
+    os.close(write_end)
+    with open(read_end) as pipe:
+        assert pipe.read() == "ready"
+    assert running.wait(20) == 0
+    assert (tmp_path / "lives").read_text() == "xxx"
+
+
 def test_one_that_dies_again_and_again_is_given_up_with_the_reason(world):
     command = [sys.executable, "-c", SUPERVISE, "3", CRASHING, str(world.root / "c.sock")]
     found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

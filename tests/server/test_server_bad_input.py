@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 PATIENCE_S = 10.0
-OURS = ("jupyter_guardrails control", "jupyter_guardrails.control.egress_worker")  # run as long as the server
+OURS = ("jupyter_guardrails control", "jupyter_guardrails.control.")  # run as long as the server
 NO_SPARE = ("--Guardrails.spare_kernel=False",)
 PROGRAM = "import os, signal, subprocess, sys, time\nconnection = sys.argv[1]\n"
 
@@ -259,26 +259,52 @@ def test_paths_that_vanished_are_told_and_two_hundred_are_no_burden(own_server, 
 
 
 def control_of(server):
-    """The pid and the command line of the control that this server started."""
+    """The pid of the control that this server started."""
+    return process_of(server, "control")[0]
+
+
+def supervisor_of(server):
+    """The pid of its supervisor, and its command line for another one."""
+    pid, words = process_of(server, "jupyter_guardrails.control.supervisor")
+    return pid, [word for word in words if word and not word.startswith("--ready-fd")]
+
+
+def process_of(server, name):
     for entry in filter(str.isdigit, os.listdir("/proc")):
         line = Path(f"/proc/{entry}/cmdline")
         try:
             words = line.read_bytes().decode().split("\0")
         except OSError:
             continue
-        if "control" in words and any(str(server.root) in word for word in words):
-            return int(entry), [word for word in words if word and not word.startswith(("--ready-fd", "--die-with"))]
-    raise AssertionError("no control")
+        if name in words and any(str(server.root) in word for word in words):
+            return int(entry), words
+    raise AssertionError(f"no {name}")
 
 
 @pytest.mark.slow
 def test_control_killed_while_kernels_run(own_server):
+    """Running kernels go on, and what is asked meanwhile waits: it is started again by itself, and nothing was lost."""
+    server = own_server(POLICY.replace("PATHS", ""))
+    kernel = server.start_kernel()
+    kernel.run("kept = 1")
+    killed = control_of(server)
+    os.kill(killed, signal.SIGKILL)
+    assert kernel.run("print(kept)").strip() == "1"
+    wait_for(lambda: server.rest("GET", "guardrails/me").status_code == 200)
+    assert control_of(server) != killed
+    assert kernel.run("print(kept)").strip() == "1"
+    check_works(server)
+
+
+@pytest.mark.slow
+def test_control_and_its_supervisor_killed_while_kernels_run(own_server):
     """Running kernels go on, nothing new starts and it says why; when control is back, everything is."""
     server = own_server(POLICY.replace("PATHS", ""))
     kernel = server.start_kernel()
     kernel.run("kept = 1")
-    pid, argv = control_of(server)
-    os.kill(pid, signal.SIGKILL)
+    pid, argv = supervisor_of(server)
+    for one in (pid, control_of(server)):
+        os.kill(one, signal.SIGKILL)
     assert kernel.run("print(kept)").strip() == "1"
     answer = ask(server, "python3")
     assert (answer.status_code, answer.json()["code"]) == (503, "control_away"), answer.text
@@ -301,7 +327,7 @@ def test_control_killed_while_kernels_run(own_server):
 def test_control_killed_during_a_start(own_server, delay_s):
     """Whatever moment it is: a governed kernel, or a refusal and nothing left behind."""
     server = own_server(POLICY.replace("PATHS", ""))
-    pid, _ = control_of(server)
+    pid = control_of(server)
     timer = threading.Timer(delay_s, os.kill, (pid, signal.SIGKILL))
     timer.start()
     answer = ask(server, "python3")
