@@ -77,6 +77,7 @@ class ControlState:
     # what was granted last to each account: a server makes the next start ahead like it
     ended: defaultdict[str, deque[Admission]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=16)))
     mounters: dict[str, Any] = field(default_factory=dict)  # launch -> its mounter (roots.Mounter)
+    stations: list[Any] = field(default_factory=list)  # of accounts, that start workers (stations.Station); the newest last
     admitted: dict[str, Admission] = field(default_factory=dict)
     worker: str | None = None
     peer_uid: int = field(default_factory=os.getuid)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails import errors
-from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit, Request
+from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit, Request, SubmissionCreate
 
 MAX_FRAME_BYTES = 16 << 20
 MAX_FDS = 40  # a kernel's channel, proxy and forwards come at once
@@ -57,6 +57,10 @@ class ControlClient:
         if not answer.get("ok"):
             raise errors.from_json(answer.get("error", {}))
         return answer["result"], received
+
+    def submit(self, request: SubmissionCreate) -> dict[str, Any]:
+        """The submission of a notebook, which control reads itself."""
+        return self.call(request)
 
     def admit(self, request: KernelAdmit) -> Admission:
         """A decision and a lease for one kernel, or Refused / LimitReached / PolicyError."""
