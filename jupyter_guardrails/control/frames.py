@@ -5,15 +5,16 @@ from __future__ import annotations
 import array
 import asyncio
 import json
-import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from jupyter_guardrails.control.closing import close_all
 from jupyter_guardrails.control.interface.client import MAX_FDS
 from jupyter_guardrails.errors import BadRequest
 
+__all__ = ["close_all", "encode", "receive", "send"]
 T = TypeVar("T")
 MAX_REQUEST_BYTES = 4 << 20
 HALF_A_CHARACTER = "a text in the request holds half a character (a lone surrogate)"
@@ -45,12 +46,6 @@ async def send(connection: socket.socket, data: bytes, fds: Sequence[int] = ()) 
         sent = await _when_ready(connection, lambda: connection.sendmsg([data], rights), writing=True)
         data = data[sent:]
     await asyncio.get_running_loop().sock_sendall(connection, data)
-
-
-def close_all(fds: list[int]) -> None:
-    """Close and forget."""
-    while fds:
-        os.close(fds.pop())
 
 
 def _object(data: bytes) -> dict[str, Any]:
