@@ -17,6 +17,7 @@ from jupyter_guardrails.control import (
     audit,
     backup,
     breakglass,
+    closing,
     datasets,
     decisions,
     frames,
@@ -65,7 +66,7 @@ OPERATIONS: Operations = {
     **backup.OPERATIONS,
 }
 KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.limits", "kernel.settle"})
-WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}
+WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish", "worker.inputs", "worker.part"}
 RECEIVE_S = 5.0  # a request is sent at once: whoever takes longer isn't one of ours
 SEND_S = 30.0
 BEFORE_CLIENT_S = 2.0  # an operation ends that much before its client stops waiting, so that the client hears why
@@ -111,7 +112,7 @@ class Service:
             log.error("a connection is refused: %s", error)
             connection.close()
             return
-        if self._waiting.is_full(uid):
+        if self._waiting.is_full(uid) or closing.is_held_up(uid):
             connection.close()  # one account's flood is that account's own affair
             return
         task = loop.create_task(self._converse(connection, uid))
@@ -120,13 +121,14 @@ class Service:
         task.add_done_callback(self._conversations.discard)
 
     async def _converse(self, connection: socket.socket, uid: int) -> None:
+        closing.ACCOUNT.set(uid)
         with connection, contextlib.suppress(OSError, EOFError, TimeoutError):  # the peer went away: nobody is left to tell
             data, fds = await self._reply(connection, uid)
             try:
                 async with asyncio.timeout(SEND_S):
                     await frames.send(connection, data, fds)
             finally:
-                frames.close_all(list(fds))
+                closing.close_own(fds)
 
     async def _reply(self, connection: socket.socket, uid: int) -> tuple[bytes, tuple[int, ...]]:
         """The answer to the request on this connection, as bytes and file descriptors."""

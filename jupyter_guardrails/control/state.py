@@ -48,7 +48,7 @@ class LiveKernel:
     report: dict[str, Any]
     admission: Admission
     servers: list[Closable] = field(default_factory=list)
-    sockets: tuple[int, ...] = ()  # the inodes of its listeners: by them a hand-over that is repeated is known
+    sockets: tuple[str, ...] = ()  # the inodes of its listeners: by them a hand-over that is repeated is known
     observed: set[tuple[str, str]] = field(default_factory=set)  # (action, resource) of would-be refusals that were recorded
 
 
@@ -82,6 +82,7 @@ class ControlState:
     # what was granted last to each account: a server makes the next start ahead like it
     ended: defaultdict[str, deque[Admission]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=16)))
     mounters: dict[str, Any] = field(default_factory=dict)  # launch -> its mounter (roots.Mounter)
+    stations: list[Any] = field(default_factory=list)  # of accounts, that start workers (stations.Station); the newest last
     admitted: dict[str, Admission] = field(default_factory=dict)
     sampler: Sampler = field(default_factory=Sampler)
     store: DescriptorStore = field(default_factory=DescriptorStore)  # listeners and mounters, for the control after this one
