@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,11 @@ import pytest
 from test_cli_data import contract, make_place
 
 from jupyter_guardrails.control.interface import Settings, start_own_control
-from jupyter_guardrails.control.interface.messages import RequestCreate
+from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelStarted, RequestCreate
+from jupyter_guardrails.errors import Refused
 
 pytestmark = pytest.mark.slow
+REPORT = {"guarantees": [{"name": name, "held": True, "how": "", "next_step": ""} for name in ("files", "network")]}
 
 
 class Office:
@@ -113,3 +116,35 @@ def test_a_reviewer_names_the_digest(office):
         assert "nothing waits for your review" in office.run("job", "list", "--review")
         assert "there is no submission" in office.run("job", "approve", "s-none", "--digest", "a" * 64, code=1)
     assert "--digest" in office.run("job", "approve", "s-none", code=2)
+
+
+def test_the_past_is_simulated_and_rules_are_suggested(office):
+    policy = office.root / "guardrails.yaml"
+    policy.write_text(policy.read_text().replace('request: ["hr/*"]', "browse: all"))
+    with office.as_person("ana") as ana:
+        for _ in range(2):
+            with pytest.raises(Refused, match="no rule lets ana ask for"):
+                ana.call(RequestCreate(dataset="hr/rooms", purpose="a study"))
+        admitted = {"kernel_id": "k", "kernelspec": "python3", "workspace": str(office.root), "key": "k"}
+        ana.call(KernelStarted(lease=ana.admit(KernelAdmit(**admitted)).lease, pid=os.getpid(), report=REPORT))
+        assert "ana is not an admin" in office.run("policy", "suggest", code=1)
+        assert "ana is not an admin" in office.run("policy", "simulate", str(policy), code=1)
+    with office.as_person("carol"):
+        written = office.run("policy", "suggest", "--since", "1h")
+        assert '- "hr/rooms"  # 2 times by ana; last' in written
+        office.run("policy", "suggest", "--since", "1h", "--to", str(office.root / "suggested.yaml"))
+        assert (office.root / "suggested.yaml").read_text().splitlines()[1:] == written.splitlines()[1:]
+        assert "can't be written: File exists" in office.run("policy", "suggest", "--to", str(office.root / "suggested.yaml"), code=2)
+        assert "no mistakes" in office.run("policy", "check", str(office.root / "suggested.yaml"))
+        new = office.root / "new.yaml"
+        new.write_text(policy.read_text().replace("browse: all", 'request: ["hr/*"]') + "profiles: {tiny: {}}\n")
+        said = office.run("policy", "simulate", str(new), "--since", "1h")
+        assert re.search(r"allows +ana +data.request +hr/rooms +2 ", said), said
+        assert "0 times newly refused" in said
+        new.write_text(new.read_text().replace('data: {read: ["nyc/*"]', 'kernels: {profiles: [tiny]}, data: {read: ["nyc/*"]'))
+        found = office.json("policy", "simulate", str(new), "--since", "1h")
+        (refused,) = [change for change in found["changes"] if change["effect"] == "refuses"]
+        assert (refused["person"], refused["action"], refused["resource"], refused["before"]) == ("ana", "kernel.start", "standard", "allowed")
+        office.run("policy", "simulate", str(new), "--since", "1h", "--strict", code=1)
+        new.write_text("rules: [")
+        office.run("policy", "simulate", str(new), code=2)
