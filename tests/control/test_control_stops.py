@@ -72,7 +72,7 @@ def test_a_suspended_person_reads_asks_and_submits_nothing(world):
 def test_what_runs_of_a_person_ends_after_the_notice_with_the_reason(world):
     anas, bens = admit(world)["lease"], admit(world, who="ben")["lease"]
     assert suspend(world, "user", "ana", grace_s=30)["kernels"] == 1
-    told = world.ask("ana", KernelLimits(leases=[anas]))["limits"][0]["stays"]
+    told = world.ask("ana", KernelLimits(leases=[anas]))["limits"][0]["notice"]
     assert "ends at 12:00:30 UTC: save your work" in told
     world.pass_time(seconds=29)
     asyncio.run(stops.follow(world.state()))
