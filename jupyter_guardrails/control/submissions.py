@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import announcing, packages, reviews, shapes, stops, workers
+from jupyter_guardrails.control import announcing, authority, packages, reviews, shapes, stops, workers
 from jupyter_guardrails.control.interface.messages import (
     PackageVerify,
     SubmissionCancel,
@@ -44,7 +44,7 @@ async def create(state: ControlState, request: SubmissionCreate, fds: list[int])
     if decision.blocks:
         await state.audit("promotion.submit", request.notebook, decision)
         raise Refused(decision.reason, next_step=decision.next_step, rule=str(decision.rule))
-    await stops.refuse_person(state, "promotion.submit", request.notebook)
+    await authority.refuse_suspended_person(state, "promotion.submit", request.notebook)
     id, workspace = uuid.uuid4().hex, Path(request.workspace)
     if not workspace.is_absolute() or not workspace.is_dir():
         raise BadRequest(f"{request.workspace} is no folder", next_step="name the workspace by its absolute path")
