@@ -16,11 +16,11 @@ from receivers import WAIT_S, Drip, MailServer, Webhook, free_port, make_certifi
 
 from jupyter_guardrails.control import announcing, notify
 from jupyter_guardrails.control.interface.decisions import RequestDecide, SubmissionDecide
-from jupyter_guardrails.control.interface.messages import RequestCreate
+from jupyter_guardrails.control.interface.messages import KernelAdmit, RequestCreate
 from jupyter_guardrails.control.interface.oversight import NotifyCheck
 from jupyter_guardrails.control.interface.stops import Suspend
-from jupyter_guardrails.errors import Refused
-from jupyter_guardrails.records import outbox, submissions
+from jupyter_guardrails.errors import LimitReached, Refused
+from jupyter_guardrails.records import budgets, outbox, submissions
 
 MAIL = ', smtp: "{place}", from: guardrails@example.com, to: [carol@example.com, kim@example.com]'
 
@@ -301,6 +301,23 @@ def test_the_same_event_is_told_once(world):
         event = announcing.notice(world.state(), "budget", "the budget of ana is used up", resource="budget", id="budget-ana-2031-05-01")
         world.records.write_sync(lambda connection, event=event: event.put(connection))
     assert waiting(world) == {"webhook": 1}
+
+
+def test_a_budget_that_is_used_up_is_told_once_a_day(world, opened):
+    hook = opened(Webhook())
+    tell_to(world, f'webhook: "{hook.url}"')
+    budget = world.policy_file.read_text().replace(
+        "kernels: {profiles: [small], max: 3}", "kernels: {profiles: [small], max: 3}\n    budget: {cpu_hours: 1}"
+    )
+    world.policy_file.write_text(budget)
+    asyncio.run(world.state().refresh())
+    world.records.write_sync(budgets.charge, "ana", now=world.now, cpu_s=7200.0, memory_gib_s=0.0)
+    for key in ("one", "two"):
+        with pytest.raises(LimitReached):
+            world.ask("ana", KernelAdmit(kernel_id=key, kernelspec="python3", workspace=str(world.root), key=key))
+    deliver(world)
+    assert json.loads(hook.next()[1])["title"] == "the budget of ana is used up"
+    assert (hook.asked, waiting(world)) == (1, {})
 
 
 def test_admins_are_told_whether_targets_answer(world, opened):
