@@ -46,7 +46,7 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         said = {"kernel": request.kernel_id, "notebook": request.notebook, "reason": error.message, "rule": error.rule}
         said["policy_digest"] = policy.digest
         await state.audit("kernel.start", request.profile or request.kind, None, allowed=False, **said)
-        if isinstance(error, LimitReached) and "budget" in error.message:
+        if isinstance(error, LimitReached) and "budget" in error.message and "is used up" in error.message:
             await announcing.budget_used_up(state, error)
         raise
     granted = await datasets.grants_at_start(state, policy, state.clock())
