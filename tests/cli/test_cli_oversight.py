@@ -126,7 +126,10 @@ def test_the_past_is_simulated_and_rules_are_suggested(office):
             with pytest.raises(Refused, match="no rule lets ana ask for"):
                 ana.call(RequestCreate(dataset="hr/rooms", purpose="a study"))
         admitted = {"kernel_id": "k", "kernelspec": "python3", "workspace": str(office.root), "key": "k"}
-        ana.call(KernelStarted(lease=ana.admit(KernelAdmit(**admitted)).lease, pid=os.getpid(), report=REPORT))
+        kernel = subprocess.Popen(["sleep", "60"])  # control looks whether there is such a process
+        ana.call(KernelStarted(lease=ana.admit(KernelAdmit(**admitted)).lease, pid=kernel.pid, report=REPORT))
+        kernel.kill()
+        kernel.wait()
         assert "ana is not an admin" in office.run("policy", "suggest", code=1)
         assert "ana is not an admin" in office.run("policy", "simulate", str(policy), code=1)
     with office.as_person("carol"):

@@ -4,7 +4,6 @@ import os
 import pwd
 
 import pytest
-from conftest import POLICY
 
 from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.control.interface.own import running_control
@@ -12,12 +11,24 @@ from jupyter_guardrails.control.interface.stops import Suspend, SuspensionLift
 
 pytestmark = pytest.mark.slow
 PERSON = pwd.getpwuid(os.getuid()).pw_name
+POLICY = f"""\
+apiVersion: guardrails/v1
+mode: enforce
+require: [files, network]
+admins: {{users: [{PERSON}]}}
+profiles: {{small: {{memory: 1GiB, cpus: 1}}}}
+rules:
+  - name: everyone
+    for: everyone
+    kernels: {{profiles: [small], max: 4}}
+    data: {{read: ["nyc/*"]}}
+"""
 
 
 @pytest.fixture(scope="module")
 def governed(make_server):
     """A server of this very account, which its policy makes an admin: so that the test may speak to its control."""
-    return make_server(policy=f"{POLICY}admins: {{users: [{PERSON}]}}\n").wait_ready()
+    return make_server(policy=POLICY).wait_ready()
 
 
 @pytest.fixture
