@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from test_cli_data import contract, make_place
@@ -38,15 +39,19 @@ class Office:
         finally:
             control.stop()
 
-    def run(self, *words, code=0):
+    def run(self, *words, code=0, before=()):
         """What a command prints; `code` is its exit code."""
         here = {"GUARDRAILS_POLICY": "guardrails.yaml", "GUARDRAILS_CATALOG": "catalog", "GUARDRAILS_STATE_DIR": "state"}
         environ = os.environ | {name: str(self.root / place) for name, place in here.items()}
         ran = subprocess.run(
-            [sys.executable, "-m", "jupyter_guardrails", *words], env=environ, capture_output=True, text=True, timeout=60, check=False
+            [*before, sys.executable, "-m", "jupyter_guardrails", *words], env=environ, capture_output=True, text=True, timeout=60, check=False
         )
         assert ran.returncode == code, ran
         return ran.stdout + ran.stderr
+
+    def run_inside(self, *words):
+        """The same by a process that can't be told from one of a launched server's domain."""
+        return self.run(*words, code=1, before=("setpriv", "--no-new-privs"))
 
     def json(self, *words):
         return json.loads(self.run(*words, "--json"))
@@ -151,3 +156,24 @@ def test_the_past_is_simulated_and_rules_are_suggested(office):
         office.run("policy", "simulate", str(new), "--since", "1h", "--strict", code=1)
         new.write_text("rules: [")
         office.run("policy", "simulate", str(new), code=2)
+
+
+@pytest.mark.skipif(
+    "1" in (Path("/proc/1/status").read_text().partition("NoNewPrivs:")[2].split() or ["0"])[0], reason="everybody here has no_new_privs"
+)
+def test_no_decision_comes_from_inside_of_a_governed_server(office):
+    """Whatever runs in it has the person's account and control's token; the mark of the launcher's domain it can't take off."""
+    with office.as_person("carol"):
+        decisions = [
+            ("suspend", "user", "ben", "--reason", "an incident"),
+            ("suspend", "lift", "user", "ben", "--reason", "it was nothing"),
+            ("break-glass", "dataset", "hr/rooms", "--reason", "payroll is down, ticket 99"),
+            ("break-glass", "end", "b-1"),
+            ("data", "grant", "r-1"),
+            ("data", "revoke", "r-1", "--reason", "it is over"),
+        ]
+        for words in decisions:
+            assert "decisions are made outside of JupyterLab" in office.run_inside(*words)
+        assert office.json("suspend", "list")["suspensions"] == []
+        office.run("suspend", "user", "ben", "--reason", "an incident")
+        assert "ben" in office.run("suspend", "list", before=("setpriv", "--no-new-privs")), "looking is no decision"
