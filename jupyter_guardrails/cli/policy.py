@@ -1,4 +1,4 @@
-"""`jupyter guardrails policy check|explain|test|diff|schema`: an admin's tools for the policy file."""
+"""`jupyter guardrails policy check|explain|test|diff|simulate|suggest|schema`: an admin's tools for the policy file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails.catalog.contracts import load_catalog
-from jupyter_guardrails.cli import policy_diff, policy_explain
+from jupyter_guardrails.cli import policy_diff, policy_explain, policy_simulate, policy_suggest
 from jupyter_guardrails.cli.policy_explain import places
 from jupyter_guardrails.cli.printing import print_json, print_table
 from jupyter_guardrails.errors import PolicyError, Problem
@@ -37,6 +37,10 @@ def add_parser(subparsers: Any) -> None:
     tests = _command(commands, "test", run_tests, "run tables of who, action, resource, expect; exit 1 if a row fails")
     tests.add_argument("files", nargs="+", type=Path, metavar="FILE")
     policy_diff.add_arguments(_command(commands, "diff", policy_diff.run, "who gains what and who loses what between two policies"))
+    simulate = "what a policy would have meant for what people really did, from the records (admins)"
+    policy_simulate.add_arguments(_command(commands, "simulate", policy_simulate.run, simulate))
+    suggest = "rules for what was refused or would have been, as YAML with evidence (admins)"
+    policy_suggest.add_arguments(_command(commands, "suggest", policy_suggest.run, suggest))
     schema = _command(commands, "schema", run_schema, "the JSON Schema of the policy file, for editors")
     schema.add_argument("--markdown", action="store_true", help="the table of every key instead")
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jupyter_guardrails.control import (
+    announcing,
     budgeting,
     company_network,
     datasets,
@@ -25,7 +26,7 @@ from jupyter_guardrails.control.forwards import forwards_of
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
 from jupyter_guardrails.control.state import ControlState, Operations
-from jupyter_guardrails.errors import BadRequest, GuardrailsError, Refused
+from jupyter_guardrails.errors import BadRequest, GuardrailsError, LimitReached, Refused
 from jupyter_guardrails.policy import EffectivePolicy
 from jupyter_guardrails.records import leases
 
@@ -45,6 +46,8 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         said = {"kernel": request.kernel_id, "notebook": request.notebook, "reason": error.message, "rule": error.rule}
         said["policy_digest"] = policy.digest
         await state.audit("kernel.start", request.profile or request.kind, None, allowed=False, **said)
+        if isinstance(error, LimitReached) and "budget" in error.message and "is used up" in error.message:
+            await announcing.budget_used_up(state, error)
         raise
     granted = await datasets.grants_at_start(state, policy, state.clock())
     if request.submission is not None:

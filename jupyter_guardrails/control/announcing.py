@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jupyter_guardrails.control.state import ControlState
+from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.policy.document import Notify
 from jupyter_guardrails.records import audit, outbox, submissions
 from jupyter_guardrails.records.columns import iso
@@ -94,6 +95,14 @@ def told(state: ControlState, row: dict[str, Any], to_state: str, *, reason: str
     kind, words, next_step = MOVES[to_state]
     job = f"{row['name']}-{row['version']}"
     return notice(state, kind, f"{job} of {row['principal']} {words}", resource=job, reason=reason, next_step=next_step)
+
+
+async def budget_used_up(state: ControlState, refusal: GuardrailsError) -> None:
+    """Tell that somebody's budget is used up: once a day for a person, however often they try."""
+    id = f"budget-{state.principal}-{state.clock():%Y-%m-%d}"
+    title = f"the budget of {state.principal} is used up"
+    told = notice(state, "budget", title, resource="budget", reason=refusal.message, rule=refusal.rule, next_step=refusal.next_step, id=id)
+    await state.records.write(lambda connection: told.put(connection))
 
 
 def given_up(connection: Connection, row: dict[str, Any], error: str, *, now: datetime, policy_digest: str) -> None:

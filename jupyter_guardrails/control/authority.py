@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.control.rights import rights, stopped
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import Refused
 from jupyter_guardrails.policy import Decision, EffectivePolicy, RuleRef
@@ -12,18 +15,28 @@ from jupyter_guardrails.policy.verdict import NOT_ONES_OWN
 SELF_TEST = "self-test, not approved: control runs under the account of whoever works here, so nobody else has decided this"
 
 
-async def require_admin(state: ControlState, action: str, resource: str) -> str:
-    """The rule that makes this person an admin, as text; Refused, and recorded, for everybody else."""
+async def require_admin(state: ControlState, action: str, resource: str, *, lifts_own: bool = False) -> str:
+    """The rule that makes this person an admin, as text; Refused, and recorded, for everybody else, and for an admin who is suspended.
+
+    `lifts_own`: a suspension that somebody put on themselves is theirs to lift.
+    """
     policy = state.effective()
     rule = policy.place("admins")
-    if "admin" in policy.roles:
-        return str(rule)
-    decision = Decision(False, f"{state.principal} is not an admin", rule, f"ask an admin ({policy.admins})")
-    await refuse(state, action, resource, decision)
-    raise AssertionError("refuse raises")
+    if "admin" not in policy.roles:
+        await refuse(state, action, resource, Decision(False, f"{state.principal} is not an admin", rule, f"ask an admin ({policy.admins})"))
+    row = (await rights(state)).person
+    if row is not None and not (lifts_own and row["suspended_by"] == state.principal):
+        await refuse(state, action, resource, stopped(row))
+    return str(rule)
 
 
-async def refuse(state: ControlState, action: str, resource: str, decision: Decision) -> None:
+async def refuse_suspended_person(state: ControlState, action: str, resource: str) -> None:
+    """Refused, and recorded, when this person is suspended: they decide nothing either."""
+    if (row := (await rights(state)).person) is not None:
+        await refuse(state, action, resource, stopped(row))
+
+
+async def refuse(state: ControlState, action: str, resource: str, decision: Decision) -> NoReturn:
     """Record the refusal and raise it."""
     await state.audit(action, resource, decision)
     raise Refused(decision.reason, rule=str(decision.rule), next_step=decision.next_step)

@@ -42,6 +42,7 @@ async def _access(state: ControlState, row: dict[str, Any], request: RequestDeci
     verdict = authority.on_request(state.effective(), contract, asked_by=row["principal"], dataset=row["dataset"])
     if not verdict.allowed:
         await authority.refuse(state, f"request.{request.decision}", row["dataset"], verdict)
+    await authority.refuse_suspended_person(state, f"request.{request.decision}", row["dataset"])
     if request.decision == "grant":
         await _still_allowed(state, row)
     if request.days is not None and request.days > row["days"]:
@@ -84,6 +85,7 @@ async def revoke(state: ControlState, request: GrantRevoke, fds: list[int]) -> d
     verdict = _may_revoke(state, row)
     if not verdict.allowed:
         await authority.refuse(state, "grant.revoke", row["dataset"], verdict)
+    await authority.refuse_suspended_person(state, "grant.revoke", row["dataset"])
     said = {"now": state.clock(), "actor": state.principal, "reason": request.reason, "policy_digest": state.policy_digest}
     title = f"{state.principal} revoked the grant of {row['dataset']} to {row['principal']}"
     told = announcing.notice(state, "grant.revoke", title, resource=row["dataset"], person=row["principal"], reason=request.reason)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
-
-from sqlalchemy import Connection, func, select
 
 from jupyter_guardrails.control import authority
 from jupyter_guardrails.control.interface.oversight import DecisionsPast
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import GroupsUnknown
+from jupyter_guardrails.records import past as records
 from jupyter_guardrails.records.columns import iso
-from jupyter_guardrails.records.tables import audit, grants, leases
 
 ACTIONS = ("kernel.start", "data.read", "data.request", "network.connect", "file.read", "file.write")
 MOST_FACTS = 20_000  # rows of the answer, some 400 bytes each; the most frequent stay
@@ -22,33 +20,12 @@ async def past(state: ControlState, request: DecisionsPast, fds: list[int]) -> d
     """Facts, most frequent first, with everybody's groups as they are now."""
     await authority.require_admin(state, "decisions.past", "everybody's decisions")
     since = state.clock() - timedelta(seconds=request.since_s)
-    rows, total = await state.records.read(_facts, since, refused_only=request.refused_only)
-    granted = await state.records.read(_granted, since)
+    rows, total = await state.records.read(records.counted, since, ACTIONS, most=MOST_FACTS, refused_only=request.refused_only)
+    granted = await state.records.read(records.granted, since)
     facts = [row | {"by_grant": (row["person"], row["resource"]) in granted} | _labels(state, row) for row in rows]
     people = {name: await _groups(state, name) for name in sorted({row["person"] for row in rows})}
     said = {"left_out": total - len(rows), "since": iso(since), "policy": str(state.policies.path)}
     return {"facts": facts, "people": people} | said
-
-
-def _facts(connection: Connection, since: datetime, *, refused_only: bool) -> tuple[list[dict[str, Any]], int]:
-    """The same decision counted once, and how many different ones there are in all."""
-    kinds = select(leases.c.kernel_id, func.max(leases.c.kind).label("kind")).group_by(leases.c.kernel_id).subquery()
-    same = (audit.c.principal, audit.c.action, audit.c.resource, audit.c.allowed, audit.c.mode, audit.c.rule, kinds.c.kind)
-    source = audit.outerjoin(kinds, kinds.c.kernel_id == audit.c.kernel)
-    counted = select(*same, func.count().label("count"), func.max(audit.c.time).label("last")).select_from(source)
-    counted = counted.where(audit.c.time >= iso(since), audit.c.action.in_(ACTIONS)).group_by(*same)
-    if refused_only:
-        counted = counted.where(~audit.c.allowed)
-    total = connection.execute(select(func.count()).select_from(counted.subquery())).scalar_one()
-    ordered = counted.order_by(func.count().desc(), audit.c.principal, audit.c.action, audit.c.resource).limit(MOST_FACTS)
-    rows = [dict(row) for row in connection.execute(ordered).mappings()]
-    return [{"person": row.pop("principal")} | row | {"count": int(row["count"])} for row in rows], int(total)
-
-
-def _granted(connection: Connection, since: datetime) -> set[tuple[str, str]]:
-    """Person and dataset of every grant that was live since then."""
-    rows = connection.execute(select(grants.c.principal, grants.c.dataset).where(grants.c.expires_at >= since))
-    return {(row.principal, row.dataset) for row in rows}
 
 
 def _labels(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:

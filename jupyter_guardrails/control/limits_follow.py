@@ -34,7 +34,7 @@ async def follow(state: ControlState, request: KernelLimits, fds: list[int]) -> 
         return answer
     rows = {row["id"]: row for row in await state.records.read(leases.live, state.principal)}
     found = [_limits(state, policy, rows[lease]) for lease in request.leases if lease in rows]
-    found = [limits.model_copy(update={"stays": stop}) for limits in found] if stop else found
+    found = [limits.model_copy(update={"notice": stop}) for limits in found] if stop else found
     for limits in found:
         await _take_over(state, policy, rows[limits.lease], limits)
     return answer | {"limits": [limits.model_dump() for limits in found]}
@@ -67,7 +67,7 @@ def _numbers(profile: Profile) -> dict[str, Any]:
 async def _take_over(state: ControlState, policy: EffectivePolicy, row: dict[str, Any], limits: LiveLimits) -> None:
     """What control itself keeps: the lease's numbers, the admission, the control group; an audit record where something is new."""
     before = (row["memory_limit_bytes"], row["cpus"], row["idle_limit_s"])
-    if limits.stays or before == (limits.memory_bytes, limits.cpus, limits.idle_s):
+    if limits.stays or limits.notice or before == (limits.memory_bytes, limits.cpus, limits.idle_s):
         return
     live = state.kernels.get(row["id"])
     admission = state.admitted.get(row["id"])

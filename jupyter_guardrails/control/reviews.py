@@ -37,6 +37,7 @@ async def decide(state: ControlState, request: SubmissionDecide, fds: list[int])
     verdict = authority.on_job(state.effective(), job=job, submitted_by=row["principal"], service=state.service)
     if not verdict.allowed:
         await authority.refuse(state, f"review.{request.decision}", job, verdict)
+    await authority.refuse_suspended_person(state, f"review.{request.decision}", job)
     if request.decision != "approve" and not request.words.strip():
         raise BadRequest("say what must change, or why it can't be: its author reads it", next_step="--reason '…'")
     if request.decision == "approve":

@@ -27,6 +27,7 @@ from jupyter_guardrails.control import (
     limits_follow,
     more,
     notify,
+    outside,
     people,
     requests,
     reviews,
@@ -139,6 +140,7 @@ class Service:
             number = frame.get("id")
             if frames.has_hung_up(connection):  # it waited in our queue while there was no control, and its caller gave up
                 raise ControlAway("the caller did not wait for this")
+            outside.require(connection, str(frame.get("op")))
             return await self._outcome(frame, fds, await self._peer(uid))
         except GuardrailsError as error:
             return frames.encode({"id": number, "ok": False, "error": error.to_json()}), ()

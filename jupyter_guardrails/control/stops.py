@@ -44,7 +44,8 @@ async def suspend(state: ControlState, request: Suspend, fds: list[int]) -> dict
 async def lift(state: ControlState, request: SuspensionLift, fds: list[int]) -> dict[str, Any]:
     """Over when this answers; kernels that were ended stay ended."""
     name = _name(request.kind, request.name)
-    rule = await authority.require_admin(state, f"lift.{request.kind}", name)
+    own = (request.kind, name) == ("user", state.principal)
+    rule = await authority.require_admin(state, f"lift.{request.kind}", name, lifts_own=own)
     fields = state.audit_fields(f"lift.{request.kind}", name, reason=request.reason, rule=rule)
     title = f"{state.principal} lifted the suspension of {request.kind} {name}"
     told = announcing.notice(state, "lift", title, resource=name, reason=request.reason, rule=rule)
@@ -67,12 +68,6 @@ async def mine(state: ControlState) -> dict[str, Any]:
         return {"suspended": None, "break_glass": opened}
     decision = stopped(row)
     return {"suspended": {"reason": decision.reason, "since": iso(row["since"]), "next_step": decision.next_step}, "break_glass": opened}
-
-
-async def refuse_person(state: ControlState, action: str, resource: str) -> None:
-    """Refused, and recorded, when this person is suspended."""
-    if (row := (await rights(state)).person) is not None:
-        await authority.refuse(state, action, resource, stopped(row))
 
 
 async def packages_of(state: ControlState, names: Iterable[str]) -> list[Decision]:

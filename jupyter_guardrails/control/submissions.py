@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import announcing, packages, reviews, shapes, stations, stops, submission_work, workers
+from jupyter_guardrails.control import announcing, authority, packages, reviews, shapes, stations, stops, submission_work, workers
 from jupyter_guardrails.control.interface.content import is_sealed
 from jupyter_guardrails.control.interface.messages import (
     PackageVerify,
@@ -48,7 +48,7 @@ async def create(state: ControlState, request: SubmissionCreate, fds: list[int])
     if decision.blocks:
         await state.audit("promotion.submit", request.notebook, decision)
         raise Refused(decision.reason, next_step=decision.next_step, rule=str(decision.rule))
-    await stops.refuse_person(state, "promotion.submit", request.notebook)
+    await authority.refuse_suspended_person(state, "promotion.submit", request.notebook)
     submission_work.check_workspace(state, request)
     submission_work.check_room(state, await state.records.read(submissions.newest, state.principal), request)
     id = uuid.uuid4().hex

@@ -28,6 +28,8 @@ class Change:
 
 def change(admission: Admission, limits: LiveLimits) -> Change:
     """What the policy's answer means for one running kernel. Pure."""
+    if limits.notice:
+        return Change(admission, limits.notice)
     if limits.stays:
         sentence = f"the policy changed: {limits.stays}. This kernel goes on under the limits that it has; its next start needs another profile"
         return Change(admission, sentence + _by(limits.rule))

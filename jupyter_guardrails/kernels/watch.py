@@ -285,7 +285,7 @@ class Watch:
             await asyncio.to_thread(hold_cpus, entry.pid, changed.admission.cpus, sorted(os.sched_getaffinity(0)))
         if changed.said and changed.said != entry.told:
             entry.watched.say(changed.said)
-        entry.told = changed.said if limits.stays else ""
+        entry.told = changed.said if limits.stays or limits.notice else ""
 
     async def _beat(self) -> None:
         """Every 10 s, or when control asks for it: one request with the use of all trees; leases without beats expire."""

@@ -3,18 +3,22 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from test_cli_data import contract, make_place
 
 from jupyter_guardrails.control.interface import Settings, start_own_control
-from jupyter_guardrails.control.interface.messages import RequestCreate
+from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelStarted, RequestCreate
+from jupyter_guardrails.errors import Refused
 
 pytestmark = pytest.mark.slow
+REPORT = {"guarantees": [{"name": name, "held": True, "how": "", "next_step": ""} for name in ("files", "network")]}
 
 
 class Office:
@@ -35,15 +39,19 @@ class Office:
         finally:
             control.stop()
 
-    def run(self, *words, code=0):
+    def run(self, *words, code=0, before=()):
         """What a command prints; `code` is its exit code."""
         here = {"GUARDRAILS_POLICY": "guardrails.yaml", "GUARDRAILS_CATALOG": "catalog", "GUARDRAILS_STATE_DIR": "state"}
         environ = os.environ | {name: str(self.root / place) for name, place in here.items()}
         ran = subprocess.run(
-            [sys.executable, "-m", "jupyter_guardrails", *words], env=environ, capture_output=True, text=True, timeout=60, check=False
+            [*before, sys.executable, "-m", "jupyter_guardrails", *words], env=environ, capture_output=True, text=True, timeout=60, check=False
         )
         assert ran.returncode == code, ran
         return ran.stdout + ran.stderr
+
+    def run_inside(self, *words):
+        """The same by a process that can't be told from one of a launched server's domain."""
+        return self.run(*words, code=1, before=("setpriv", "--no-new-privs"))
 
     def json(self, *words):
         return json.loads(self.run(*words, "--json"))
@@ -113,3 +121,59 @@ def test_a_reviewer_names_the_digest(office):
         assert "nothing waits for your review" in office.run("job", "list", "--review")
         assert "there is no submission" in office.run("job", "approve", "s-none", "--digest", "a" * 64, code=1)
     assert "--digest" in office.run("job", "approve", "s-none", code=2)
+
+
+def test_the_past_is_simulated_and_rules_are_suggested(office):
+    policy = office.root / "guardrails.yaml"
+    policy.write_text(policy.read_text().replace('request: ["hr/*"]', "browse: all"))
+    with office.as_person("ana") as ana:
+        for _ in range(2):
+            with pytest.raises(Refused, match="no rule lets ana ask for"):
+                ana.call(RequestCreate(dataset="hr/rooms", purpose="a study"))
+        admitted = {"kernel_id": "k", "kernelspec": "python3", "workspace": str(office.root), "key": "k"}
+        kernel = subprocess.Popen(["sleep", "60"])  # control looks whether there is such a process
+        ana.call(KernelStarted(lease=ana.admit(KernelAdmit(**admitted)).lease, pid=kernel.pid, report=REPORT))
+        kernel.kill()
+        kernel.wait()
+        assert "ana is not an admin" in office.run("policy", "suggest", code=1)
+        assert "ana is not an admin" in office.run("policy", "simulate", str(policy), code=1)
+    with office.as_person("carol"):
+        written = office.run("policy", "suggest", "--since", "1h")
+        assert '- "hr/rooms"  # 2 times by ana; last' in written
+        office.run("policy", "suggest", "--since", "1h", "--to", str(office.root / "suggested.yaml"))
+        assert (office.root / "suggested.yaml").read_text().splitlines()[1:] == written.splitlines()[1:]
+        assert "can't be written: File exists" in office.run("policy", "suggest", "--to", str(office.root / "suggested.yaml"), code=2)
+        assert "no mistakes" in office.run("policy", "check", str(office.root / "suggested.yaml"))
+        new = office.root / "new.yaml"
+        new.write_text(policy.read_text().replace("browse: all", 'request: ["hr/*"]') + "profiles: {tiny: {}}\n")
+        said = office.run("policy", "simulate", str(new), "--since", "1h")
+        assert re.search(r"allows +ana +data.request +hr/rooms +2 ", said), said
+        assert "0 times newly refused" in said
+        new.write_text(new.read_text().replace('data: {read: ["nyc/*"]', 'kernels: {profiles: [tiny]}, data: {read: ["nyc/*"]'))
+        found = office.json("policy", "simulate", str(new), "--since", "1h")
+        (refused,) = [change for change in found["changes"] if change["effect"] == "refuses"]
+        assert (refused["person"], refused["action"], refused["resource"], refused["before"]) == ("ana", "kernel.start", "standard", "allowed")
+        office.run("policy", "simulate", str(new), "--since", "1h", "--strict", code=1)
+        new.write_text("rules: [")
+        office.run("policy", "simulate", str(new), code=2)
+
+
+@pytest.mark.skipif(
+    "1" in (Path("/proc/1/status").read_text().partition("NoNewPrivs:")[2].split() or ["0"])[0], reason="everybody here has no_new_privs"
+)
+def test_no_decision_comes_from_inside_of_a_governed_server(office):
+    """Whatever runs in it has the person's account and control's token; the mark of the launcher's domain it can't take off."""
+    with office.as_person("carol"):
+        decisions = [
+            ("suspend", "user", "ben", "--reason", "an incident"),
+            ("suspend", "lift", "user", "ben", "--reason", "it was nothing"),
+            ("break-glass", "dataset", "hr/rooms", "--reason", "payroll is down, ticket 99"),
+            ("break-glass", "end", "b-1"),
+            ("data", "grant", "r-1"),
+            ("data", "revoke", "r-1", "--reason", "it is over"),
+        ]
+        for words in decisions:
+            assert "decisions are made outside of JupyterLab" in office.run_inside(*words)
+        assert office.json("suspend", "list")["suspensions"] == []
+        office.run("suspend", "user", "ben", "--reason", "an incident")
+        assert "ben" in office.run("suspend", "list", before=("setpriv", "--no-new-privs")), "looking is no decision"

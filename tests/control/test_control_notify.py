@@ -7,7 +7,7 @@ import hmac
 import json
 import os
 import signal
-import time
+import threading
 from datetime import timedelta
 
 import pytest
@@ -16,11 +16,12 @@ from receivers import WAIT_S, Drip, MailServer, Webhook, free_port, make_certifi
 
 from jupyter_guardrails.control import announcing, notify
 from jupyter_guardrails.control.interface.decisions import RequestDecide, SubmissionDecide
-from jupyter_guardrails.control.interface.messages import RequestCreate
+from jupyter_guardrails.control.interface.messages import KernelAdmit, RequestCreate
 from jupyter_guardrails.control.interface.oversight import NotifyCheck
 from jupyter_guardrails.control.interface.stops import Suspend
-from jupyter_guardrails.errors import Refused
-from jupyter_guardrails.records import outbox, submissions
+from jupyter_guardrails.errors import LimitReached, Refused
+from jupyter_guardrails.records import budgets, outbox, submissions
+from jupyter_guardrails.records.windows import Amounts
 
 MAIL = ', smtp: "{place}", from: guardrails@example.com, to: [carol@example.com, kim@example.com]'
 
@@ -303,6 +304,23 @@ def test_the_same_event_is_told_once(world):
     assert waiting(world) == {"webhook": 1}
 
 
+def test_a_budget_that_is_used_up_is_told_once_a_day(world, opened):
+    hook = opened(Webhook())
+    tell_to(world, f'webhook: "{hook.url}"')
+    budget = world.policy_file.read_text().replace(
+        "kernels: {profiles: [small], max: 3}", "kernels: {profiles: [small], max: 3}\n    budget: {cpu_hours: 1}"
+    )
+    world.policy_file.write_text(budget)
+    asyncio.run(world.state().refresh())
+    world.records.write_sync(budgets.charge, "ana", Amounts(cpu_s=7200.0), now=world.now)
+    for key in ("one", "two"):
+        with pytest.raises(LimitReached):
+            world.ask("ana", KernelAdmit(kernel_id=key, kernelspec="python3", workspace=str(world.root), key=key))
+    deliver(world)
+    assert json.loads(hook.next()[1])["title"] == "the budget of ana is used up"
+    assert (hook.asked, waiting(world)) == (1, {})
+
+
 def test_admins_are_told_whether_targets_answer(world, opened):
     hook = opened(Webhook())
     tell_to(world, f'webhook: "{hook.url}"' + MAIL.format(place=f"127.0.0.1:{free_port()}"))
@@ -314,34 +332,41 @@ def test_admins_are_told_whether_targets_answer(world, opened):
     assert hook.asked == 0, "it connects and sends nothing"
 
 
+def tell_real(world, url):
+    """The policy of a real control, with this webhook."""
+    text = world.policy.read_text().partition("notify:")[0]
+    world.policy.write_text(f'{text}notify: {{webhook: "{url}"}}\n')
+
+
 @pytest.mark.slow
 def test_a_notice_survives_the_kill_of_control(calm_world, opened):
     port = free_port()
-    text = calm_world.policy.read_text()
-    calm_world.policy.write_text(f'{text}notify: {{webhook: "http://127.0.0.1:{port}/"}}\n')
+    tell_real(calm_world, f"http://127.0.0.1:{port}/")
     carol = calm_world.start(person="carol")
     carol.client.call(Suspend(kind="dataset", name="nyc/flights", reason="an incident"))
     os.kill(carol.process.pid, signal.SIGKILL)
     carol.process.wait()
     hook = opened(Webhook(port=port))
-    calm_world.start(person="carol")
+    again = calm_world.start(person="carol")
     assert json.loads(hook.next()[1])["title"] == "carol suspended dataset nyc/flights"
+    again.stop()
 
 
+@pytest.mark.slow
 def test_a_slow_receiver_delays_no_request(calm_world, opened):
-    """Sent beside the requests: control answers at once while a receiver keeps it waiting."""
-    answered = asyncio.Event()
+    """Sent beside the requests: control answers while a receiver keeps it waiting."""
+    asked, go = threading.Event(), threading.Event()
 
     def keep_waiting(handler):
-        time.sleep(3)
-        answered.set()
+        asked.set()
+        go.wait(WAIT_S)
 
     hook = opened(Webhook(keep_waiting))
-    text = calm_world.policy.read_text().partition("notify:")[0]
-    calm_world.policy.write_text(f'{text}notify: {{webhook: "{hook.url}"}}\n')
+    tell_real(calm_world, hook.url)
     carol = calm_world.start(person="carol")
     carol.client.call(Suspend(kind="dataset", name="nyc/other", reason="an incident"))
-    while hook.asked == 0:
-        carol.client.call(NotifyCheck())
+    assert asked.wait(WAIT_S)
     carol.client.call(Suspend(kind="dataset", name="nyc/third", reason="an incident"))
-    assert not answered.is_set()
+    assert not go.is_set()
+    go.set()
+    carol.stop()

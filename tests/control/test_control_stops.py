@@ -8,7 +8,8 @@ from decision_world import POLICY, DecisionWorld, digest
 from jupyter_guardrails.control import datasets, stops
 from jupyter_guardrails.control.interface.decisions import RequestDecide, SubmissionDecide
 from jupyter_guardrails.control.interface.messages import DatasetShow, KernelAdmit, KernelBeat, KernelLimits, Me, RequestCreate, SubmissionCreate
-from jupyter_guardrails.control.interface.stops import Suspend, SuspensionLift, SuspensionsList
+from jupyter_guardrails.control.interface.oversight import DecisionsPast
+from jupyter_guardrails.control.interface.stops import BreakGlass, Suspend, SuspensionLift, SuspensionsList
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, Refused
 from jupyter_guardrails.records import leases
 
@@ -72,7 +73,7 @@ def test_a_suspended_person_reads_asks_and_submits_nothing(world):
 def test_what_runs_of_a_person_ends_after_the_notice_with_the_reason(world):
     anas, bens = admit(world)["lease"], admit(world, who="ben")["lease"]
     assert suspend(world, "user", "ana", grace_s=30)["kernels"] == 1
-    told = world.ask("ana", KernelLimits(leases=[anas]))["limits"][0]["stays"]
+    told = world.ask("ana", KernelLimits(leases=[anas]))["limits"][0]["notice"]
     assert "ends at 12:00:30 UTC: save your work" in told
     world.pass_time(seconds=29)
     asyncio.run(stops.follow(world.state()))
@@ -165,6 +166,36 @@ def test_only_admins_suspend_and_lift(world, who):
     assert world.ask(who, SuspensionsList())["suspensions"] == []
     assert [row["name"] for row in world.ask("ben", SuspensionsList())["suspensions"]] == ["ben"], "one's own"
     assert [row["name"] for row in world.ask("carol", SuspensionsList())["suspensions"]] == ["ben"]
+
+
+def test_who_is_suspended_decides_nothing_and_lifts_nothing_even_as_an_admin(world):
+    world.policy_file.write_text(POLICY.replace("users: [carol]", "users: [carol, kim]"))
+    asked = world.ask("ana", RequestCreate(dataset="hr/headcount", purpose="a study"))["id"]
+    world.submission()
+    for who in ("kim", "dana", "rita"):
+        suspend(world, "user", who)
+    attempts = [
+        ("kim", SuspensionLift(kind="user", name="kim", reason="it was nothing")),
+        ("kim", SuspensionLift(kind="user", name="rita", reason="it was nothing")),
+        ("kim", Suspend(kind="user", name="carol", reason="revenge")),
+        ("kim", BreakGlass(kind="dataset", name="hr/headcount", reason="payroll is down")),
+        ("kim", DecisionsPast(since_s=3600)),
+        ("dana", RequestDecide(id=asked, decision="grant")),
+        ("rita", decision()),
+    ]
+    for who, request in attempts:
+        with pytest.raises(Refused, match=f"the account {who} was suspended by carol"):
+            world.ask(who, request)
+    lift(world, "user", "dana")
+    assert world.ask("dana", RequestDecide(id=asked, decision="grant"))["state"] == "granted"
+
+
+def test_a_suspension_of_oneself_is_ones_own_to_lift(world):
+    suspend(world, "user", "carol")
+    with pytest.raises(Refused):
+        suspend(world, "user", "ana")
+    lift(world, "user", "carol")
+    suspend(world, "user", "ana")
 
 
 def test_twice_is_a_conflict_and_lifting_nothing_is_not_found(world):

@@ -375,3 +375,4 @@ class LiveLimits(BaseModel):
     idle_s: int | None = None
     lifetime_s: int | None = None
     stays: str = ""
+    notice: str = ""  # what its person is told, whatever the numbers: an admin has suspended them, and it ends soon
