@@ -38,6 +38,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guardrails/kernels/{id}/keep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An idle kernel is still needed: its idle time begins again */
+        post: operations["keepKernel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/kernels/{id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a kernel or terminal of this server, with that as the reason; save before */
+        post: operations["stopKernel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guardrails/profile": {
         parameters: {
             query?: never;
@@ -133,7 +167,7 @@ export interface paths {
         /** Own requests; all that one may decide */
         get: operations["getRequests"];
         put?: never;
-        /** Ask for access to a dataset */
+        /** Ask for access to a dataset, or for more of a limit for a while */
         post: operations["postRequest"];
         delete?: never;
         options?: never;
@@ -254,6 +288,8 @@ export interface components {
             };
             limits: components["schemas"]["Limit"][];
             profiles: components["schemas"]["Profile"][];
+            /** @description What more can be asked for, for a while */
+            more: components["schemas"]["Askable"][];
             enforced: components["schemas"]["Guarantee"][];
         };
         Limit: {
@@ -269,6 +305,16 @@ export interface components {
             chosen: boolean;
             rule?: string;
         };
+        Askable: {
+            /** @description kernels.max, budget.cpu_hours, budget.memory_gib_hours, idle, lifetime, profile.NAME */
+            resource: string;
+            label: string;
+            /** @description Of limit and amount; empty for a profile */
+            unit: string;
+            /** @description What holds now; null for a profile, which one has or hasn't */
+            limit: number | null;
+            rule: string;
+        };
         Guarantee: {
             name: string;
             held: boolean;
@@ -281,6 +327,8 @@ export interface components {
         };
         Kernels: {
             kernels: components["schemas"]["Kernel"][];
+            /** @description What a limit has ended in the last 12 hours, newest first */
+            ended: components["schemas"]["Ended"][];
             max: number;
             rule: string;
             workspace?: components["schemas"]["Workspace"];
@@ -315,6 +363,57 @@ export interface components {
             idle_limit_s?: number | null;
             /** @description Guarantees that hold for this kernel */
             enforced: string[];
+            /** @description Limits that come near, one a cause */
+            notices: components["schemas"]["Notice"][];
+        };
+        Notice: {
+            /** @enum {string} */
+            kind: "budget" | "idle" | "lifetime";
+            /**
+             * @description off: the ending was called off
+             * @enum {string}
+             */
+            phase: "warned" | "noticed" | "interrupted" | "ended" | "off";
+            /** @description Part of the limit that is used */
+            share: number | null;
+            /** Format: date-time */
+            since: string;
+            /** @description Until the next step: 100 %, the interrupt, the end; null where nobody can tell or nothing follows */
+            seconds_left: number | null;
+            /**
+             * Format: date-time
+             * @description When the kernel ends, unless the limit has room again
+             */
+            ends_at: string | null;
+            reason: string;
+            rule: string;
+            /** @description The policy only observes or warns: nothing is ended */
+            would: boolean;
+            /** @description What its person can do */
+            can: ("keep" | "stop" | "more")[];
+        };
+        Ended: {
+            id: string;
+            kernelspec: string;
+            /** @enum {string} */
+            kind: "kernel" | "terminal" | "clean_run" | "exec";
+            notebook?: string | null;
+            /** @enum {string} */
+            cause: "budget" | "idle" | "lifetime";
+            /** Format: date-time */
+            ended_at: string;
+            reason: string;
+            rule: string;
+        };
+        Kept: {
+            kernel: string;
+            idle_limit_s: number;
+        };
+        Stopped: {
+            kernel: string;
+            kind: string;
+            notebook?: string | null;
+            reason: string;
         };
         Budget: {
             cpu_hours: components["schemas"]["Amount"];
@@ -381,16 +480,38 @@ export interface components {
             };
         };
         NewRequest: {
+            /** @enum {string} */
+            kind?: "access";
             dataset: string;
             purpose: string;
             days?: number;
+        };
+        NewMore: {
+            /** @enum {string} */
+            kind: "more";
+            /** @description One of `more` of GET guardrails/me */
+            resource: string;
+            /** @description The limit while it lasts, not what is added; none for a profile */
+            amount?: number | null;
+            /** Format: date-time */
+            until: string;
+            purpose: string;
         };
         Requests: {
             requests: components["schemas"]["AccessRequest"][];
         };
         AccessRequest: {
             id: string;
+            /** @enum {string} */
+            kind: "access" | "more";
+            /** @description Empty for kind more */
             dataset: string;
+            /** @description Kind more: the limit that is to be raised */
+            resource?: string | null;
+            amount?: number | null;
+            /** Format: date-time */
+            until?: string | null;
+            decided_by?: string;
             person: string;
             purpose: string;
             days: number;
@@ -491,6 +612,24 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["Kernels"];
+            };
+        };
+        /** @description kept */
+        Kept: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Kept"];
+            };
+        };
+        /** @description stopped */
+        Stopped: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Stopped"];
             };
         };
         /** @description the choice */
@@ -604,11 +743,16 @@ export type Error = components['schemas']['Error'];
 export type Me = components['schemas']['Me'];
 export type Limit = components['schemas']['Limit'];
 export type Profile = components['schemas']['Profile'];
+export type Askable = components['schemas']['Askable'];
 export type Guarantee = components['schemas']['Guarantee'];
 export type ProfileChoice = components['schemas']['ProfileChoice'];
 export type Kernels = components['schemas']['Kernels'];
 export type Workspace = components['schemas']['Workspace'];
 export type Kernel = components['schemas']['Kernel'];
+export type Notice = components['schemas']['Notice'];
+export type Ended = components['schemas']['Ended'];
+export type Kept = components['schemas']['Kept'];
+export type Stopped = components['schemas']['Stopped'];
 export type Budget = components['schemas']['Budget'];
 export type Amount = components['schemas']['Amount'];
 export type Usage = components['schemas']['Usage'];
@@ -617,6 +761,7 @@ export type Dataset = components['schemas']['Dataset'];
 export type Column = components['schemas']['Column'];
 export type DatasetDetail = components['schemas']['DatasetDetail'];
 export type NewRequest = components['schemas']['NewRequest'];
+export type NewMore = components['schemas']['NewMore'];
 export type Requests = components['schemas']['Requests'];
 export type AccessRequest = components['schemas']['AccessRequest'];
 export type NewSubmission = components['schemas']['NewSubmission'];
@@ -628,6 +773,8 @@ export type Audit = components['schemas']['Audit'];
 export type AuditRecord = components['schemas']['AuditRecord'];
 export type ResponseMe = components['responses']['Me'];
 export type ResponseKernels = components['responses']['Kernels'];
+export type ResponseKept = components['responses']['Kept'];
+export type ResponseStopped = components['responses']['Stopped'];
 export type ResponseProfileChoice = components['responses']['ProfileChoice'];
 export type ResponseBudget = components['responses']['Budget'];
 export type ResponseUsage = components['responses']['Usage'];
@@ -665,6 +812,36 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Kernels"];
+            default: components["responses"]["Error"];
+        };
+    };
+    keepKernel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Kept"];
+            default: components["responses"]["Error"];
+        };
+    };
+    stopKernel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Stopped"];
             default: components["responses"]["Error"];
         };
     };
@@ -764,7 +941,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewRequest"];
+                "application/json": components["schemas"]["NewRequest"] | components["schemas"]["NewMore"];
             };
         };
         responses: {
