@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sqlalchemy import Connection
-
 from jupyter_guardrails.control import (
     announcing,
     budgeting,
@@ -41,7 +39,13 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         _check_kind(state, request)
         network = company_network.read(state.settings.policy_path, (request.workspace, *policy.read_paths, *policy.write_paths))
         chosen = await profiles.choose(state, policy, request)
-        row = await reserving.reserve(state, policy, request, chosen)
+        granted = await _granted(state, policy, request)
+        bounds = await observing.bounds(state, policy, kind=request.kind)
+
+        def admission_of(row: dict[str, Any]) -> Admission:
+            return _with_network(_admission(policy, row, chosen, granted, bounds), network)
+
+        admission = await reserving.reserve(state, policy, request, chosen, admission_of)
     except GuardrailsError as error:
         said = {"kernel": request.kernel_id, "notebook": request.notebook, "reason": error.message, "rule": error.rule}
         said["policy_digest"] = policy.digest
@@ -49,15 +53,17 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         if isinstance(error, LimitReached) and "budget" in error.message and "is used up" in error.message:
             await announcing.budget_used_up(state, error)
         raise
-    granted = await datasets.grants_at_start(state, policy, state.clock())
-    if request.submission is not None:
-        declared = await asyncio.to_thread(submission_work.declared_datasets, state, request.submission)
-        granted = {name: path for name, path in granted.items() if name in declared}
-    bounds = await observing.bounds(state, policy, kind=request.kind)
-    admission = _with_network(_admission(policy, row, chosen, granted, bounds), network)
-    await state.records.write(_keep, row, admission)
-    state.admitted[row["id"]] = admission
+    state.admitted[admission.lease] = admission
     return admission.model_dump()
+
+
+async def _granted(state: ControlState, policy: EffectivePolicy, request: KernelAdmit) -> dict[str, str]:
+    """Data that the kernel may read from its start on; a clean run only what its job declares."""
+    granted = await datasets.grants_at_start(state, policy, state.clock())
+    if request.submission is None:
+        return granted
+    declared = await asyncio.to_thread(submission_work.declared_datasets, state, request.submission)
+    return {name: path for name, path in granted.items() if name in declared}
 
 
 async def started(state: ControlState, request: KernelStarted, fds: list[int]) -> dict[str, Any]:
@@ -92,11 +98,6 @@ async def settle(state: ControlState, request: KernelSettle, fds: list[int]) -> 
     row = await state.records.read(leases.get, request.lease, state.principal)
     await lifetimes.end(state, row, reason=request.reason, cpu_s=request.cpu_s, memory_peak_bytes=request.memory_peak_bytes)
     return {}
-
-
-def _keep(connection: Connection, row: dict[str, Any], admission: Admission) -> None:
-    """For a control that is started again."""
-    leases.adjust(connection, row["id"], row["principal"], admission=admission.model_dump())
 
 
 def _check_kind(state: ControlState, request: KernelAdmit) -> None:

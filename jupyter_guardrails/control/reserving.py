@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jupyter_guardrails.control import budgeting
-from jupyter_guardrails.control.interface.messages import KernelAdmit
+from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit
 from jupyter_guardrails.control.profiles import Chosen
 from jupyter_guardrails.control.rights import refuse_suspended
 from jupyter_guardrails.control.state import ControlState
@@ -36,8 +37,10 @@ class Terms:
     fields: dict[str, Any]  # of the audit record, should a limit be passed
 
 
-async def reserve(state: ControlState, policy: EffectivePolicy, request: KernelAdmit, chosen: Chosen) -> dict[str, Any]:
-    """The lease, or LimitReached with the rule and when it frees."""
+async def reserve(
+    state: ControlState, policy: EffectivePolicy, request: KernelAdmit, chosen: Chosen, admission_of: Callable[[dict[str, Any]], Admission]
+) -> Admission:
+    """What the new lease admits, kept with it for a control that is started again; or LimitReached with the rule and when it frees."""
     profile = chosen.profile
     wanted = leases.Wanted(
         id=uuid.uuid4().hex,
@@ -62,7 +65,15 @@ async def reserve(state: ControlState, policy: EffectivePolicy, request: KernelA
     fields = state.audit_fields("kernel.start", profile.name, **said, mode=policy.mode.value)
     limit = None if request.kind == "terminal" else budgeting.limit_of(policy)  # a terminal is how one saves one's work
     terms = Terms(wanted, policy.max_kernels, policy.budget, limit, policy.mode.value == "enforce", state.lease_ttl_s, fields)
-    return await state.records.write(_reserve, terms, now=state.clock())
+    return await state.records.write(_reserve_and_keep, terms, admission_of, now=state.clock())
+
+
+def _reserve_and_keep(connection: Connection, terms: Terms, admission_of: Callable[[dict[str, Any]], Admission], *, now: datetime) -> Admission:
+    """One transaction, and so one wait for the disk."""
+    row = _reserve(connection, terms, now=now)
+    admission = admission_of(row)
+    leases.keep(connection, row["id"], admission.model_dump())
+    return admission
 
 
 def _reserve(connection: Connection, terms: Terms, *, now: datetime) -> dict[str, Any]:

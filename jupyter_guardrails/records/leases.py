@@ -111,6 +111,7 @@ SETTLE = _move("settled", *CHARGED, "ended_at", "reason")
 EXPIRE = _move("expired", "ended_at", "reason", "memory_bytes", "cpu_percent")
 BEAT_COLUMNS = (*CHARGED, "idle_s", "beat_at", "expires_at")
 BEAT = update(leases).where(leases.c.id == bindparam("of_lease")).values({name: bindparam(f"new_{name}") for name in BEAT_COLUMNS})
+KEEP = update(leases).where(leases.c.id == bindparam("of_lease")).values(admission=bindparam("new_admission"))
 RENEWED = ("profile", "rule", "policy_digest", "memory_limit_bytes", "cpus", "idle_limit_s", "gpus", "holder")
 PROMISED = ("reserved_cpu_s", "reserved_memory_gib_s", "reserved_gpu_s")
 RENEW = update(leases).where(leases.c.id == bindparam("of_lease")).values({name: bindparam(f"new_{name}") for name in (*RENEWED, *PROMISED)})
@@ -251,6 +252,11 @@ def adjust(connection: Connection, lease: str, principal: str, **values: Any) ->
     """New limits of a live lease (`memory_limit_bytes`, `cpus`, `idle_limit_s`, `rule`, `policy_digest`); an ended one stays as it is."""
     mine = (leases.c.id == lease) & (leases.c.principal == principal) & IS_LIVE
     connection.execute(update(leases).where(mine).values(values))
+
+
+def keep(connection: Connection, lease: str, admission: dict[str, Any]) -> None:
+    """What a lease admits, for a control that is started again."""
+    connection.execute(KEEP, {"of_lease": lease, "new_admission": admission})
 
 
 def close(connection: Connection, lease: str, principal: str) -> dict[str, Any]:
