@@ -16,6 +16,7 @@ from jupyter_guardrails.cli.connection import home_of
 from jupyter_guardrails.control.interface import ControlClient, Settings, find_settings, start_own_control
 from jupyter_guardrails.control.interface.messages import LaunchMounter, LaunchPaths, Me
 from jupyter_guardrails.control.interface.own import FoundControl, running_control
+from jupyter_guardrails.control.interface.work import start_station
 from jupyter_guardrails.kernels import run_dirs
 from jupyter_guardrails.sandbox import outer
 
@@ -47,6 +48,8 @@ def _become(plan: launch_plan.LaunchPlan, settings: Settings) -> NoReturn:
     client = _control(settings)
     _say_who_decides(client)
     paths = client.call(LaunchPaths())
+    if settings.service:
+        start_station()  # now, since what it starts needs more than there is inside
     plan = launch_plan.serving_itself(plan) if "network" in paths["observed"] else plan
     report = _enter(plan, paths, client)
     environment = launch_plan.server_environment(plan, os.environ)

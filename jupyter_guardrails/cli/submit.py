@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from jupyter_guardrails.cli.connection import refuse_inside, settings_from
-from jupyter_guardrails.control.interface import ControlClient, connect
+from jupyter_guardrails.control.interface import ControlClient, Settings, connect
 from jupyter_guardrails.control.interface.messages import SubmissionCancel, SubmissionCreate, SubmissionShow
 from jupyter_guardrails.control.interface.own import running_control
+from jupyter_guardrails.control.interface.work import start_station
 from jupyter_guardrails.errors import BadRequest
 
 POLL_S = 0.25
@@ -41,14 +43,27 @@ def run(arguments: argparse.Namespace) -> int:
     """0 when it is submitted (and, with --wait, nothing failed), else 1."""
     refuse_inside(os.environ)
     settings = settings_from(os.environ)
-    wait = arguments.wait or running_control(settings) is None  # a control of our own ends with this command
+    # a control of our own ends with this command, and so does what works for a service
+    wait = arguments.wait or settings.service or running_control(settings) is None
     request = _request(arguments)
-    with connect(settings) as client:
-        found = client.call(request)
+    with connect(settings) as client, working(settings):
+        found = client.submit(request)
         if wait:
             found = _follow(client, found, sys.stdout if not arguments.json else None)
     print(json.dumps(found, indent=1) if arguments.json else summary(found))
     return 0 if found["state"] in ("submitted", "checking", "draft", "in_review") else 1
+
+
+@contextlib.contextmanager
+def working(settings: Settings) -> Iterator[None]:
+    """Where control is a service, what is submitted is worked on by this account, while this block lasts."""
+    station = start_station() if settings.service else None
+    try:
+        yield
+    finally:
+        if station:
+            station.terminate()
+            station.wait()
 
 
 def _request(arguments: argparse.Namespace) -> SubmissionCreate:

@@ -18,7 +18,7 @@ from jupyter_guardrails.control import (
     reserving,
     sampling,
     starting,
-    submissions,
+    submission_work,
     usage,
 )
 from jupyter_guardrails.control.forwards import forwards_of
@@ -48,7 +48,7 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         raise
     granted = await datasets.grants_at_start(state, policy, state.clock())
     if request.submission is not None:
-        declared = await asyncio.to_thread(submissions.declared_datasets, state, request.submission)
+        declared = await asyncio.to_thread(submission_work.declared_datasets, state, request.submission)
         granted = {name: path for name, path in granted.items() if name in declared}
     bounds = await observing.bounds(state, policy, kind=request.kind)
     admission = _with_network(_admission(policy, row, chosen, granted, bounds), network)

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import stat
 import tomllib
 import zipfile
 from dataclasses import dataclass
@@ -15,15 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from jupyter_guardrails.control.policies import allowed
-from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
+from jupyter_guardrails.errors import PackageError
 from jupyter_guardrails.package import archive, manifest, signatures
 from jupyter_guardrails.package.job import Job
 from jupyter_guardrails.package.verify import verify_archive
 from jupyter_guardrails.policy import Decision, EffectivePolicy
-from jupyter_guardrails.sandbox.beneath import open_beneath
 
 LOCK = "env/pylock.kernel.toml"
-MAX_NOTEBOOK_BYTES = 256 << 20
 BUILD_TYPE = "https://guardrails.jupyter.org/notebook-package/v1"
 
 
@@ -42,29 +39,17 @@ def job_name(notebook: str) -> str:
     return plain[:64].rstrip("-._") or "notebook"
 
 
-def freeze_notebook(workspace: Path, notebook: str, folder: Path) -> str:
-    """Copy the notebook into folder/frozen/src, opened beneath the workspace; the sha256 of the very bytes that were copied."""
-    try:
-        fd = open_beneath(workspace, notebook, os.O_RDONLY | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise NotFound(
-            f"{notebook!r} can't be opened in the workspace: {reason}", next_step="name a notebook by its path in the workspace"
-        ) from error
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_NOTEBOOK_BYTES:
-        os.close(fd)
-        raise BadRequest(f"{notebook!r} is no file of at most {MAX_NOTEBOOK_BYTES >> 20} MiB", next_step="clear big outputs, or name a notebook")
-    with open(fd, "rb") as source:
-        target = folder / "frozen" / "src" / notebook
-        target.parent.mkdir(parents=True)
-        digest = hashlib.sha256()
-        with target.open("xb") as sink:
-            while part := source.read(manifest.CHUNK):
-                digest.update(part)
-                sink.write(part)
-            sink.flush()
-            os.fsync(sink.fileno())
+def freeze_notebook(source: IO[bytes], notebook: str, folder: Path) -> str:
+    """Copy the notebook into folder/frozen/src; the sha256 of the very bytes that were copied."""
+    target = folder / "frozen" / "src" / notebook
+    target.parent.mkdir(parents=True)
+    digest = hashlib.sha256()
+    with source, target.open("xb") as sink:
+        while part := source.read(manifest.CHUNK):
+            digest.update(part)
+            sink.write(part)
+        sink.flush()
+        os.fsync(sink.fileno())
     return digest.hexdigest()
 
 

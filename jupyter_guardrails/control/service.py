@@ -65,7 +65,7 @@ OPERATIONS: Operations = {
     **backup.OPERATIONS,
 }
 KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.limits", "kernel.settle"})
-WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish"}
+WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish", "worker.inputs", "worker.part"}
 RECEIVE_S = 5.0  # a request is sent at once: whoever takes longer isn't one of ours
 SEND_S = 30.0
 BEFORE_CLIENT_S = 2.0  # an operation ends that much before its client stops waiting, so that the client hears why

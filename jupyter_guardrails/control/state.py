@@ -82,6 +82,7 @@ class ControlState:
     # what was granted last to each account: a server makes the next start ahead like it
     ended: defaultdict[str, deque[Admission]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=16)))
     mounters: dict[str, Any] = field(default_factory=dict)  # launch -> its mounter (roots.Mounter)
+    stations: list[Any] = field(default_factory=list)  # of accounts, that start workers (stations.Station); the newest last
     admitted: dict[str, Admission] = field(default_factory=dict)
     sampler: Sampler = field(default_factory=Sampler)
     store: DescriptorStore = field(default_factory=DescriptorStore)  # listeners and mounters, for the control after this one

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -15,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import announcing, packages, reviews, shapes, stops, workers
+from jupyter_guardrails.control import announcing, packages, reviews, shapes, stations, stops, submission_work, workers
 from jupyter_guardrails.control.interface.messages import (
     PackageVerify,
     SubmissionCancel,
@@ -26,6 +28,7 @@ from jupyter_guardrails.control.interface.messages import (
     WorkerFinish,
     WorkerProgress,
 )
+from jupyter_guardrails.control.interface.work import StationOpen, WorkerInputs, WorkerPart
 from jupyter_guardrails.control.policies import allowed
 from jupyter_guardrails.control.state import Answer, ControlState, Operations
 from jupyter_guardrails.errors import BadRequest, Conflict, GuardrailsError, NotFound, Refused
@@ -45,28 +48,30 @@ async def create(state: ControlState, request: SubmissionCreate, fds: list[int])
         await state.audit("promotion.submit", request.notebook, decision)
         raise Refused(decision.reason, next_step=decision.next_step, rule=str(decision.rule))
     await stops.refuse_person(state, "promotion.submit", request.notebook)
-    id, workspace = uuid.uuid4().hex, Path(request.workspace)
-    if not workspace.is_absolute() or not workspace.is_dir():
-        raise BadRequest(f"{request.workspace} is no folder", next_step="name the workspace by its absolute path")
+    submission_work.check_workspace(state, request)
+    submission_work.check_room(state, await state.records.read(submissions.newest, state.principal), request)
+    id = uuid.uuid4().hex
     folder = workers.folder_of(state, id)
     try:
-        row = await _freeze(state, request, id, folder)
+        row = await _freeze(state, request, id, folder, fds)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     if row["id"] != id:
         shutil.rmtree(folder)
-    elif row["state"] in UNFINISHED | {"draft"}:
+    elif row["state"] in UNFINISHED | {"draft"} and _can_begin(state):
         row = await _begin(state, row)
     return shapes.submission(row)
 
 
-async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folder: Path) -> dict[str, Any]:
+async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folder: Path, fds: list[int]) -> dict[str, Any]:
     """Files first, then the row."""
-    notebook = os.path.normpath(request.notebook)
+    notebook = submission_work.name_of(request)
+    source = submission_work.notebook_of(state, request, fds)
     folder.mkdir(mode=0o700, parents=True)
-    digest = await asyncio.to_thread(packages.freeze_notebook, Path(request.workspace), notebook, folder)
-    asked = {"workspace": os.path.realpath(request.workspace), "kernelspec": request.kernelspec}
+    digest = await asyncio.to_thread(packages.freeze_notebook, source, notebook, folder)
+    workspace = request.workspace if state.settings.service else os.path.realpath(request.workspace)
+    asked = {"workspace": workspace, "kernelspec": request.kernelspec}
     (folder / "asked.json").write_text(json.dumps(asked))
     return await state.records.write(
         submissions.create,
@@ -85,6 +90,11 @@ async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folde
     )
 
 
+def _can_begin(state: ControlState) -> bool:
+    """An own control starts workers itself; a service needs a station of the author's."""
+    return not state.settings.service or stations.is_there(state)
+
+
 async def _begin(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:
     """Move to `checking` and let a worker run beside the requests."""
     row = await _move(state, row["id"], "checking")
@@ -99,8 +109,50 @@ async def _watch(state: ControlState, row: dict[str, Any]) -> None:
     except (GuardrailsError, OSError) as failure:
         await _fail(state, row["id"], f"the worker could not be started: {failure}")
         return
-    if not ended.by_us and (await state.records.read(submissions.get, row["id"]))["state"] == "checking":
+    if ended.gone and not ended.by_us and not state.ending:
+        await _put_back(state, row["id"])
+    elif not ended.by_us and not ended.gone and (await state.records.read(submissions.get, row["id"]))["state"] == "checking":
         await _fail(state, row["id"], f"the worker ended with exit code {ended.code}: {ended.said or 'it said nothing'}")
+
+
+async def _put_back(state: ControlState, id: str) -> None:
+    """The station that worked on it has ended: another one of the author's goes on, now or when it comes, once."""
+    row = await state.records.read(submissions.get, id)
+    if row["state"] != "checking":
+        return
+    mark = workers.folder_of(state, id) / RESTARTED
+    if mark.exists():
+        await _fail(state, id, "the server or command that checked it ended twice meanwhile; submit it again")
+        return
+    mark.touch()
+    row = await _move(state, id, "submitted")
+    if stations.is_there(state):
+        await _begin(state, row)
+
+
+async def open_station(state: ControlState, request: StationOpen, fds: list[int]) -> dict[str, Any]:
+    """A process of this account starts workers from now on: what of its submissions waited goes to it."""
+    stations.register(state, fds)
+    for row in await state.records.read(submissions.newest, state.principal):
+        if row["state"] == "submitted":
+            with contextlib.suppress(Conflict):  # another station has it already, or it was cancelled
+                await _begin(state, row)
+    return {}
+
+
+async def take_inputs(state: ControlState, request: WorkerInputs, fds: list[int]) -> dict[str, Any]:
+    """A worker's word on what its notebook names."""
+    await _worked_on(state, request.submission)
+    await asyncio.to_thread(submission_work.write_inputs, state, request.submission, request.names)
+    return {}
+
+
+async def take_part(state: ControlState, request: WorkerPart, fds: list[int]) -> dict[str, Any]:
+    """A part of the package that a worker built elsewhere."""
+    row = await _worked_on(state, request.submission)
+    if row["state"] != "checking":
+        raise Conflict(f"submission {row['id']} is {row['state']}")
+    return await submission_work.take_part(state, request, fds)
 
 
 async def _fail(state: ControlState, id: str, error: str) -> None:
@@ -160,7 +212,7 @@ async def cancel(state: ControlState, request: SubmissionCancel, fds: list[int])
     """Cancelled at once; its worker and clean run are ended before this answers."""
     await _mine(state, request.id)
     row = await _move(state, request.id, "cancelled")
-    await workers.stop(request.id)
+    await workers.stop(state, request.id)
     return shapes.submission(row)
 
 
@@ -201,9 +253,7 @@ async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> 
         raise Conflict(f"submission {row['id']} is {row['state']}")
     if request.state == "checks_failed":
         return shapes.submission(await _move(state, row["id"], "checks_failed", request.error))
-    folder = workers.folder_of(state, row["id"]) / "package"
-    if request.folder != str(folder):
-        raise BadRequest("a worker builds in its own folder only")
+    folder = await submission_work.built_folder(state, row["id"], request.folder)
     if refusals := await _refused_packages(state, row, folder):
         return shapes.submission(await _move(state, row["id"], "checks_failed", refusals))
     row = await state.records.read(submissions.get, row["id"])
@@ -245,9 +295,10 @@ async def _refused_packages(state: ControlState, row: dict[str, Any], folder: Pa
 
 async def _worked_on(state: ControlState, id: str) -> dict[str, Any]:
     """The row, for the worker of this very submission."""
-    if state.worker != id:
+    row = await state.records.read(submissions.get, id) if state.worker == id else None
+    if row is None or row["principal"] != state.principal:
         raise Refused("only a submission's own worker may report on it")
-    return await state.records.read(submissions.get, id)
+    return row
 
 
 async def verify(state: ControlState, request: PackageVerify, fds: list[int]) -> dict[str, Any]:
@@ -265,14 +316,6 @@ async def verify(state: ControlState, request: PackageVerify, fds: list[int]) ->
     return answer
 
 
-def declared_datasets(state: ControlState, submission: str) -> frozenset[str]:
-    """What a submission's notebook names, as its worker found: a clean run is granted these and no others."""
-    try:
-        return frozenset(json.loads((workers.folder_of(state, submission) / "inputs.json").read_text()))
-    except (OSError, ValueError):
-        return frozenset()
-
-
 async def resume(state: ControlState) -> None:
     """Called when control starts: what a killed control left unfinished runs once more, or fails with the reason.
 
@@ -283,7 +326,7 @@ async def resume(state: ControlState) -> None:
     folders = list(store.iterdir()) if store.is_dir() else []
     for row in await state.records.read(submissions.newest, None):
         if row["state"] in UNFINISHED and row["created_at"] < started:
-            await _resume_one(state, row)
+            await _resume_one(dataclasses.replace(state, principal=row["principal"]), row)
     for folder in folders:
         if await _is_orphan(state, folder.name):
             await asyncio.to_thread(shutil.rmtree, folder)
@@ -293,19 +336,23 @@ async def _end_orderly(state: ControlState) -> None:
     """Called at control's end: its workers end and go on at the next start, however often that happens."""
     for id in workers.running():
         (workers.folder_of(state, id) / RESTARTED).unlink(missing_ok=True)
-    await workers.stop_all()
+    await workers.stop_all(state)
 
 
 async def _resume_one(state: ControlState, row: dict[str, Any]) -> None:
     mark = workers.folder_of(state, row["id"]) / RESTARTED
     await workers.end_left_over(state, row["id"])
+    if state.settings.service and row["state"] == "submitted":
+        return  # its author's next station works on it
     if row["state"] == "submitted":
         await _begin(state, row)
     elif mark.exists() or not mark.parent.is_dir():
         await _fail(state, row["id"], "control ended twice while this was being checked; submit it again")
     else:
         mark.touch()
-        await _begin(state, await _move(state, row["id"], "submitted"))
+        row = await _move(state, row["id"], "submitted")
+        if not state.settings.service:
+            await _begin(state, row)
 
 
 async def _is_orphan(state: ControlState, id: str) -> bool:
@@ -326,4 +373,7 @@ OPERATIONS: Operations = {
     WorkerProgress: progress,
     WorkerFinish: finish,
     PackageVerify: verify,
+    StationOpen: open_station,
+    WorkerInputs: take_inputs,
+    WorkerPart: take_part,
 }

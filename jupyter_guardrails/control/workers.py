@@ -10,17 +10,17 @@ import secrets
 import select
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from jupyter_guardrails.control import stations
+from jupyter_guardrails.control.interface.work import worker_environment
 from jupyter_guardrails.control.rights import Rights, rights
 from jupyter_guardrails.control.state import ControlState, Worker
+from jupyter_guardrails.control.stations import Ended
 from jupyter_guardrails.sandbox import meter
 
-PASSED = ("PATH", "HOME", "LANG", "TZ", "JUPYTER_PATH", "JUPYTER_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
-PASSED_PREFIXES = ("LC_", "UV_")
-PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
 WALL_S = 6 * 3600  # for profiles without a lifetime
 END_WAIT_S = 5.0
 LOG_TAIL_BYTES = 4000
@@ -35,15 +35,6 @@ def folder_of(state: ControlState, submission: str) -> Path:
     return state.settings.state_dir / "submissions" / submission
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a worker ended: its exit code, the end of what it said, and whether we ended it."""
-
-    code: int
-    said: str
-    by_us: bool
-
-
 async def run(state: ControlState, row: dict[str, Any]) -> Ended:
     """Start a worker and wait for its end."""
     token = secrets.token_urlsafe(32)
@@ -51,6 +42,8 @@ async def run(state: ControlState, row: dict[str, Any]) -> Ended:
     folder = folder_of(state, row["id"])
     try:
         places = await asyncio.to_thread(_places, state, await rights(state))
+        if state.settings.service:
+            return await _run_elsewhere(state, row, _order(state, row, token, places))
         with open(folder / "worker.log", "wb") as log:
             process = await _start(_order(state, row, token, places), folder, log.fileno())
         _processes[row["id"]] = process
@@ -84,21 +77,37 @@ async def end_left_over(state: ControlState, submission: str) -> None:
         os.close(handle)
 
 
+async def _run_elsewhere(state: ControlState, row: dict[str, Any], order: dict[str, Any]) -> Ended:
+    """By the account of the submission's author; what is here is not theirs to see, so the frozen notebook goes there as a descriptor."""
+    frozen = os.open(Path(row["frozen"]) / "src" / row["notebook"], os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        ended = await stations.run(state, row["id"], order | {"folder": "", "environments": "", "uploads": True}, frozen)
+    finally:
+        os.close(frozen)
+    by_us = row["id"] in _stopped
+    _stopped.discard(row["id"])
+    return replace(ended, by_us=by_us)
+
+
 def running() -> list[str]:
     """Submissions that have a worker now."""
     return list(_processes)
 
 
-async def stop(submission: str) -> None:
+async def stop(state: ControlState, submission: str) -> None:
     """End the worker of a submission and all that it started; returns when it is gone."""
+    if any(submission in station.works for station in state.stations):
+        _stopped.add(submission)
+        await stations.stop(state, submission)
     if process := _processes.get(submission):
         _stopped.add(submission)
         await _end(process)
 
 
-async def stop_all() -> None:
+async def stop_all(state: ControlState) -> None:
     """End every worker."""
-    await asyncio.gather(*(stop(submission) for submission in list(_processes)))
+    await asyncio.gather(*(stop(state, submission) for submission in list(_processes)))
+    stations.close_all(state)
 
 
 async def _start(order: dict[str, Any], folder: Path, log: int) -> asyncio.subprocess.Process:
@@ -107,9 +116,8 @@ async def _start(order: dict[str, Any], folder: Path, log: int) -> asyncio.subpr
         os.write(fd, json.dumps(order).encode())
         os.lseek(fd, 0, os.SEEK_SET)
         command = [sys.executable, "-I", "-m", "jupyter_guardrails.promotion.worker", "--order-fd", str(fd)]
-        return await asyncio.create_subprocess_exec(
-            *command, pass_fds=(fd,), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=_environ(), start_new_session=True
-        )
+        said: dict[str, Any] = {"stdin": asyncio.subprocess.DEVNULL, "stdout": log, "stderr": log, "env": worker_environment(os.environ)}
+        return await asyncio.create_subprocess_exec(*command, pass_fds=(fd,), cwd=folder, start_new_session=True, **said)
     finally:
         os.close(fd)
 
@@ -163,12 +171,6 @@ def _places(state: ControlState, held: Rights) -> dict[str, str]:
     policy, now = state.effective(), state.clock()
     contracts = [contract for contract in state.catalogs.current.contracts.values() if contract.path]
     return {contract.path: contract.name for contract in contracts if held.access(contract, policy, now).listed}
-
-
-def _environ() -> dict[str, str]:
-    """The worker finds kernelspecs and the package index as the person does; nothing else of control's environment reaches it."""
-    wanted = {*PASSED, *PROXIES, *(name.lower() for name in PROXIES)}
-    return {name: value for name, value in os.environ.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
 
 
 def _log_tail(folder: Path) -> str:

@@ -41,6 +41,7 @@ class WorkOrder(BaseModel):
     policy_digest: str
     profile: str
     resources: Resources
+    uploads: bool = False  # control is another account: what was built goes to it in parts
     places: dict[str, str]  # where the contracts that this person may know of say that data is -> dataset's name
 
     @property

@@ -17,7 +17,7 @@ from types import ModuleType
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.messages import WorkerFinish
 from jupyter_guardrails.errors import ControlAway, GuardrailsError
-from jupyter_guardrails.promotion import builder
+from jupyter_guardrails.promotion import builder, upload
 from jupyter_guardrails.promotion.checks import clean_run, data, environment, imports, order, parameters, paths, secrets
 from jupyter_guardrails.promotion.notebook import read_notebook
 from jupyter_guardrails.promotion.report import Cancelled, CheckReport
@@ -126,7 +126,10 @@ def _finish(work: Work, results: dict[str, Result]) -> None:
         return
     folder = Path(work.order.folder, "package")
     builder.build(work, results, folder)
-    work.control.call(WorkerFinish(submission=work.order.submission, state="built", folder=str(folder)))
+    if work.order.uploads:
+        upload.send(work, folder)
+    named = None if work.order.uploads else str(folder)
+    work.control.call(WorkerFinish(submission=work.order.submission, state="built", folder=named))
 
 
 if __name__ == "__main__":

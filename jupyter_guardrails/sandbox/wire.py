@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 PART_BYTES = 1 << 16  # a message has to fit into the socket's buffer, 208 KiB by default
 MAX_PARTS = 1024
 MORE = b"+"  # before each part but the last; JSON of ours begins with a brace
+MAX_MEMORY_BYTES = 64 << 20
 MAX_FDS = 40  # of channel, proxy, forwards and tracer
 CREDENTIALS = struct.Struct("3i")
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -65,14 +66,26 @@ def send_in_memory(ours: socket.socket, body: dict[str, Any], fds: Sequence[int]
 
 
 def receive_in_memory(ours: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What `send_in_memory` sent, and the descriptors behind it, the caller's to close; an empty body when the other end was closed."""
+    """What `send_in_memory` sent, and the descriptors behind it, the caller's to close; an empty body when the other end was closed.
+
+    ValueError for anything but sealed memory of a bounded size: reading what another account sent in its place may wait for ever.
+    """
     data, fds, _, _ = socket.recv_fds(ours, len(b"memory"), MAX_FDS, socket.MSG_CMSG_CLOEXEC)
     if not data:
         return {}, []
+    if not fds or not _is_sealed(fds[0]) or os.fstat(fds[0]).st_size > MAX_MEMORY_BYTES:
+        raise ValueError("a message that is no sealed memory, or too much of it")
     with open(fds[0], "rb") as memory:
         memory.seek(0)
         body: dict[str, Any] = json.load(memory)
     return body, fds[1:]
+
+
+def _is_sealed(fd: int) -> bool:
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GET_SEALS) & SEALS == SEALS
+    except OSError:  # no memory file
+        return False
 
 
 def _part(ours: socket.socket) -> tuple[bytes, int, list[int]]:

@@ -17,6 +17,7 @@ from jupyter_guardrails.control.interface import ControlClient, Settings, find_s
 from jupyter_guardrails.control.interface.client import OTHER_TOKEN
 from jupyter_guardrails.control.interface.messages import Request
 from jupyter_guardrails.control.interface.own import FoundControl, running_control
+from jupyter_guardrails.control.interface.work import start_station
 from jupyter_guardrails.kernels.folders import make_run_dir
 
 LOG = logging.getLogger(__name__)
@@ -112,7 +113,10 @@ def _launched(told: dict[str, Any]) -> ControlClient:
 def _control(settings: Settings) -> ControlClient:
     try:
         found = running_control(settings) or _own(settings)
-        return found if settings.service else FoundControl(found.socket_path, settings.token_file, token=found.token)
+        if settings.service:
+            atexit.register(start_station().terminate)
+            return found
+        return FoundControl(found.socket_path, settings.token_file, token=found.token)
     except (errors.GuardrailsError, OSError, ValueError) as error:
         LOG.critical("guardrails: control did not start, no kernel will: %s", error)
         return NoControl(str(error))

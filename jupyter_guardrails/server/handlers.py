@@ -4,6 +4,7 @@
 # mypy: disable-error-code="untyped-decorator, no-untyped-call"
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import uuid
@@ -176,7 +177,9 @@ class SubmissionsHandler(GuardrailsHandler):
         """Submit a notebook for production."""
         wanted = body_as(self, NewSubmission)
         request = messages.SubmissionCreate(**wanted.model_dump(), workspace=str(self.context.workspace), key=key_of(self))
-        await self.answer(request, status=202)
+        result = await asyncio.to_thread(self.context.control.submit, request)
+        self.set_status(202)
+        await self.finish(json.dumps(result))
 
 
 class SubmissionHandler(GuardrailsHandler):

@@ -13,8 +13,11 @@ import threading
 import time
 from pathlib import Path
 
+import nbformat
 import requests
 import urllib3
+from nbformat.v4 import new_code_cell, new_notebook
+from uv import find_uv_bin
 
 FIRST_UID = 47000
 ACCOUNTS = {name: FIRST_UID + number for number, name in enumerate(("jupyter-guardrails", "ana", "ben", "carol"))}
@@ -31,6 +34,8 @@ rules:
   - name: everyone
     for: everyone
     kernels: {profiles: [small], default: small, max: 3, terminals: small}
+promotion:
+  production_profile: small
 """
 SETTINGS = "control: service\n"
 # The test's own folders over the machine's, then the command; `$1` is where they are.
@@ -73,6 +78,27 @@ class Machine:
         folder.mkdir()
         return [folder]
 
+    def add_kernelspec(self, name="tiny"):
+        """A kernelspec whose environment holds ipykernel only, on JUPYTER_PATH; why it can't be had, or nothing."""
+        environment, spec = self.root / "environment", self.root / "jupyter" / "kernels" / name
+        subprocess.run([find_uv_bin(), "venv", "-q", "--python", "/usr/bin/python3", str(environment)], check=True)
+        install = [find_uv_bin(), "pip", "install", "-q", "--python", str(environment / "bin" / "python"), "ipykernel"]
+        made = subprocess.run(install, capture_output=True, text=True, check=False)
+        spec.mkdir(parents=True)
+        argv = [str(environment / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        told = {"argv": argv, "display_name": name, "language": "python", "metadata": {"supported_encryption": ["curve"]}}
+        (spec / "kernel.json").write_text(json.dumps(told))
+        return made.stderr[-300:]
+
+    def add_notebook(self, account, *sources, name="sales.ipynb", kernel="tiny"):
+        """A notebook of 0600 in the account's workspace, as a fresh run from top to bottom leaves it."""
+        cells = [new_code_cell(source, execution_count=number, id=f"cell-{number}") for number, source in enumerate(sources, 1)]
+        path = self.home(account) / "work" / name
+        nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": {"name": kernel, "display_name": kernel}}), path)
+        os.chown(path, ACCOUNTS[account], ACCOUNTS[account])
+        path.chmod(0o600)
+        return path
+
     def home(self, name):
         return self.root / "home" / name
 
@@ -83,7 +109,9 @@ class Machine:
         return ["unshare", "--mount", "sh", "-c", SET_UP, "sh", str(self.root), *become, *map(str, command)]
 
     def environment(self, account, **more):
-        kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.home(str(account))), "JUPYTER_TOKEN": TOKEN}
+        kept = {name: value for name, value in os.environ.items() if name.startswith(("SSL_CERT_", "UV_"))}
+        kept |= {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.home(str(account))), "JUPYTER_TOKEN": TOKEN}
+        kept |= {"JUPYTER_PATH": str(self.root / "jupyter")}
         return {**kept, "JUPYTER_CONFIG_DIR": str(self.home(str(account)) / "config"), **more}
 
     def run(self, account, *arguments, timeout=120, **environment):

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from promotion_world import World, check_of
 
-from jupyter_guardrails.control import workers
-from jupyter_guardrails.control.interface import OwnControl, start_own_control
+from jupyter_guardrails.control.interface import OwnControl, start_own_control, work
 from jupyter_guardrails.control.interface.messages import SubmissionCancel, SubmissionsList, WorkerFinish, WorkerProgress
 from jupyter_guardrails.errors import Conflict, Refused
 
@@ -163,7 +162,7 @@ def test_the_order_is_in_no_argument_list_and_a_worker_sees_little_of_the_enviro
     assert words[-1].isdigit()
     names = {line.partition("=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0") if line}
     assert "JUPYTER_PATH" in names  # the twin: it is read
-    assert {name for name in names if not name.startswith(workers.PASSED_PREFIXES)} <= {*workers.PASSED, *workers.PROXIES}
+    assert {name for name in names if not name.startswith(work.PASSED_PREFIXES)} <= {*work.PASSED, *work.PROXIES}
     fresh.client.call(SubmissionCancel(id=found["id"]))
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails import errors
-from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit, Request
+from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit, Request, SubmissionCreate
 
 MAX_FRAME_BYTES = 16 << 20
 MAX_FDS = 40  # a kernel's channel, proxy and forwards come at once
@@ -75,6 +75,10 @@ class ControlClient:
             _wait_until_read(connection, AWAY_S)
             connection.settimeout(timeout_s)
             return receive_frame(connection)
+
+    def submit(self, request: SubmissionCreate) -> dict[str, Any]:
+        """The submission of a notebook, which control reads itself."""
+        return self.call(request)
 
     def admit(self, request: KernelAdmit) -> Admission:
         """A decision and a lease for one kernel, or Refused / LimitReached / PolicyError."""

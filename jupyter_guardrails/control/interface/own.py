@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails import errors
+from jupyter_guardrails.control.interface import content
 from jupyter_guardrails.control.interface.client import ControlClient
-from jupyter_guardrails.control.interface.messages import Me, Request
+from jupyter_guardrails.control.interface.messages import Me, Request, SubmissionCreate
 from jupyter_guardrails.control.interface.settings import Settings
 
 
@@ -77,6 +78,17 @@ class FoundControl(ControlClient):
                 self._explain(error)
                 raise
         return super().call_with_fds(request, fds=fds)
+
+    def submit(self, request: SubmissionCreate) -> dict[str, Any]:
+        """The submission of a notebook: a service can't read this account's files, so its content goes along."""
+        if not self.service:
+            return super().submit(request)
+        with open(content.open_notebook(Path(request.workspace), request.notebook), "rb") as source:
+            memory = content.sealed(source, limit_bytes=content.MAX_NOTEBOOK_BYTES)
+        try:
+            return self.call(request, fds=[memory])
+        finally:
+            os.close(memory)
 
     def _found_again(self) -> bool:
         try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from pathlib import Path
 
 import nbformat
 
+from jupyter_guardrails.control.interface.work import WorkerInputs
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels.governed import GovernedContext
 from jupyter_guardrails.promotion import cleanrun, compare
@@ -17,14 +17,13 @@ from jupyter_guardrails.promotion.results import Finding, Result, failed, not_ch
 from jupyter_guardrails.promotion.work import Progress, Work
 
 NAME, TITLE = "clean_run", "A clean run from top to bottom"
-INPUTS = "inputs.json"  # control reads it: the clean run is granted these datasets and no others
 
 
 def run(work: Work, progress: Progress) -> Result:
     """Build, execute, keep the executed notebook as evidence, compare its outputs with the author's."""
     if work.interpreter is None or not work.locks:
         return not_checked("there is no environment to run it in")
-    Path(work.order.folder, INPUTS).write_text(json.dumps(sorted(entry.name for entry in work.inputs)))
+    work.control.call(WorkerInputs(submission=work.order.submission, names=[entry.name for entry in work.inputs]))
     total = len(work.notebook.cells)
     progress(0, total, "building the environment")
     try:

@@ -1,0 +1,66 @@
+"""What crosses to control: sealed memory. It can't change while it is read, and no reading of it waits for somebody else's file system."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+from jupyter_guardrails.errors import BadRequest, NotFound
+from jupyter_guardrails.sandbox.beneath import open_beneath
+
+MAX_NOTEBOOK_BYTES = 256 << 20
+CHUNK = 1 << 20
+SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+def open_notebook(workspace: Path, notebook: str) -> int:
+    """A descriptor of a regular file beneath the workspace, the caller's to close; NotFound, or BadRequest for what is none or too big."""
+    try:
+        fd = open_beneath(workspace, notebook, os.O_RDONLY | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NotFound(
+            f"{notebook!r} can't be opened in the workspace: {reason}", next_step="name a notebook by its path in the workspace"
+        ) from error
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_NOTEBOOK_BYTES:
+        os.close(fd)
+        raise BadRequest(f"{notebook!r} is no file of at most {MAX_NOTEBOOK_BYTES >> 20} MiB", next_step="clear big outputs, or name a notebook")
+    return fd
+
+
+def sealed(source: IO[bytes], *, limit_bytes: int) -> int:
+    """A descriptor of sealed memory with what is left of a file, or its next `limit_bytes`; the caller closes it."""
+    memory = os.memfd_create("content", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        with open(memory, "wb", closefd=False) as sink:
+            left = limit_bytes
+            while left > 0 and (part := source.read(min(CHUNK, left))):
+                left -= sink.write(part)
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, SEALS)
+    except BaseException:
+        os.close(memory)
+        raise
+    return memory
+
+
+def is_sealed(fd: int) -> bool:
+    """Whether that is sealed memory. Asks the descriptor alone: looking at somebody's file may wait for as long as they like."""
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GET_SEALS) & SEALS == SEALS
+    except OSError:  # no memory file
+        return False
+
+
+def read_sealed(fd: int, *, limit_bytes: int) -> IO[bytes]:
+    """The content as a file at its start, which owns the descriptor; BadRequest, and the descriptor left alone, for anything else."""
+    if not is_sealed(fd):
+        raise BadRequest("what came is not sealed memory (memfd_create(2) with all seals)")
+    if os.fstat(fd).st_size > limit_bytes:
+        raise BadRequest(f"what came is more than {limit_bytes >> 20} MiB")
+    file = open(fd, "rb")  # noqa: SIM115 - the caller's
+    file.seek(0)
+    return file

@@ -1,0 +1,52 @@
+"""How a submission is worked on where control is a service: by a process of its author's account, which takes orders from control alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from jupyter_guardrails.control.interface.messages import Request
+
+PASSED = ("PATH", "HOME", "LANG", "TZ", "JUPYTER_PATH", "JUPYTER_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
+PASSED_PREFIXES = ("LC_", "UV_")
+PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
+PART_BYTES = 16 << 20
+
+
+class StationOpen(Request):
+    """-> {}. fd 0 is the socket on which a station takes orders to start workers of this account; unfinished submissions go to it at once."""
+
+    op = "work.station"
+
+
+class WorkerInputs(Request):
+    """Worker only -> {}. The datasets that the notebook names: its clean run is granted these and no others."""
+
+    op = "worker.inputs"
+    submission: str
+    names: list[str] = Field(max_length=1000)
+
+
+class WorkerPart(Request):
+    """Worker only -> {size_bytes}. The next part of the built package's zip, in sealed memory (fd 0) of at most PART_BYTES; `offset` is its place."""
+
+    op = "worker.part"
+    submission: str
+    offset: int = Field(ge=0)
+
+
+def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The worker finds kernelspecs and the package index as the person does; nothing else of the environment reaches it."""
+    wanted = {*PASSED, *PROXIES, *(name.lower() for name in PROXIES)}
+    return {name: value for name, value in environ.items() if name in wanted or name.startswith(PASSED_PREFIXES)}
+
+
+def start_station() -> subprocess.Popen[Any]:
+    """A station that ends with this process. Started before a launcher enters its domain: its workers need what is outside."""
+    command = [sys.executable, "-I", "-m", "jupyter_guardrails.promotion.station", f"--parent={os.getpid()}"]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
