@@ -17,6 +17,8 @@ from jupyter_guardrails.cli import doctor_host, doctor_notices, doctor_preflight
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.cli.permissions import Account, this_account
 from jupyter_guardrails.control.interface import Settings
+from jupyter_guardrails.control.interface.messages import Me
+from jupyter_guardrails.control.interface.own import running_control
 from jupyter_guardrails.control.interface.settings import ADMIN_DIR
 from jupyter_guardrails.policy import Policy, load
 from jupyter_guardrails.sandbox.probe import probe_layers
@@ -65,6 +67,7 @@ def examine(settings: Settings, account: Account) -> dict[str, Any]:
         "catalog": str(settings.catalog_path),
         "state": str(settings.state_dir),
         "self_chosen": settings.self_chosen,
+        "control": {"mode": "service" if settings.service else "own", "socket": str(settings.control_socket), "problem": _away(settings)},
         "settings": {"decided_by": _decided_by(settings), "ignored": list(settings.ignored)},
         "account": str(account),
         "guarantees": _guarantees(required),
@@ -86,6 +89,18 @@ def _policy(path: Path) -> tuple[Policy | None, list[str]]:
         return load(path), []
     except errors.PolicyError as error:
         return None, [str(error)]
+
+
+def _away(settings: Settings) -> str:
+    """Why a service doesn't answer; empty when it does, or where everyone starts their own control."""
+    client = running_control(settings) if settings.service else None
+    if client is None:
+        return ""
+    try:
+        client.call(Me())
+    except errors.GuardrailsError as error:
+        return str(error)
+    return ""
 
 
 def _decided_by(settings: Settings) -> str:
@@ -117,6 +132,9 @@ def _places(report: dict[str, Any]) -> Iterator[str]:
         yield "           files, network, data and numbers of kernels are recorded and not refused, unless a rule says `mode: enforce`"
     yield f"catalogue  {report['catalog']}"
     yield f"state      {report['state']}"
+    service = report["control"]["mode"] == "service"
+    yield f"control    {'a service of this machine, at ' + report['control']['socket'] if service else 'your own, started with what needs it'}"
+    yield from (f"           {line}" for line in report["control"]["problem"].splitlines())
     yield f"settings   from {report['settings']['decided_by']}"
     yield from (f"ignored    {sentence}" for sentence in report["settings"]["ignored"])
 

@@ -14,7 +14,7 @@ from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.submit import check_line, finding_lines, summary
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.decisions import SubmissionsQueue
-from jupyter_guardrails.control.interface.messages import PackageVerify, SubmissionPackage, SubmissionShow, SubmissionsList
+from jupyter_guardrails.control.interface.messages import SubmissionPackage, SubmissionShow, SubmissionsList
 from jupyter_guardrails.errors import NotFound
 from jupyter_guardrails.package.signatures import read_trust
 from jupyter_guardrails.package.verify import verify_archive
@@ -94,7 +94,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 def verified_by(client: ControlClient, package: Path) -> dict[str, Any]:
     """Control's word on a package file."""
     with _existing(package).open("rb") as file:
-        return client.call(PackageVerify(), fds=[file.fileno()])
+        return client.verify(file)
 
 
 def verdict(found: dict[str, Any]) -> str:

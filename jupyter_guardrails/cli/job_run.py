@@ -15,7 +15,7 @@ from uv import find_uv_bin
 from jupyter_guardrails.cli.connection import connected, home_of
 from jupyter_guardrails.cli.exec_command import follow
 from jupyter_guardrails.control.interface import Admission, ControlClient
-from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelSettle, PackageVerify
+from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelSettle
 from jupyter_guardrails.engines import local
 from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
 from jupyter_guardrails.kernels import plan, run_dirs
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _trusted(client: ControlClient, package: Path) -> str:
     """The production profile's name, or PackageError when control does not trust this file."""
     with package.open("rb") as file:
-        found = client.call(PackageVerify(), fds=[file.fileno()])
+        found = client.verify(file)
     if not found["trusted"]:
         raise PackageError(
             f"{package.name} is not trusted here: {'; '.join(found['problems'][:3])}",

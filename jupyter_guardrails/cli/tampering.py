@@ -18,10 +18,11 @@ from jupyter_core.paths import ENV_CONFIG_PATH, SYSTEM_CONFIG_PATH
 
 from jupyter_guardrails.catalog.contracts import contract_files
 from jupyter_guardrails.cli.permissions import Account, Seen, Way, look, ways_to
-from jupyter_guardrails.control.interface import Settings
+from jupyter_guardrails.control.interface import Settings, machine
 from jupyter_guardrails.control.interface.settings import ADMIN_DIR
 
 POLICY, CATALOGUE, CONFIGURATION, INSTALLATION, STATE = "policy", "catalogue", "server configuration", "installation", "state directory"
+SOCKET, SETTINGS = "place of control", "settings of this machine"
 SYSTEM_CONFIGURATION = tuple(Path(folder) for folder in SYSTEM_CONFIG_PATH)
 MOST_NAMED = 3  # places in a next step
 Changeable = Sequence[tuple[Path, list[Way]]]
@@ -52,11 +53,14 @@ def things(settings: Settings) -> Iterator[tuple[str, list[Path]]]:
     code = (sys.prefix, sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), Path(__file__).resolve().parents[1], sys.executable)
     yield INSTALLATION, [*(Path(part) for part in code), *_configuration(Path(folder) for folder in ENV_CONFIG_PATH)]
     yield STATE, [settings.state_dir]
+    if settings.service:
+        yield SOCKET, [settings.control_socket.parent, settings.token_file]
+        yield SETTINGS, [ADMIN_DIR / machine.NAME]
 
 
 def boundary(settings: Settings, account: Account, found: Sequence[Warned]) -> str:
     """What holds people to the policy here, given what can be changed: one sentence for the reader."""
-    names = [warning.what for warning in found if warning.what != STATE]
+    names = [warning.what for warning in found if warning.what != STATE or settings.service]
     if settings.self_chosen:
         return (
             "Self-chosen policy: nobody else approves. It binds kernels that are started here, and is advice to yourself: "
@@ -68,6 +72,12 @@ def boundary(settings: Settings, account: Account, found: Sequence[Warned]) -> s
             "who may write there, and not what the admin wrote."
         )
     who = "No account but root can" if account.uid is None else "This account can't"
+    if settings.service:
+        return (
+            f"{who} change the policy, the catalogue, the server configuration, the installation or where control is found. Control runs as an "
+            "account of its own, which alone has records, keys and packages; programs that somebody starts in another way are not held "
+            "(docs/security.md)."
+        )
     return (
         f"{who} change the policy, the catalogue, the server configuration or the installation. Control runs under the account of whoever starts "
         "it: kernels that are started with it are held, programs that somebody starts in another way are not (docs/security.md)."
@@ -92,6 +102,9 @@ def _sentence(path: Path, way: Way) -> str:
 
 
 def _next_step(what: str, ways: list[Way], settings: Settings) -> str:
+    if settings.service and what in (STATE, SOCKET):
+        folder = settings.state_dir if what == STATE else settings.control_socket.parent
+        return f"it is for the service's account alone: chown -R jupyter-guardrails: {folder} && chmod {700 if what == STATE else 755} {folder}"
     if what == STATE:
         return "control writes there as this account: changes to records show, and are not prevented; for more it needs an account of its own"
     if what == INSTALLATION and any(way.owned for way in ways):

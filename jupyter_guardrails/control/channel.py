@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jupyter_guardrails.control import frames
+from jupyter_guardrails.control import closing, frames
 from jupyter_guardrails.control.channel_operations import OPERATIONS
+from jupyter_guardrails.control.closing import close_own
 from jupyter_guardrails.control.listeners import Conversations, take
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel, log
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound
@@ -47,7 +48,8 @@ class Channel:
 
     async def _converse(self, connection: socket.socket) -> None:
         """Questions and answers in turn until the client goes away or breaks the protocol."""
-        while await self._exchange(connection):
+        closing.ACCOUNT.set(self.live.lease)
+        while not closing.is_held_up(self.live.lease) and await self._exchange(connection):
             self._conversations.spoke()
 
     async def _exchange(self, connection: socket.socket) -> bool:
@@ -66,7 +68,7 @@ class Channel:
             async with asyncio.timeout(SEND_S):
                 await frames.send(connection, data, fds)
         finally:
-            frames.close_all(list(fds))
+            close_own(fds)
 
     async def _reply(self, frame: dict[str, Any]) -> tuple[bytes, tuple[int, ...]]:
         """The answer to one frame as bytes and file descriptors; whatever goes wrong is an answer too."""

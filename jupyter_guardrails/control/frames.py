@@ -5,16 +5,17 @@ from __future__ import annotations
 import array
 import asyncio
 import json
-import os
 import select
 import socket
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from jupyter_guardrails.control.closing import close_all
 from jupyter_guardrails.control.interface.client import MAX_FDS
 from jupyter_guardrails.errors import BadRequest
 
+__all__ = ["close_all", "encode", "has_hung_up", "receive", "send"]
 T = TypeVar("T")
 MAX_REQUEST_BYTES = 4 << 20
 HALF_A_CHARACTER = "a text in the request holds half a character (a lone surrogate)"
@@ -53,12 +54,6 @@ def has_hung_up(connection: socket.socket) -> bool:
     poll = select.poll()
     poll.register(connection, 0)  # an end that is closed shows whatever one asks for
     return any(event & select.POLLHUP for _, event in poll.poll(0))
-
-
-def close_all(fds: list[int]) -> None:
-    """Close and forget."""
-    while fds:
-        os.close(fds.pop())
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import errno
 import functools
 import itertools
 import logging
-import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 
+from jupyter_guardrails.control.closing import close_all
 from jupyter_guardrails.errors import BadRequest
 
 log = logging.getLogger("jupyter_guardrails.control")
@@ -23,10 +23,10 @@ def descriptor_of_kind(fd: int, family: int, kind: int) -> socket.socket:
     try:
         taken = socket.socket(fileno=fd)
     except OSError as error:
-        os.close(fd)
+        close_all([fd])
         raise BadRequest(f"what came is no socket: {error.strerror}") from error
     if taken.family != family or taken.type & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) != kind:
-        taken.close()
+        close_all([taken.detach()])
         raise BadRequest("what came is another kind of socket")
     taken.setblocking(False)
     return taken
@@ -37,11 +37,11 @@ def take(fd: int, *families: int) -> socket.socket:
     try:
         listener = socket.socket(fileno=fd)
     except OSError as error:
-        os.close(fd)
+        close_all([fd])
         raise BadRequest(f"what came as a listener is no socket: {error.strerror}") from error
     listens = listener.type == socket.SOCK_STREAM and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if not listens or listener.family not in families:
-        listener.close()
+        close_all([listener.detach()])
         raise BadRequest("what came as a listener is another kind of socket")
     listener.setblocking(False)
     return listener

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
+from jupyter_guardrails.control.closing import close_all
 from jupyter_guardrails.control.interface.messages import Admission, KernelRoot, LaunchMounter
 from jupyter_guardrails.control.listeners import descriptor_of_kind
 from jupyter_guardrails.control.state import ControlState, Operations, log
@@ -50,7 +51,8 @@ class Mounter:
         """Take one answer; False when it has ended."""
         answer: dict[str, Any] = {}
         try:
-            answer, _ = wire.receive_in_memory(self.connection)
+            answer, fds = wire.receive_in_memory(self.connection, discard=close_all)
+            close_all(fds)  # an answer has none
         except BlockingIOError:
             return True
         except OSError as error:

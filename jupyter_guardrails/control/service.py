@@ -17,6 +17,7 @@ from jupyter_guardrails.control import (
     audit,
     backup,
     breakglass,
+    closing,
     datasets,
     decisions,
     frames,
@@ -111,7 +112,7 @@ class Service:
             log.error("a connection is refused: %s", error)
             connection.close()
             return
-        if self._waiting.is_full(uid):
+        if self._waiting.is_full(uid) or closing.is_held_up(uid):
             connection.close()  # one account's flood is that account's own affair
             return
         task = loop.create_task(self._converse(connection, uid))
@@ -120,13 +121,14 @@ class Service:
         task.add_done_callback(self._conversations.discard)
 
     async def _converse(self, connection: socket.socket, uid: int) -> None:
+        closing.ACCOUNT.set(uid)
         with connection, contextlib.suppress(OSError, EOFError, TimeoutError):  # the peer went away: nobody is left to tell
             data, fds = await self._reply(connection, uid)
             try:
                 async with asyncio.timeout(SEND_S):
                     await frames.send(connection, data, fds)
             finally:
-                frames.close_all(list(fds))
+                closing.close_own(fds)
 
     async def _reply(self, connection: socket.socket, uid: int) -> tuple[bytes, tuple[int, ...]]:
         """The answer to the request on this connection, as bytes and file descriptors."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 from dataclasses import dataclass, field
 from typing import Any
 
+from jupyter_guardrails.control.closing import close_all
 from jupyter_guardrails.control.listeners import descriptor_of_kind
 from jupyter_guardrails.control.state import ControlState, log
 from jupyter_guardrails.errors import BadRequest, LimitReached
@@ -48,9 +48,8 @@ class Station:
     def hear(self) -> bool:
         """Take one report; False when it has ended, or says what makes no sense."""
         try:
-            report, fds = wire.receive_in_memory(self.connection)
-            for fd in fds:
-                os.close(fd)
+            report, fds = wire.receive_in_memory(self.connection, discard=close_all)
+            close_all(fds)  # a report has none
             if not report:
                 return False
             ended = Ended(int(report["code"]), str(report["said"])[-4000:], by_us=False)
@@ -128,7 +127,7 @@ async def stop(state: ControlState, submission: str) -> None:
                 _forget(state, station)
 
 
-def close_all(state: ControlState) -> None:
+def end_all(state: ControlState) -> None:
     """Control ends: stations end their workers, and look for the next control."""
     for station in list(state.stations):
         _forget(state, station)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from jupyter_guardrails.control import stations, workers
-from jupyter_guardrails.control.interface.content import MAX_NOTEBOOK_BYTES, open_notebook, read_sealed
+from jupyter_guardrails.control.interface.content import MAX_NOTEBOOK_BYTES, MAX_PACKAGE_BYTES, open_notebook, read_sealed
 from jupyter_guardrails.control.interface.messages import SubmissionCreate
 from jupyter_guardrails.control.interface.work import PART_BYTES, WorkerPart
 from jupyter_guardrails.control.state import ControlState
@@ -18,7 +18,6 @@ from jupyter_guardrails.errors import BadRequest, Conflict, LimitReached
 from jupyter_guardrails.package import archive
 
 UPLOAD, INPUTS = "package.upload", "inputs.json"
-MAX_PACKAGE_BYTES = 2 << 30
 MAX_UNFINISHED = 20  # submissions of one account: each is a notebook on control's disk
 MAX_NAME_BYTES = 1024
 

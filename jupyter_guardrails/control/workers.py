@@ -107,7 +107,7 @@ async def stop(state: ControlState, submission: str) -> None:
 async def stop_all(state: ControlState) -> None:
     """End every worker."""
     await asyncio.gather(*(stop(state, submission) for submission in list(_processes)))
-    stations.close_all(state)
+    stations.end_all(state)
 
 
 async def _start(order: dict[str, Any], folder: Path, log: int) -> asyncio.subprocess.Process:

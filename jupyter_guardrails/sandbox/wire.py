@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 PART_BYTES = 1 << 16  # a message has to fit into the socket's buffer, 208 KiB by default
@@ -65,15 +65,22 @@ def send_in_memory(ours: socket.socket, body: dict[str, Any], fds: Sequence[int]
         os.close(memory)
 
 
-def receive_in_memory(ours: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def _close_all(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def receive_in_memory(ours: socket.socket, *, discard: Callable[[list[int]], None] = _close_all) -> tuple[dict[str, Any], list[int]]:
     """What `send_in_memory` sent, and the descriptors behind it, the caller's to close; an empty body when the other end was closed.
 
-    ValueError for anything but sealed memory of a bounded size: reading what another account sent in its place may wait for ever.
+    ValueError for anything but sealed memory of a bounded size, and all of it goes to `discard`: what another account sent in its place
+    may keep whoever reads or closes it waiting for ever.
     """
     data, fds, _, _ = socket.recv_fds(ours, len(b"memory"), MAX_FDS, socket.MSG_CMSG_CLOEXEC)
     if not data:
         return {}, []
     if not fds or not _is_sealed(fds[0]) or os.fstat(fds[0]).st_size > MAX_MEMORY_BYTES:
+        discard(fds)
         raise ValueError("a message that is no sealed memory, or too much of it")
     with open(fds[0], "rb") as memory:
         memory.seek(0)

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -365,6 +366,8 @@ def test_only_a_listening_unix_socket_is_served(world, loop, make):
     fd = make()
     with pytest.raises(BadRequest):
         loop.run(channel.serve(world.state(), world.kernel(), fd))
+    for thread in [one for one in threading.enumerate() if one.name == "closing"]:
+        thread.join(20)
     with pytest.raises(OSError):
         os.fstat(fd)
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -180,5 +181,7 @@ def test_only_a_listening_internet_socket_is_served(world, loop, make):
     fd = make()
     with pytest.raises(BadRequest):
         loop.run(egress.serve(world.state(), world.kernel(), fd))
+    for thread in [one for one in threading.enumerate() if one.name == "closing"]:
+        thread.join(20)
     with pytest.raises(OSError):
         os.fstat(fd)

@@ -18,10 +18,10 @@ import struct
 import termios
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jupyter_guardrails import errors
-from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit, Request, SubmissionCreate
+from jupyter_guardrails.control.interface.messages import Admission, KernelAdmit, PackageVerify, Request, SubmissionCreate
 
 MAX_FRAME_BYTES = 16 << 20
 MAX_FDS = 40  # a kernel's channel, proxy and forwards come at once
@@ -79,6 +79,10 @@ class ControlClient:
     def submit(self, request: SubmissionCreate) -> dict[str, Any]:
         """The submission of a notebook, which control reads itself."""
         return self.call(request)
+
+    def verify(self, package: IO[bytes]) -> dict[str, Any]:
+        """What control says of a package's zip: its names, digests, signatures, and whether it trusts them."""
+        return self.call(PackageVerify(), fds=[package.fileno()])
 
     def admit(self, request: KernelAdmit) -> Admission:
         """A decision and a lease for one kernel, or Refused / LimitReached / PolicyError."""

@@ -12,6 +12,7 @@ from jupyter_guardrails.errors import BadRequest, NotFound
 from jupyter_guardrails.sandbox.beneath import open_beneath
 
 MAX_NOTEBOOK_BYTES = 256 << 20
+MAX_PACKAGE_BYTES = 2 << 30
 CHUNK = 1 << 20
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import content
 from jupyter_guardrails.control.interface.client import ControlClient
-from jupyter_guardrails.control.interface.messages import Me, Request, SubmissionCreate
+from jupyter_guardrails.control.interface.messages import Me, PackageVerify, Request, SubmissionCreate
 from jupyter_guardrails.control.interface.settings import Settings
 
 
@@ -84,7 +84,14 @@ class FoundControl(ControlClient):
         if not self.service:
             return super().submit(request)
         with open(content.open_notebook(Path(request.workspace), request.notebook), "rb") as source:
-            memory = content.sealed(source, limit_bytes=content.MAX_NOTEBOOK_BYTES)
+            return self._with_content(request, source, content.MAX_NOTEBOOK_BYTES)
+
+    def verify(self, package: IO[bytes]) -> dict[str, Any]:
+        """The same for a package."""
+        return self._with_content(PackageVerify(), package, content.MAX_PACKAGE_BYTES) if self.service else super().verify(package)
+
+    def _with_content(self, request: Request, source: IO[bytes], limit_bytes: int) -> dict[str, Any]:
+        memory = content.sealed(source, limit_bytes=limit_bytes)
         try:
             return self.call(request, fds=[memory])
         finally:
