@@ -15,7 +15,7 @@ from jupyter_guardrails.control.closing import close_all
 from jupyter_guardrails.control.interface.client import MAX_FDS
 from jupyter_guardrails.errors import BadRequest
 
-__all__ = ["close_all", "encode", "receive", "send"]
+__all__ = ["close_all", "encode", "has_hung_up", "receive", "send"]
 T = TypeVar("T")
 MAX_REQUEST_BYTES = 4 << 20
 HALF_A_CHARACTER = "a text in the request holds half a character (a lone surrogate)"

@@ -1,21 +1,25 @@
 """A machine of its own for tests: /etc, /run and /var/lib in a mount namespace, three ordinary accounts, and control as a service of a fourth."""
 
+import contextlib
 import json
 import os
 import select
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import nbformat
 import requests
 import urllib3
+import websocket
 from nbformat.v4 import new_code_cell, new_notebook
 from uv import find_uv_bin
 
@@ -143,12 +147,25 @@ class Machine:
             process = subprocess.Popen(command, env=environ, cwd="/", stdout=log, stderr=log)
             log.close()
             self.started.append(process)
+            self.service = process
             deadline = time.monotonic() + 60
             while not select.select([ready], [], [], 0.2)[0]:
                 assert process.poll() is None, self.log()
                 assert time.monotonic() < deadline, self.log()
             assert ready.recv(100) == b"READY=1"
         return process
+
+    def end_service(self):
+        self.service.terminate()
+        assert self.service.wait(30) == 0, self.log()
+
+    def lease_of(self, kernel_id):
+        """As only its owner, and root, can know it."""
+        with contextlib.closing(sqlite3.connect(self.root / "var/lib/jupyter-guardrails/records.sqlite")) as records:
+            return records.execute("select id from leases where kernel_id = ?", (kernel_id,)).fetchone()[0]
+
+    def owners_below(self, folder):
+        return {path.lstat().st_uid for path in (self.root / folder).rglob("*")}
 
     def log(self):
         path = self.root / "control.log"
@@ -210,6 +227,46 @@ class Served:
     def rest(self, method, path, **arguments):
         headers = {"Authorization": f"token {TOKEN}"} | arguments.pop("headers", {})
         return requests.request(method, self.url + path, headers=headers, timeout=60, **arguments)
+
+    def execute(self, kernel_id, code):
+        """What a cell prints."""
+        message = {
+            "header": {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": "s", "version": "5.3", "date": ""}
+        }
+        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
+        printed = ""
+        with contextlib.closing(self._connect(f"api/kernels/{kernel_id}/channels?session_id=s")) as channels:
+            channels.send(json.dumps(message | {"parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}))
+            while True:
+                told = json.loads(channels.recv())
+                if told["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+                    continue
+                printed += told["content"].get("text", "") if told["msg_type"] == "stream" else str(told["content"].get("evalue", ""))
+                if told["msg_type"] == "status" and told["content"]["execution_state"] == "idle":
+                    return printed
+
+    def type(self, terminal, text, *, until):
+        """Type into a terminal, and wait for the file that this makes."""
+        with contextlib.closing(self._connect(f"terminals/websocket/{terminal}")) as channel:
+            channel.send(json.dumps(["stdin", text]))
+            shown = ""
+            while not until.exists():
+                shown += channel.recv()
+                assert len(shown) < 1 << 20, shown
+
+    def _connect(self, path):
+        return websocket.create_connection(f"ws://127.0.0.1:{self.port}/{path}", header={"Authorization": f"token {TOKEN}"}, timeout=60)
+
+    def until_checked(self, submission):
+        return self.until(submission, lambda found: found["state"] not in ("submitted", "checking"))
+
+    def until(self, submission, holds):
+        """The submission once that holds for it."""
+        deadline = time.monotonic() + 150
+        while not holds(found := self.rest("GET", f"guardrails/submissions/{submission}").json()):
+            assert time.monotonic() < deadline, (found, self.log(), self.machine.log())
+            time.sleep(0.2)  # the HTTP API has no event to wait for
+        return found
 
     def stop(self):
         self.process.terminate()

@@ -109,3 +109,50 @@ def test_a_link_to_a_folder_is_the_admins_directory(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "guardrails").symlink_to("real")
     assert not find_settings([], EVERYTHING, home=HOME, admin_dir=tmp_path / "guardrails").self_chosen
+
+
+def of_machine(admin_dir, text):
+    (admin_dir / "settings.yaml").write_text(text)
+    return find_settings([], EVERYTHING, home=HOME, admin_dir=admin_dir)
+
+
+def test_a_service_is_the_machines_whatever_a_person_says(tmp_path):
+    found = of_machine(tmp_path, "control: service\n")
+    assert (found.service, found.control_socket) == (True, Path("/run/jupyter-guardrails/control.sock"))
+    assert (found.state_dir, found.token_file) == (Path("/var/lib/jupyter-guardrails"), Path("/run/jupyter-guardrails/token"))
+    assert f"GUARDRAILS_CONTROL is set to /control.sock and does not count: {tmp_path} decides" in found.ignored
+
+
+def test_its_places_can_be_others(tmp_path):
+    text = "control: service\nsocket: /run/g/c.sock\nstate_dir: /srv/g\nrecords: postgresql://g@db.example.com/g\nrecords_passfile: /srv/g/pgpass\n"
+    found = of_machine(tmp_path, text)
+    assert [str(path) for path in (found.control_socket, found.token_file, found.state_dir)] == ["/run/g/c.sock", "/run/g/token", "/srv/g"]
+    assert (found.records, found.records_passfile) == ("postgresql://g@db.example.com/g", "/srv/g/pgpass")
+
+
+def test_own_is_the_default_and_keeps_its_places(tmp_path):
+    assert of_machine(tmp_path, "control: own\n") == find_settings([], EVERYTHING, home=HOME, admin_dir=tmp_path)
+    (tmp_path / "settings.yaml").unlink()
+    assert not find_settings([], EVERYTHING, home=HOME, admin_dir=tmp_path).service
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "sentence"),
+    [
+        ("control: sevice\n", 1, "service"),
+        ("control: service\nsokcet: /x\n", 2, "did you mean `socket`"),
+        ("control: service\nsocket: x.sock\n", 2, "must be an absolute path"),
+        ("state_dir: /srv/g\n", 1, "counts with `control: service` only"),
+        ("control: service\nrecords: sqlite:///x\n", 2, "must be postgresql://user@host/database"),
+        ("control: service\nrecords: postgresql://g:secret@db.example.com/g\n", 2, "the address in this line holds a password"),
+        ("control: service\nrecords: postgresql://g@db.example.com/g?password=secret\n", 2, "the address in this line holds a password"),
+        ("", 0, "is empty"),
+    ],
+)
+def test_a_mistake_in_it_is_said_with_its_place_and_never_counts_as_own(tmp_path, text, line, sentence):
+    with pytest.raises(PolicyError) as refused:
+        of_machine(tmp_path, text)
+    (problem,) = refused.value.problems
+    assert problem.line == line
+    assert sentence in f"{problem.message} {problem.hint}"
+    assert "secret" not in str(refused.value)
