@@ -189,10 +189,17 @@ def _told(notice: Notice, *, quiet: bool) -> dict[str, Any]:
 def _shape(notice: Notice, measure: Measure | None, *, now: datetime) -> dict[str, Any]:
     due = {"warned": None, "noticed": notice.interrupt_at, "interrupted": notice.end_at}.get(notice.phase)
     left_s = (due - now).total_seconds() if due else measure.left_s if measure and notice.phase == "warned" else None
-    shape = {"kind": notice.cause, "phase": notice.phase, "reason": notice.reason, "rule": notice.rule, "would": not notice.enforced}
+    shape = {"kind": notice.cause, "phase": notice.phase, "reason": _reason(notice, measure), "rule": notice.rule, "would": not notice.enforced}
     shape |= {"share": measure.share if measure else None, "since": iso(notice.since), "can": _can(notice)}
     shape |= {"seconds_left": max(0.0, left_s) if left_s is not None else None}
     return shape | {"ends_at": iso(notice.end_at) if notice.end_at and notice.phase in ("noticed", "interrupted") else None}
+
+
+def _reason(notice: Notice, measure: Measure | None) -> str:
+    """As it is now: what was said at the time counts from then."""
+    if measure is None or notice.phase not in ("warned", "noticed", "interrupted") or not notice.enforced:
+        return notice.reason
+    return measure.words.nearing if notice.phase == "warned" else measure.words.reached
 
 
 def _can(notice: Notice) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 BUSY_SHARE = 0.05  # of one processor: a kernel at rest takes 0.1 to 2 %, a child or thread that works takes more
-BUSY_WINDOW_S = 10.0
+BUSY_WINDOW_S, SHORTEST_WINDOW_S = 10.0, 2.0  # processor time is counted in hundredths of a second
 SHARE_OF_IDLE = 0.2  # the window is shorter where the idle time is
 
 
@@ -87,8 +87,7 @@ class Busyness:
             self._mark = (now, cpu_s)
             return
         began, before_s = self._mark
-        window_s = min(BUSY_WINDOW_S, SHARE_OF_IDLE * idle_limit_s) if idle_limit_s else BUSY_WINDOW_S
-        if now - began < window_s:
+        if now - began < _window_s(idle_limit_s):
             return
         if cpu_s - before_s >= BUSY_SHARE * (now - began):
             self.busy_at = now
@@ -97,3 +96,7 @@ class Busyness:
     def idle_s(self, now: float, unused_s: float) -> float:
         """The shorter of both: since its person used it, since it worked."""
         return min(unused_s, max(0.0, now - self.busy_at))
+
+
+def _window_s(idle_limit_s: float | None) -> float:
+    return max(SHORTEST_WINDOW_S, min(BUSY_WINDOW_S, SHARE_OF_IDLE * idle_limit_s)) if idle_limit_s else BUSY_WINDOW_S

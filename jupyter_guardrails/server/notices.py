@@ -49,9 +49,10 @@ def tell(kernel_id: str, reason: str) -> None:
     LOG.warning("kernel %s: %s", kernel_id, reason)
     opened = list(ZMQChannelsWebsocketConnection._open_sockets)
     looking = [connection for connection in opened if isinstance(connection, TellingConnection) and connection.kernel_id == kernel_id]
-    for connection in looking:
+    seen = bool(looking) and kernel_id in TellingConnection.last_run  # a front end shows nothing that belongs to no cell
+    for connection in looking if seen else ():
         connection.show(f"guardrails: {reason}")
-    if not looking:
+    if not seen:
         _keep(kernel_id, f"guardrails: {reason}")
 
 

@@ -54,3 +54,13 @@ export function ago(time: string, now: number, trans: TranslationBundle): string
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
+
+/** A countdown's figures: `4:05`, `1:02:09`. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, seconds);
+  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0');
+  const rest = two(whole % 60);
+  return whole < 3600
+    ? `${Math.floor(whole / 60)}:${rest}`
+    : `${Math.floor(whole / 3600)}:${two((whole % 3600) / 60)}:${rest}`;
+}

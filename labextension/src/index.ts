@@ -1,6 +1,7 @@
 import { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { modelsPlugin } from './plugins/models';
+import { noticesPlugin } from './plugins/notices';
 import { panelPlugin } from './plugins/panel';
 import { restartsPlugin } from './plugins/restarts';
 import { statusbarPlugin } from './plugins/statusbar';
@@ -14,6 +15,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   panelPlugin,
   toolbarPlugin,
   statusbarPlugin,
+  noticesPlugin,
   restartsPlugin
 ];
 

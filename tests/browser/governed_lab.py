@@ -91,18 +91,18 @@ def make_kernel_environment(root: Path) -> Path:
 class GovernedLab:
     """One `jupyter guardrails lab` of ana's; everything it needs lies below `root`, which has a short name for unix sockets."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, policy: str = POLICY, jupyter_path: Path | None = None) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
         self.token = TOKEN
         self.policy, self.catalog, self.state, self.workspace = (self.root / name for name in PLACES.values())
         for folder in (self.catalog, self.workspace, self.root / "home", self.root / "data"):
             folder.mkdir()
-        self.policy.write_text(POLICY)
+        self.policy.write_text(policy)
         for name, purpose, classification in DATASETS:
             self.add_dataset(name, purpose, classification)
         self.add_notebook("good.ipynb", *GOOD)
         self.add_notebook("bad.ipynb", *BAD)
-        self.jupyter_path = make_kernel_environment(self.root)
+        self.jupyter_path = jupyter_path or make_kernel_environment(self.root)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/"
         self.lines: list[str] = []

@@ -63,6 +63,11 @@ class LabPage:
         return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 
     @property
+    def notices(self) -> Locator:
+        """What stands above its cells about limits."""
+        return self.notebook.get_by_role("region", name="Limits of this notebook")
+
+    @property
     def cells(self) -> Locator:
         """Its cells."""
         return self.notebook.locator(".jp-Cell")

@@ -111,16 +111,13 @@ def test_a_budget_that_runs_out_interrupts_keeps_the_variables_and_then_ends(ser
 def test_an_ending_is_called_off_when_the_policy_gives_more(server_with):
     server = server_with(budget="budget: {cpu_hours: 0.001, per: 1d, grace: 30s}")
     kernel = server.start_kernel()
-    cell = kernel.send("import time\nbegin = time.process_time()\nwhile time.process_time() - begin < 5: pass\nprint('done')")
-    kernel.wait(cell, until="is going to be ended")
+    cell = kernel.send(BURN)
+    assert "is going to be ended" in kernel.wait(cell, until="is going to be ended")
     server.policy.write_text(policy(budget="budget: {cpu_hours: 5, per: 1d, grace: 30s}"))
-    try:
-        until(lambda: phases(server, kernel, "budget") == ["off"], within_s=25)
-    except AssertionError:
-        print(kernels(server), [(r["action"], r["reason"]) for r in server.rest("GET", "guardrails/audit").json()["records"]], server.log())
-        raise
-    kernel.connect_again()
-    assert kernel.run("print(6 * 7)").endswith("42\n")
+    until(lambda: phases(server, kernel, "budget") == ["off"])
+    server.rest("POST", f"api/kernels/{kernel.id}/interrupt")
+    assert "your budget has room again" in kernel.wait(cell)
+    assert kernel.run("print(kept + 1)") == "42\n"
     assert kernels(server)["ended"] == []
 
 
@@ -135,7 +132,7 @@ def test_a_life_time_interrupts_and_ends(server_with):
 
 
 def test_where_the_policy_warns_nothing_is_ended_and_all_is_said(server_with, make_server):
-    text = policy(profile="idle: 2s, lifetime: 3s", budget="budget: {cpu_hours: 0.0001, per: 1d, grace: 1s}").replace("mode: enforce", "mode: warn")
+    text = policy(profile="idle: 6s, lifetime: 3s", budget="budget: {cpu_hours: 0.0001, per: 1d, grace: 1s}").replace("mode: enforce", "mode: warn")
     server = make_server(policy=text).wait_ready()
     try:
         kernel = server.start_kernel()
@@ -177,7 +174,7 @@ def test_a_front_end_that_listens_to_events_is_told_to_look(server_with):
     kernel = server.start_kernel()
     kernel.send(BURN)
     event = json.loads(events.recv())
-    while "guardrails" not in event["__schema__"]:
+    while "guardrails" not in event["schema_id"]:
         event = json.loads(events.recv())
     events.close()
     assert event["kernel_id"] == kernel.id

@@ -8,6 +8,7 @@ import type {
   Kernel,
   Kernels,
   Me,
+  Notice,
   Submission
 } from '../api/generated/openapi';
 
@@ -32,6 +33,23 @@ export function aKernel(values: Partial<Kernel> = {}): Kernel {
     idle_s: 0,
     idle_limit_s: null,
     enforced: ['files'],
+    notices: [],
+    ...values
+  };
+}
+
+export function aNotice(values: Partial<Notice> = {}): Notice {
+  return {
+    kind: 'budget',
+    phase: 'noticed',
+    share: 1.02,
+    since: NOW,
+    seconds_left: 600,
+    ends_at: NOW,
+    reason: 'your budget is used up: 40 of 40 cpu-hours',
+    rule: 'guardrails.yaml:5 r',
+    would: false,
+    can: ['stop', 'more'],
     ...values
   };
 }
@@ -44,6 +62,30 @@ export function aMe(values: Partial<Me> = {}): Me {
     roles: ['scientist'],
     policy: { path: '/etc/guardrails.yaml', digest: 'd', mode: 'enforce', errors: [] },
     limits: [{ key: 'kernels.max', label: 'Kernels', value: '4', rule: 'guardrails.yaml:3 everyone' }],
+    more: [
+      {
+        resource: 'kernels.max',
+        label: 'Kernels at once',
+        unit: 'kernels',
+        limit: 4,
+        rule: 'guardrails.yaml:3 everyone'
+      },
+      {
+        resource: 'budget.cpu_hours',
+        label: 'Processor time',
+        unit: 'cpu-hours',
+        limit: 40,
+        rule: 'guardrails.yaml:5 r'
+      },
+      {
+        resource: 'idle',
+        label: 'Idle time of kernels',
+        unit: 'seconds',
+        limit: 7200,
+        rule: 'guardrails.yaml:2 small'
+      },
+      { resource: 'profile.large', label: 'Profile large', unit: '', limit: null, rule: 'guardrails.yaml:2 large' }
+    ],
     profiles: [
       { name: 'small', memory_bytes: 2 * GIB, cpus: 1, chosen: true },
       { name: 'large', memory_bytes: 8 * GIB, cpus: 4, chosen: false }
@@ -116,7 +158,7 @@ export class FakeApi implements IGuardrailsApi {
   calls: string[] = [];
   failure: Error | null = null;
   meAnswer: Me = aMe();
-  kernelsAnswer: Kernels = { kernels: [aKernel()], max: 4, rule: '' };
+  kernelsAnswer: Kernels = { kernels: [aKernel()], ended: [], max: 4, rule: '' };
   budgetAnswer: Budget = {
     cpu_hours: { used: 3, reserved: 0, limit: null },
     memory_gib_hours: { used: 1, reserved: 0, limit: null },
@@ -157,9 +199,44 @@ export class FakeApi implements IGuardrailsApi {
 
   requestAccess: IGuardrailsApi['requestAccess'] = ask => {
     const { dataset, purpose, days = 30 } = ask;
-    const made: AccessRequest = { id: 'r1', dataset, person: 'ana', purpose, days, state: 'open', created_at: NOW };
+    const made: AccessRequest = {
+      id: 'r1',
+      kind: 'access',
+      dataset,
+      person: 'ana',
+      purpose,
+      days,
+      state: 'open',
+      created_at: NOW
+    };
     this.requestsAnswer = this.failure ? this.requestsAnswer : [made];
     return this.answer(`request ${dataset} ${purpose} ${days}`, made);
+  };
+
+  keepKernel: IGuardrailsApi['keepKernel'] = id => {
+    const kernels = this.kernelsAnswer.kernels.map(kernel => (kernel.id === id ? { ...kernel, notices: [] } : kernel));
+    this.kernelsAnswer = this.failure ? this.kernelsAnswer : { ...this.kernelsAnswer, kernels };
+    return this.answer(`keep ${id}`, { kernel: id, idle_limit_s: 7200 });
+  };
+
+  stopKernel: IGuardrailsApi['stopKernel'] = id => {
+    const kernels = this.kernelsAnswer.kernels.filter(kernel => kernel.id !== id);
+    this.kernelsAnswer = this.failure ? this.kernelsAnswer : { ...this.kernelsAnswer, kernels };
+    return this.answer(`stop ${id}`, { kernel: id, kind: 'kernel', notebook: null, reason: 'stopped by you' });
+  };
+
+  requestMore: IGuardrailsApi['requestMore'] = ask => {
+    const { resource, amount, until, purpose } = ask;
+    const same = {
+      id: 'r2',
+      kind: 'more',
+      dataset: '',
+      person: 'ana',
+      days: 1,
+      state: 'open',
+      created_at: NOW
+    } as const;
+    return this.answer(`more ${resource} ${amount ?? '-'} ${purpose}`, { ...same, resource, amount, until, purpose });
   };
 
   submit: IGuardrailsApi['submit'] = asked => {

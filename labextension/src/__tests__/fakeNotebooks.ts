@@ -16,6 +16,11 @@ export class FakeNotebooks implements INotebooks {
     return Promise.resolve();
   }
 
+  saveAll(kernelId: string): Promise<void> {
+    this.done.push(`save all of ${kernelId}`);
+    return this.writable ? Promise.resolve() : Promise.reject(new Error('This notebook is read-only.'));
+  }
+
   insert(code: string): boolean {
     this.done.push(`insert ${code}`);
     return this.writable;

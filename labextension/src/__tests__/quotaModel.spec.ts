@@ -18,7 +18,7 @@ describe('QuotaModel', () => {
   it('reads everything at first', async () => {
     await model.refresh();
     expect(model.loaded).toBe(true);
-    expect([...api.calls].sort()).toEqual(['budget', 'kernels', 'me']);
+    expect([...api.calls].sort()).toEqual(['budget', 'kernels', 'me', 'requests']);
     expect(model.me?.person).toBe('ana');
     expect(model.error).toBeNull();
   });
@@ -66,7 +66,12 @@ describe('QuotaModel', () => {
   });
 
   it('knows the kernel of the notebook in front', async () => {
-    api.kernelsAnswer = { kernels: [aKernel({ id: 'k1' }), aKernel({ id: 'k2', profile: 'large' })], max: 4, rule: '' };
+    api.kernelsAnswer = {
+      kernels: [aKernel({ id: 'k1' }), aKernel({ id: 'k2', profile: 'large' })],
+      ended: [],
+      max: 4,
+      rule: ''
+    };
     model.setCurrentKernel('k2', true);
     await model.refresh();
     expect(model.current?.profile).toBe('large');

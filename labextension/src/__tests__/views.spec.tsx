@@ -110,7 +110,7 @@ describe('limits', () => {
   });
 
   it('say that nothing runs', async () => {
-    api.kernelsAnswer = { kernels: [], max: 4, rule: '' };
+    api.kernelsAnswer = { kernels: [], ended: [], max: 4, rule: '' };
     await model.refresh();
     expect(container.textContent).toContain('Nothing is running');
   });

@@ -7,11 +7,14 @@ import type {
   DatasetDetail,
   Datasets,
   Kernels,
+  Kept,
   Me,
+  NewMore,
   NewRequest,
   NewSubmission,
   ProfileChoice,
   Requests,
+  Stopped,
   Submission,
   Submissions
 } from './generated/openapi';
@@ -25,6 +28,9 @@ export interface IGuardrailsApi {
   kernels(): Promise<Kernels>;
   budget(): Promise<Budget>;
   chooseProfile(choice: ProfileChoice): Promise<ProfileChoice>;
+  keepKernel(id: string): Promise<Kept>;
+  stopKernel(id: string): Promise<Stopped>;
+  requestMore(ask: NewMore): Promise<AccessRequest>;
   datasets(query: string, scope: Scope): Promise<Datasets>;
   dataset(name: string): Promise<DatasetDetail>;
   requests(): Promise<Requests>;
@@ -54,6 +60,18 @@ export class GuardrailsApi implements IGuardrailsApi {
 
   chooseProfile(choice: ProfileChoice): Promise<ProfileChoice> {
     return request(this.settings, ['profile'], { method: 'PUT', body: choice });
+  }
+
+  keepKernel(id: string): Promise<Kept> {
+    return request(this.settings, ['kernels', id, 'keep'], { method: 'POST', body: {} });
+  }
+
+  stopKernel(id: string): Promise<Stopped> {
+    return request(this.settings, ['kernels', id, 'stop'], { method: 'POST', body: {} });
+  }
+
+  requestMore(ask: NewMore): Promise<AccessRequest> {
+    return request(this.settings, ['requests'], { method: 'POST', body: ask });
   }
 
   datasets(query: string, scope: Scope): Promise<Datasets> {

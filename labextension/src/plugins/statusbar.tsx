@@ -5,6 +5,7 @@ import { VDomRenderer } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import { DOMAIN, TransProvider } from '../components/translation';
+import { foremost, LimitStatus } from '../features/quotas/LimitStatus';
 import { MemoryStatus } from '../features/quotas/MemoryStatus';
 import { QuotaModel } from '../state/quotaModel';
 import { IGuardrails, IGuardrailsPanel } from '../tokens';
@@ -30,10 +31,28 @@ class MemoryStatusWidget extends VDomRenderer<QuotaModel> {
   }
 }
 
-/** Memory of the notebook in front, at the foot of the window. */
+class LimitStatusWidget extends VDomRenderer<QuotaModel> {
+  constructor(
+    model: QuotaModel,
+    private readonly trans: TranslationBundle,
+    private readonly onOpen: () => void
+  ) {
+    super(model);
+  }
+
+  protected override render(): React.JSX.Element {
+    return (
+      <TransProvider value={this.trans}>
+        <LimitStatus model={this.model} onOpen={this.onOpen} />
+      </TransProvider>
+    );
+  }
+}
+
+/** Memory of the notebook in front, and a limit that comes near, at the foot of the window. */
 export const statusbarPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-guardrails:statusbar',
-  description: 'Memory of the notebook in front and its limit, in the status bar.',
+  description: 'Memory of the notebook in front, and limits that come near, in the status bar.',
   autoStart: true,
   requires: [IGuardrails, IGuardrailsPanel, IStatusBar],
   optional: [ITranslator],
@@ -51,6 +70,13 @@ export const statusbarPlugin: JupyterFrontEndPlugin<void> = {
       align: 'left',
       rank: 20,
       isActive: () => quotas.current !== null,
+      activeStateChanged: quotas.stateChanged
+    });
+    statusBar.registerStatusItem('jupyter-guardrails:limit', {
+      item: new LimitStatusWidget(quotas, trans, () => panel.show('limits')),
+      align: 'left',
+      rank: 21,
+      isActive: () => foremost(quotas) !== null,
       activeStateChanged: quotas.stateChanged
     });
   }

@@ -126,7 +126,9 @@ export class DatasetModel extends PollModel {
 
   protected async load(): Promise<void> {
     const asked = await this.api.requests();
-    this._requests = [...asked.requests].sort((a, b) => b.created_at.localeCompare(a.created_at));
+    this._requests = asked.requests
+      .filter(({ kind }) => kind === 'access')
+      .sort((a, b) => b.created_at.localeCompare(a.created_at));
     await this.find();
   }
 

@@ -14,6 +14,8 @@ export interface INotebooks {
   /** Emitted when any of these changes. */
   readonly changed: ISignal<INotebooks, void>;
   save(): Promise<void>;
+  /** Save every open notebook of a kernel; rejects where one can't be saved. */
+  saveAll(kernelId: string): Promise<void>;
   /** Put code into a new cell below the selected one and select it; false when there is no notebook that can be written. */
   insert(code: string): boolean;
   /** Show a cell (counted from 0) of a notebook, which is opened if need be. */
@@ -63,6 +65,15 @@ export class Notebooks implements INotebooks, IDisposable {
     if (context?.model.dirty) {
       await context.save();
     }
+  }
+
+  async saveAll(kernelId: string): Promise<void> {
+    const open: NotebookPanel[] = [];
+    this.options.tracker.forEach(panel => void open.push(panel));
+    const its = open.filter(
+      panel => panel.sessionContext.session?.kernel?.id === kernelId && panel.context.model.dirty
+    );
+    await Promise.all(its.map(panel => panel.context.save()));
   }
 
   insert(code: string): boolean {

@@ -1,12 +1,30 @@
 import { ApiError } from '../api/errors';
 import type { IGuardrailsApi } from '../api/client';
-import type { Budget, Kernel, Kernels, Me } from '../api/generated/openapi';
+import type { AccessRequest, Budget, Ended, Kernel, Kernels, Me, NewMore, Notice } from '../api/generated/openapi';
 import { PollModel } from './pollModel';
 
 const IDLE_MS = 30_000;
 const BUSY_MS = 5_000;
+/** While a countdown runs: it may be called off. */
+const COUNTDOWN_MS = 5_000;
 /** Policy, profiles and budget change seldom: read with every view, and then this often. */
 const SLOW_MS = 15_000;
+
+/** A notice and whose it is. */
+export interface IKernelNotice {
+  kernel: Kernel;
+  notice: Notice;
+}
+
+/** What one step of one limit of one kernel is hidden by. */
+export function noticeKey(kernel: Kernel, notice: Notice): string {
+  return `${kernel.id} ${notice.kind} ${notice.phase} ${notice.since}`;
+}
+
+/** The limit whose raising would help against a notice; the form takes the first that begins like this. */
+export function askedBy({ kind }: Notice): string {
+  return kind === 'budget' ? 'budget.' : kind;
+}
 
 /** What this person may use and uses: policy, budget, and each kernel's memory and processor. */
 export class QuotaModel extends PollModel {
@@ -27,6 +45,66 @@ export class QuotaModel extends PollModel {
 
   get budget(): Budget | null {
     return this._budget;
+  }
+
+  /** Requests for more of a limit, newest first. */
+  get requests(): readonly AccessRequest[] {
+    return this._requests;
+  }
+
+  /** What a limit has ended, newest first, unless that was hidden or something runs in its place. */
+  get ended(): readonly Ended[] {
+    const running = this._kernels?.kernels ?? [];
+    return (this._kernels?.ended ?? []).filter(
+      ended => !this._hidden.has(ended.id) && !running.some(kernel => kernel.notebook === ended.notebook)
+    );
+  }
+
+  /** A notice that is in force and not hidden, of each kernel. */
+  get notices(): readonly IKernelNotice[] {
+    const all = (this._kernels?.kernels ?? []).flatMap(kernel => kernel.notices.map(notice => ({ kernel, notice })));
+    return all.filter(({ kernel, notice }) => !this._hidden.has(noticeKey(kernel, notice)));
+  }
+
+  /** Seconds until a notice's next step, as of now; null where nothing follows. */
+  secondsLeft(notice: Notice): number | null {
+    const { seconds_left: left } = notice;
+    return left === null ? null : Math.max(0, left - (this.clock() - this._kernelsReadAt) / 1000);
+  }
+
+  /** Don't show it any more; a later step of the same limit shows again. */
+  hide(key: string): void {
+    this._hidden.add(key);
+    this.stateChanged.emit();
+  }
+
+  /** An idle kernel is still needed. Throws an ApiError. */
+  async keep(kernel: string): Promise<void> {
+    await this.api.keepKernel(kernel);
+    await this.refresh();
+  }
+
+  /** End a kernel whose notebook is saved. Throws an ApiError. */
+  async stop(kernel: string): Promise<void> {
+    await this.api.stopKernel(kernel);
+    await this.refresh();
+  }
+
+  /** Ask for more of a limit for a while. Throws an ApiError. */
+  async askForMore(ask: NewMore): Promise<void> {
+    const asked = await this.api.requestMore(ask);
+    this._requests = [asked, ...this._requests.filter(({ id }) => id !== asked.id)];
+    this.stateChanged.emit();
+  }
+
+  /** Which kernel's notice asks for more just now: its form is open. */
+  get asking(): string | null {
+    return this._asking;
+  }
+
+  set asking(resource: string | null) {
+    this._asking = resource;
+    this.stateChanged.emit();
   }
 
   /** Why the latest choice of a profile was refused. */
@@ -95,12 +173,15 @@ export class QuotaModel extends PollModel {
 
   protected async load(): Promise<void> {
     const slow = this.clock() - this._slowReadAt >= SLOW_MS && (this.visible || this._me === null);
-    const [kernels, me, budget] = await Promise.all([
+    const [kernels, me, budget, requests] = await Promise.all([
       this.api.kernels(),
       slow ? this.api.me() : this._me,
-      slow ? this.api.budget() : this._budget
+      slow ? this.api.budget() : this._budget,
+      slow ? this.api.requests().then(({ requests }) => requests.filter(({ kind }) => kind === 'more')) : this._requests
     ]);
     this._kernels = kernels;
+    this._kernelsReadAt = this.clock();
+    this._requests = requests;
     this._me = me;
     this._budget = budget;
     if (slow) {
@@ -112,7 +193,8 @@ export class QuotaModel extends PollModel {
     if (this.visible) {
       return this._visibleMs;
     }
-    return this._busy ? BUSY_MS : IDLE_MS;
+    const counting = this.notices.some(({ notice }) => notice.ends_at !== null);
+    return counting ? COUNTDOWN_MS : this._busy ? BUSY_MS : IDLE_MS;
   }
 
   /** Nothing to show anywhere: no view, and no kernel for the status bar. */
@@ -123,6 +205,10 @@ export class QuotaModel extends PollModel {
   private _me: Me | null = null;
   private _kernels: Kernels | null = null;
   private _budget: Budget | null = null;
+  private _kernelsReadAt = 0;
+  private _requests: readonly AccessRequest[] = [];
+  private _hidden = new Set<string>();
+  private _asking: string | null = null;
   private _choosing: string | null = null;
   private _choiceError: ApiError | null = null;
   private _currentId: string | null = null;

@@ -1,8 +1,8 @@
 import React from 'react';
 
 import type { AccessRequest } from '../../api/generated/openapi';
-import { Badge, Tone } from '../../components/Badge';
-import { IconKind } from '../../components/StatusIcon';
+import { Badge } from '../../components/Badge';
+import { requestLooks } from '../../components/requestLooks';
 import { useTrans } from '../../components/translation';
 import { ago } from '../../format';
 
@@ -26,13 +26,7 @@ export function RequestList({ requests }: { requests: readonly AccessRequest[] }
 
 function RequestItem({ request }: { request: AccessRequest }): React.JSX.Element {
   const trans = useTrans();
-  const looks: Record<AccessRequest['state'], [Tone, IconKind, string]> = {
-    open: ['plain', 'waiting', trans.__('waiting')],
-    granted: ['good', 'passed', trans.__('granted')],
-    refused: ['bad', 'locked', trans.__('refused')],
-    expired: ['plain', 'not_checked', trans.__('expired')]
-  };
-  const [tone, icon, word] = looks[request.state];
+  const [tone, icon, word] = requestLooks(trans)[request.state];
   return (
     <li className="jp-Guardrails-request">
       <div className="jp-Guardrails-datasetHead">

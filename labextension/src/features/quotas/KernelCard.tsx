@@ -7,8 +7,10 @@ import { Meter } from '../../components/Meter';
 import { useTrans } from '../../components/translation';
 import { baseName, bytes, digits, duration } from '../../format';
 
+type Named = Pick<Kernel, 'kind' | 'kernelspec' | 'notebook'>;
+
 /** What a person calls this kernel: its notebook, or what kind of thing it is. */
-export function kernelTitle(kernel: Kernel, trans: TranslationBundle): string {
+export function kernelTitle(kernel: Named, trans: TranslationBundle): string {
   const kinds: Record<Kernel['kind'], string> = {
     kernel: kernel.kernelspec,
     terminal: trans.__('Terminal'),

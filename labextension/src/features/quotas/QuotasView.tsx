@@ -8,6 +8,8 @@ import { QuotaModel } from '../../state/quotaModel';
 import { BudgetCard } from './BudgetCard';
 import { EnforcedList, LimitList } from './Enforced';
 import { KernelCard } from './KernelCard';
+import { MoreSection } from './MoreSection';
+import { NoticeList } from './NoticeList';
 import { PolicyMistakes } from './PolicyMistakes';
 import { ProfileChooser } from './ProfileChooser';
 
@@ -30,9 +32,11 @@ export function QuotasView({ model, notebooks }: IQuotasViewProps): React.JSX.El
     <>
       {problem}
       {me.policy.errors.length > 0 && <PolicyMistakes errors={me.policy.errors} />}
+      <NoticeList model={model} notebooks={notebooks} />
       <KernelSection model={model} />
       <ProfileChooser model={model} notebooks={notebooks} />
       {budget && <BudgetCard budget={budget} />}
+      <MoreSection model={model} />
       <EnforcedList me={me} />
       <LimitList me={me} />
     </>

@@ -1,0 +1,197 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React from 'react';
+
+import { ApiError } from '../../api/errors';
+import type { Askable, NewMore } from '../../api/generated/openapi';
+import { ErrorNotice } from '../../components/Notice';
+import { useTrans } from '../../components/translation';
+import { digits } from '../../format';
+import { QuotaModel } from '../../state/quotaModel';
+
+const MIN_PURPOSE = 3;
+const HOUR_S = 3600;
+const HOURS = [2, 8, 24, 72, 168];
+
+/** An amount as people say it: times are asked for in hours. */
+function inHours({ unit }: Askable): boolean {
+  return unit === 'seconds';
+}
+
+function shownLimit(item: Askable): number {
+  return inHours(item) ? (item.limit ?? 0) / HOUR_S : (item.limit ?? 0);
+}
+
+function unitOf(item: Askable, trans: TranslationBundle): string {
+  const units: Record<string, string> = {
+    kernels: trans.__('kernels'),
+    'cpu-hours': trans.__('processor-hours'),
+    'memory GiB-hours': trans.__('memory GiB-hours'),
+    'GPU-hours': trans.__('GPU-hours'),
+    seconds: trans.__('hours')
+  };
+  return units[item.unit] ?? item.unit;
+}
+
+/** Ask for a bigger limit: of what, how much, for how long, for what. */
+export function MoreForm({ model, onDone }: { model: QuotaModel; onDone: () => void }): React.JSX.Element | null {
+  const trans = useTrans();
+  const items = model.me?.more ?? [];
+  const [resource, setResource] = React.useState(model.asking ?? '');
+  const item = items.find(one => one.resource === resource) ?? items.find(one => one.resource.startsWith(resource));
+  const [amount, setAmount] = React.useState<number | null>(null);
+  const [hours, setHours] = React.useState(24);
+  const [purpose, setPurpose] = React.useState('');
+  const { sending, error, send } = useSending(model, onDone);
+  if (!item) {
+    return null;
+  }
+  const wanted = amount ?? 2 * shownLimit(item);
+  const ready = purpose.trim().length >= MIN_PURPOSE && (item.limit === null || wanted > shownLimit(item));
+  const submit = (event: React.FormEvent): void => {
+    event.preventDefault();
+    void send(askOf(item, { wanted, hours, purpose: purpose.trim() }));
+  };
+  const choose = (chosen: string): void => {
+    setResource(chosen);
+    setAmount(null);
+  };
+  return (
+    <form className="jp-Guardrails-form" aria-label={trans.__('More for a while')} onSubmit={submit}>
+      <WhatField items={items} value={item.resource} onChange={choose} />
+      {item.limit !== null && <AmountField item={item} value={wanted} onChange={setAmount} />}
+      <HoursField value={hours} onChange={setHours} />
+      <PurposeField value={purpose} onChange={setPurpose} />
+      <p className="jp-Guardrails-muted">
+        {trans.__('An admin decides. It takes effect at once, also for what runs.')}
+      </p>
+      {error && <ErrorNotice error={error} title={trans.__('The request was not sent')} />}
+      <div className="jp-Guardrails-row">
+        <button type="submit" className="jp-mod-styled jp-mod-accept" disabled={sending || !ready}>
+          {sending ? trans.__('Sending…') : trans.__('Send request')}
+        </button>
+        <button type="button" className="jp-mod-styled jp-Guardrails-quiet" onClick={onDone}>
+          {trans.__('Cancel')}
+        </button>
+      </div>
+    </form>
+  );
+}
+
+function askOf(item: Askable, said: { wanted: number; hours: number; purpose: string }): NewMore {
+  const until = new Date(Date.now() + said.hours * HOUR_S * 1000).toISOString();
+  const amount = item.limit === null ? null : inHours(item) ? Math.round(said.wanted * HOUR_S) : said.wanted;
+  return { kind: 'more', resource: item.resource, amount, until, purpose: said.purpose };
+}
+
+interface ISending {
+  sending: boolean;
+  error: ApiError | null;
+  send: (ask: NewMore) => Promise<void>;
+}
+
+/** Send once; what fails leaves the form as it is. */
+function useSending(model: QuotaModel, onDone: () => void): ISending {
+  const [sending, setSending] = React.useState(false);
+  const [error, setError] = React.useState<ApiError | null>(null);
+  const send = async (ask: NewMore): Promise<void> => {
+    setSending(true);
+    setError(null);
+    try {
+      await model.askForMore(ask);
+      onDone();
+    } catch (reason) {
+      setError(ApiError.from(reason));
+      setSending(false);
+    }
+  };
+  return { sending, error, send };
+}
+
+interface IField<T> {
+  value: T;
+  onChange: (value: T) => void;
+}
+
+/** It has the focus when the form opens. */
+function WhatField({ items, value, onChange }: IField<string> & { items: Askable[] }): React.JSX.Element {
+  const trans = useTrans();
+  const first = React.useRef<HTMLSelectElement>(null);
+  React.useEffect(() => first.current?.focus(), []);
+  const name = (one: Askable): string =>
+    one.limit === null ? one.label : trans.__('%1 (now %2 %3)', one.label, digits(shownLimit(one)), unitOf(one, trans));
+  return (
+    <label>
+      <span className="jp-Guardrails-label">{trans.__('More of what?')}</span>
+      <select
+        ref={first}
+        className="jp-mod-styled jp-Guardrails-select"
+        value={value}
+        onChange={event => onChange(event.currentTarget.value)}
+      >
+        {items.map(one => (
+          <option key={one.resource} value={one.resource}>
+            {name(one)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function AmountField({ item, value, onChange }: IField<number> & { item: Askable }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <label>
+      <span className="jp-Guardrails-label">{trans.__('How much in all? (%1)', unitOf(item, trans))}</span>
+      <input
+        type="number"
+        className="jp-mod-styled"
+        min={shownLimit(item)}
+        step="any"
+        required
+        value={Number.isNaN(value) ? '' : value}
+        onChange={event => onChange(event.currentTarget.valueAsNumber)}
+      />
+    </label>
+  );
+}
+
+function HoursField({ value, onChange }: IField<number>): React.JSX.Element {
+  const trans = useTrans();
+  const name = (hours: number): string =>
+    hours < 24 ? trans._n('%1 hour', '%1 hours', hours) : trans._n('%1 day', '%1 days', hours / 24);
+  return (
+    <label>
+      <span className="jp-Guardrails-label">{trans.__('For how long?')}</span>
+      <select
+        className="jp-mod-styled jp-Guardrails-select"
+        value={value}
+        onChange={event => onChange(Number(event.currentTarget.value))}
+      >
+        {HOURS.map(hours => (
+          <option key={hours} value={hours}>
+            {name(hours)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function PurposeField({ value, onChange }: IField<string>): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <label>
+      <span className="jp-Guardrails-label">{trans.__('What do you need it for?')}</span>
+      <textarea
+        className="jp-mod-styled"
+        rows={2}
+        required
+        minLength={MIN_PURPOSE}
+        maxLength={2000}
+        value={value}
+        onChange={event => onChange(event.currentTarget.value)}
+      />
+    </label>
+  );
+}
