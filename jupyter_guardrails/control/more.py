@@ -49,7 +49,8 @@ def askable(policy: EffectivePolicy) -> list[Askable]:
         if limited:
             lowest = min(limited, key=lambda value: getattr(value.value, field))
             found.append(Askable(resource, label, "seconds", getattr(lowest.value, field), str(lowest.rule)))
-    others = sorted(policy.all_profiles.keys() - policy.profiles.keys())
+    written = {name for name, value in policy.all_profiles.items() if value.rule.line}  # the built-in one is for policies without any
+    others = sorted(written - policy.profiles.keys())
     return found + [Askable(f"profile.{name}", f"Profile {name}", "", None, str(policy.all_profiles[name].rule)) for name in others]
 
 

@@ -66,7 +66,7 @@ def test_a_budget_that_runs_out_while_a_cell_runs(tight_lab, tight):
     assert lab.violations(".jp-Guardrails-notebookBar") == []
     expect(burning).to_contain_text("KeyboardInterrupt", timeout=STEP_MS)
     expect(burning).to_contain_text("interrupted: your budget is used up")
-    expect(lab.notices.get_by_text("Ended in")).to_be_visible()
+    expect(lab.notices.get_by_text("Ended in", exact=True)).to_be_visible()
     lab.add_cell("print(kept + 1)")
     lab.run_active()
     expect(lab.active_cell.locator(".jp-OutputArea-output").first).to_contain_text("42")
