@@ -8,6 +8,7 @@ import errno
 import functools
 import itertools
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 
