@@ -13,6 +13,7 @@ GuardrailsError
 ├── GroupsUnknown     503, exit 1   nobody can tell a person's groups
 ├── ControlAway       503, exit 1   the authority doesn't answer
 ├── RecordsUnwritable 503, exit 1   the disk of the records is full or fails
+├── AuditAway         503, exit 1   what must be recorded can't be: a sink of the audit log fails
 ├── MounterAway       503, exit 1   what gives kernels their roots has ended
 └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
 """
@@ -154,6 +155,12 @@ class RecordsUnwritable(GuardrailsError):
     status, code = 503, "records_unwritable"
 
 
+class AuditAway(GuardrailsError):
+    """The audit log, or a witness that the policy requires, can't be written: what must be recorded isn't done."""
+
+    status, code = 503, "audit_away"
+
+
 class MounterAway(GuardrailsError):
     """The process that gives kernels their roots has ended: nothing starts under that launch any more."""
 
@@ -180,6 +187,7 @@ def from_json(body: dict[str, str]) -> GuardrailsError:
             GroupsUnknown,
             ControlAway,
             RecordsUnwritable,
+            AuditAway,
             MounterAway,
             HostCannotEnforce,
         )

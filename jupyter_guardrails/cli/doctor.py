@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.catalog.contracts import load_catalog
-from jupyter_guardrails.cli import doctor_host, doctor_notices, doctor_preflight, doctor_sheet, tampering
+from jupyter_guardrails.cli import doctor_audit, doctor_host, doctor_notices, doctor_preflight, doctor_sheet, tampering
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.cli.permissions import Account, this_account
 from jupyter_guardrails.control.interface import Settings
@@ -60,6 +60,7 @@ def examine(settings: Settings, account: Account) -> dict[str, Any]:
     catalog = load_catalog(settings.catalog_path)
     required = policy.document.require if policy else ()
     warnings = tampering.warnings(settings, account)
+    sinks = doctor_audit.sinks(settings)
     return {
         "host": f"{platform.system()} {platform.release()} {platform.machine()}",
         "policy": str(settings.policy_path),
@@ -70,10 +71,11 @@ def examine(settings: Settings, account: Account) -> dict[str, Any]:
         "control": {"mode": "service" if settings.service else "own", "socket": str(settings.control_socket), "problem": _away(settings)},
         "settings": {"decided_by": _decided_by(settings), "ignored": list(settings.ignored)},
         "account": str(account),
+        "audit": sinks,
         "guarantees": _guarantees(required),
         "warnings": [asdict(warning) for warning in warnings],
         "boundary": tampering.boundary(settings, account, warnings),
-        "problems": [*problems, *(str(problem) for problem in catalog.problems)],
+        "problems": [*problems, *doctor_audit.problems(sinks), *(str(problem) for problem in catalog.problems)],
     }
 
 
@@ -135,6 +137,7 @@ def _places(report: dict[str, Any]) -> Iterator[str]:
     service = report["control"]["mode"] == "service"
     yield f"control    {'a service of this machine, at ' + report['control']['socket'] if service else 'your own, started with what needs it'}"
     yield from (f"           {line}" for line in report["control"]["problem"].splitlines())
+    yield from map(_printable, doctor_audit.lines(report["audit"]))
     yield f"settings   from {report['settings']['decided_by']}"
     yield from (f"ignored    {sentence}" for sentence in report["settings"]["ignored"])
 

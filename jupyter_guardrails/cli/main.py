@@ -28,6 +28,7 @@ COMMANDS = {  # command -> module of this room that adds it
     "suspend": "suspend",
     "break-glass": "break_glass",
     "requests": "requests",
+    "audit": "audit",
 }
 EXIT_CODES = "exit codes: 0 fine, 1 refused or failed check, 2 usage, 3 this host cannot enforce what the policy requires"
 

@@ -44,6 +44,8 @@ async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]
         file = {"path": path, "digest": state.policy_digest, "mode": "enforce", "errors": [str(error)]}
         return answer | {"roles": [], "policy": file, "limits": [], "profiles": [], "more": []}
     file = {"path": path, "digest": policy.digest, "mode": policy.mode.value, "errors": _errors(state, policy.roles)}
+    if "admin" in policy.roles:
+        answer["audit"] = await state.records.read(state.records.sinks.state)
     answer["enforced"] = [asdict(item) for item in softened(guarantees, (await observing.bounds(state, policy)).observed)]
     chosen = await profiles.preferred(state, policy, None)
     more = [asdict(item) for item in askable(policy)]

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from jupyter_guardrails.catalog import CatalogFolder
 from jupyter_guardrails.control import (
     activation,
+    auditing,
     breakglass,
     descriptor_store,
     hardening,
@@ -123,6 +124,7 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None, 
     state = await asyncio.to_thread(open_state, options, store)
     try:
         await state.records.write(leases.reprieve, now=state.clock(), ttl_s=state.lease_ttl_s)
+        upkeep = await auditing.begin(state)
         await reattach.reattach(state)
         # before the first request: tasks begin in the order in which they are made, and what is submitted now is none of its business
         state.spawn(submissions.resume(state), "submissions left unfinished")
@@ -132,6 +134,7 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None, 
         state.spawn(lifetimes.sweep_forever(state), "sweep")
         state.spawn(sampling.sample_forever(state.sampler, ttl_s=state.lease_ttl_s), "samples of kernels")
         state.spawn(usage.tidy_forever(state), "tidy up")
+        state.spawn(auditing.keep_up(state, upkeep), "upkeep of the audit log")
         state.spawn(state.watch(), "watch over the policy")
         state.spawn(stops.follow_forever(state), "suspensions")
         state.spawn(breakglass.follow_forever(state), "break-glass")
@@ -213,6 +216,7 @@ async def _end(state: ControlState, serving: asyncio.Task[None], *, lasting: boo
         task.cancel()
     await asyncio.gather(serving, *state.tasks, return_exceptions=True)
     await (lifetimes.leave_all(state) if lasting else lifetimes.end_all(state))
+    await auditing.end(state)
     await (state.egress.leave() if lasting else state.egress.stop())
 
 

@@ -17,6 +17,7 @@ from jupyter_guardrails.control import (
     audit,
     backup,
     breakglass,
+    cells,
     closing,
     datasets,
     decisions,
@@ -51,6 +52,7 @@ OPERATIONS: Operations = {
     **more.OPERATIONS,
     **people.OPERATIONS,
     **audit.OPERATIONS,
+    **cells.OPERATIONS,
     **launch.OPERATIONS,
     **roots.OPERATIONS,
     **datasets.OPERATIONS,
@@ -67,7 +69,16 @@ OPERATIONS: Operations = {
     **backup.OPERATIONS,
 }
 KERNEL_OPS = frozenset({"kernel.admit", "kernel.started", "kernel.beat", "kernel.limits", "kernel.settle"})
-WORKER_OPS = KERNEL_OPS | {"me", "datasets.show", "submissions.show", "worker.progress", "worker.finish", "worker.inputs", "worker.part"}
+WORKER_OPS = KERNEL_OPS | {
+    "kernel.cells",
+    "me",
+    "datasets.show",
+    "submissions.show",
+    "worker.progress",
+    "worker.finish",
+    "worker.inputs",
+    "worker.part",
+}
 RECEIVE_S = 5.0  # a request is sent at once: whoever takes longer isn't one of ours
 SEND_S = 30.0
 BEFORE_CLIENT_S = 2.0  # an operation ends that much before its client stops waiting, so that the client hears why

@@ -112,11 +112,35 @@ class Promotion(Strict):
     on_lapse: Literal["continue", "stop"] = Field(default="continue", description="Whether scheduled runs go on after an approval lapsed.")
 
 
+class Witness(Short):
+    """Somebody of another account or host who is told what the audit log holds."""
+
+    to: f.WitnessAddress = Field(
+        description="`journald`, `syslog`, `udp://host:port`, `tcp://host:port` (syslog), or an OTLP collector's `https://…`."
+    )
+    required: bool = Field(default=False, description="Nothing is permitted that it can't be told of, where the mode is `enforce`.")
+    records: bool = Field(default=False, description="It gets every record; else only the signed anchors.")
+
+    @classmethod
+    def _from_text(cls, text: str) -> dict[str, Any]:
+        return {"to": text}
+
+    @model_validator(mode="after")
+    def _answers(self) -> Witness:
+        if self.required and self.to.startswith("udp:"):
+            raise ValueError("can't be required over udp, where nobody knows what arrives: use tcp, or OTLP")
+        return self
+
+
 class Audit(Strict):
-    """What the audit record holds of code, and for how long it is kept."""
+    """What the audit record holds of code, for how long it is kept, and who else is told."""
 
     cells: Literal["off", "digest", "code"] = Field(default="digest", description="What is recorded of each cell that runs.")
     keep: f.DurationOrOff = Field(default=None, description="How long records are kept; left out or `off`: for ever.")
+    anchor_every: f.Duration = Field(
+        default=300, description="How often the head of the log is signed when something was written; beside each 1000 records."
+    )
+    witness: tuple[Witness, ...] = Field(default=(), description="Who else is told, so that cutting the log back shows: an address, or a mapping.")
 
 
 class Notify(Strict):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jupyter_guardrails.policy.decision import RuleRef, Value
+from jupyter_guardrails.policy.document import Witness
 from jupyter_guardrails.policy.fields import People
 from jupyter_guardrails.policy.hosts import NetworkEntry
 from jupyter_guardrails.policy.limits import Profile
@@ -205,10 +206,16 @@ def _promotion(effective: EffectivePolicy) -> Iterator[Line]:
     yield _said(effective, "promotion.on_lapse", promotion.on_lapse)
 
 
+def _witness_text(one: Witness) -> str:
+    return one.to + (" (required)" if one.required else "") + (" (each record)" if one.records else "")
+
+
 def _records(effective: EffectivePolicy) -> Iterator[Line]:
     audit, notify = effective.document.audit, effective.document.notify
     yield _said(effective, "audit.cells", audit.cells)
     yield _said(effective, "audit.keep", audit.keep, _off(audit.keep, format_duration))
+    yield _said(effective, "audit.anchor_every", audit.anchor_every, format_duration(audit.anchor_every))
+    yield _said(effective, "audit.witness", [one.model_dump() for one in audit.witness], ", ".join(map(_witness_text, audit.witness)) or "nobody")
     yield _said(effective, "notify.webhook", notify.webhook, notify.webhook or "off")
     yield _said(effective, "notify.smtp", notify.smtp, notify.smtp or "off")
     yield _said(effective, "notify.from", notify.from_, notify.from_ or "nobody")

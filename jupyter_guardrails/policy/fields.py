@@ -19,6 +19,7 @@ from jupyter_guardrails.policy.wording import shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}", re.ASCII)
 PRINCIPAL = re.compile(r"[^\s/*?\[\]{}\\\x00-\x1f\x7f]([^/*?\[\]{}\\\x00-\x1f\x7f]{0,126}[^\s/*?\[\]{}\\\x00-\x1f\x7f])?")
+WITNESSES = ("journald", "syslog")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 
 
@@ -119,6 +120,15 @@ def _mail(value: object) -> str:
     return value
 
 
+def _witness(value: object) -> str:
+    """Where a witness of the audit log is; an http address without credentials, like every other."""
+    if isinstance(value, str) and (value in WITNESSES or re.fullmatch(r"(udp|tcp)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", value)):
+        return value
+    if isinstance(value, str) and value.startswith("http"):
+        return _url(value)
+    raise ValueError(f"must be journald, syslog, udp://host:port, tcp://host:port or an OTLP collector's https://…, not {shown(value)}")
+
+
 def _ranges(value: object) -> tuple[str, ...]:
     """One address range or several, in normal form."""
     items = value if isinstance(value, tuple) else (value,)
@@ -173,6 +183,7 @@ SecretPath = Annotated[
     BeforeValidator(_text(lambda text: _path(text) and "{" not in text, "an absolute path without .. or patterns")),
     _schema("^/", "/etc/jupyter/guardrails/credentials/notify"),
 ]
+WitnessAddress = Annotated[str, BeforeValidator(_witness), _schema("^(journald|syslog|(udp|tcp|https?)://.*)$", "journald")]
 Ranges = Annotated[
     tuple[str, ...], BeforeValidator(_ranges), WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}, "examples": ["10.0.0.0/8"]})
 ]

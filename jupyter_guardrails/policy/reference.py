@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from jupyter_guardrails.policy.document import Document
 from jupyter_guardrails.policy.quantities import format_bytes, format_duration
 
-DURATIONS = ("per", "grace", "idle", "lifetime", "review_every", "keep")
+DURATIONS = ("per", "anchor_every", "grace", "idle", "lifetime", "review_every", "keep")
 SIZES = ("memory", "shm", "file_size", "size", "max_size")
 
 

@@ -13,6 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from jupyter_guardrails.control.interface.auditing import KernelCells, cell_of
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels.folders import make_run_dir
 from jupyter_guardrails.kernels.governed import GovernedContext, kernel_manager_class
@@ -64,12 +65,18 @@ def execute(
         done += 1
         progress(done, total)
 
+    def executing(cell: nbformat.NotebookNode, cell_index: int) -> None:
+        """Called by nbclient before each cell: a run whose cells can't be recorded proves nothing."""
+        assert client.km is not None, "it made the kernel that the cell is for"
+        context.control.call(KernelCells(cells=[cell_of(client.km.kernel_id, cell.source)]))
+
     argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     client = NotebookClient(
         node,
         kernel_manager_class=kernel_manager_class(context, argv),
         timeout=timeout_s,
         resources={"metadata": {"path": str(cwd)}},
+        on_cell_execute=executing,
         on_cell_executed=executed,
         record_timing=False,
         store_widget_state=False,

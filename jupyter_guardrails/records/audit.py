@@ -1,24 +1,42 @@
-"""The audit chain: append-only records, each holding the hash of the one before, so that any edit, deletion or reorder shows.
-
-A hash is SHA-256 over the canonical JSON of a record without its own hash (RFC 8785 in spirit: sorted keys, no spaces, ASCII).
-"""
+"""The audit chain: append-only records, each holding the hash of the one before, so that any edit, deletion or reorder shows."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Engine, event, insert, select
+from sqlalchemy.engine import Transaction
 
+from jupyter_guardrails.records import anchors as anchoring
 from jupyter_guardrails.records import tables
+from jupyter_guardrails.records.anchors import ANCHOR_EVERY, anchor, anchors
+from jupyter_guardrails.records.chain import GENESIS, hash_of, line
 from jupyter_guardrails.records.columns import iso, storable
+from jupyter_guardrails.records.verify import Verification, verify, verify_table
 
-GENESIS = "0" * 64
-ANCHOR_EVERY = 1000
+__all__ = [
+    "ANCHOR_EVERY",
+    "GENESIS",
+    "Filter",
+    "Verification",
+    "anchor",
+    "anchors",
+    "append",
+    "append_all",
+    "hash_of",
+    "head",
+    "line",
+    "newest",
+    "verify",
+    "verify_table",
+]
+HEAD = "guardrails_audit_head"  # in Connection.info
+PERMITTED = "guardrails_audit_permitted"  # in Connection.info: how many records allowed something that has yet to happen
+# What is recorded when it is over, or by control of itself: refusing it would undo nothing
+AFTERWARDS = ("kernel.end", "kernel.cell", "kernel.limits", "policy.", "audit.", "records.")
 
 
 def append(
@@ -35,107 +53,105 @@ def append(
     kernel: str | None = None,
     notebook: str | None = None,
     cell_digest: str | None = None,
+    code: str | None = None,
     mode: str | None = None,
 ) -> dict[str, Any]:
     """Add one record in the transaction of what it records; returns it with `seq` and `hash`.
 
     `mode` says of a refusal whether it was carried out (`enforce`, where nothing is said) or only recorded (`observe`, `warn`).
     """
-    seq, previous_hash = head(connection)
     texts = {"principal": principal, "action": action, "resource": resource, "reason": reason, "rule": rule, "policy_digest": policy_digest}
-    optional = {"kernel": kernel, "notebook": notebook, "cell_digest": cell_digest}
+    optional = {"kernel": kernel, "notebook": notebook, "cell_digest": cell_digest, "code": code}
     record: dict[str, Any] = {name: storable(value) for name, value in texts.items()}
     record |= {name: None if value is None else storable(value) for name, value in optional.items()}
-    record |= {"seq": seq + 1, "time": iso(now), "allowed": bool(allowed), "previous_hash": previous_hash}
+    record |= {"time": iso(now), "allowed": bool(allowed)}
     record["mode"] = None if allowed else storable(mode or "enforce")
-    record["hash"] = hash_of(record)
-    connection.execute(insert(tables.audit).values(record))
-    if record["seq"] % ANCHOR_EVERY == 0:
+    return without_code(_add(connection, [record], now=now)[0])
+
+
+def append_all(connection: Connection, records: Iterable[Mapping[str, Any]]) -> None:
+    """Add records, each the arguments of `append`."""
+    for fields in records:
+        append(connection, **fields)
+
+
+def _add(connection: Connection, records: list[dict[str, Any]], *, now: datetime) -> list[dict[str, Any]]:
+    """Chain records to the head and write them; an anchor follows each thousandth."""
+    seq, previous = head(connection)
+    for record in records:
+        seq += 1
+        record |= {"seq": seq, "previous_hash": previous}
+        previous = record["hash"] = hash_of(record)
+        if record["allowed"] and not record["action"].startswith(AFTERWARDS):
+            connection.info[PERMITTED] = connection.info.get(PERMITTED, 0) + 1
+    connection.execute(insert(tables.audit), records)
+    connection.info[HEAD] = _Head(connection.get_transaction(), seq, previous)
+    if seq // anchoring.every(connection) > (seq - len(records)) // anchoring.every(connection):
         anchor(connection, now=now)
-    return record
+    return records
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The newest record as one transaction left it: outside of it, another process may have gone on."""
+
+    transaction: Transaction | None
+    seq: int
+    hash: str
 
 
 def head(connection: Connection) -> tuple[int, str]:
     """Sequence number and hash of the newest record; (0, sixty-four zeros) before the first."""
-    row = connection.execute(select(tables.audit.c.seq, tables.audit.c.hash).order_by(tables.audit.c.seq.desc()).limit(1)).first()
-    return (row.seq, row.hash) if row else (0, GENESIS)
+    known = connection.info.get(HEAD)
+    if isinstance(known, _Head) and known.transaction is not None and known.transaction is connection.get_transaction():
+        return known.seq, known.hash
+    return anchoring.head(connection)
 
 
-def hash_of(record: Mapping[str, Any]) -> str:
-    """The hash that `record` must carry; a mode that isn't there is not in it, as in records from before there were modes."""
-    left_out = {"hash"} | ({"mode"} if record.get("mode") is None else set())
-    return hashlib.sha256(line({key: value for key, value in record.items() if key not in left_out}).encode()).hexdigest()
+def forget_head(connection: Connection) -> None:
+    """An operation's changes were undone: its records are none any more."""
+    connection.info.pop(HEAD, None)
 
 
-def line(record: Mapping[str, Any]) -> str:
-    """One record as canonical JSON: never a raw control character, so never a second line."""
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+@event.listens_for(Engine, "rollback_savepoint")
+def _savepoint_undone(connection: Connection, _name: str, _context: Any) -> None:
+    """Called by SQLAlchemy for savepoints that it made itself."""
+    forget_head(connection)
 
 
-def newest(connection: Connection, *, after: int = 0, limit: int = 200, principal: str | None = None) -> list[dict[str, Any]]:
-    """Records with a sequence number above `after`, oldest first; of one person, or (None) of all."""
-    query = select(tables.audit).where(tables.audit.c.seq > after).order_by(tables.audit.c.seq).limit(limit)
-    if principal is not None:
-        query = query.where(tables.audit.c.principal == principal)
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def anchor(connection: Connection, *, now: datetime) -> int:
-    """Note the head of the chain beside it: a log that is cut back behind this point no longer verifies. Returns its sequence number."""
-    seq, digest = head(connection)
-    known = connection.execute(select(func.max(tables.anchors.c.seq))).scalar() or 0
-    if seq > known:
-        connection.execute(insert(tables.anchors).values(seq=seq, hash=digest, time=iso(now)))
-    return seq
-
-
-def anchors(connection: Connection) -> dict[int, str]:
-    """Sequence number -> hash of every anchor."""
-    return {row.seq: row.hash for row in connection.execute(select(tables.anchors.c.seq, tables.anchors.c.hash))}
+def permitted(connection: Connection) -> int:
+    """Counts, on this connection, records that allowed something which happens only after its transaction."""
+    return int(connection.info.get(PERMITTED, 0))
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
-    """What checking a chain found: how many records, the head, every problem, and up to where anchors vouch."""
+class Filter:
+    """Which records are wanted; what is left out (None, nothing) wants all. Times are as `iso` writes them."""
 
-    count: int
-    head: str
-    anchored_to: int
-    problems: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was edited, deleted, reordered or cut."""
-        return not self.problems
+    principal: str | None = None
+    since: str | None = None
+    until: str | None = None
+    actions: Collection[str] = ()
 
 
-def verify(records: Iterable[Mapping[str, Any]], anchored: Mapping[int, str] | None = None) -> Verification:
-    """Check a chain in the order given, offline; `anchored` is what `anchors` returned, or an outside witness kept."""
-    waiting = dict(anchored or {})
-    count, previous, problems = 0, GENESIS, []
-    for record in records:
-        problems += _problems(record, count + 1, previous)
-        expected = waiting.pop(record["seq"], None)
-        if expected is not None and expected != record["hash"]:
-            problems.append(f"record {record['seq']} is not the one that was anchored")
-        count, previous = record["seq"], record["hash"]
-    problems += [f"the log ends at {count}, but record {seq} was anchored: it was cut" for seq in sorted(waiting)]
-    return Verification(count, previous, max(anchored or {}, default=0), tuple(problems))
+def newest(
+    connection: Connection, *, after: int = 0, limit: int = 200, principal: str | None = None, wanted: Filter | None = None, last: bool = False
+) -> list[dict[str, Any]]:
+    """Records with a sequence number above `after`, oldest first; of one person, or (None) of all; the `last` ones or the first."""
+    only = wanted or Filter()
+    query = select(tables.audit).where(tables.audit.c.seq > after).limit(limit)
+    for person in (principal, only.principal):
+        query = query if person is None else query.where(tables.audit.c.principal == person)
+    query = query.where(tables.audit.c.time >= only.since) if only.since else query
+    query = query.where(tables.audit.c.time < only.until) if only.until else query
+    query = query.where(tables.audit.c.action.in_(only.actions)) if only.actions else query
+    rows = connection.execute(query.order_by(tables.audit.c.seq.desc() if last else tables.audit.c.seq)).mappings()
+    found = [without_code(dict(row)) for row in rows]
+    return found[::-1] if last else found
 
 
-def verify_table(connection: Connection) -> Verification:
-    """Check the whole table against its anchors."""
-    rows = connection.execution_options(yield_per=1000).execute(select(tables.audit).order_by(tables.audit.c.seq)).mappings()
-    return verify((dict(row) for row in rows), anchors(connection))
-
-
-def _problems(record: Mapping[str, Any], seq: int, previous: str) -> list[str]:
-    """What is wrong with one record at place `seq` after the hash `previous`."""
-    found = []
-    if record["seq"] != seq:
-        found.append(f"record {record['seq']} stands where {seq} should: records are missing or out of order")
-    if record["previous_hash"] != previous:
-        found.append(f"record {record['seq']} does not follow the one before it")
-    if record["hash"] != hash_of(record):
-        found.append(f"record {record['seq']} was altered")
-    return found
+def without_code(record: dict[str, Any]) -> dict[str, Any]:
+    """The record as it is told: a `code` that nobody keeps isn't in it."""
+    if record["code"] is None:
+        del record["code"]
+    return record

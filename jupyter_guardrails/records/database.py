@@ -19,7 +19,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from jupyter_guardrails.errors import RecordsUnwritable
+from jupyter_guardrails.records.anchors import SIGNER, Signer
 from jupyter_guardrails.records.journal import Journal
+from jupyter_guardrails.records.signing import AuditKey
+from jupyter_guardrails.records.sinks import Sinks
 from jupyter_guardrails.records.unwritable import TransactionLost, explained, lost
 from jupyter_guardrails.records.upgrade import upgrade
 
@@ -34,28 +37,34 @@ READERS = 4
 WRITER_LOCK = 0x6775617264  # any constant: it only has to be the same in all our processes
 
 
-def open_records(url_or_path: str | Path, *, journal: Path | None = None) -> Records:
-    """The database at a path (SQLite) or URL (PostgreSQL), upgraded to this version's tables; `journal` is the audit's JSON lines file."""
+def open_records(url_or_path: str | Path, *, journal: Path | None = None, key: AuditKey | None = None) -> Records:
+    """The database at a path (SQLite) or URL (PostgreSQL), upgraded to this version's tables.
+
+    `journal` is the audit's JSON lines file, `key` signs its anchors (None: they are not signed).
+    """
     place = str(url_or_path)
-    return Records(place if "://" in place else f"sqlite:///{place}", journal=journal)
+    return Records(place if "://" in place else f"sqlite:///{place}", journal=journal, key=key)
 
 
 class Records:
     """Runs plain functions `fn(connection, …)`: writes one after the other in one thread, reads in others."""
 
-    def __init__(self, url: str, *, journal: Path | None = None) -> None:
+    def __init__(self, url: str, *, journal: Path | None = None, key: AuditKey | None = None) -> None:
         self.url = url
         self.folder = Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite") else None
         self.unwritten = 0  # operations that a full or failing disk kept from being recorded, since this process began
         self._writing = _engine(url, writer=True)
+        self.signer = Signer(key)
+        event.listen(self._writing, "connect", lambda _, record: record.info.update({SIGNER: self.signer}))
         self._reading = _engine(url, writer=False)
         self._operations: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="records-read")
+        self._permitting: set[Future[Any] | asyncio.Future[Any]] = set()  # of the batch that is being committed
         try:
             with self._writing.begin() as connection:
                 upgrade(connection)
-            self._journal = Journal(journal) if journal else None
-            self._follow()
+            self.sinks = Sinks(Journal(journal) if journal else None, self._reading, folder=self.folder)
+            self.sinks.deliver()
         except Exception as error:  # re-raised, in words where the disk is the reason
             raise explained(error, self.folder) from error
         self._thread = threading.Thread(target=self._run, name="records-write", daemon=True)
@@ -88,15 +97,21 @@ class Records:
         self._operations.put(None)
         self._thread.join()
         self._readers.shutdown()
-        if self._journal:
-            self._journal.close()
+        self.sinks.close()
         for engine in (self._writing, self._reading):
             engine.dispose()
 
     def _submit(self, operation: Callable[[Connection], Any], waiting: Waiting) -> None:
         if not self._thread.is_alive():
             raise RuntimeError("the records are closed")
-        self._operations.put((operation, waiting))
+        self._operations.put((lambda connection: self._guarded(connection, operation, waiting), waiting))
+
+    def _guarded(self, connection: Connection, operation: Callable[[Connection], T], waiting: Waiting) -> T:
+        """The operation, unless it permits what a failing sink keeps from being recorded."""
+        result, permits = self.sinks.guard(connection, operation)
+        if permits:
+            self._permitting.add(waiting[1])
+        return result
 
     def _run(self) -> None:
         """The writer thread: until None comes, commit whatever has queued up meanwhile as one transaction."""
@@ -113,10 +128,14 @@ class Records:
                 return
 
     def _commit(self, batch: list[Operation]) -> None:
+        self._permitting.clear()
         try:
+            self.sinks.retry()
             with self._writing.begin() as connection:
                 outcomes = [self._attempt(connection, operation) for operation, _ in batch]
-            self._follow()
+            if (unrecorded := self.sinks.deliver()) is not None:  # who waits for a permission gets none; everyone else's work is done
+                failing = [future in self._permitting for _, (_, future) in batch]
+                outcomes = [(None, unrecorded) if failed else outcome for failed, outcome in zip(failing, outcomes, strict=True)]
         except BaseException as error:  # noqa: BLE001 - whatever kept it from being durable is every caller's failure, and the writer lives on
             outcomes = [(None, explained(error, self.folder))] * len(batch)
         self.unwritten += sum(isinstance(problem, RecordsUnwritable) for _, problem in outcomes)
@@ -143,12 +162,6 @@ class Records:
                 return None, explained(error, self.folder)
             raw.execute("RELEASE SAVEPOINT operation")
             return result, None
-
-    def _follow(self) -> None:
-        """Bring the audit file up to the table; a failure to write it fails the action (fail closed)."""
-        if self._journal:
-            with self._reading.connect() as connection:
-                self._journal.follow(connection)
 
 
 def _deliver(waiting: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:

@@ -200,6 +200,7 @@ audit = Table(
     Column("notebook", Text),
     Column("cell_digest", Text),
     Column("mode", Text),
+    Column("code", Text),  # of a cell, where the policy says `cells: code`; not in the hash while null
     Column("previous_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
     UniqueConstraint("hash"),
@@ -212,6 +213,16 @@ anchors = Table(
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("hash", Text, nullable=False),
     Column("time", Text, nullable=False),
+    Column("key", Text),  # null: from before anchors were signed
+    Column("signature", Text),
+)
+
+witnesses = Table(  # how far each place outside of control has been told
+    "witnesses",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("anchor_seq", BigInteger, nullable=False),
+    Column("record_seq", BigInteger, nullable=False),
 )
 
 decisions = Table(

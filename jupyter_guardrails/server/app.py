@@ -24,6 +24,7 @@ from jupyter_guardrails.kernels.provisioner import factory_in_force, install
 from jupyter_guardrails.kernels.spares import Spares
 from jupyter_guardrails.server import handlers, hints, identity, starts
 from jupyter_guardrails.server.boot import boot
+from jupyter_guardrails.server.cells import CellRecorder
 from jupyter_guardrails.server.contents import GuardedContentsManager
 from jupyter_guardrails.server.explain import OneLine
 from jupyter_guardrails.server.guards import leave_out_scheduler, refuse_beside, refuse_gateway, verify
@@ -96,6 +97,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     context.spares = Spares(found.run_dir, context.watch.anyone_busy) if Guardrails.instance().spare_kernel else None
     install(context, parent=serverapp)
     serverapp.web_app.settings["guardrails"] = context
+    serverapp.web_app.settings["guardrails_cells"] = CellRecorder(found.control)
     identity.name_person(serverapp, found.control)
     _add_routes(serverapp, context)
     serverapp.log.addFilter(OneLine())

@@ -15,6 +15,8 @@ from jupyter_server.services.kernels.connection.base import (  # type: ignore[at
 )
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
+from jupyter_guardrails.server.cells import code_in
+
 LOG = logging.getLogger(__name__)
 MOST_UNSEEN = 100
 V1 = "v1.kernel.websocket.jupyter.org"
@@ -28,9 +30,14 @@ class TellingConnection(ZMQChannelsWebsocketConnection):
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
         """Called for each message of the front end."""
+        v1 = self.subprotocol == V1
+        header = header_of(incoming_msg, v1=v1)
+        runs = header.get("msg_type") == "execute_request"
+        recorder = self.websocket_handler.settings.get("guardrails_cells")
+        if runs and recorder is not None:  # before the kernel has it: whatever the cell does, it is known
+            recorder.saw(self.kernel_id, code_in(incoming_msg, v1=v1))
         super().handle_incoming_message(incoming_msg)
-        header = header_of(incoming_msg, v1=self.subprotocol == V1)
-        if header.get("msg_type") == "execute_request":
+        if runs:
             self.last_run[self.kernel_id] = header
             for text in self.unseen.pop(self.kernel_id, []):
                 self.show(text)
@@ -65,11 +72,11 @@ def _keep(kernel_id: str, text: str) -> None:
 def header_of(message: Any, *, v1: bool) -> dict[str, Any]:
     """The header of a front end's message, cheaply: `{}` for anything but a request to run code, or what is no message."""
     raw = message if isinstance(message, bytes) else message.encode()
-    if b"execute_request" not in raw:
+    if b"execute_request" not in raw and b"\\u" not in raw:  # JSON can write each letter as \uXXXX
         return {}
     try:
         header = json.loads(deserialize_msg_from_ws_v1(raw)[1][0] if v1 else raw)
     except (ValueError, IndexError):
         return {}
-    found = header if v1 else header.get("header")
+    found = header if v1 or not isinstance(header, dict) else header.get("header")
     return found if isinstance(found, dict) else {}

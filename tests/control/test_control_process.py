@@ -370,7 +370,7 @@ def test_killed_and_started_again_it_goes_on(world, own):
     opened = records_of(world)
     assert opened.read_sync(audit.verify_table).ok
     opened.close()
-    assert [record["action"] for record in world.audit_lines()] == ["kernel.start", "kernel.reattach", "kernel.end"]
+    assert [record["action"] for record in world.audit_lines()] == ["audit.key", "kernel.start", "kernel.reattach", "kernel.end"]
 
 
 def test_killed_between_admission_and_start_the_kernel_starts_under_what_was_granted(world, own):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from jupyter_guardrails.errors import AuditAway
 from jupyter_guardrails.records import audit, open_records
 
 NASTY = 'x\n{"seq": 99, "allowed": true}\r\u2028\x00\x1b[31m\ud800"'
@@ -150,8 +151,8 @@ def test_the_file_catches_up_after_a_crash_in_the_middle_of_a_line(place, tmp_pa
 def test_a_sink_that_can_not_be_written_fails_the_action(records, now):
     """Fail closed: nobody is told yes when the record of it is lost."""
     record(records, now)
-    records._journal._file.close()
-    with pytest.raises(ValueError, match="closed file"):
+    records.sinks.journal._records._file.close()
+    with pytest.raises(AuditAway, match="closed file"):
         record(records, now)
 
 

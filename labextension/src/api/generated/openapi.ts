@@ -350,6 +350,17 @@ export interface components {
             } | null;
             /** @description What an admin opened for this person for a while */
             break_glass?: string[];
+            /** @description Admins only: where audit records go, and what is behind */
+            audit?: components["schemas"]["AuditSink"][];
+        };
+        AuditSink: {
+            name: string;
+            /** @description Nothing is permitted that it can't be told of */
+            required: boolean;
+            /** @description Records (anchors, where it gets only those) that it was not told yet */
+            behind: number;
+            /** @description Why; empty when there is none */
+            problem: string;
         };
         Limit: {
             key: string;
@@ -703,6 +714,10 @@ export interface components {
             /** @description Of a refusal: enforce = it was carried out; observe, warn = only recorded */
             mode?: string | null;
             policy_digest: string;
+            /** @description SHA-256 of a cell's code */
+            cell_digest?: string | null;
+            /** @description A cell's code, where the policy says `audit: {cells: code}` */
+            code?: string;
             hash: string;
         };
     };
@@ -861,6 +876,7 @@ export interface components {
 }
 export type Error = components['schemas']['Error'];
 export type Me = components['schemas']['Me'];
+export type AuditSink = components['schemas']['AuditSink'];
 export type Limit = components['schemas']['Limit'];
 export type Profile = components['schemas']['Profile'];
 export type Askable = components['schemas']['Askable'];
