@@ -8,7 +8,7 @@ from alembic import op
 from jupyter_guardrails.records.columns import Time
 
 revision = "0006"
-down_revision = "0007"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
