@@ -289,10 +289,11 @@ class Watch:
 
     async def _beat(self) -> None:
         """Every 10 s, or when control asks for it: one request with the use of all trees; leases without beats expire."""
-        if self._clock() < self._beat_due or not self._entries:
+        looked_at = [entry for entry in self._entries.values() if entry.use.at]
+        if self._clock() < self._beat_due or not looked_at:
             return
         self._beat_due = self._clock() + BEAT_S
-        beats = [_beat_of(entry) for entry in self._entries.values()]
+        beats = [_beat_of(entry) for entry in looked_at]
         try:
             answer = await self._call(KernelBeat(beats=beats))
         except errors.GuardrailsError as error:

@@ -132,7 +132,7 @@ def test_a_life_time_interrupts_and_ends(server_with):
 
 
 def test_where_the_policy_warns_nothing_is_ended_and_all_is_said(server_with, make_server):
-    text = policy(profile="idle: 6s, lifetime: 3s", budget="budget: {cpu_hours: 0.0001, per: 1d, grace: 1s}").replace("mode: enforce", "mode: warn")
+    text = policy(profile="idle: 6s, lifetime: 3s", budget="budget: {cpu_hours: 0.00001, per: 1d, grace: 1s}").replace("mode: enforce", "mode: warn")
     server = make_server(policy=text).wait_ready()
     try:
         kernel = server.start_kernel()
