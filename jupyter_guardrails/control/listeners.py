@@ -17,6 +17,7 @@ from jupyter_guardrails.errors import BadRequest
 
 log = logging.getLogger("jupyter_guardrails.control")
 PAUSE_S = 0.05
+SOCKET = "socket:["  # what the link of a socket's descriptor says, before its inode; that of a file is a path
 
 
 def descriptor_of_kind(fd: int, family: int, kind: int) -> socket.socket:
@@ -48,9 +49,10 @@ def take(fd: int, *families: int) -> socket.socket:
     return listener
 
 
-def inodes(fds: Iterable[int]) -> tuple[str, ...]:
-    """By which sockets are known, whatever descriptors they have: `socket:[123]`. Asks no filesystem, which could wait."""
-    return tuple(os.readlink(f"/proc/self/fd/{fd}") for fd in fds)
+def inodes(fds: Iterable[int]) -> tuple[int, ...]:
+    """By which sockets are known, whatever descriptors they have; 0 for anything else, whose file is not asked, since it may never answer."""
+    links = [os.readlink(f"/proc/self/fd/{fd}") for fd in fds]
+    return tuple(int(link[len(SOCKET) : -1]) if link.startswith(SOCKET) else 0 for link in links)
 
 
 def name_of(lease: str, kind: str = "") -> str:

@@ -48,7 +48,7 @@ class LiveKernel:
     report: dict[str, Any]
     admission: Admission
     servers: list[Closable] = field(default_factory=list)
-    sockets: tuple[str, ...] = ()  # the inodes of its listeners: by them a hand-over that is repeated is known
+    sockets: tuple[int, ...] = ()  # the inodes of its listeners: by them a hand-over that is repeated is known
     observed: set[tuple[str, str]] = field(default_factory=set)  # (action, resource) of would-be refusals that were recorded
 
 
