@@ -144,7 +144,7 @@ def test_a_kernels_channel_is_served_again(world, own):
             kill(world)
             assert hello(name)["result"]["kernel"] == "kernel-k"
             own.client.call(Me())  # it has taken everything up
-        assert "tell" not in beat(own.client, admission)
+        assert beat(own.client, admission)["end"] == []
         assert [record["allowed"] for record in actions(own.client, "kernel.reattach")] == [True, True]
         own.client.call(KernelSettle(lease=admission.lease, reason="shut down"))
         with pytest.raises(ConnectionRefusedError):

@@ -257,6 +257,12 @@ def free_port():
 
 
 @pytest.fixture(scope="session")
+def server_class():
+    """For a kind of server of a test's own."""
+    return GovernedServer
+
+
+@pytest.fixture(scope="session")
 def make_server():
     """Start a server with other arguments; all are stopped at the end."""
     servers = []

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
-from conftest import GovernedServer
 
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.messages import Audit, Beat, KernelAdmit, KernelBeat, KernelSettle, KernelStarted, SubmissionCreate
@@ -68,8 +67,8 @@ with socket.create_connection((proxy.hostname, proxy.port), 30) as s:
 """
 
 
-class KillServer(GovernedServer):
-    """May be killed and started again; its control stays."""
+class Killable:
+    """Beside a GovernedServer (in conftest.py): it may be killed and started again; its control stays."""
 
     control: ControlClient | None = None
 
@@ -132,6 +131,7 @@ class Load:
 
     def __init__(self, server):
         self.server, self.control = server, server.control
+        self._kernel = subprocess.Popen(["sleep", "infinity"])  # stands for each
         self.settled, self.submitted, self.unanswered, self.failures = [], {}, [], []
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(name,)) for name in ("a", "b")]
@@ -145,6 +145,8 @@ class Load:
         for thread in self._threads:
             thread.join(PATIENCE_S)
             assert not thread.is_alive()
+        self._kernel.kill()
+        self._kernel.wait()
 
     def _work(self, name):
         report = {"guarantees": [{"name": held, "held": True, "how": "", "next_step": ""} for held in ("files", "network")]}
@@ -154,7 +156,7 @@ class Load:
             key = f"{name}-{number}-{uuid.uuid4().hex}"
             try:
                 admission = self.control.admit(KernelAdmit(kernel_id=key, kernelspec="python3", workspace="/w", key=key))
-                self.control.call(KernelStarted(lease=admission.lease, pid=os.getpid(), report=report))
+                self.control.call(KernelStarted(lease=admission.lease, pid=self._kernel.pid, report=report))
                 self.control.call(KernelBeat(beats=[Beat(lease=admission.lease, cpu_s=1.0, memory_bytes=1 << 20, memory_peak_bytes=1 << 20)]))
                 self.control.call(KernelSettle(lease=admission.lease, reason="done", cpu_s=2.0))
                 self.settled.append(admission.lease)

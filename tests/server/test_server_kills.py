@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from kill_world import KILLS, KNOCK, POLICY, READ, TTL_S, KillServer, Load, balanced, no_orphans, records_of, wait_for
+from kill_world import KILLS, KNOCK, POLICY, READ, TTL_S, Killable, Load, balanced, no_orphans, records_of, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(3600)]
 
@@ -23,8 +23,9 @@ def dice():
 
 
 @pytest.fixture
-def server():
-    made = KillServer(policy=POLICY, maximum=6, module=LAUNCHED, arguments=("--Guardrails.spare_kernel=False",))
+def server(server_class):
+    kind = type("KillServer", (Killable, server_class), {})
+    made = kind(policy=POLICY, maximum=6, module=LAUNCHED, arguments=("--Guardrails.spare_kernel=False",))
     yield made
     made.stop()
 
