@@ -6,6 +6,7 @@ GuardrailsError
 ├── NotFound          404, exit 1
 ├── Conflict          409, exit 1   the state it is in doesn't allow that
 ├── LimitReached      429, exit 1   a limit on kernels or budget is used up
+│   └── BudgetUsedUp                nothing is left of a budget
 ├── WorkspaceFull     507, exit 1   a file can't grow: the workspace holds what it may
 ├── PolicyError       503, exit 2   the admin's file has mistakes: all of them, with places
 ├── CatalogError      503, exit 2   a dataset contract has mistakes
@@ -76,6 +77,10 @@ class LimitReached(GuardrailsError):
     """A limit on kernels or budget is used up."""
 
     status, code = 429, "limit_reached"
+
+
+class BudgetUsedUp(LimitReached):
+    """Nothing is left of a budget: admins are told, too."""
 
 
 class WorkspaceFull(GuardrailsError):

@@ -24,7 +24,7 @@ from jupyter_guardrails.control.forwards import forwards_of
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
 from jupyter_guardrails.control.state import ControlState, Operations
-from jupyter_guardrails.errors import BadRequest, GuardrailsError, LimitReached, Refused
+from jupyter_guardrails.errors import BadRequest, BudgetUsedUp, GuardrailsError, Refused
 from jupyter_guardrails.policy import EffectivePolicy
 from jupyter_guardrails.records import leases
 
@@ -50,7 +50,7 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         said = {"kernel": request.kernel_id, "notebook": request.notebook, "reason": error.message, "rule": error.rule}
         said["policy_digest"] = policy.digest
         await state.audit("kernel.start", request.profile or request.kind, None, allowed=False, **said)
-        if isinstance(error, LimitReached) and "budget" in error.message and "is used up" in error.message:
+        if isinstance(error, BudgetUsedUp):
             await announcing.budget_used_up(state, error)
         raise
     state.admitted[admission.lease] = admission

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from jupyter_guardrails.control.limits import in_time
 from jupyter_guardrails.control.state import ControlState
-from jupyter_guardrails.errors import GroupsUnknown, LimitReached, PolicyError
+from jupyter_guardrails.errors import BudgetUsedUp, GroupsUnknown, LimitReached, PolicyError
 from jupyter_guardrails.policy import BudgetSpec, EffectivePolicy, Value
 from jupyter_guardrails.records import budgets
 from jupyter_guardrails.records.budgets import Standing
@@ -83,10 +83,12 @@ class Lack:
 def does_not_fit(connection: Connection, limit: Limit, budget: Value[BudgetSpec], wanted: Amounts, *, profile: str, now: datetime) -> LimitReached:
     """Why there is no start: what is used and promised of how much, what this profile needs, and when or how that is free."""
     lacks = _lacks(connection, limit, limit.at_most(wanted), now=now)
-    state = "is used up" if any(lack.used >= lack.limit for lack in lacks) else f"has no room for a start with profile {profile}"
+    used_up = any(lack.used >= lack.limit for lack in lacks)
+    state = "is used up" if used_up else f"has no room for a start with profile {profile}"
     whose = f" of everyone of {budget.value.sharers} together" if budget.value.sharers else ""
     message = f"the budget of the {window_in_words(limit.window.per_s)}{whose} {state}: {' and '.join(map(str, lacks))}"
-    return LimitReached(message, next_step=_way_on(connection, limit, limit.at_most(wanted), lacks, now=now), rule=str(budget.rule))
+    refusal = BudgetUsedUp if used_up else LimitReached
+    return refusal(message, next_step=_way_on(connection, limit, limit.at_most(wanted), lacks, now=now), rule=str(budget.rule))
 
 
 def _lacks(connection: Connection, limit: Limit, needed: Amounts, *, now: datetime) -> list[Lack]:

@@ -9,9 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jupyter_guardrails.control import authority
 from jupyter_guardrails.control.audit import is_admin
 from jupyter_guardrails.control.interface.notices import MoreAsk, MoreDecide
 from jupyter_guardrails.control.requests import answer
+from jupyter_guardrails.control.rights import refuse_suspended
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, Refused
 from jupyter_guardrails.policy import EffectivePolicy
@@ -71,6 +73,7 @@ async def decide(state: ControlState, request: MoreDecide, fds: list[int]) -> di
     """Grant or refuse; takes effect at once, for what runs too."""
     row = await state.records.read(requests.get, request.id)
     may_decide(state, row)
+    await authority.refuse_suspended_person(state, "request.grant" if request.grant else "request.refuse", row["dataset"])
     own = row["principal"] == state.principal
     reason = f"self-approved, nobody else was asked: {request.reason}" if own and request.grant else request.reason
     digest = {"rule": row["rule"], "policy_digest": state.policy_digest}
@@ -111,6 +114,8 @@ def _wanted(policy: EffectivePolicy, request: MoreAsk) -> Askable:
 
 
 def _decide(connection: Connection, row: dict[str, Any], to: str, until: datetime | None, said: dict[str, Any]) -> dict[str, Any]:
+    if to == "granted":
+        refuse_suspended(connection, "user", row["principal"])
     if to == "granted" and until is not None:
         requests.shorten(connection, row["id"], until=min(until, row["until"]))
     return requests.decide(connection, row["id"], to, **said)
