@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from resting import resting_pid
 
 from jupyter_guardrails.control import process
 from jupyter_guardrails.control.interface import Admission, ControlClient, OwnControl, Settings, start_own_control
 from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelBeat, KernelSettle, KernelStarted
 from jupyter_guardrails.control.service import Service
+from tests.control.resting import resting_pid
 
 POLICY = """apiVersion: guardrails/v1
 mode: enforce
