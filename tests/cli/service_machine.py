@@ -40,6 +40,7 @@ rules:
     kernels: {profiles: [small], default: small, max: 3, terminals: small}
 promotion:
   production_profile: small
+  reviewers: {users: [ana, ben]}
 """
 SETTINGS = "control: service\n"
 # The test's own folders over the machine's, then the command; `$1` is where they are.
@@ -204,7 +205,7 @@ class Served:
         self.url, self.lines, self._ready = f"http://127.0.0.1:{self.port}/", [], threading.Event()
         environ = machine.environment(account, **environment)
         self.process = subprocess.Popen(
-            machine.command(account, *command), env=environ, cwd=self.workspace, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            machine.command(account, *command), env=environ, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -220,7 +221,7 @@ class Served:
 
     def wait_ready(self):
         assert self._ready.wait(90), self.log()
-        assert self.process.poll() is None, self.log()
+        assert any("is running at" in line for line in self.lines), self.log()
         with requests.Session() as session:  # the line comes shortly before the port listens
             session.mount("http://", requests.adapters.HTTPAdapter(max_retries=urllib3.Retry(total=30, connect=30, backoff_factor=0.05)))
             session.get(f"{self.url}api", timeout=30)

@@ -200,6 +200,29 @@ def test_a_submission_is_its_authors(machine, in_review):
     assert machine.ask("ben", "m.SubmissionsList()") == {"submissions": []}
 
 
+def test_two_accounts_are_four_eyes(servers, machine, in_review):
+    """Its author may review the jobs of others, and not this one; who is no reviewer hears nothing of it; the second account's word counts."""
+    approve = ("job", "approve", in_review["id"], "--digest", in_review["package"]["content_digest"], "--reason", "looks right")
+    refused = machine.guardrails("ana", *approve, LOGNAME="ben", USER="ben", GUARDRAILS_AS="ben")
+    assert (refused.returncode, "submitted" in refused.stderr) == (1, True), refused.stderr
+    assert machine.guardrails("carol", *approve).returncode == 1
+    assert servers["ana"].rest("GET", f"guardrails/submissions/{in_review['id']}").json()["state"] == "in_review"
+    inside = servers["ben"].rest("POST", f"guardrails/submissions/{in_review['id']}/decision", json=decision(in_review))
+    assert (inside.status_code, "jupyter guardrails job approve" in inside.json()["next_step"]) == (403, True), inside.text
+    done = machine.guardrails("ben", *approve)
+    assert done.returncode == 0, done.stderr
+    found = servers["ana"].rest("GET", f"guardrails/submissions/{in_review['id']}").json()
+    assert found["state"] == "approved"
+    said = [record for record in machine.ask("carol", "m.Audit()")["records"] if record["action"].startswith("review.")]
+    assert [(record["principal"], record["allowed"]) for record in said][-1] == ("ben", True)
+    assert ("ana", False) in [(record["principal"], record["allowed"]) for record in said]
+
+
+def decision(submission):
+    package = submission["package"]
+    return {"decision": "approve", "content_digest": package["content_digest"], "evidence_digest": package["evidence_digest"]}
+
+
 def test_a_server_finds_a_service_that_was_started_again(servers, machine, service, kernelspec):
     """What was under way when it was killed is checked again, by the same account."""
     machine.add_notebook("ben", "import time", "time.sleep(600)", name="slow.ipynb")
