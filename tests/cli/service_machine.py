@@ -281,7 +281,7 @@ ASK = """
 import json, os, sys
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.control.interface import *
-from jupyter_guardrails.control.interface import messages as m
+from jupyter_guardrails.control.interface import messages as m, usage
 from jupyter_guardrails.control.interface.own import running_control
 from jupyter_guardrails.errors import GuardrailsError
 client = running_control(settings_from(os.environ))
