@@ -51,7 +51,7 @@ def _add_verify(commands: Any) -> None:
     place.add_argument("file", metavar="FILE", nargs="?", type=Path, help="audit.jsonl, one of its older parts, or an export")
     place.add_argument("--state-dir", type=Path, help="control's state directory: its table, its files, and that both are the same (default: yours)")
     verify.add_argument("--witness", metavar="FILE", type=Path, help="what journalctl -o json, syslog or a collector kept")
-    verify.add_argument("--key", type=public_key, help="the public key that the log must begin with, or a file with it")
+    verify.add_argument("--key", type=public_key, action="append", default=[], help="a public key that must vouch for the log, or a file with it")
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +97,7 @@ def _first_line(path: Path) -> str:
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """0 nothing was tampered with; 1 something was, with the first bad record."""
-    more: dict[str, Any] = {"pinned": (arguments.key,) if arguments.key else ()}
+    more: dict[str, Any] = {"pinned": tuple(arguments.key), "accepted": tuple(arguments.key)}
     try:
         if arguments.witness:
             more["witnessed"] = witnessed.read(arguments.witness)

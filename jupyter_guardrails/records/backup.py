@@ -31,7 +31,6 @@ ROWS_A_PART = 10_000
 HEAD, ROWS, FILES, DIGESTS = "backup.json", "records/", "files/", "digests.json"
 LEFT_OUT = ("records.sqlite", "control.", "environments")  # the database itself, what belongs to one process, what is made again
 PUBLIC_KEY = ".public.json"
-JOURNAL = "audit.jsonl"
 
 
 @dataclass
@@ -159,15 +158,20 @@ def _add_one(parts: _Parts, path: Path, name: str, seq: int) -> None:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise _NoPlainFile
-        size = _until(file, seq) if path.name == JOURNAL else found.st_size
+        size = _until(file, seq) if path.name.startswith("audit") and path.suffix == ".jsonl" else found.st_size
         parts.add_file(name, file, size)
+
+
+def _seq(line: dict[str, Any]) -> int:
+    """Of a record, or of an anchor."""
+    return int(line.get("anchor", line)["seq"])
 
 
 def _until(file: BinaryIO, seq: int) -> int:
     """How much of the audit file the snapshot knows: it may have grown since, and a later part would stand in the way of what comes next."""
     size = 0
     for line in file:
-        if not line.endswith(b"\n") or json.loads(line)["seq"] > seq:
+        if not line.endswith(b"\n") or _seq(json.loads(line)) > seq:
             break
         size += len(line)
     file.seek(0)

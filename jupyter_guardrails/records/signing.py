@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from jupyter_guardrails.errors import GuardrailsError
 
-PRIVATE_KEY = "audit-key.pem"
+PRIVATE_KEY = "keys/audit-key.pem"  # in the folder that backups leave out unless they are asked for keys
 PUBLIC_KEY = "audit-key.public"
-NEXT_KEY = "audit-key.pem.next"
+NEXT_KEY = "keys/audit-key.pem.next"
 ANCHOR = "jupyter-guardrails audit anchor"
 KEY = "jupyter-guardrails audit key"
 PUBLIC = re.compile(r"[0-9a-f]{64}")
@@ -36,6 +36,7 @@ class AuditKey:
 def open_key(folder: Path) -> AuditKey:
     """The key of a state directory, made at the first call (0600); its public half lies beside it in `audit-key.public`."""
     path = folder / PRIVATE_KEY
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     if not path.exists():
         _write(path, _pem(Ed25519PrivateKey.generate()))
     key = _load(path)

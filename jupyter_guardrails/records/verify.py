@@ -57,12 +57,20 @@ class Walk:
     """Follows a chain record by record; `feed` raises Broken at the first one that is wrong, `finish` at what is missing behind the last."""
 
     def __init__(
-        self, anchored: Iterable[Anchor], *, pinned: Collection[str] = (), witnessed: Witnessed | None = None, partial: bool = False
+        self,
+        anchored: Iterable[Anchor],
+        *,
+        pinned: Collection[str] = (),
+        accepted: Collection[str] = (),
+        witnessed: Witnessed | None = None,
+        partial: bool = False,
     ) -> None:
+        """`pinned`: one of these keys must have begun the log or signed an anchor; `accepted`: keys that may come unannounced."""
         self.count, self.last, self.head = 0, 0, GENESIS
         self.first, self.key, self.anchored_to, self.witnessed_to = 1, "", 0, 0
         self._anchored = by_seq(anchored)
-        self._pinned, self._partial = frozenset(pinned), partial
+        self._pinned, self._accepted, self._partial = frozenset(pinned), frozenset(accepted), partial
+        self._vouching: set[str] = set()  # the first key, and those that signed an anchor that holds
         self._witness = by_seq(witnessed.anchors if witnessed else ())
         self._hashes = witnessed.hashes if witnessed else {}
         self._keys: set[str] = set()
@@ -96,6 +104,9 @@ class Walk:
             raise Broken("the witness holds anchors, and none of them is of this log: another log stands here, or its key was exchanged")
         if max(self._hashes, default=0) > self.last:
             raise Broken(f"the log ends at {self.last}, but a witness was told record {max(self._hashes)}: it was cut")
+        if self._pinned and self._keys and not self._pinned & self._vouching:
+            named = ", ".join(sorted(self._keys))
+            raise Broken(f"this is a log of the key {named}, not of the one that was expected: another log, or its key was exchanged")
         if self.first > 1 and not self._partial and not any(by <= self.anchored_to and to >= self.first - 1 for by, to in self._removed):
             raise Broken(f"the records before {self.first} are missing, and no signed record says that they were removed")
 
@@ -106,21 +117,21 @@ class Walk:
             self.first, self.last, self.head = link.seq, link.seq - 1, link.previous_hash
             self._anchored = {seq: found for seq, found in self._anchored.items() if seq >= link.seq}
             if before[0].key:
-                self._trust(before[0].key, f"record {link.seq - 1}")
+                self._trust(before[0].key)
 
     def _note(self, link: Link) -> None:
         """Records about the log itself: its keys, and what was removed of it."""
         record = link.record
         if link.action == KEY_ACTION and record["resource"] not in self._keys:
-            if self.key and not anchoring.is_announced(self.key, record):
+            if self.key and not anchoring.is_announced(self.key, record) and record["resource"] not in self._accepted:
                 raise Broken(f"record {link.seq} brings a new key that the one before it did not announce: the key was exchanged")
-            self._trust(str(record["resource"]), f"record {link.seq}", announced=bool(self.key))
+            self._trust(str(record["resource"]))
         if link.action == REMOVE_ACTION:
             self._removed.append((link.seq, int(str(record["resource"]).rpartition("-")[2])))
 
-    def _trust(self, key: str, where: str, *, announced: bool = False) -> None:
-        if self._pinned and key not in self._pinned and not announced:
-            raise Broken(f"{where} is of a log whose key is {key}, not the one that was expected: this is another log, or its key was exchanged")
+    def _trust(self, key: str) -> None:
+        if not self._keys:
+            self._vouching.add(key)
         self._keys.add(key)
         self.key = key
 
@@ -131,6 +142,7 @@ class Walk:
             if self._keys and not self._is_ours(one):
                 raise Broken(f"the anchor of record {seq} is not signed by this log's key")
             self.anchored_to = seq
+            self._vouching.add(one.key)
         for one in self._witness.get(seq, ()):
             if self._is_ours(one) and one.hash != found:
                 raise Broken(f"record {seq} is not the one whose anchor a witness holds")

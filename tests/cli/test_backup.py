@@ -128,11 +128,13 @@ def test_control_goes_on_while_it_is_backed_up_and_after_a_restore(world, tmp_pa
     file = tmp_path / "b.tar.gz"
     said = command(world, "backup", str(file)).stdout
     assert "The private key is not in it" in said
+    with tarfile.open(file) as held:
+        assert [name for name in held.getnames() if name.endswith((".pem", "audit-key.public"))] == ["files/audit-key.public"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     before = own.client.call(Audit())["records"]
     assert [r["action"] for r in before][-1] == "records.backup"
     elsewhere = world.root / "elsewhere"
-    assert "the audit log verifies up to record 2" in command(world, "restore", str(file), state=elsewhere).stdout
+    assert "the audit log verifies up to record 3" in command(world, "restore", str(file), state=elsewhere).stdout
     again = start_own_control(replace(world.settings, state_dir=elsewhere, control_socket=elsewhere / "control.sock"))
     try:
         assert again.client.call(Audit())["records"][: len(before)] == before
@@ -140,7 +142,9 @@ def test_control_goes_on_while_it_is_backed_up_and_after_a_restore(world, tmp_pa
     finally:
         again.stop()
     records = open_records(elsewhere / "records.sqlite")
-    assert records.read_sync(audit.verify_table).ok
+    fresh = (elsewhere / "audit-key.public").read_text().strip()
+    assert "the key was exchanged" in records.read_sync(audit.verify_table).problems[0], "the private key was not in the backup"
+    assert records.read_sync(audit.verify_table, accepted=[fresh]).ok
     records.close()
 
 

@@ -191,6 +191,7 @@ def test_an_admin_exchanges_the_key_and_the_log_goes_on(three_records, as_person
     after = json.loads(shown(capsys))["key"]
     assert (place / "state" / "audit-key.public").read_text().strip() == after != before
     as_person("carol").call(ProfileSet(profile="small"))
+    assert main(["audit", "verify"]) == 0
     assert main(["audit", "verify", "--key", before]) == 0
     assert f"its key: {after}" in shown(capsys)
 

@@ -9,6 +9,7 @@ import pytest
 from attacked_log import START, Log, as_rows
 
 from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.records import anchors as anchoring
 from jupyter_guardrails.records import audit, keys, offline, open_records, parts, retention, signing
 from jupyter_guardrails.records.journal import Journal
 
@@ -54,6 +55,22 @@ def test_a_key_that_was_exchanged_behind_our_back_shows(log):
     assert log.key != before
     found = log.records.read_sync(audit.verify_table)
     assert found.problems == ("record 12 brings a new key that the one before it did not announce: the key was exchanged",)
+    by_us = log.records.read_sync(audit.verify_table, pinned=[before], accepted=[log.key])
+    assert by_us.ok, "whoever restored a backup without keys can say so"
+
+
+def test_a_forged_log_in_which_ones_key_is_only_named_shows(log, tmp_path):
+    """Its forger begins with a key of their own, announces ours with it, and can sign nothing with ours."""
+    ours = log.key
+    (log.folder / signing.PRIVATE_KEY).unlink()
+    forged = Log(tmp_path / "forged.sqlite", tmp_path / "forged")
+    theirs = forged.records.signer.key
+    said = anchoring.next_key_fields(theirs, theirs) | {"resource": ours, "rule": f"signature {theirs.sign(signing.KEY, ours)}"}
+    forged.append(ours, action="audit.key", **{name: said[name] for name in ("reason", "rule")})
+    forged.write(audit.anchor, now=START)
+    assert forged.records.read_sync(audit.verify_table).ok
+    assert forged.records.read_sync(audit.verify_table, pinned=[ours]).problems[0].startswith("this is a log of the key")
+    forged.close()
 
 
 def test_a_key_that_the_old_one_announces_is_in_force(log):
@@ -66,6 +83,7 @@ def test_a_key_that_the_old_one_announces_is_in_force(log):
     found = log.records.read_sync(audit.verify_table, pinned=[old])
     assert (found.ok, found.key) == (True, log.key)
     assert again(log).records.read_sync(audit.verify_table, pinned=[old]).ok
+    assert log.records.read_sync(audit.verify_table, pinned=[log.key]).ok
 
 
 def test_a_crash_in_the_middle_of_an_exchange_leaves_one_key_or_the_other(log):
@@ -79,6 +97,7 @@ def test_a_crash_in_the_middle_of_an_exchange_leaves_one_key_or_the_other(log):
 
 
 def test_a_broken_key_file_is_told_and_nothing_starts(tmp_path):
+    (tmp_path / "keys").mkdir()
     (tmp_path / signing.PRIVATE_KEY).write_text("no key")
     with pytest.raises(GuardrailsError, match=r"audit-key.pem can't be used") as raised:
         signing.open_key(tmp_path)
