@@ -138,41 +138,6 @@ class Machine:
         """Control, as systemd starts it; returns when it says that it is ready."""
         place = self.root / "notify"
         place.unlink(missing_ok=True)
-<<<<<<< HEAD
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-            ready.bind(str(place))
-            place.chmod(0o666)
-            command = self.command("jupyter-guardrails", sys.executable, "-I", "-m", "jupyter_guardrails", "control", "--service", *arguments)
-            environ = self.environment("jupyter-guardrails", NOTIFY_SOCKET=str(place))
-            log = open(self.root / "control.log", "ab")  # noqa: SIM115 - the process keeps it
-            process = subprocess.Popen(command, env=environ, cwd="/", stdout=log, stderr=log)
-            log.close()
-            self.started.append(process)
-            self.service = process
-            deadline = time.monotonic() + 60
-            while not select.select([ready], [], [], 0.2)[0]:
-                assert process.poll() is None, self.log()
-                assert time.monotonic() < deadline, self.log()
-            ready.settimeout(60)
-            while ready.recv(200) != b"READY=1":  # before it comes what systemd would keep (control/descriptor_store.py)
-                continue
-||||||| 458883c
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-            ready.bind(str(place))
-            place.chmod(0o666)
-            command = self.command("jupyter-guardrails", sys.executable, "-I", "-m", "jupyter_guardrails", "control", "--service", *arguments)
-            environ = self.environment("jupyter-guardrails", NOTIFY_SOCKET=str(place))
-            log = open(self.root / "control.log", "ab")  # noqa: SIM115 - the process keeps it
-            process = subprocess.Popen(command, env=environ, cwd="/", stdout=log, stderr=log)
-            log.close()
-            self.started.append(process)
-            self.service = process
-            deadline = time.monotonic() + 60
-            while not select.select([ready], [], [], 0.2)[0]:
-                assert process.poll() is None, self.log()
-                assert time.monotonic() < deadline, self.log()
-            assert ready.recv(100) == b"READY=1"
-=======
         systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         systemd.bind(str(place))
         place.chmod(0o666)
@@ -187,7 +152,6 @@ class Machine:
         while not ready.wait(0.2):
             assert process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
->>>>>>> h3
         return process
 
     def _hear(self, systemd, ready):
@@ -323,13 +287,7 @@ ASK = """
 import json, os, sys
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.control.interface import *
-<<<<<<< HEAD
-from jupyter_guardrails.control.interface import messages as m, usage
-||||||| 458883c
-from jupyter_guardrails.control.interface import messages as m
-=======
 from jupyter_guardrails.control.interface import messages as m, usage, decisions
->>>>>>> h3
 from jupyter_guardrails.control.interface.own import running_control
 from jupyter_guardrails.errors import GuardrailsError
 client = running_control(settings_from(os.environ))
