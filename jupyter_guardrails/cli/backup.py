@@ -22,8 +22,13 @@ from jupyter_guardrails.control.process import database_of
 from jupyter_guardrails.records import restore as restoring
 from jupyter_guardrails.records.places import private_directory
 
-WITH_KEYS = "It holds control's private key: whoever has the file can sign packages in control's name. Keep it as you would keep the key."
-WITHOUT_KEYS = "The private key is not in it: after a restore control makes a new one, and what was signed before is still trusted by its public key."
+WITH_KEYS = (
+    "It holds control's private keys: whoever has the file can sign packages and the audit log in control's name. Keep it as you would keep them."
+)
+WITHOUT_KEYS = (
+    "The private keys are not in it: after a restore control makes new ones. Packages signed before are still trusted by their public key, but "
+    "`audit verify` will say that the audit log's key was exchanged. To go on as before after a disaster, make one --with-keys, and guard it."
+)
 
 
 def add_parser(subparsers: Any) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 import tarfile
 from collections.abc import Iterator
@@ -30,7 +31,8 @@ FORMAT = 1
 ROWS_A_PART = 10_000
 HEAD, ROWS, FILES, DIGESTS = "backup.json", "records/", "files/", "digests.json"
 LEFT_OUT = ("records.sqlite", "control.", "environments")  # the database itself, what belongs to one process, what is made again
-PUBLIC_KEY = ".public.json"
+PUBLIC_KEYS = (".public.json", ".public")
+JOURNAL = re.compile(rf"{FILES}audit(-[a-z0-9]+)?\.jsonl")  # also its anchors, and a part that was closed a moment ago
 
 
 @dataclass
@@ -119,7 +121,7 @@ def _add_rows(connection: Connection, parts: _Parts, table: Any) -> int:
 def _add_files(parts: _Parts, state_dir: Path, written: Written, *, with_keys: bool) -> None:
     for path in _found(state_dir, state_dir):
         place = path.relative_to(state_dir)
-        if place.parts[0] == "keys" and not (with_keys or path.name.endswith(PUBLIC_KEY)):
+        if not with_keys and _is_private(place):
             continue
         try:
             _add_one(parts, path, f"{FILES}{place.as_posix()}", written.seq)
@@ -130,6 +132,12 @@ def _add_files(parts: _Parts, state_dir: Path, written: Written, *, with_keys: b
             written.left_out.append(str(place))
             continue
         written.files += 1
+
+
+def _is_private(place: Path) -> bool:
+    """Whether this may be a private key: of what lies among keys, or is called like the audit log's, only what is public by name isn't."""
+    among_keys = place.parts[0] == "keys" or place.name.startswith("audit-key")
+    return place.suffix == ".pem" or (among_keys and not place.name.endswith(PUBLIC_KEYS))
 
 
 class _NoPlainFile(Exception):
@@ -158,21 +166,21 @@ def _add_one(parts: _Parts, path: Path, name: str, seq: int) -> None:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise _NoPlainFile
-        size = _until(file, seq) if path.name.startswith("audit") and path.suffix == ".jsonl" else found.st_size
+        size = _until(file, seq) if JOURNAL.fullmatch(name) else found.st_size
         parts.add_file(name, file, size)
-
-
-def _seq(line: dict[str, Any]) -> int:
-    """Of a record, or of an anchor."""
-    return int(line.get("anchor", line)["seq"])
 
 
 def _until(file: BinaryIO, seq: int) -> int:
     """How much of the audit file the snapshot knows: it may have grown since, and a later part would stand in the way of what comes next."""
     size = 0
     for line in file:
-        if not line.endswith(b"\n") or _seq(json.loads(line)) > seq:
+        if not line.endswith(b"\n") or _seq_of(json.loads(line)) > seq:
             break
         size += len(line)
     file.seek(0)
     return size
+
+
+def _seq_of(line: dict[str, Any]) -> int:
+    """Of a record, or of an anchor."""
+    return int(line.get("anchor", line)["seq"])

@@ -201,8 +201,9 @@ def _check_chain(connection: Connection, head: dict[str, Any]) -> None:
     verified = audit.verify_table(connection)
     if not verified.ok:
         raise BadRequest(f"the audit log in the backup does not verify: {verified.problems[0]}", next_step=NEXT)
-    if (verified.count, verified.head) != (head["seq"], head["hash"]):
-        raise BadRequest(f"the audit log in the backup ends at record {verified.count}, and {head['seq']} was its last", next_step=NEXT)
+    last, digest = audit.head(connection)
+    if (last, digest) != (head["seq"], head["hash"]):
+        raise BadRequest(f"the audit log in the backup ends at record {last}, and {head['seq']} was its last", next_step=NEXT)
 
 
 def _move_paths(connection: Connection, before: str, after: str) -> None:
