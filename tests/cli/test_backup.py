@@ -147,6 +147,18 @@ def test_control_goes_on_while_it_is_backed_up_and_after_a_restore(world, tmp_pa
     finally:
         again.stop()
     records = open_records(elsewhere / "records.sqlite")
+    assert records.read_sync(audit.verify_table).ok, "it has gone on under the same key"
+    records.close()
+
+
+@pytest_local
+def test_after_a_restore_without_keys_the_log_has_another_key_and_says_so(world, tmp_path):
+    world.start(person="carol")
+    file, elsewhere = tmp_path / "b.tar.gz", world.root / "elsewhere"
+    command(world, "backup", str(file))
+    command(world, "restore", str(file), state=elsewhere)
+    start_own_control(replace(world.settings, state_dir=elsewhere, control_socket=elsewhere / "control.sock")).stop()
+    records = open_records(elsewhere / "records.sqlite")
     fresh = (elsewhere / "audit-key.public").read_text().strip()
     assert "the key was exchanged" in records.read_sync(audit.verify_table).problems[0], "the private key was not in the backup"
     assert records.read_sync(audit.verify_table, accepted=[fresh]).ok

@@ -56,6 +56,15 @@ def is_sealed(fd: int) -> bool:
         return False
 
 
+def is_memory(fd: int) -> bool:
+    """Whether that lies in memory, as of memfd_create(2): what is written there waits for nobody."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_GET_SEALS)
+    except OSError:
+        return False
+    return True
+
+
 def read_sealed(fd: int, *, limit_bytes: int) -> IO[bytes]:
     """The content as a file at its start, which owns the descriptor; BadRequest, and the descriptor left alone, for anything else."""
     if not is_sealed(fd):
