@@ -82,7 +82,7 @@ def check_job(job: Job, row: dict[str, Any], policy_digest: str) -> None:
         raise PackageError(f"the worker built another job than was submitted ({', '.join(wrong) or 'parameters'})", next_step="submit again")
 
 
-def keep(folder: Path, row: dict[str, Any], state_dir: Path, *, now: datetime) -> Kept:
+def keep(folder: Path, row: dict[str, Any], state_dir: Path, *, now: datetime, service: bool) -> Kept:
     """Sign the built folder, pack it under its content digest, read the zip back: only what verifies is kept."""
     signer = signatures.open_signer(state_dir / "keys")
     digests, problems = manifest.check(folder)
@@ -91,7 +91,7 @@ def keep(folder: Path, row: dict[str, Any], state_dir: Path, *, now: datetime) -
     attestations = folder / manifest.ATTESTATIONS
     shutil.rmtree(attestations, ignore_errors=True)
     attestations.mkdir()
-    for name, (kind, predicate) in _statements(row, now).items():
+    for name, (kind, predicate) in _statements(row, now, service=service).items():
         (attestations / name).write_text(signatures.sign(signer, digests, kind, predicate), encoding="utf-8")
     path = _pack(folder, row, state_dir / "packages" / digests.content)
     verified = verify_archive(path, [signer.public_key])
@@ -114,16 +114,16 @@ def _pack(folder: Path, row: dict[str, Any], store: Path) -> Path:
     return path
 
 
-def _statements(row: dict[str, Any], now: datetime) -> dict[str, tuple[str, dict[str, Any]]]:
+def _statements(row: dict[str, Any], now: datetime, *, service: bool) -> dict[str, tuple[str, dict[str, Any]]]:
     """File name -> predicate type and predicate: where the package came from, and what control was told of its checks."""
     external = {"notebook": row["notebook"], "notebook_sha256": row["notebook_digest"], "submitter": row["principal"], "version": row["version"]}
     built = {"buildType": BUILD_TYPE, "externalParameters": external, "internalParameters": {}, "resolvedDependencies": []}
     details = {
-        "builder": {"id": "https://guardrails.jupyter.org/control/own"},
+        "builder": {"id": f"https://guardrails.jupyter.org/control/{'service' if service else 'own'}"},
         "metadata": {"invocationId": row["id"], "finishedOn": now.isoformat()},
     }
     states = {check["name"]: check["state"] for check in row["checks"]}
-    outcome: dict[str, Any] = {"result": "WARNED" if "warned" in states.values() else "PASSED", "configuration": [], "self_test": True}
+    outcome: dict[str, Any] = {"result": "WARNED" if "warned" in states.values() else "PASSED", "configuration": [], "self_test": not service}
     by_state = {f"{word}Tests": sorted(name for name, state in states.items() if state == word) for word in ("passed", "warned", "failed")}
     return {
         "provenance.dsse.json": (signatures.PROVENANCE, {"buildDefinition": built, "runDetails": details}),

@@ -27,7 +27,7 @@ async def queue(state: ControlState, request: SubmissionsQueue, fds: list[int]) 
     """What waits for this person's review, oldest first; what one has decided already is left out."""
     rows = await state.records.read(submissions.newest, None, limit=1000)
     waiting = [row for row in reversed(rows) if row["state"] == "in_review" and _may(state, row)]
-    return {"submissions": [shapes.submission(row) for row in waiting if not await _decided(state, row)]}
+    return {"submissions": [shapes.submission(row, service=state.service) for row in waiting if not await _decided(state, row)]}
 
 
 async def decide(state: ControlState, request: SubmissionDecide, fds: list[int]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ async def _answer(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:
     label = authority.SELF_TEST if not state.service else shapes.LABELS[row["state"]]
     counts = {"approvals": agreed, "needed": state.effective().approvals, "label": label}
     said = [item | {"decided_at": time} for item, time in zip(shown, times, strict=True)]
-    return {"submission": shapes.submission(row), "decisions": said} | counts
+    return {"submission": shapes.submission(row, service=state.service), "decisions": said} | counts
 
 
 OPERATIONS: Operations = {SubmissionsQueue: queue, SubmissionDecide: decide, SubmissionDecisions: made}

@@ -23,13 +23,15 @@ LABELS = {
     "superseded": "replaced by a newer version",
     "retired": "retired",
 }
+WAITING = "waits for its reviewers: nobody else has approved this yet"
 
 
-def submission(row: dict[str, Any]) -> dict[str, Any]:
-    """The answer of every operation that gives a submission."""
+def submission(row: dict[str, Any], *, service: bool) -> dict[str, Any]:
+    """The answer of every operation that gives a submission; beside a control of one's own (not `service`) a review is a self-test."""
     checks = [{key: check[key] for key in CHECK} for check in row["checks"]]
     times = {"created_at": iso(row["created_at"]), "updated_at": iso(row["updated_at"])}
-    said = {"person": row["principal"], "label": LABELS[row["state"]], "checks": checks, "next_step": _next_step(row)}
+    label = WAITING if service and row["state"] == "in_review" else LABELS[row["state"]]
+    said = {"person": row["principal"], "label": label, "checks": checks, "next_step": _next_step(row)}
     return {key: row[key] for key in SAME} | times | said
 
 

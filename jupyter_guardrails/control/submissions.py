@@ -62,7 +62,7 @@ async def create(state: ControlState, request: SubmissionCreate, fds: list[int])
         shutil.rmtree(folder)
     elif row["state"] in UNFINISHED | {"draft"} and _can_begin(state):
         row = await _begin(state, row)
-    return shapes.submission(row)
+    return shapes.submission(row, service=state.service)
 
 
 async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folder: Path, fds: list[int]) -> dict[str, Any]:
@@ -201,12 +201,12 @@ async def _seen(state: ControlState, id: str) -> dict[str, Any]:
 async def newest(state: ControlState, request: SubmissionsList, fds: list[int]) -> dict[str, Any]:
     """One's own submissions, newest first."""
     rows = await state.records.read(submissions.newest, state.principal)
-    return {"submissions": [shapes.submission(row) for row in rows]}
+    return {"submissions": [shapes.submission(row, service=state.service) for row in rows]}
 
 
 async def show(state: ControlState, request: SubmissionShow, fds: list[int]) -> dict[str, Any]:
     """One submission with all its checks; for reviewers also what is submitted by others."""
-    return shapes.submission(await _seen(state, request.id))
+    return shapes.submission(await _seen(state, request.id), service=state.service)
 
 
 async def cancel(state: ControlState, request: SubmissionCancel, fds: list[int]) -> dict[str, Any]:
@@ -214,7 +214,7 @@ async def cancel(state: ControlState, request: SubmissionCancel, fds: list[int])
     await _mine(state, request.id)
     row = await _move(state, request.id, "cancelled")
     await workers.stop(state, request.id)
-    return shapes.submission(row)
+    return shapes.submission(row, service=state.service)
 
 
 async def package(state: ControlState, request: SubmissionPackage, fds: list[int]) -> Answer:
@@ -253,22 +253,22 @@ async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> 
     if row["state"] != "checking":
         raise Conflict(f"submission {row['id']} is {row['state']}")
     if request.state == "checks_failed":
-        return shapes.submission(await _move(state, row["id"], "checks_failed", request.error))
+        return shapes.submission(await _move(state, row["id"], "checks_failed", request.error), service=state.service)
     folder = await submission_work.built_folder(state, row["id"], request.folder)
     if refusals := await _refused_packages(state, row, folder):
-        return shapes.submission(await _move(state, row["id"], "checks_failed", refusals))
+        return shapes.submission(await _move(state, row["id"], "checks_failed", refusals), service=state.service)
     row = await state.records.read(submissions.get, row["id"])
     if row["draft"]:
-        return shapes.submission(await _move(state, row["id"], "draft"))
+        return shapes.submission(await _move(state, row["id"], "draft"), service=state.service)
     kept = await asyncio.to_thread(_keep, state, row, folder)
     await state.records.write(_note, state, row["id"], kept)
     shutil.rmtree(folder)
-    return shapes.submission(await state.records.read(submissions.get, row["id"]))
+    return shapes.submission(await state.records.read(submissions.get, row["id"]), service=state.service)
 
 
 def _keep(state: ControlState, row: dict[str, Any], folder: Path) -> packages.Kept:
     packages.check_job(read_job(folder), row, state.effective(row["principal"]).digest)
-    return packages.keep(folder, row, state.settings.state_dir, now=state.clock())
+    return packages.keep(folder, row, state.settings.state_dir, now=state.clock(), service=state.service)
 
 
 def _note(connection: Connection, state: ControlState, id: str, kept: packages.Kept) -> None:

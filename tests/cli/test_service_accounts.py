@@ -203,6 +203,7 @@ def test_a_submission_is_its_authors(machine, in_review):
 
 def test_two_accounts_are_four_eyes(servers, machine, in_review):
     """Its author may review the jobs of others, and not this one; who is no reviewer hears nothing of it; the second account's word counts."""
+    assert "nobody else has approved this yet" in in_review["label"]
     approve = ("job", "approve", in_review["id"], "--digest", in_review["content_digest"], "--reason", "looks right")
     refused = machine.guardrails("ana", *approve, LOGNAME="ben", USER="ben", GUARDRAILS_AS="ben")
     assert (refused.returncode, "submitted" in refused.stderr) == (1, True), refused.stderr
