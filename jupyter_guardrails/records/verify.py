@@ -192,7 +192,7 @@ def verify_table(connection: Connection, **more: Any) -> Verification:
 
 def links_of_table(connection: Connection) -> Iterator[Link]:
     """Every row of the audit table, in order."""
-    rows = connection.execution_options(yield_per=PAGE).execute(select(tables.audit).order_by(tables.audit.c.seq))
+    rows = connection.execute(select(tables.audit).order_by(tables.audit.c.seq).execution_options(yield_per=PAGE))
     names = tuple(rows.keys())
     for row in rows:
         yield link_of(dict(zip(names, row, strict=True)))
