@@ -94,8 +94,9 @@ class Bench:
         with suppress(ProcessLookupError):
             os.killpg(job.process.pid, signal.SIGKILL)  # it leads a session of its own
         code = job.process.wait()
-        self._report(submission, code, _log_tail(job.folder))
+        said = _log_tail(job.folder)
         shutil.rmtree(job.folder, ignore_errors=True)
+        self._report(submission, code, said)
 
     def _report(self, submission: str, code: int, said: str) -> None:
         with suppress(OSError):  # control has ended: the next one has it checked again

@@ -97,6 +97,7 @@ class MeteredControl(ControlClient):
 
     def __init__(self, inner: ControlClient, metrics: Metrics) -> None:
         super().__init__(inner.socket_path, inner.token)
+        self.sends_contents = inner.sends_contents
         self._inner = inner
         self._metrics = metrics
         self._admitted: dict[str, tuple[float, str]] = {}  # lease -> when, and under which profile

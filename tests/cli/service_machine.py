@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import select
 import shutil
 import signal
 import socket
@@ -138,24 +137,31 @@ class Machine:
         """Control, as systemd starts it; returns when it says that it is ready."""
         place = self.root / "notify"
         place.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-            ready.bind(str(place))
-            place.chmod(0o666)
-            command = self.command("jupyter-guardrails", sys.executable, "-I", "-m", "jupyter_guardrails", "control", "--service", *arguments)
-            environ = self.environment("jupyter-guardrails", NOTIFY_SOCKET=str(place))
-            log = open(self.root / "control.log", "ab")  # noqa: SIM115 - the process keeps it
-            process = subprocess.Popen(command, env=environ, cwd="/", stdout=log, stderr=log)
-            log.close()
-            self.started.append(process)
-            self.service = process
-            deadline = time.monotonic() + 60
-            while not select.select([ready], [], [], 0.2)[0]:
-                assert process.poll() is None, self.log()
-                assert time.monotonic() < deadline, self.log()
-            ready.settimeout(60)
-            while ready.recv(200) != b"READY=1":  # before it comes what systemd would keep (control/descriptor_store.py)
-                continue
+        systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        systemd.bind(str(place))
+        place.chmod(0o666)
+        ready = threading.Event()
+        threading.Thread(target=self._hear, args=(systemd, ready), daemon=True).start()
+        command = self.command("jupyter-guardrails", sys.executable, "-I", "-m", "jupyter_guardrails", "control", "--service", *arguments)
+        environ = self.environment("jupyter-guardrails", NOTIFY_SOCKET=str(place))
+        with open(self.root / "control.log", "ab") as log:
+            self.service = process = subprocess.Popen(command, env=environ, cwd="/", stdout=log, stderr=log)
+        self.started.append(process)
+        deadline = time.monotonic() + 60
+        while not ready.wait(0.2):
+            assert process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
         return process
+
+    def _hear(self, systemd, ready):
+        """What control tells systemd; one that keeps no descriptors."""
+        with systemd:
+            while True:
+                said, fds, _, _ = socket.recv_fds(systemd, 4096, 64)
+                for fd in fds:
+                    os.close(fd)
+                if b"READY=1" in said.split(b"\n"):
+                    ready.set()
 
     def end_service(self):
         self.service.terminate()
@@ -280,7 +286,7 @@ ASK = """
 import json, os, sys
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.control.interface import *
-from jupyter_guardrails.control.interface import messages as m
+from jupyter_guardrails.control.interface import messages as m, usage, decisions
 from jupyter_guardrails.control.interface.own import running_control
 from jupyter_guardrails.errors import GuardrailsError
 client = running_control(settings_from(os.environ))

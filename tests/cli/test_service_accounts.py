@@ -160,9 +160,9 @@ def test_the_second_account_gets_at_nothing_of_the_first(servers, machine):
     beat = f"m.KernelBeat(beats=[m.Beat(lease={lease!r}, cpu_s=1e9, memory_bytes=1, memory_peak_bytes=1)])"
     assert machine.ask("ben", beat)["end"][0]["lease"] == lease
     assert [one["id"] for one in machine.ask("ana", "m.Kernels()")["kernels"]] == [kernel["id"]]
-    people = [one["person"] for one in machine.ask("ben", "m.Usage()")["people"]]
+    people = [one["person"] for one in machine.ask("ben", "usage.Usage()")["people"]]
     assert set(people) <= {"ben"}
-    assert {"ana", "ben"} <= {one["person"] for one in machine.ask("carol", "m.Usage()")["people"]}, "an admin sees everybody"
+    assert {"ana", "ben"} <= {one["person"] for one in machine.ask("carol", "usage.Usage()")["people"]}, "an admin sees everybody"
     assert {one["principal"] for one in machine.ask("ben", "m.Audit()")["records"]} == {"ben"}
     assert machine.ask("ana", f"m.KernelLimits(leases=[{lease!r}])")["limits"][0]["lease"] == lease
 

@@ -10,12 +10,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from jupyter_guardrails import errors
-from jupyter_guardrails.control.interface import content
 from jupyter_guardrails.control.interface.client import ControlClient
-from jupyter_guardrails.control.interface.messages import Me, PackageVerify, Request, SubmissionCreate
+from jupyter_guardrails.control.interface.messages import Me, Request
 from jupyter_guardrails.control.interface.settings import Settings
 
 
@@ -65,7 +64,7 @@ class FoundControl(ControlClient):
     def __init__(self, socket_path: Path | str, token_file: Path | str, *, token: str = "", service: bool = False) -> None:
         super().__init__(socket_path, token)
         self.token_file = Path(token_file)
-        self.service = service
+        self.service = self.sends_contents = service
         if not token:
             self._found_again()
 
@@ -78,24 +77,6 @@ class FoundControl(ControlClient):
                 self._explain(error)
                 raise
         return super().call_with_fds(request, fds=fds)
-
-    def submit(self, request: SubmissionCreate) -> dict[str, Any]:
-        """The submission of a notebook: a service can't read this account's files, so its content goes along."""
-        if not self.service:
-            return super().submit(request)
-        with open(content.open_notebook(Path(request.workspace), request.notebook), "rb") as source:
-            return self._with_content(request, source, content.MAX_NOTEBOOK_BYTES)
-
-    def verify(self, package: IO[bytes]) -> dict[str, Any]:
-        """The same for a package."""
-        return self._with_content(PackageVerify(), package, content.MAX_PACKAGE_BYTES) if self.service else super().verify(package)
-
-    def _with_content(self, request: Request, source: IO[bytes], limit_bytes: int) -> dict[str, Any]:
-        memory = content.sealed(source, limit_bytes=limit_bytes)
-        try:
-            return self.call(request, fds=[memory])
-        finally:
-            os.close(memory)
 
     def _found_again(self) -> bool:
         try:
