@@ -18,7 +18,7 @@ import pytest
 from jupyter_guardrails.control import activation, closing, peers, service, stations
 from jupyter_guardrails.control.frames import close_all
 from jupyter_guardrails.control.groups import Groups, system_groups
-from jupyter_guardrails.control.interface import backup, decisions, notices, oversight, stops, usage, work
+from jupyter_guardrails.control.interface import auditing, backup, decisions, notices, oversight, stops, usage, work
 from jupyter_guardrails.control.interface import messages as m
 from jupyter_guardrails.control.interface.content import sealed
 from jupyter_guardrails.control.interface.messages import REQUESTS
@@ -143,6 +143,11 @@ CROSSINGS = {
     "worker.part": (lambda t: work.WorkerPart(submission=t.submission, offset=0), Refused),
     "work.station": (lambda t: work.StationOpen(), BadRequest),
     "package.verify": (lambda t: m.PackageVerify(), BadRequest),
+    "audit.find": (lambda t: auditing.AuditFind(person="ana"), Refused),
+    "audit.export": (lambda t: auditing.AuditExport(person="ana"), BadRequest),
+    "audit.key": (lambda t: auditing.AuditNewKey(), Refused),
+    "audit.sinks": (lambda t: auditing.AuditSinks(), None),
+    "kernel.cells": (lambda t: auditing.KernelCells(cells=[auditing.Cell(kernel_id="kernel-k", digest="0" * 64, code="x")]), None),
     "kernel.keep": (lambda t: notices.KernelKeep(kernel="kernel-k"), NotFound),
     "kernel.stopping": (lambda t: notices.KernelStopping(kernel="kernel-k"), NotFound),
     "kernel.history": (lambda t: usage.KernelHistory(kernel_id="kernel-k"), NotFound),
