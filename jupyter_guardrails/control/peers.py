@@ -19,11 +19,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def uid_of(connection: socket.socket) -> int:
-    """The uid of whoever connected (SO_PEERCRED); Refused where the kernel could not translate it into this user namespace."""
+    """The uid of whoever connected (SO_PEERCRED)."""
     uid: int = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[1]
+    return uid
+
+
+def refuse_untranslated(uid: int) -> None:
+    """Refused where the kernel could not translate an account into this user namespace: then this uid is many accounts'."""
     if uid == overflow_uid() and not knows_every_uid():
         raise Refused(f"uid {uid} stands here for every account that this container doesn't know", next_step="run control outside of it")
-    return uid
 
 
 def overflow_uid() -> int:

@@ -40,7 +40,7 @@ from jupyter_guardrails.control import (
 )
 from jupyter_guardrails.control.interface.client import OTHER_TOKEN, OUTSIDE
 from jupyter_guardrails.control.interface.messages import REQUESTS, Request
-from jupyter_guardrails.control.peers import Peers, uid_of
+from jupyter_guardrails.control.peers import Peers, refuse_untranslated, uid_of
 from jupyter_guardrails.control.state import Answer, ControlState, Operations, log
 from jupyter_guardrails.control.waiting import Waiting
 from jupyter_guardrails.errors import BadRequest, ControlAway, GuardrailsError, NotFound, Refused
@@ -120,6 +120,8 @@ class Service:
             return
         try:
             uid = uid_of(connection)
+            if self.state.settings.service:  # an own control's socket is for its own account alone, whatever its number
+                refuse_untranslated(uid)
         except (OSError, Refused) as error:
             log.error("a connection is refused: %s", error)
             connection.close()

@@ -111,14 +111,17 @@ def fork_many(count: int) -> None:
 
 
 def take_memory(size_bytes: int) -> None:
-    """ENOMEM instead of a MemoryError. The limit is set from outside within a second: wait for it, where there will be one."""
+    """ENOMEM instead of a MemoryError, or of the interrupt that comes first on a busy machine.
+
+    The limit is set from outside within a second: wait for it, where there will be one.
+    """
     deadline = time.monotonic() + ALLOWANCE_WAIT_S
     while CONFIG["inside"] and resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY and time.monotonic() < deadline:
         time.sleep(0.02)
     try:
         bytearray(size_bytes)
-    except MemoryError as error:
-        raise OSError(errno.ENOMEM, "MemoryError") from error
+    except (MemoryError, KeyboardInterrupt) as error:
+        raise OSError(errno.ENOMEM, type(error).__name__) from error
 
 
 def leave_a_daemon() -> int:

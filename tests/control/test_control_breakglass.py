@@ -101,7 +101,7 @@ def test_only_admins_break_the_glass_and_others_are_recorded(world, who):
 def test_without_an_audit_record_it_is_not_open(world):
     """Fail closed: the table has the record, the audit file could not take it."""
     world.state()
-    journal = world.records._journal
+    journal = world.records.sinks.journal._records
     real, journal._file = journal._file, open("/dev/full", "wb", buffering=0)  # noqa: SIM115 - closed below
     with pytest.raises(RecordsUnwritable, match="no space left"):
         open_up(world)

@@ -85,7 +85,8 @@ def test_what_a_kernel_draws_changes_no_state_of_the_panel(kernel, server):
 @pytest.mark.parametrize("path", ["submissions/s-1/decision", "submissions/s-1/approve", "requests/r-1/decision"])
 def test_nothing_is_approved_from_a_page(server, path):
     """No route of the browser's decides; what a page may do is ask."""
-    assert server.rest("POST", f"guardrails/{path}", json={"decision": "approved"}).status_code in (403, 404, 405)
+    for body in ({"decision": "approved"}, {"decision": "grant"}, {"decision": "approve", "content_digest": "a" * 64, "evidence_digest": "b" * 64}):
+        assert server.rest("POST", f"guardrails/{path}", json=body).status_code in (400, 403, 404, 405)
     assert server.rest("GET", "guardrails/submissions").status_code == 200
 
 

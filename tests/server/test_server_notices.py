@@ -67,28 +67,28 @@ def phases(server, kernel, cause):
 
 
 def test_an_idle_kernel_is_ended_with_its_reason_and_a_kept_or_a_busy_one_is_not(server_with):
-    server = server_with(profile="idle: 15s")
+    server = server_with(profile="idle: 30s")
     left, kept, busy = (server.start_kernel() for _ in range(3))
     busy.run("import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'while True: pass'])")
     for kernel in (left, kept):
-        assert until(lambda kernel=kernel: phases(server, kernel, "idle") == ["warned"])
+        assert until(lambda kernel=kernel: phases(server, kernel, "idle") in (["warned"], ["noticed"]))
     answer = server.rest("POST", f"guardrails/kernels/{kept.id}/keep")
     assert answer.status_code == 200, answer.text
     check("Kept", answer.json())
     assert phases(server, kept, "idle") == []
     until(lambda: listed(server, left) is None)
-    assert listed(server, kept)["idle_s"] < 15
-    assert listed(server, busy)["idle_s"] < 15
+    assert listed(server, kept)["idle_s"] < 30
+    assert listed(server, busy)["idle_s"] < 30
     (ended,) = kernels(server)["ended"]
     assert (ended["id"], ended["cause"]) == (left.id, "idle")
-    assert ended["reason"] == "this kernel was ended: it was not used for 15 s, as its profile says"
+    assert ended["reason"] == "this kernel was ended: it was not used for 30 s, as its profile says"
     assert busy.run("child.kill(); print(6 * 7)") == "42\n"
     (end,) = [record for record in server.rest("GET", "guardrails/audit").json()["records"] if record["action"] == "kernel.end"]
-    assert "it was not used for 15 s" in end["reason"]
+    assert "it was not used for 30 s" in end["reason"]
 
 
 def test_a_budget_that_runs_out_interrupts_keeps_the_variables_and_then_ends(server_with):
-    server = server_with(budget="budget: {cpu_hours: 0.002, per: 1d, grace: 6s}")
+    server = server_with(budget="budget: {cpu_hours: 0.005, per: 1d, grace: 6s}")  # 18 s: the beats before it are 10 s apart
     kernel = server.start_kernel()
     printed = kernel.wait(kernel.send(BURN))
     used_up = "your budget is used up"
