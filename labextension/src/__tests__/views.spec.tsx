@@ -88,6 +88,14 @@ describe('limits', () => {
     }
   });
 
+  it('say that a budget is used up, and not how long it lasts', async () => {
+    const used = { used: 41, reserved: 0, limit: 40 };
+    api.budgetAnswer = { ...api.budgetAnswer, cpu_hours: used, window: 'last 7 d', time_left_s: 0 };
+    await model.refresh();
+    expect(container.textContent).toContain('· used up');
+    expect(container.textContent).not.toContain('lasts for');
+  });
+
   it('choose the size of the next kernel and offer the restart that needs', async () => {
     await model.refresh();
     await act(async () => {

@@ -25,6 +25,7 @@ export interface IMeterProps {
 export function Meter({ label, value, max, format, peak }: IMeterProps): React.JSX.Element {
   const trans = useTrans();
   const state = max === null ? 'fine' : level(value, max);
+  const isUp = max !== null && value >= max;
   const text = max === null ? trans.__('%1 used', format(value)) : trans.__('%1 of %2', format(value), format(max));
   return (
     <div className="jp-Guardrails-meter" data-level={state}>
@@ -34,7 +35,7 @@ export function Meter({ label, value, max, format, peak }: IMeterProps): React.J
           {state !== 'fine' && <StatusIcon kind="warned" />}
           {text}
           {state === 'high' && <em>{trans.__('· high')}</em>}
-          {state === 'full' && <em>{trans.__('· nearly full')}</em>}
+          {state === 'full' && <em>{isUp ? trans.__('· used up') : trans.__('· nearly full')}</em>}
         </span>
       </div>
       {max !== null && <Gauge label={label} value={value} max={max} peak={peak} text={text} />}

@@ -28,7 +28,7 @@ export function BudgetCard({ budget }: { budget: Budget }): React.JSX.Element {
       <Use label={trans.__('Memory over time')} amount={budget.memory_gib_hours} unit={trans.__('GiB·h')} />
       {gpus && <Use label={trans.__('GPU time')} amount={budget.gpu_hours} unit={trans.__('h')} />}
       {budget.shared_by && <p>{trans.__('This is for everyone of %1 together.', budget.shared_by)}</p>}
-      {limited && typeof budget.time_left_s === 'number' && (
+      {limited && typeof budget.time_left_s === 'number' && budget.time_left_s > 0 && (
         <p>{trans.__('At the present rate this lasts for %1.', duration(budget.time_left_s, trans))}</p>
       )}
       {limited && budget.at_limit && <p className="jp-Guardrails-muted">{budget.at_limit}</p>}
