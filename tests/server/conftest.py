@@ -123,12 +123,13 @@ class GovernedServer:
         )
 
     def _read_log(self):
-        for line in self.process.stdout:
+        process, ready, ended = self.process, self._ready, self._ended  # of this start: another may follow while this one's output is still read
+        for line in process.stdout:
             self.lines.append(line)
             if "is running at" in line:
-                self._ready.set()
-        self._ended.set()
-        self._ready.set()
+                ready.set()
+        ended.set()
+        ready.set()
 
     def wait_ready(self):
         assert self._ready.wait(60), self.log()
