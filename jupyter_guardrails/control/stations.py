@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,14 +116,12 @@ async def run(state: ControlState, submission: str, order: dict[str, Any], froze
 
 async def stop(state: ControlState, submission: str) -> None:
     """End a submission's worker; returns when it is gone, or its station was cut off for not saying so."""
-    for station in list(state.stations):
-        if work := station.works.get(submission):
-            told = station.tell({"do": "stop", "submission": submission})
-            with contextlib.suppress(TimeoutError):
-                if told:
-                    await asyncio.wait_for(asyncio.shield(work), STOP_S)
-            if not work.done():
-                _forget(state, station)
+    for station in [one for one in state.stations if submission in one.works]:
+        work = station.works[submission]
+        if station.tell({"do": "stop", "submission": submission}):
+            await asyncio.wait([work], timeout=STOP_S)
+        if not work.done():
+            _forget(state, station)
 
 
 def end_all(state: ControlState) -> None:

@@ -160,15 +160,6 @@ def start_time(pid: int) -> int | None:
     return None
 
 
-def owner(pid: int) -> int | None:
-    """The real uid of a process, None where it isn't there. (The owner of /proc/PID is root's for whatever is not dumpable.)"""
-    try:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
-            return next((int(line.split()[1]) for line in file if line.startswith("Uid:")), None)
-    except OSError:
-        return None
-
-
 def data_bytes(pid: int) -> int | None:
     """What counts against RLIMIT_DATA (with its stack), None when it is gone."""
     with suppress(OSError), open(f"/proc/{pid}/statm", "rb") as file:

@@ -88,13 +88,24 @@ class Machine:
         return ["nsenter", f"--target={self.init_pid}", "--mount", "--pid", "--ipc", "--uts", "--cgroup"]
 
 
+# What `SET_UP` needs of a host: containers with root often lack it.
+TRY = """
+set -e
+mount -t tmpfs t /mnt
+mkdir /mnt/u /mnt/w /mnt/r
+mount -t overlay o -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/r
+mount -t cgroup2 c /mnt/u
+"""
+
+
 def reason_against() -> str:
     """Why there can be none on this machine; empty when there can."""
     if os.getuid() != 0:
         return "needs root: a systemd of the test's own"
     if not SYSTEMD.exists():
         return "systemd is not on this machine"
-    return ""
+    tried = subprocess.run(["unshare", "--fork", "--pid", "--mount", "--cgroup", "sh", "-c", TRY], capture_output=True, text=True, check=False)
+    return f"this host lets no systemd of the test's own start: {tried.stderr}" if tried.returncode else ""
 
 
 @contextlib.contextmanager

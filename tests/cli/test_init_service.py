@@ -30,7 +30,7 @@ def test_the_units_name_this_installation(written):
     assert "\nListenStream=/run/jupyter-guardrails/control.sock\n" in (written / init_service.SOCKET).read_text()
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not on this machine")
 def test_systemd_has_nothing_to_say_about_them(written):
     def verify():
         units = [str(written / name) for name in (init_service.SERVICE, init_service.SOCKET)]
