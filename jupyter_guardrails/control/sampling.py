@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from jupyter_guardrails.errors import Refused
@@ -102,7 +103,7 @@ def start_of(pid: int, *, uid: int, person: str) -> int | None:
     """When the process that a server names as its kernel was started, in clock ticks since boot; None where control can't see the account's
     processes. Refused unless it is there, is the account's, and is not control itself or one above it."""
     process = _process(pid)
-    if process is not None and _uid(pid) == uid and pid not in _above(os.getpid()):
+    if process is not None and _uid(pid) == uid and (pid, process.started) not in _above():
         return process.started
     if process is None and not _sees(uid):
         return None
@@ -155,10 +156,12 @@ def _sees(uid: int) -> bool:
     return any(_uid(int(name)) == uid for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
 
 
-def _above(pid: int) -> set[int]:
-    """A process and all that it descends from: their trees are no kernel's."""
-    found: set[int] = set()
+@cache
+def _above() -> frozenset[tuple[int, int]]:
+    """(number, start) of control and all that it descends from: their trees are no kernel's. A parent that ends leaves it to one of these."""
+    found: dict[int, int] = {}
+    pid = os.getpid()
     while (process := _process(pid)) is not None and pid not in found:
-        found.add(pid)
+        found[pid] = process.started
         pid = process.parent
-    return found
+    return frozenset(found.items())

@@ -110,7 +110,6 @@ def _start(
     connection: Connection, row: dict[str, Any], request: KernelStarted, fields: dict[str, Any], *, ttl_s: float, pid_started: int | None
 ) -> None:
     notices.begin_run(connection, row["id"], now=fields["now"])
-    run: dict[str, Any] = {"pid": request.pid, "pid_started": pid_started, "report": request.report}
+    run: dict[str, Any] = {"pid": request.pid, "pid_started": pid_started, "report": request.report, "listeners": request.listeners}
     leases.start(connection, row["id"], row["principal"], now=fields["now"], ttl_s=ttl_s, **run)
-    leases.adjust(connection, row["id"], row["principal"], listeners=list(request.listeners))
     audit.append(connection, **fields)

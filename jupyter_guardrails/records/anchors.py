@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from jupyter_guardrails.records import signing, tables
 from jupyter_guardrails.records.chain import GENESIS
@@ -21,6 +21,9 @@ ANCHOR_EVERY = 1000
 ANCHOR_EVERY_S = 300  # unless a policy says otherwise
 SIGNER = "guardrails_signer"  # in Connection.info
 KEY_ACTION = "audit.key"
+HEAD = select(tables.audit.c.seq, tables.audit.c.hash).order_by(tables.audit.c.seq.desc()).limit(1)
+NEWEST = select(tables.anchors.c.seq).order_by(tables.anchors.c.seq.desc()).limit(1)
+FOLLOWING = select(tables.anchors).where(tables.anchors.c.seq > bindparam("of_seq")).order_by(tables.anchors.c.seq)
 FIRST_KEY = "the first key of this log"
 
 
@@ -64,7 +67,7 @@ def from_json(value: Any) -> Anchor | None:
 
 def head(connection: Connection) -> tuple[int, str]:
     """Sequence number and hash of the newest record in the table; (0, sixty-four zeros) before the first."""
-    row = connection.execute(select(tables.audit.c.seq, tables.audit.c.hash).order_by(tables.audit.c.seq.desc()).limit(1)).first()
+    row = connection.execute(HEAD).first()
     return (row.seq, row.hash) if row else (0, GENESIS)
 
 
@@ -96,13 +99,13 @@ def signed(by: Signer, seq: int, digest: str, *, now: datetime) -> Anchor:
 
 def newest(connection: Connection) -> int:
     """Sequence number of the newest anchor; 0 before the first."""
-    return connection.execute(select(tables.anchors.c.seq).order_by(tables.anchors.c.seq.desc()).limit(1)).scalar() or 0
+    return connection.execute(NEWEST).scalar() or 0
 
 
 def read(connection: Connection, *, after: int = -1, limit: int | None = None) -> list[Anchor]:
     """Anchors of records behind `after`, oldest first."""
-    query = select(tables.anchors).where(tables.anchors.c.seq > after).order_by(tables.anchors.c.seq).limit(limit)
-    return [Anchor(row.seq, row.hash, row.time, row.key or "", row.signature or "") for row in connection.execute(query)]
+    query = FOLLOWING if limit is None else FOLLOWING.limit(limit)
+    return [Anchor(row.seq, row.hash, row.time, row.key or "", row.signature or "") for row in connection.execute(query, {"of_seq": after})]
 
 
 def anchors(connection: Connection) -> dict[int, str]:

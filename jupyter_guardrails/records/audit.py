@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, insert, select
+from sqlalchemy import Connection, Engine, bindparam, event, insert, select
 from sqlalchemy.engine import Transaction
 
 from jupyter_guardrails.records import anchors as anchoring
@@ -26,6 +26,7 @@ __all__ = [
     "anchors",
     "append",
     "append_all",
+    "following",
     "hash_of",
     "head",
     "line",
@@ -35,6 +36,9 @@ __all__ = [
 ]
 HEAD = "guardrails_audit_head"  # in Connection.info
 PERMITTED = "guardrails_audit_permitted"  # in Connection.info: how many records allowed something that has yet to happen
+# Statements are made once (records/leases.py)
+ADD = insert(tables.audit)
+FOLLOWING = select(tables.audit).where(tables.audit.c.seq > bindparam("of_seq")).order_by(tables.audit.c.seq).limit(bindparam("most"))
 # What is recorded when it is over, or by control of itself: refusing it would undo nothing
 AFTERWARDS = ("kernel.end", "kernel.cell", "kernel.limits", "policy.", "audit.", "records.")
 
@@ -84,7 +88,7 @@ def _add(connection: Connection, records: list[dict[str, Any]], *, now: datetime
         previous = record["hash"] = hash_of(record)
         if record["allowed"] and not record["action"].startswith(AFTERWARDS):
             connection.info[PERMITTED] = connection.info.get(PERMITTED, 0) + 1
-    connection.execute(insert(tables.audit), records)
+    connection.execute(ADD, records)
     connection.info[HEAD] = _Head(connection.get_transaction(), seq, previous)
     if seq // anchoring.every(connection) > (seq - len(records)) // anchoring.every(connection):
         anchor(connection, now=now)
@@ -148,6 +152,11 @@ def newest(
     rows = connection.execute(query.order_by(tables.audit.c.seq.desc() if last else tables.audit.c.seq)).mappings()
     found = [without_code(dict(row)) for row in rows]
     return found[::-1] if last else found
+
+
+def following(connection: Connection, *, after: int, limit: int) -> list[dict[str, Any]]:
+    """The `limit` records that come after sequence number `after`, of all people, oldest first: what each sink asks at every commit."""
+    return [without_code(dict(row)) for row in connection.execute(FOLLOWING, {"of_seq": after, "most": limit}).mappings()]
 
 
 def without_code(record: dict[str, Any]) -> dict[str, Any]:

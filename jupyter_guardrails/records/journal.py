@@ -67,7 +67,7 @@ class Journal:
     def _write_until(self, connection: Connection, last: int | None) -> None:
         while last is None or self.seq < last:
             limit = PAGE if last is None else min(PAGE, last - self.seq)
-            records = audit.newest(connection, after=self.seq, limit=limit)
+            records = audit.following(connection, after=self.seq, limit=limit)
             if not records:
                 return
             self._records.append("".join(audit.line(record) + "\n" for record in records).encode())

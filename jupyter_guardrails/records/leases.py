@@ -9,7 +9,7 @@ Reserving is one conditional INSERT after one conditional UPDATE of the budget: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -105,7 +105,7 @@ ADD_KERNEL = (  # SQLAlchemy keeps the row count of UPDATE and DELETE only
     insert(leases).from_select(COLUMNS, ROW.where(KERNELS.scalar_subquery() < bindparam("of_most"))).execution_options(preserve_rowcount=True)
 )
 CHARGED = ("cpu_s", "cpu_counter_s", "cpu_claimed_s", "cpu_percent", "memory_gib_s", "gpu_s", "memory_bytes", "memory_peak_bytes")
-START = _move("active", "pid", "pid_started", "report", "started_at", "beat_at", "expires_at")
+START = _move("active", "pid", "pid_started", "report", "listeners", "started_at", "beat_at", "expires_at")
 CLOSE = _move("closing")
 SETTLE = _move("settled", *CHARGED, "ended_at", "reason")
 EXPIRE = _move("expired", "ended_at", "reason", "memory_bytes", "cpu_percent")
@@ -197,10 +197,12 @@ def start(
     pid: int,
     report: dict[str, Any],
     pid_started: int | None = None,
+    listeners: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """`starting` -> `active`; for an active one a restart: the lease, its reservation and its sums stay. Conflict when it has ended."""
     row = _still_live(get(connection, lease, principal))
     values = {"pid": pid, "pid_started": pid_started, "report": report, "started_at": row["started_at"] or now}
+    values |= {"listeners": None if listeners is None else list(listeners)}
     values |= {"beat_at": now, "expires_at": now + timedelta(seconds=ttl_s)}
     if connection.execute(START, _named(row, values)).rowcount != 1:
         raise Conflict(f"lease {lease} is being closed", next_step="start the kernel again")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from jupyter_guardrails.records.columns import storable
 from jupyter_guardrails.records.tables import leases, notices, runs
@@ -19,6 +19,9 @@ from jupyter_guardrails.records.tables import leases, notices, runs
 Cause = Literal["budget", "idle", "lifetime"]
 Phase = Literal["warned", "noticed", "interrupted", "ended", "off"]
 OF_A_RUN = ("idle", "lifetime")
+END_RUN = delete(runs).where(runs.c.lease == bindparam("of_lease"))
+BEGIN_RUN = insert(runs)
+END_NOTICES = delete(notices).where(notices.c.lease == bindparam("of_lease"), notices.c.cause.in_(OF_A_RUN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,9 @@ class Run:
 
 def begin_run(connection: Connection, lease: str, *, now: datetime) -> None:
     """A start or restart: its idle and life time begin at zero; what was said about the budget stays."""
-    connection.execute(delete(runs).where(runs.c.lease == lease))
-    connection.execute(insert(runs).values(lease=lease, started_at=now, kept_at=None))
-    connection.execute(delete(notices).where(notices.c.lease == lease, notices.c.cause.in_(OF_A_RUN)))
+    connection.execute(END_RUN, {"of_lease": lease})
+    connection.execute(BEGIN_RUN, {"lease": lease, "started_at": now, "kept_at": None})
+    connection.execute(END_NOTICES, {"of_lease": lease})
 
 
 def keep(connection: Connection, lease: str, *, now: datetime) -> None:

@@ -197,7 +197,7 @@ class Sinks:
     def _untold(self, place: _Place) -> list[Told]:
         with self._reading.connect() as connection:
             anchors = anchoring.read(connection, after=place.anchor_seq, limit=PAGE)
-            records = audit.newest(connection, after=place.record_seq, limit=PAGE) if place.witness.every_record else []
+            records = audit.following(connection, after=place.record_seq, limit=PAGE) if place.witness.every_record else []
         told = [told_record(record) for record in records] + [_of_anchor(anchor) for anchor in anchors]
         return sorted(told, key=lambda one: (one.seq, one.action == "anchor"))
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from jupyter_guardrails.errors import Conflict, NotFound
 from jupyter_guardrails.records import audit
@@ -14,6 +14,9 @@ from jupyter_guardrails.records.columns import storable
 from jupyter_guardrails.records.tables import suspensions
 
 KINDS = ("user", "dataset", "package", "job")
+ACTIVE = select(suspensions).where(suspensions.c.lifted_at.is_(None)).order_by(suspensions.c.since)
+OF_KIND = ACTIVE.where(suspensions.c.kind == bindparam("of_kind"))
+OF_NAMES = OF_KIND.where(suspensions.c.name.in_(bindparam("of_names", expanding=True)))
 
 
 def suspend(
@@ -41,13 +44,11 @@ def lift(connection: Connection, kind: str, name: str, *, reason: str, fields: d
 
 
 def active(connection: Connection, kind: str | None = None, names: Collection[str] | None = None) -> dict[tuple[str, str], dict[str, Any]]:
-    """(kind, name) -> suspension, of those that were not lifted; of one kind and some names, or (None) of all."""
-    query = select(suspensions).where(suspensions.c.lifted_at.is_(None)).order_by(suspensions.c.since)
-    if kind is not None:
-        query = query.where(suspensions.c.kind == kind)
-    if names is not None:
-        query = query.where(suspensions.c.name.in_(list(names)))
-    return {(row["kind"], row["name"]): dict(row) for row in connection.execute(query).mappings()}
+    """(kind, name) -> suspension, of those that were not lifted; of one kind, perhaps of some names of it, or (None) of all."""
+    asked = {"of_kind": kind, "of_names": None if names is None else list(names)}
+    query = ACTIVE if kind is None else OF_KIND if names is None else OF_NAMES
+    found = connection.execute(query, {name: value for name, value in asked.items() if value is not None}).mappings()
+    return {(row["kind"], row["name"]): dict(row) for row in found}
 
 
 def history(connection: Connection, *, limit: int = 200) -> list[dict[str, Any]]:
