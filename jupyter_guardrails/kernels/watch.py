@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import Beat, KernelBeat, KernelLimits, LiveLimits, Request
-from jupyter_guardrails.kernels.endings import Busyness, Endings, carry_out
+from jupyter_guardrails.kernels.endings import Busyness, Endings, Told, carry_out
 from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
 from jupyter_guardrails.kernels.quota import WorkspaceQuota
 from jupyter_guardrails.sandbox.headroom import Action, Headroom
@@ -103,6 +103,7 @@ class Watch:
         self._table = ProcessTable()
         self._thread = ThreadPoolExecutor(1, "guardrails-watch")  # its own: the loop's threads may all be waiting for control
         self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._beat_due = 0.0
         self._endings = Endings()
         self._hint = hint
@@ -179,6 +180,13 @@ class Watch:
             await self._survive(self._follow())
             await self._survive(self._beat())
             await asyncio.sleep(TICK_S)
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """In a task of its own: with the last tree the watch ends too, and would cut short what ends it, which nobody could end then."""
+        task = asyncio.create_task(self._survive(work), name="guardrails-watch-ends")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        await asyncio.shield(task)
 
     async def _survive(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -305,7 +313,7 @@ class Watch:
         for ended in answer.get("end", []):
             entry = self._entries.get(ended["lease"])
             if entry:
-                await entry.watched.end(ended["reason"], restart=False)
+                await self._to_its_end(entry.watched.end(ended["reason"], restart=False))
         self._beat_due = min(self._beat_due, self._clock() + answer.get("again_s", BEAT_S))
         await self._heed(answer.get("notices", []))
 
@@ -314,8 +322,11 @@ class Watch:
         for item in self._endings.news(told):
             entry = self._entries.get(item.lease)
             if entry:
-                await carry_out(item, entry.watched, idle_s=entry.busyness.idle_s(self._clock(), entry.watched.idle_s()))
-                self._hint(entry.kernel_id)
+                await self._to_its_end(self._heed_one(entry, item))
+
+    async def _heed_one(self, entry: Entry, told: Told) -> None:
+        await carry_out(told, entry.watched, idle_s=entry.busyness.idle_s(self._clock(), entry.watched.idle_s()))
+        self._hint(entry.kernel_id)
 
 
 def _beat_of(entry: Entry) -> Beat:

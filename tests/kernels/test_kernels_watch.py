@@ -214,6 +214,38 @@ def test_a_kernel_that_does_nothing_is_not_interrupted(watch, kernel, control, c
     assert (kernel.interrupts, len(kernel.told)) == (0, 1)
 
 
+class Slow(Kernel):
+    """Its lease is given back first, as of a kernel of Jupyter's; the rest takes longer than the watch lives without it."""
+
+    def __init__(self, watch):
+        super().__init__()
+        self.watch = watch
+
+    async def end(self, reason, *, restart):
+        self.watch.discard("L")
+        while not self.watch._task.done():
+            await asyncio.sleep(0.01)
+        await super().end(reason, restart=restart)
+
+
+@pytest.mark.parametrize("answer", [{"notices": [told("ended")]}, {"end": [{"lease": "L", "reason": "over"}]}])
+def test_the_end_of_the_last_kernel_outlives_the_watch_over_it(watch, control, clock, answer):
+    kernel = Slow(watch)
+    control.answer = answer
+
+    async def scene():
+        watch.add(admission(), kernel_id="K", pid=kernel.process.pid, watched=kernel)
+        async with asyncio.timeout(30):
+            while not kernel.ended:
+                await asyncio.sleep(0.01)
+
+    try:
+        asyncio.run(scene())
+    finally:
+        kernel.stop()
+    assert len(kernel.ended) == 1
+
+
 @pytest.mark.parametrize(("idle", "ends"), [(0.0, 0), (30.0, 1)])
 def test_what_is_used_again_in_the_last_moment_is_not_ended_for_idleness(watch, kernel, control, clock, idle, ends):
     async def scene():
