@@ -28,13 +28,14 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import audit_verify
 from sqlalchemy import Connection
 
+from jupyter_guardrails.control import usage
 from jupyter_guardrails.control.interface import ControlClient, Settings, start_own_control
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
 from jupyter_guardrails.records import Records, audit, leases, open_records
@@ -140,13 +141,13 @@ def end(connection: Connection, lease: str) -> None:
 
 
 def beats(records: Records, *, rounds: int = 50) -> float:
-    """Heartbeats a second, all of them in one transaction each round."""
+    """Heartbeats a second with their samples of history, all of them in one transaction each round."""
     now = datetime.now(UTC)
     rows = [records.write_sync(leases.reserve, wanted(), now=now, ttl_s=TTL_S, max_kernels=1000, limit=LIMIT) for _ in range(BEATS)]
     begin = time.perf_counter()
     for number in range(rounds):
         uses = {row["id"]: Use(float(number), GIB, GIB) for row in rows if row}
-        assert records.write_sync(leases.beat, uses, "ana", now=now, ttl_s=TTL_S) == []
+        assert records.write_sync(usage.beat, uses, "ana", now=now + timedelta(seconds=10 * number), ttl_s=TTL_S) == []
     return rounds * BEATS / (time.perf_counter() - begin)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.catalog.contracts import load_catalog
-from jupyter_guardrails.cli import doctor_audit, doctor_host, doctor_notices, doctor_preflight, doctor_sheet, tampering
+from jupyter_guardrails.cli import doctor_audit, doctor_host, doctor_notices, doctor_preflight, doctor_sheet, doctor_state, tampering
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.cli.permissions import Account, this_account
 from jupyter_guardrails.control.interface import Settings
@@ -67,6 +67,7 @@ def examine(settings: Settings, account: Account) -> dict[str, Any]:
         "policy_in_force": {"digest": policy.digest, "mode": str(policy.mode), "rules": len(policy.document.rules)} if policy else None,
         "catalog": str(settings.catalog_path),
         "state": str(settings.state_dir),
+        "state_free_bytes": doctor_state.free_bytes(settings.state_dir),
         "self_chosen": settings.self_chosen,
         "control": {"mode": "service" if settings.service else "own", "socket": str(settings.control_socket), "problem": _away(settings)},
         "settings": {"decided_by": _decided_by(settings), "ignored": list(settings.ignored)},
@@ -133,7 +134,7 @@ def _places(report: dict[str, Any]) -> Iterator[str]:
     if policy and policy["mode"] != "enforce":
         yield "           files, network, data and numbers of kernels are recorded and not refused, unless a rule says `mode: enforce`"
     yield f"catalogue  {report['catalog']}"
-    yield f"state      {report['state']}"
+    yield from map(_printable, doctor_state.lines(report["state"], report["state_free_bytes"]))
     service = report["control"]["mode"] == "service"
     yield f"control    {'a service of this machine, at ' + report['control']['socket'] if service else 'your own, started with what needs it'}"
     yield from (f"           {line}" for line in report["control"]["problem"].splitlines())

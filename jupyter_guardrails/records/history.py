@@ -6,13 +6,16 @@ import math
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import Connection, bindparam, delete, func, select, text
 
 from jupyter_guardrails.records.tables import leases, samples
 
 STEPS = {10: 600, 60: 6 * 3600, 3600: 7 * 86400}  # length of a step -> how long it is kept, seconds: 588 rows a kernel at most
 MOST_OF_ONE = 50_000  # rows of one person
 MOST_OF_ALL = 1_000_000
+NOW = select(leases.c.id, leases.c.kernel_id, leases.c.cpu_percent, leases.c.memory_bytes).where(
+    leases.c.id.in_(bindparam("of_leases", expanding=True)), leases.c.principal == bindparam("of_principal"), leases.c.ended_at.is_(None)
+)
 KEEP = text("""
     INSERT INTO samples (lease, every_s, at, kernel_id, principal, beats, cpu_percent, memory_bytes)
     VALUES (:lease, :every_s, :at, :kernel_id, :principal, 1, :cpu_percent, :memory_bytes)
@@ -25,9 +28,7 @@ KEEP = text("""
 
 def keep(connection: Connection, beaten: list[str], principal: str, *, now: datetime) -> None:
     """Note what these leases use now, after their beat, in the same transaction."""
-    columns = (leases.c.id, leases.c.kernel_id, leases.c.cpu_percent, leases.c.memory_bytes)
-    mine = select(*columns).where(leases.c.id.in_(beaten), leases.c.principal == principal, leases.c.ended_at.is_(None))
-    rows = connection.execute(mine).all()
+    rows = connection.execute(NOW, {"of_leases": beaten, "of_principal": principal}).all()
     second = int(now.timestamp())
     noted = [
         {"lease": row.id, "every_s": every_s, "at": second - second % every_s, "kernel_id": row.kernel_id, "principal": principal}

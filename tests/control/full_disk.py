@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from jupyter_guardrails.cli import doctor_state
 from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelBeat, Kernels, KernelSettle, KernelStarted, Me
 from jupyter_guardrails.errors import LimitReached, RecordsUnwritable
 from jupyter_guardrails.records import audit, open_records
@@ -171,6 +172,17 @@ def check_nothing_confirmed_is_lost(state, confirmed, kept, beats):
         assert known[kept] == pytest.approx(len(beats)), "a beat that was refused is made up for by the next"
         charged, leased = connection.execute("select (select sum(cpu_s) from charges), (select sum(cpu_s) from leases)").fetchone()
         assert charged == pytest.approx(leased)
+
+
+def test_doctor_says_that_a_disk_is_small(small_disk):
+    state = small_disk.settings.state_dir
+    free = doctor_state.free_bytes(state / "not" / "there" / "yet")
+    assert 10 << 20 < free <= 12 << 20
+    told = "\n".join(doctor_state.lines(str(state), free))
+    assert f"{free >> 20} MiB free" in told
+    assert "then nothing new starts" in told
+    assert "next: make room there" in told
+    assert doctor_state.lines(str(state), 2 << 30) == [f"state      {state}"]
 
 
 def test_control_that_is_started_on_a_full_disk_says_so(small_disk, capfd):

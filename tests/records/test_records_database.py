@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import stat
 import subprocess
 import sys
 import threading
@@ -17,13 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from jupyter_guardrails.errors import Conflict
 from jupyter_guardrails.records import audit, choices, open_records
-from jupyter_guardrails.records.places import UnsafePlace, filesystem_of, private_directory
 from jupyter_guardrails.records.tables import leases, metadata, profile_choices
-
-MOUNTS = """22 1 253:1 / / rw - ext4 /dev/vda rw
-30 22 0:40 / /home rw,relatime shared:1 - nfs4 server:/home rw
-31 30 0:41 / /home/with\\040space rw - tmpfs tmpfs rw
-"""
 
 
 def choose(connection, person, now):
@@ -210,55 +202,6 @@ def test_killed_while_writing_the_chain_verifies_and_nothing_confirmed_is_lost(p
     assert found.count >= 50 + int(confirmed)
     assert len(journal.read_text().splitlines()) == found.count
     opened.close()
-
-
-def test_the_folder_is_made_private_and_taken_again(tmp_path):
-    made = private_directory(tmp_path / "deep" / "state")
-    assert stat.S_IMODE(made.stat().st_mode) == 0o700
-    assert private_directory(made) == made
-
-
-@pytest.mark.parametrize("mode", [0o777, 0o770, 0o707])
-def test_a_folder_that_others_may_write_is_refused(tmp_path, mode):
-    (tmp_path / "state").mkdir()
-    os.chmod(tmp_path / "state", mode)
-    with pytest.raises(UnsafePlace, match="can be written by others"):
-        private_directory(tmp_path / "state")
-    os.chmod(tmp_path / "state", 0o750)
-    assert private_directory(tmp_path / "state")
-
-
-def test_a_link_or_a_file_in_its_place_is_refused(tmp_path):
-    (tmp_path / "real").mkdir(mode=0o700)
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    (tmp_path / "file").write_text("")
-    for name in ("link", "file"):
-        with pytest.raises(UnsafePlace):
-            private_directory(tmp_path / name)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder that belongs to somebody else")
-def test_somebody_elses_folder_is_refused(tmp_path):
-    (tmp_path / "state").mkdir(mode=0o700)
-    os.chown(tmp_path / "state", 65534, 65534)
-    with pytest.raises(UnsafePlace, match="belongs to uid 65534"):
-        private_directory(tmp_path / "state")
-    os.chown(tmp_path / "state", 0, 0)
-    assert private_directory(tmp_path / "state")
-
-
-def test_a_network_filesystem_is_refused_and_a_local_one_is_not(tmp_path):
-    table = tmp_path / "mountinfo"
-    table.write_text(f"22 1 253:1 / / rw - ext4 /dev/vda rw\n30 22 0:40 / {tmp_path} rw - nfs4 server:/ rw\n")
-    with pytest.raises(UnsafePlace, match="network filesystem"):
-        private_directory(tmp_path / "state", mountinfo=table)
-    table.write_text("22 1 253:1 / / rw - ext4 /dev/vda rw\n")
-    assert private_directory(tmp_path / "state", mountinfo=table)
-
-
-@pytest.mark.parametrize(("path", "kind"), [("/srv/x", "ext4"), ("/home/ana", "nfs4"), ("/homeless", "ext4"), ("/home/with space/x", "tmpfs")])
-def test_the_longest_mount_point_tells_the_filesystem(tmp_path, path, kind):
-    assert filesystem_of(tmp_path.__class__(path), MOUNTS) == kind
 
 
 @pytest.mark.parametrize(("state", "fits"), [("active", True), ("invented", False)])
