@@ -1,4 +1,4 @@
-"""Syslog as a witness: RFC 5424 over the local daemon's socket, UDP (RFC 5426) or TCP with counted frames (RFC 6587).
+"""Syslog as a witness: RFC 5424 over UDP (RFC 5426) or TCP with counted frames (RFC 6587); the local daemon's socket in the form that it reads.
 
 Syslog never answers. The local socket and UDP say no more than that the system took a line, TCP that the other side was there: a collector
 that must answer is reached by OTLP.
@@ -10,7 +10,8 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jupyter_guardrails.records.sinks import WAIT_S, Told
@@ -19,6 +20,8 @@ DEV_LOG = Path("/dev/log")
 FACILITY = 13  # "log audit" of RFC 5424
 NOTICE, WARNING = 5, 4
 NAME = "jupyter-guardrails"
+MOST_BYTES = 8 << 10  # rsyslogd's, unless its admin says otherwise; others take more
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # whatever the language is
 
 
 def message(told: Told, *, host: str | None = None, pid: int | None = None) -> bytes:
@@ -28,8 +31,22 @@ def message(told: Told, *, host: str | None = None, pid: int | None = None) -> b
     return f"<{priority}>1 {told.time} {where} {NAME} {pid or os.getpid()} {_kind(told)} - {told.text}".encode("ascii")
 
 
+def local_message(told: Told) -> bytes:
+    """As syslog(3) writes it to the local daemon: rsyslogd and journald take the version of an RFC 5424 message there for the program's name."""
+    priority = FACILITY * 8 + (NOTICE if told.allowed else WARNING)
+    now = time.localtime()
+    return f"<{priority}>{MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {time.strftime('%H:%M:%S', now)} {NAME}[{os.getpid()}]: {told.text}".encode("ascii")
+
+
+def taken_whole(told: Told, written: Callable[[Told], bytes]) -> bytes:
+    """The message, of what is too long for a syslog server with number and hash alone: rsyslogd would cut it, and take the rest, which may be
+    what somebody typed, for a message of its own."""
+    whole = written(told)
+    return whole if len(whole) <= MOST_BYTES else written(short(told))
+
+
 def short(told: Told) -> Told:
-    """A record too long for one datagram, by number and hash alone."""
+    """A record by number and hash alone."""
     text = f'{{"record":{{"hash":"{told.hash}","seq":{told.seq}}}}}'
     return Told(told.seq, told.hash, told.time, told.action, told.allowed, text)
 
@@ -54,7 +71,7 @@ class SyslogSocket:
             link.settimeout(WAIT_S)
             link.connect(str(self.path))
             for told in lines:
-                _send_datagram(link, told)
+                link.send(taken_whole(told, local_message))
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -73,7 +90,7 @@ class SyslogUdp:
             link.settimeout(WAIT_S)
             link.connect(address)
             for told in lines:
-                _send_datagram(link, told)
+                link.send(taken_whole(told, message))
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -88,7 +105,7 @@ class SyslogTcp:
 
     def send(self, lines: Sequence[Told]) -> None:
         """Called by the sinks; OSError when the other side is not there. A line may come twice after that, none is left out."""
-        frames = b"".join(b"%d %s" % (len(one), one) for one in map(message, lines))
+        frames = b"".join(b"%d %s" % (len(one), one) for one in (taken_whole(told, message) for told in lines))
         try:
             self._connected().sendall(frames)
             self._notice_end()
@@ -119,12 +136,3 @@ def _is_over(link: socket.socket) -> bool:
     waiting = select.poll()
     waiting.register(link, select.POLLIN)
     return bool(waiting.poll(0)) and link.recv(1, socket.MSG_PEEK) == b""
-
-
-def _send_datagram(link: socket.socket, told: Told) -> None:
-    try:
-        link.send(message(told))
-    except OSError as error:
-        if error.errno != errno.EMSGSIZE or told.action == "anchor":
-            raise
-        link.send(message(short(told)))

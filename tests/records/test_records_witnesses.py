@@ -186,6 +186,57 @@ def running(command, **more):
         process.stdout.close()
 
 
+RSYSLOG = """\
+global(workDirectory="{folder}")
+module(load="imudp")
+module(load="imtcp")
+module(load="imuxsock" SysSock.Use="off")
+input(type="imudp" address="127.0.0.1" port="{port}")
+input(type="imtcp" address="127.0.0.1" port="{port}")
+input(type="imuxsock" Socket="{folder}/log" CreatePath="on")
+action(type="omfile" file="{folder}/witness")
+"""
+
+
+@pytest.fixture
+def rsyslog(tmp_path):
+    """An rsyslogd as it comes from Debian; its port, and the folder of its socket and its file."""
+    program = shutil.which("rsyslogd", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("rsyslogd is not on this machine")
+    folder, port = tmp_path / "rsyslog", free_port()
+    folder.mkdir()
+    (folder / "conf").write_text(RSYSLOG.format(folder=folder, port=port))
+    with running([program, "-n", "-f", folder / "conf", "-i", folder / "pid"]) as process:
+        wait_for_port(port, process)
+        yield port, folder
+
+
+@pytest.mark.parametrize("way", ["udp", "tcp", "socket"])
+def test_a_real_rsyslogd(log, rsyslog, way):
+    """Its file, in its usual format, proves the log; a record that is longer than it takes is there by its number and hash."""
+    port, folder = rsyslog
+    if way == "socket":
+        log.records.sinks.set_witnesses([SyslogSocket(path=folder / "log", **SAID)])
+    else:
+        tell(log, f"{way}://127.0.0.1:{port}")
+    log.append(NASTY, principal=NASTY, reason=NASTY * 20)
+    log.append("long", reason="ä" * 4000, rule="ß" * 4000)
+    log.append("after")
+    log.write(audit.anchor, now=START)
+    wanted = '{"anchor":{"hash":"' + log.rows()[-1]["hash"]
+    for _ in range(200):
+        if (folder / "witness").exists() and wanted in (folder / "witness").read_text():
+            break
+        time.sleep(0.05)  # rsyslogd tells nobody when it has written a line
+    told = witnessed.read(folder / "witness")
+    lines = (folder / "witness").read_text().splitlines()
+    assert all(f" jupyter-guardrails[{os.getpid()}]" in line for line in lines), "who says it is the program's name to the daemon, too"
+    assert '{"record":{"hash":"' + log.rows()[-2]["hash"] + '","seq":13}}' in lines[2]
+    assert len(lines) == 5, "two anchors and three records: nothing that a name made up is a line of its own"
+    assert_it_proves(log, told)
+
+
 def test_a_real_opentelemetry_collector(log, tmp_path):
     """The collector takes our logs by OTLP/HTTP and exports them to the next, whose file is the witness."""
     rotel = pytest.importorskip("rotel", reason="rotel is not installed: no collector to test with")
