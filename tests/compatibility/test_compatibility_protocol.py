@@ -98,8 +98,7 @@ def test_interrupt_keeps_the_process_and_restart_gives_a_new_one(either, name, w
     first = kernel.run(words["pid"]).text
     cell = kernel.start(words["sleep"])
     kernel.wait_until_printed(cell, "asleep")
-    kernel.interrupt()
-    kernel.finish(cell)
+    kernel.stop_cell(cell)
     assert kernel.run(words["pid"]).text == first
     assert first.startswith("pid ")
     kernel.restart()

@@ -1,5 +1,6 @@
 """A really started Jupyter Server with the extension, real control and real kernels, for the tests of this folder."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -89,7 +90,7 @@ class GovernedServer:
         self.port, self.extensions, self.before = free_port(), extensions, before
         self.url = f"http://127.0.0.1:{self.port}/"
         self.lines: list[str] = []
-        self._ready, self._ended = threading.Event(), threading.Event()
+        self._ready, self._ended, self._asked_to_stop = threading.Event(), threading.Event(), False
         self.process = self._start(module, arguments, environment or {})
         threading.Thread(target=self._read_log, daemon=True).start()
 
@@ -160,14 +161,20 @@ class GovernedServer:
     def attach(self, kernel_id):
         return Kernel(self, kernel_id)
 
-    def stop(self):
-        if self.process.poll() is None:
+    def ask_to_stop(self):
+        if self.process.poll() is None and not self._asked_to_stop:
+            self._asked_to_stop = True
             self.process.send_signal(signal.SIGTERM)
+
+    def stop(self):
+        self.ask_to_stop()
+        if self.process.poll() is None:
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+                pytest.fail(f"the server did not stop within 30 s: {self.log()}")
         shutil.rmtree(self.root, ignore_errors=True)
 
 
@@ -189,10 +196,10 @@ class Kernel:
         self.socket.send(json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}))
         return message_id
 
-    def wait(self, message_id, *, until=None):
+    def wait(self, message_id, *, until=None, patience_s=PATIENCE_S):
         """Everything that the cell printed, errors as `Name: value`; returns early when `until` has been printed."""
         printed, idle, replied = "", False, False
-        deadline, others = time.monotonic() + PATIENCE_S, []
+        deadline, others = time.monotonic() + patience_s, []
         while not (idle and replied):
             message = self._receive()
             others.append(
@@ -273,8 +280,11 @@ def make_server():
         return servers[-1]
 
     yield make
-    for server in servers:
-        server.stop()
+    for server in servers:  # all at once: each takes a second or two
+        server.ask_to_stop()
+    with contextlib.ExitStack() as stopping:  # one that doesn't stop fails, and keeps none of the others
+        for server in servers:
+            stopping.callback(server.stop)
 
 
 @pytest.fixture(scope="session")
