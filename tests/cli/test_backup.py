@@ -13,6 +13,7 @@ import sys
 import tarfile
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,9 @@ from jupyter_guardrails.control.interface.backup import RecordsBackup
 from jupyter_guardrails.control.interface.messages import Audit, KernelAdmit, KernelStarted
 from jupyter_guardrails.errors import BadRequest, Conflict, Refused
 from jupyter_guardrails.package.signatures import open_signer
-from jupyter_guardrails.records import audit, backup, open_records
+from jupyter_guardrails.records import audit, backup, offline, open_records, retention
 from tests.control.conftest import GOOD_REPORT, made_world, resting_pid
+from tests.records.attacked_log import START, Log
 from tests.records.conftest import fresh_database, postgres  # noqa: F401 - a fixture
 from tests.records.releases.make import NOW, fill
 
@@ -97,6 +99,25 @@ def test_a_round_trip_brings_everything_back(tmp_path):
     assert [path.name for path in (new / "keys").iterdir()] == [path.name for path in (old / "keys").glob("*.public.json")]
     assert {p.name for p in tmp_path.iterdir()} == {"old", "new", "b.tar.gz"}, "nothing is left lying about"
     assert restored.rows["audit"] == 6
+
+
+def test_a_log_whose_beginning_was_removed_by_retention_comes_back_and_goes_on(tmp_path):
+    state = tmp_path / "old"
+    state.mkdir(mode=0o700)
+    log = Log(state / offline.DATABASE, state)
+    log.append("young", days=80)
+    last = log.write(retention.remove, keep_s=90 * 86400, rule="p.yaml:3 audit.keep", policy_digest="d", now=START + timedelta(days=100))
+    log.close()
+    assert last == 11
+    assert offline.verify_state(state).ok
+    written(state, tmp_path / "b.tar.gz")
+    restore(tmp_path / "b.tar.gz", tmp_path / "new")
+    found = offline.verify_state(tmp_path / "new")
+    assert (found.ok, found.first) == (True, 12)
+    records = open_records(tmp_path / "new" / offline.DATABASE, journal=tmp_path / "new" / "audit.jsonl")
+    records.write_sync(lambda connection: records.sinks.journal.forget(last))
+    records.close()
+    assert offline.verify_state(tmp_path / "new").ok
 
 
 def test_the_private_key_comes_only_where_it_was_asked_for(tmp_path):
