@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -368,9 +369,18 @@ def test_a_control_that_can_not_start_is_not_tried_again(world, capfd):
     assert capfd.readouterr().err.count("can be written by others") == 1
 
 
-def test_its_memory_and_descriptors_are_nobodys_to_read(own):
-    status = Path(f"/proc/{own.process.pid}/environ").stat()
-    assert (status.st_uid, status.st_gid) == (0, 0)
+@pytest.mark.skipif(os.geteuid() == 0, reason="root owns what nobody may read: an ordinary account tells")
+def test_its_memory_and_descriptors_are_nobodys_to_read(world):
+    """As the launcher starts them: the supervisor, and control below it. This very process is the twin."""
+    own = start_own_control(replace(world.settings, person="ana"), supervised=True)
+    world.started.append(own)
+    for pid in (own.process.pid, pid_of(world)):
+        status = Path(f"/proc/{pid}/environ").stat()
+        assert (status.st_uid, status.st_gid) == (0, 0)
+        with pytest.raises(PermissionError):
+            os.listdir(f"/proc/{pid}/fd")
+    assert own.process.pid != pid_of(world)
+    assert os.listdir("/proc/self/fd")
 
 
 CRASHING = """

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -94,11 +96,11 @@ def as_account(path, uid, *, groups):
 
 
 @pytest.fixture
-def passable(tmp_path):
+def passable():
     """A folder that other accounts can come to."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        os.chmod(folder, 0o755)
-    return tmp_path
+    with tempfile.TemporaryDirectory(prefix="gp-", dir="/tmp") as made:
+        os.chmod(made, 0o755)
+        yield Path(made)
 
 
 @root_only
