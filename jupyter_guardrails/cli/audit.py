@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ from typing import Any
 from jupyter_guardrails.cli.audit_text import csv_lines, record_line
 from jupyter_guardrails.cli.connection import connected, settings_from
 from jupyter_guardrails.cli.printing import print_json
+from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.control.interface.auditing import AuditExport, AuditFind, AuditNewKey
+from jupyter_guardrails.control.interface.machine import database_url
+from jupyter_guardrails.control.process import database_of
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.policy.quantities import parse_duration
 from jupyter_guardrails.records import offline, witnessed
@@ -50,6 +53,7 @@ def _add_verify(commands: Any) -> None:
     place = verify.add_mutually_exclusive_group()
     place.add_argument("file", metavar="FILE", nargs="?", type=Path, help="audit.jsonl, one of its older parts, or an export")
     place.add_argument("--state-dir", type=Path, help="control's state directory: its table, its files, and that both are the same (default: yours)")
+    verify.add_argument("--records", metavar="URL", type=database, help="the log's PostgreSQL database (default: the one in settings.yaml)")
     verify.add_argument("--witness", metavar="FILE", type=Path, help="what journalctl -o json, syslog or a collector kept")
     verify.add_argument("--key", type=public_key, action="append", default=[], help="a public key that must vouch for the log, or a file with it")
 
@@ -88,6 +92,14 @@ def public_key(text: str) -> str:
     return found
 
 
+def database(text: str) -> str:
+    """A PostgreSQL database, named without a password, which everybody on the machine could read."""
+    try:
+        return database_url(text, otherwise="everybody on this machine can read it; put it into ~/.pgpass, mode 600")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _first_line(path: Path) -> str:
     try:
         return path.read_text()[:65].strip()
@@ -101,10 +113,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
     try:
         if arguments.witness:
             more["witnessed"] = witnessed.read(arguments.witness)
-        if arguments.file:
-            found = offline.verify_file(arguments.file, **more)
-        else:
-            found = offline.verify_state(arguments.state_dir or settings_from(os.environ).state_dir, **more)
+        found = _verified(arguments, more)
     except OSError as error:
         raise BadRequest(f"{error.filename} can't be read: {error.strerror}", next_step="run this as the account that control runs as") from error
     if arguments.json:
@@ -112,6 +121,28 @@ def run_verify(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(verdict(found)))
     return 0 if found.ok else 1
+
+
+def _verified(arguments: argparse.Namespace, more: dict[str, Any]) -> Verification:
+    """Of a file; of a database that is named without its state directory; else of a state directory with the database that belongs to it."""
+    if arguments.file and arguments.records:
+        raise BadRequest("a FILE is verified by itself", next_step="leave --records away, or name the state directory of both with --state-dir")
+    if arguments.file:
+        return offline.verify_file(arguments.file, **more)
+    settings = settings_from(os.environ)
+    named = _address(replace(settings, records=arguments.records)) if arguments.records else None
+    if named and not arguments.state_dir:
+        return offline.verify_database(named, **more)
+    state_dir = arguments.state_dir or settings.state_dir
+    of_settings = _address(settings) if os.path.realpath(state_dir) == os.path.realpath(settings.state_dir) else None
+    return offline.verify_state(state_dir, named or of_settings, **more)
+
+
+def _address(settings: Settings) -> str | None:
+    """The PostgreSQL database, with the service's password file for whoever can read that; None: the records are in the state directory."""
+    passfile = settings.records_passfile
+    readable = passfile if passfile and os.access(passfile, os.R_OK) else None  # others have their own: libpq would not look there
+    return str(database_of(replace(settings, records_passfile=readable))) if settings.records else None
 
 
 def verdict(found: Verification) -> Iterator[str]:

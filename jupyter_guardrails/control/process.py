@@ -221,11 +221,12 @@ async def _end(state: ControlState, serving: asyncio.Task[None], *, lasting: boo
 
 
 def database_of(settings: Settings) -> str | Path:
-    """Where the records are."""
+    """Where the records are; an address that names a password file keeps it."""
     if not settings.records:
         return settings.state_dir / "records.sqlite"
-    passfile = f"{'&' if '?' in settings.records else '?'}passfile={quote(settings.records_passfile)}" if settings.records_passfile else ""
-    return settings.records + passfile
+    if not settings.records_passfile or "passfile=" in settings.records:
+        return settings.records
+    return f"{settings.records}{'&' if '?' in settings.records else '?'}passfile={quote(settings.records_passfile)}"
 
 
 def _write_whole(path: Path, text: str, *, mode: int) -> None:

@@ -1,51 +1,68 @@
-"""Checking what lies on a disk without control: a state directory (table and files), a file of the log, or an export."""
+"""Checking without control what it left: a state directory (table and files; the table may be in PostgreSQL), a file of the log, or an export."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-
-from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.records import parts, signing
 from jupyter_guardrails.records.anchors import Anchor, from_json
 from jupyter_guardrails.records.anchors import read as read_anchors
 from jupyter_guardrails.records.chain import Link, NoRecord, link_of_line
+from jupyter_guardrails.records.snapshot import snapshot
 from jupyter_guardrails.records.verify import Verification, links_of_table, verify_links
 
 DATABASE = "records.sqlite"
 EXPORT = "jupyter-guardrails audit export"
 LOOKS = 3
+TABLE_ALONE = "the table alone: no file of the log was compared with it"
 
 
-def verify_state(folder: Path, **more: Any) -> Verification:
-    """Check the table of a state directory, its files, and that both hold the same; its own public key is the one that counts unless pinned.
+def verify_state(folder: Path, database: str | None = None, **more: Any) -> Verification:
+    """Check a table, the files of a state directory, and that both hold the same; its own public key is the one that counts unless pinned.
 
-    Control may run meanwhile: when a file became a part under our eyes, it is looked at again.
+    The table is the one in the directory (SQLite), or that of the PostgreSQL database at the URL `database`. Control may run meanwhile:
+    when a file became a part under our eyes, it is looked at again.
     """
+    _look_into(folder)
     public = folder / signing.PUBLIC_KEY
     if not more.get("pinned") and public.exists():
         more["pinned"] = (public.read_text().strip(),)
     for _ in range(LOOKS):
         before = parts.files_of(folder)
-        found = _verify_both(folder, before, more)
+        found = _verify_both(folder, before, database or folder / DATABASE, more)
         if found.ok or parts.files_of(folder) == before:
             break
     return found
 
 
-def _verify_both(folder: Path, files: list[Path], more: dict[str, Any]) -> Verification:
+def verify_database(database: str, **more: Any) -> Verification:
+    """Check the table of a PostgreSQL database alone, from wherever it can be reached."""
+    table, _ = _verify_table(database, [], more)
+    return replace(table, notes=(*table.notes, TABLE_ALONE))
+
+
+def _look_into(folder: Path) -> None:
+    """OSError when it is not ours to read: no file of it would look like a log that has none."""
+    try:
+        os.scandir(folder).close()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BadRequest(f"there is no folder {folder}", next_step="name a state directory, or a file of the log") from error
+
+
+def _verify_both(folder: Path, files: list[Path], place: Path | str, more: dict[str, Any]) -> Verification:
     beside = parts.read_anchors(folder)  # before the table: an anchor is never ahead of its record
-    table, anchors = _verify_database(folder / DATABASE, beside, more)
-    if not table.ok or not files:
+    table, anchors = _verify_table(place, beside, more)
+    if not table.ok:
         return table
+    if not files:
+        return replace(table, notes=(*table.notes, TABLE_ALONE))
     tip: list[str] = []
     written = verify_links(_noting(parts.links(files), table.last, tip), [*anchors, *beside], **more)
     if not written.ok:
@@ -66,20 +83,11 @@ def verify_file(path: Path, **more: Any) -> Verification:
     return verify_links(parts.links(files), anchors, **more)
 
 
-def _verify_database(path: Path, beside: list[Anchor], more: dict[str, Any]) -> tuple[Verification, list[Anchor]]:
-    """The verdict on the table, and its anchors."""
-    if not path.exists():
-        raise BadRequest(f"there is no {path}", next_step="name a state directory, or a file of the log")
-    engine = create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true")
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")  # one snapshot
-            anchors = read_anchors(connection)
-            return verify_links(links_of_table(connection), [*anchors, *beside], **more), anchors
-    except SQLAlchemyError as error:
-        raise BadRequest(f"{path} can't be read: {error}", next_step="start control of this version once, which upgrades it") from error
-    finally:
-        engine.dispose()
+def _verify_table(place: Path | str, beside: list[Anchor], more: dict[str, Any]) -> tuple[Verification, list[Anchor]]:
+    """The verdict on the table of a file or URL, and its anchors; rows are read page by page."""
+    with snapshot(place) as connection:
+        anchors = read_anchors(connection)
+        return verify_links(links_of_table(connection), [*anchors, *beside], **more), anchors
 
 
 def _noting(links: Iterator[Link], wanted: int, tip: list[str]) -> Iterator[Link]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -33,11 +33,16 @@ class MachineSettings(BaseModel):
     @field_validator("records")
     @classmethod
     def _is_a_database_without_password(cls, value: str) -> str:
-        if value and (urlsplit(value).scheme != "postgresql" or not urlsplit(value).path.strip("/")):
-            raise ValueError("must be postgresql://user@host/database")
-        if value and (urlsplit(value).password is not None or "password=" in value):
-            raise ValueError("must hold no password: everyone can read this file; name a password file in records_passfile")
-        return value
+        return database_url(value, otherwise="everyone can read this file; name a password file in records_passfile") if value else value
+
+
+def database_url(text: str, *, otherwise: str) -> str:
+    """The text, when it is a PostgreSQL database without a password; ValueError with what it must be, and why and what to do `otherwise`."""
+    if urlsplit(text).scheme != "postgresql" or not urlsplit(text).path.strip("/"):
+        raise ValueError("must be postgresql://user@host/database")
+    if urlsplit(text).password is not None or "password=" in unquote(text):
+        raise ValueError(f"must hold no password: {otherwise}")
+    return text
 
 
 def read_machine_settings(admin_dir: Path) -> MachineSettings:
