@@ -89,9 +89,7 @@ class _Hashed:
 
 
 def write(connection: Connection, sink: BinaryIO, state_dir: Path, *, now: datetime, with_keys: bool) -> Written:
-    """The whole backup, from a connection that has not read anything yet: tables first, so that no row lacks its file."""
-    if connection.dialect.name == "postgresql":
-        connection.execution_options(isolation_level="REPEATABLE READ")  # SQLite's readers have one snapshot anyhow
+    """The whole backup, from a connection whose reads are one snapshot: tables first, so that no row lacks its file."""
     parts, written = _Parts(sink, now), Written()
     tables = MetaData()
     tables.reflect(connection)

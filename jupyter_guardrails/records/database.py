@@ -78,7 +78,7 @@ class Records:
         return await future
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `fn(connection, …)` returns, over one snapshot; SQLite refuses changes here."""
+        """What `fn(connection, …)` returns, over one snapshot; changes are refused here."""
         return await asyncio.wrap_future(self._readers.submit(lambda: self.read_sync(fn, *args, **kwargs)))
 
     def write_sync(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -196,6 +196,8 @@ def _engine(url: str, *, writer: bool) -> Engine:
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN"))
     elif writer:
         event.listen(engine, "begin", lambda connection: connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK}))
+    else:
+        engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine
 
 

@@ -211,3 +211,17 @@ def test_the_database_itself_knows_the_states(records, now, state, fits):
     row = numbers | texts | {"created_at": now, "beat_at": now, "expires_at": now, "state": state}
     with contextlib.nullcontext() if fits else pytest.raises(DBAPIError, match="ck_leases_state"):
         records.write_sync(lambda connection: connection.execute(insert(leases).values(row)))
+
+
+def test_a_read_is_one_snapshot_and_changes_nothing(records, now):
+    def look(connection):
+        seen = []
+        for _ in range(2):
+            seen.append(connection.execute(select(func.count()).select_from(profile_choices)).scalar_one())
+            records.write_sync(choose, f"person {len(seen)}", now)
+        with pytest.raises(DBAPIError, match=r"read-?only"):
+            connection.exec_driver_sql("delete from profile_choices")
+        return seen
+
+    assert records.read_sync(look) == [0, 0]
+    assert records.read_sync(lambda found: found.execute(select(func.count()).select_from(profile_choices)).scalar_one()) == 2
