@@ -34,6 +34,7 @@ rules:
   - name: everyone
     for: everyone
     kernels: {profiles: [small], default: small, max: MAXIMUM, terminals: small}
+    budget: {cpu_hours: 1000000, memory_gib_hours: 1000000, per: 7d}
     network: {allow: ["approved.example.com:443"]}
     data: {read: ["nyc/*"], request: ["hr/*"], browse: all}
 promotion: {production_profile: small}
@@ -43,8 +44,8 @@ import sys
 from pathlib import Path
 from jupyter_guardrails.control import process
 from jupyter_guardrails.control.interface import Settings
-policy, catalog, state, ttl_s, *ready = sys.argv[1:]
-settings = Settings(Path(policy), Path(catalog), Path(state), Path(state) / "control.sock", True, None)
+policy, catalog, state, ttl_s, records, *ready = sys.argv[1:]
+settings = Settings(Path(policy), Path(catalog), Path(state), Path(state) / "control.sock", True, None, records=records)
 ready_fd = int(ready[0].partition("=")[2]) if ready else None
 process.run(process.Options(settings, ready_fd=ready_fd, die_with_parent=True, lease_ttl_s=float(ttl_s)))
 """
@@ -71,6 +72,7 @@ class Killable:
     """Beside a GovernedServer (in conftest.py): it may be killed and started again; its control stays."""
 
     control: ControlClient | None = None
+    records = ""  # a URL of PostgreSQL; else SQLite in the state directory
 
     def _start(self, module, arguments, environment):
         if self.control is None:
@@ -79,7 +81,7 @@ class Killable:
 
     def _own_control(self):
         read_end, write_end = os.pipe()
-        control = [sys.executable, "-c", CONTROL, str(self.policy), str(self.root / "catalog"), str(self.state), str(TTL_S)]
+        control = [sys.executable, "-c", CONTROL, str(self.policy), str(self.root / "catalog"), str(self.state), str(TTL_S), self.records]
         command = [sys.executable, "-c", SUPERVISE, str(PATIENCE_S), str(write_end), *control]
         started = subprocess.Popen(command, pass_fds=[write_end], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(write_end)
@@ -133,8 +135,9 @@ class Load:
         self.server, self.control = server, server.control
         self._kernel = subprocess.Popen(["sleep", "infinity"])  # stands for each
         self.settled, self.submitted, self.unanswered, self.failures = [], {}, [], []
+        self.rounds = dict.fromkeys(("a", "b"), 0)  # that each of those that start has come through
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(name,)) for name in ("a", "b")]
+        self._threads = [threading.Thread(target=self._work, args=(name,)) for name in self.rounds]
         self._threads.append(threading.Thread(target=self._submit))
         (server.workspace / "job.ipynb").write_text("this is no notebook: its worker says so, and ends")
         for thread in self._threads:
@@ -160,6 +163,7 @@ class Load:
                 self.control.call(KernelBeat(beats=[Beat(lease=admission.lease, cpu_s=1.0, memory_bytes=1 << 20, memory_peak_bytes=1 << 20)]))
                 self.control.call(KernelSettle(lease=admission.lease, reason="done", cpu_s=2.0))
                 self.settled.append(admission.lease)
+                self.rounds[name] = number
             except LimitReached:
                 time.sleep(0.05)
             except Exception as error:  # noqa: BLE001 - shown by whoever asserts that there is none
@@ -177,9 +181,14 @@ class Load:
                 self.failures.append(error)
 
 
+def opened(server):
+    """The records beside the control that runs."""
+    return open_records(server.records or server.state / "records.sqlite")
+
+
 def balanced(server, load=None):
-    """Everything that must hold after any kill; the records are read beside the control that runs."""
-    records = open_records(server.state / "records.sqlite")
+    """Everything that must hold after any kill."""
+    records = opened(server)
     try:
         found = records.read_sync(audit.verify_table)
         assert found.problems == ()
@@ -201,7 +210,7 @@ def _confirmed(records, load):
 
 def no_orphans(server):
     """Each frozen notebook and package on disk is a submission's."""
-    records = open_records(server.state / "records.sqlite")
+    records = opened(server)
     rows = records.read_sync(lambda connection: connection.exec_driver_sql("select id, package_path from submissions").all())
     records.close()
     folder = server.state / "submissions"

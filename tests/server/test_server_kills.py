@@ -7,7 +7,9 @@ import signal
 import time
 
 import pytest
-from kill_world import KILLS, KNOCK, POLICY, READ, TTL_S, Killable, Load, balanced, no_orphans, records_of, wait_for
+from kill_world import KILLS, KNOCK, POLICY, READ, SOAK, TTL_S, Killable, Load, balanced, no_orphans, records_of, wait_for
+
+from tests.records.conftest import fresh_database, postgres  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(3600)]
 
@@ -22,9 +24,10 @@ def dice():
     return random.Random(seed)
 
 
-@pytest.fixture
-def server(server_class):
-    kind = type("KillServer", (Killable, server_class), {})
+@pytest.fixture(params=["sqlite", "postgresql"] if SOAK else ["sqlite"])  # tests/control/test_control_kills.py is the short one of PostgreSQL
+def server(server_class, request):
+    records = fresh_database(request.getfixturevalue("postgres")) if request.param == "postgresql" else ""
+    kind = type("KillServer", (Killable, server_class), {"records": records})
     made = kind(policy=POLICY, maximum=6, module=LAUNCHED, arguments=("--Guardrails.spare_kernel=False",))
     yield made
     made.stop()
