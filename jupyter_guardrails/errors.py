@@ -13,7 +13,7 @@ GuardrailsError
 ├── PackageError      422, exit 1   a job package that can't be trusted or read
 ├── GroupsUnknown     503, exit 1   nobody can tell a person's groups
 ├── ControlAway       503, exit 1   the authority doesn't answer
-├── RecordsUnwritable 503, exit 1   the disk of the records is full or fails
+├── RecordsUnwritable 503, exit 1   the disk of the records is full or fails, or their database is away
 ├── AuditAway         503, exit 1   what must be recorded can't be: a sink of the audit log fails
 ├── MounterAway       503, exit 1   what gives kernels their roots has ended
 └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
@@ -155,7 +155,7 @@ class ControlAway(GuardrailsError):
 
 
 class RecordsUnwritable(GuardrailsError):
-    """The disk that holds the records is full, over its quota or failing: nothing that must be recorded can be done."""
+    """The disk that holds the records is full, over its quota or failing, or their database is away: nothing that must be recorded can be done."""
 
     status, code = 503, "records_unwritable"
 

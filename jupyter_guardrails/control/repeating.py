@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from jupyter_guardrails.errors import RecordsUnwritable
+
 log = logging.getLogger("jupyter_guardrails.control")
 
 
@@ -14,6 +16,8 @@ async def repeat(work: Callable[[], Awaitable[None]], *, every_s: float, name: s
     while True:
         try:
             await work()
+        except RecordsUnwritable as error:  # for as long as it lasts, each time: its place in our code says nothing
+            log.warning("%s failed once: %s", name, error.message)
         except Exception:  # broad: whatever it was, the next time must come
             log.exception("%s failed once", name)
         await asyncio.sleep(every_s)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 
 from jupyter_guardrails.errors import RecordsUnwritable
 from jupyter_guardrails.records.anchors import SIGNER, Signer
@@ -52,7 +53,7 @@ class Records:
     def __init__(self, url: str, *, journal: Path | None = None, key: AuditKey | None = None) -> None:
         self.url = url
         self.folder = Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite") else None
-        self.unwritten = 0  # operations that a full or failing disk kept from being recorded, since this process began
+        self.unwritten = 0  # operations that a full or failing disk, or a database that was away, kept from being recorded, since this process began
         self._writing = _engine(url, writer=True)
         self.signer = Signer(key)
         event.listen(self._writing, "connect", lambda _, record: record.info.update({SIGNER: self.signer}))
@@ -89,8 +90,13 @@ class Records:
 
     def read_sync(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` for threads without an event loop."""
-        with self._reading.connect() as connection:
-            return fn(connection, *args, **kwargs)
+        try:
+            with self._reading.connect() as connection:
+                return fn(connection, *args, **kwargs)
+        except DBAPIError as error:
+            if self.folder is not None or (told := explained(error, None)) is error:  # a reader's disk is no obstacle: SQLite's error is ours
+                raise
+            raise told from error
 
     def close(self) -> None:
         """Finish what was submitted, then let go of the database."""

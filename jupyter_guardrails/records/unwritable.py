@@ -1,4 +1,4 @@
-"""Why nothing can be written: a full disk, a used up quota, a disk that fails; one sentence for whoever asked."""
+"""Why nothing can be written: a full disk, a used up quota, a disk that fails, a database that is away; one sentence for whoever asked."""
 
 from __future__ import annotations
 
@@ -27,26 +27,44 @@ FILE_FAILURES = {
     errno.EROFS: "it is mounted read-only",
 }
 POSTGRESQL_DISK_FULL = "53100"
+POSTGRESQL_AWAY = ("08", "53300", "57P")  # connections that break, too many of them, a server that stops or begins; without a code: none stood
+MEANWHILE = "everything goes on by itself then, and what runs goes on meanwhile"
+AWAY = "their database does not answer, or does not let control in"
 
 
 class TransactionLost(Exception):
-    """SQLite undid the whole transaction in the middle of it, as it does on a full disk."""
+    """The whole transaction was undone in the middle of it: SQLite does that on a full disk, PostgreSQL when a connection breaks."""
 
 
 def explained(error: BaseException, folder: Path | None) -> BaseException:
-    """RecordsUnwritable where the disk is the reason, with the place and its free space; else the error itself."""
+    """RecordsUnwritable where the disk is the reason, with the place and its free space, or the database is away; else the error itself."""
     why = _why(error)
     if not why:
         return error
-    place = f"the disk of {folder}{_free(folder)}" if folder else "the disk of the database server"
-    told = f"{why} on {place}" if why in ("no space left", "the quota is used up") else f"{place}: {why}"
-    refusal = RecordsUnwritable(f"the records can't be written: {told}", next_step=_next_step(folder))
+    told, next_step = _away(error) if why == AWAY else _disk(why, folder)
+    refusal = RecordsUnwritable(told, next_step=next_step)
     refusal.__cause__ = error
     return refusal
 
 
+def _away(error: BaseException) -> tuple[str, str]:
+    """What is said of a database that is away, with the driver's own first line."""
+    source = error.__cause__ if isinstance(error, TransactionLost) else error
+    said = str(getattr(source, "orig", None) or source).partition("\n")[0].strip()
+    return f"the records can't be reached: {AWAY} ({said})", f"ask your admin to see that it runs: {MEANWHILE}"
+
+
+def _disk(why: str, folder: Path | None) -> tuple[str, str]:
+    """What is said of a disk: whose it is, why it takes nothing, and what helps."""
+    place = f"the disk of {folder}{_free(folder)}" if folder else "the disk of the database server"
+    told = f"{why} on {place}" if why in ("no space left", "the quota is used up") else f"{place}: {why}"
+    return f"the records can't be written: {told}", _next_step(folder)
+
+
 def lost(connection: Connection) -> bool:
-    """Whether a transaction that was begun is gone; PostgreSQL says so itself at the next statement."""
+    """Whether a transaction that was begun is gone, by itself or with its connection; else PostgreSQL says so at the next statement."""
+    if connection.invalidated:
+        return True
     raw = connection.connection.dbapi_connection
     return isinstance(raw, sqlite3.Connection) and not raw.in_transaction
 
@@ -55,10 +73,10 @@ def _why(error: BaseException | None) -> str:
     """In words, looking through what an error was raised from; "" when the disk has nothing to do with it."""
     while error is not None:
         if isinstance(error, TransactionLost):
-            return SQLITE_FAILURES[sqlite3.SQLITE_FULL]
+            return _why(error.__cause__) or SQLITE_FAILURES[sqlite3.SQLITE_FULL]
         if isinstance(error, OSError) and error.errno in FILE_FAILURES:
             return FILE_FAILURES[error.errno]
-        if isinstance(error, sqlite3.Error):  # of a statement that went past SQLAlchemy
+        if isinstance(error, sqlite3.Error) or hasattr(error, "sqlstate"):  # of a statement that went past SQLAlchemy
             return _why_of_driver(error)
         if isinstance(error, DBAPIError) and error.orig is not None:
             return _why_of_driver(error.orig)
@@ -69,7 +87,11 @@ def _why(error: BaseException | None) -> str:
 def _why_of_driver(error: BaseException) -> str:
     if isinstance(error, sqlite3.Error):
         return SQLITE_FAILURES.get(getattr(error, "sqlite_errorcode", 0) & PRIMARY, "")
-    return "no space left" if getattr(error, "sqlstate", None) == POSTGRESQL_DISK_FULL else ""
+    code = getattr(error, "sqlstate", "") or ""
+    if code == POSTGRESQL_DISK_FULL:
+        return "no space left"
+    no_answer = code.startswith(POSTGRESQL_AWAY) or (not code and type(error).__name__ == "OperationalError")  # psycopg may not be installed
+    return AWAY if no_answer else ""
 
 
 def _free(folder: Path) -> str:
@@ -82,4 +104,4 @@ def _free(folder: Path) -> str:
 
 def _next_step(folder: Path | None) -> str:
     where = f"free some space there (`df {folder}`)" if folder else "ask your admin to free some space there"
-    return f"{where}: everything goes on by itself then, and what runs goes on meanwhile"
+    return f"{where}: {MEANWHILE}"

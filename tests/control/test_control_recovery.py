@@ -1,6 +1,8 @@
 """Leases outlive a disk that was full: nobody's beats could be written, so nobody is ended for having sent none."""
 
+import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -9,6 +11,7 @@ from jupyter_guardrails.control import lifetimes, recovery
 from jupyter_guardrails.control.interface.messages import KernelSettle
 from jupyter_guardrails.errors import RecordsUnwritable
 from jupyter_guardrails.records import audit, leases
+from tests.records.conftest import away, fresh_database, postgres  # noqa: F401 - a fixture
 
 
 def full(connection):
@@ -80,3 +83,35 @@ def test_a_start_on_a_full_disk_is_refused_and_leaves_nothing(desk):
     read_only(desk, "off")
     assert live(desk) == []
     assert desk.admit("k1").lease
+
+
+def test_kernels_outlive_a_database_that_was_away(world, desk_for, postgres):  # noqa: F811 - pytest's way
+    """The watch over leases goes on meanwhile, and gives them their time again when it can."""
+    world.settings = replace(world.settings, records=fresh_database(postgres))
+    desk = desk_for("ana")
+    desk.begin("k1")
+    desk.state = desk.service.state = replace(desk.state, lease_ttl_s=0.6)
+
+    async def watched():
+        watch = asyncio.create_task(lifetimes.sweep_forever(desk.state))
+        with away(world.settings.records):
+            seen = desk.state.records.unwritten
+            desk.later(seconds=70)
+            while desk.state.records.unwritten < seen + 2 and not watch.done():
+                await asyncio.sleep(0.02)
+            assert not watch.done()
+        while not recovered(desk):
+            assert not watch.done()
+            await asyncio.sleep(0.02)
+        watch.cancel()
+
+    desk.run(asyncio.wait_for(watched(), 60))
+    assert live(desk) == ["kernel-k1"]
+    desk.later(seconds=70)
+    desk.run(lifetimes.sweep(desk.state))
+    assert live(desk) == [], "who sends no beats although they could be recorded is ended as ever"
+
+
+def recovered(desk):
+    with contextlib.suppress(RecordsUnwritable):
+        return [r for r in desk.state.records.read_sync(audit.newest, limit=1000) if r["action"] == "records.recovered"]

@@ -1,5 +1,6 @@
 """Records on both databases: SQLite always, PostgreSQL where its programs are on this machine."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -65,6 +66,21 @@ def fresh_database(url):
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"create database {name}")
     return url.replace("/postgres?", f"/{name}?")
+
+
+@contextlib.contextmanager
+def away(url):
+    """The database ends every connection, and lets nobody in until the block ends."""
+    import psycopg
+
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(url.replace(f"/{name}?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(f"alter database {name} allow_connections false")
+        connection.execute("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s", [name])
+        try:
+            yield
+        finally:
+            connection.execute(f"alter database {name} allow_connections true")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from jupyter_guardrails.errors import RecordsUnwritable
 from jupyter_guardrails.records import audit, choices, open_records
-from tests.records.conftest import drop, unprivileged
+from tests.records.conftest import away, drop, fresh_database, unprivileged
 
 SAID = {"principal": "ana", "action": "a", "resource": "r" * 300, "allowed": True, "reason": "", "rule": "", "policy_digest": ""}
 
@@ -132,3 +132,42 @@ def test_a_full_disk_of_postgresql_is_told_alike(postgres, now):
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
         shutil.rmtree(small)
+
+
+def test_a_database_that_is_away_is_said_and_everything_goes_on_when_it_is_back(postgres, now, tmp_path):
+    url = fresh_database(postgres)
+    records = open_records(url, journal=tmp_path / "audit.jsonl")
+    try:
+        records.write_sync(audit.append, now=now, **SAID)
+        with away(url):
+            for _ in range(2):  # the connection that breaks, then none that is made
+                with pytest.raises(RecordsUnwritable, match="the records can't be reached: their database does not answer") as refusal:
+                    records.write_sync(audit.append, now=now, **SAID)
+                with pytest.raises(RecordsUnwritable, match="the records can't be reached"):
+                    records.read_sync(audit.head)
+            assert "not currently accepting connections" in refusal.value.message
+            with pytest.raises(RecordsUnwritable, match="the records can't be reached"):
+                open_records(url)
+        assert records.unwritten == 2
+        assert records.write_sync(audit.append, now=now, **SAID)["seq"] == 2
+        assert records.read_sync(audit.verify_table).ok
+        assert [json.loads(line)["seq"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()] == [1, 2]
+    finally:
+        records.close()
+
+
+def test_a_connection_that_breaks_in_the_middle_undoes_everything(postgres, now):
+    url = fresh_database(postgres)
+    records = open_records(url)
+
+    def broken(connection):
+        audit.append(connection, now=now, **SAID)
+        with away(url):
+            audit.append(connection, now=now, **SAID)
+
+    try:
+        with pytest.raises(RecordsUnwritable, match=r"the records can't be reached: .*\(terminating connection"):
+            records.write_sync(broken)
+        assert records.write_sync(audit.append, now=now, **SAID)["seq"] == 1
+    finally:
+        records.close()
