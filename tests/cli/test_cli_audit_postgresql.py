@@ -4,7 +4,6 @@ import json
 import sys
 import uuid
 
-import psycopg
 import pytest
 from sqlalchemy import delete, insert, select, update
 
@@ -147,6 +146,7 @@ def test_a_folder_that_is_not_there_is_no_log_without_files(log, capsys):
 
 
 def test_an_auditors_account_needs_no_more_than_select(log, capsys):
+    psycopg = pytest.importorskip("psycopg")
     role = f"auditor_{uuid.uuid4().hex}"
     with psycopg.connect(log.place, autocommit=True) as owner:
         owner.execute(f"create role {role} login")
