@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.cli.connection import connected, refuse_inside, settings_from
 from jupyter_guardrails.cli.printing import print_json
 from jupyter_guardrails.control.hardening import hold_lock
 from jupyter_guardrails.control.interface.backup import RecordsBackup
+from jupyter_guardrails.control.interface.machine import database_url
 from jupyter_guardrails.control.process import database_of
 from jupyter_guardrails.records import restore as restoring
 from jupyter_guardrails.records.places import private_directory
@@ -76,11 +76,19 @@ def _new_file(path: Path) -> Iterator[int]:
         os.close(fd)
 
 
+def _check_database(url: str) -> None:
+    """BadRequest unless it is a PostgreSQL database, named without a password."""
+    try:
+        database_url(url, otherwise="everybody on this machine can read it; put it into ~/.pgpass, mode 600")
+    except ValueError as error:
+        raise errors.BadRequest(f"--database {error}", next_step="postgresql://user@host/database, and the password in ~/.pgpass") from None
+
+
 def run_restore(arguments: argparse.Namespace) -> int:
     """Check everything, then swap it in."""
     refuse_inside(os.environ)
-    if arguments.database and urlsplit(arguments.database).password:
-        raise errors.BadRequest("a password in --database can be read by everybody on this machine", next_step="put it into ~/.pgpass, mode 600")
+    if arguments.database:
+        _check_database(arguments.database)
     settings = settings_from(os.environ)
     state_dir, database = settings.state_dir, arguments.database or (str(database_of(settings)) if settings.records else None)
     restored, aside = restore(arguments.file.absolute(), state_dir, replace=arguments.replace, database=database)

@@ -375,8 +375,11 @@ def place(request, tmp_path):
 
 
 @pytest_local
-def test_a_password_in_the_arguments_is_refused(world, tmp_path):
-    url = "postgresql://records:hunter2@db.example.com/r"  # nothing is connected
+@pytest.mark.parametrize(
+    "url", ["postgresql://records:hunter2@db.example.com/r", "postgresql://db.example.com/r?pass%77ord=hunter2", "mysql://db.example.com/hunter2"]
+)
+def test_a_password_in_the_arguments_is_refused(world, tmp_path, url):
+    """Nothing is connected."""
     refused = command(world, "restore", "x", "--database", url, check=False)
     assert refused.returncode == 2
     assert "~/.pgpass" in refused.stderr
