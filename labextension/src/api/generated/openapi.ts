@@ -624,8 +624,11 @@ export interface components {
             person: string;
             purpose: string;
             days: number;
-            /** @enum {string} */
-            state: "open" | "granted" | "refused" | "expired";
+            /**
+             * @description `revoked`: kind more, taken back before its time
+             * @enum {string}
+             */
+            state: "open" | "granted" | "refused" | "expired" | "revoked";
             reason?: string;
             /** Format: date-time */
             created_at: string;

@@ -49,9 +49,19 @@ function MoreItem({ request, model }: { request: AccessRequest; model: QuotaMode
         </Badge>
       </div>
       <p className="jp-Guardrails-muted">{[amountOf(request, trans), untilOf(request, trans)].join(' · ')}</p>
-      {request.reason && <p>{request.reason}</p>}
+      {request.reason && <p>{answerOf(request, trans)}</p>}
     </li>
   );
+}
+
+/** The words of whoever decided; who it was matters most where something was taken away. */
+function answerOf({ state, reason = '', decided_by, person }: AccessRequest, trans: TranslationBundle): string {
+  if (state !== 'revoked') {
+    return reason;
+  }
+  return decided_by === person
+    ? trans.__('Given back by you: %1', reason)
+    : trans.__('Taken back by %1: %2', decided_by ?? '', reason);
 }
 
 function amountOf({ amount, resource }: AccessRequest, trans: TranslationBundle): string {
