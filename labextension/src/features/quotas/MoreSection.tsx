@@ -5,7 +5,7 @@ import type { AccessRequest } from '../../api/generated/openapi';
 import { Badge } from '../../components/Badge';
 import { requestLooks } from '../../components/requestLooks';
 import { useTrans } from '../../components/translation';
-import { digits } from '../../format';
+import { digits, moment } from '../../format';
 import { QuotaModel } from '../../state/quotaModel';
 import { MoreForm } from './MoreForm';
 
@@ -74,6 +74,5 @@ function amountOf({ amount, resource }: AccessRequest, trans: TranslationBundle)
 }
 
 function untilOf({ until }: AccessRequest, trans: TranslationBundle): string {
-  const time = new Date(until ?? '');
-  return trans.__('until %1', time.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' }));
+  return trans.__('until %1', moment(until ?? ''));
 }
