@@ -76,7 +76,7 @@ describe('the history of a kernel', () => {
 
   it('is drawn with its figures in words', async () => {
     await toggle(true);
-    expect(screen.getByRole('img', { name: 'Processor in the last 30 s: 0.3 cores to 0.9 cores' })).toBeTruthy();
+    expect(screen.getByRole('img', { name: 'Processor in the last 30 s: 0.3 to 0.9 cores' })).toBeTruthy();
     expect(screen.getByRole('img', { name: 'Memory in the last 30 s: 256 MiB to 768 MiB' })).toBeTruthy();
     expect((await axe(container)).violations).toEqual([]);
   });

@@ -51,17 +51,22 @@ function Lines({ kernel, samples, failed }: ILinesProps): React.JSX.Element {
   const span = duration(newest.at - first.at + newest.every_s, trans);
   const points = (value: (sample: Samples[number]) => number): IPoint[] =>
     shown.map(sample => ({ at: sample.at, span: sample.every_s, value: value(sample) }));
-  const memory = points(sample => sample.memory_bytes);
   return (
     <>
       <Line
         label={trans.__('Processor')}
         points={points(sample => sample.cpu_percent / 100)}
         max={kernel.cpus}
-        format={value => trans.__('%1 cores', digits(Math.round(10 * value) / 10))}
+        words={(least, most) => trans.__('%1 to %2 cores', tenths(least), tenths(most))}
         span={span}
       />
-      <Line label={trans.__('Memory')} points={memory} max={kernel.memory_limit_bytes} format={bytes} span={span} />
+      <Line
+        label={trans.__('Memory')}
+        points={points(sample => sample.memory_bytes)}
+        max={kernel.memory_limit_bytes}
+        words={(least, most) => trans.__('%1 to %2', bytes(least), bytes(most))}
+        span={span}
+      />
     </>
   );
 }
@@ -71,24 +76,27 @@ interface ILineProps {
   points: IPoint[];
   /** What is allowed; 0 where nothing limits it. */
   max: number;
-  format: (value: number) => string;
+  words: (least: number, most: number) => string;
   span: string;
 }
 
 /** The figures stand in words beside the line, and say all of it to who can't see it. */
-function Line({ label, points, max, format, span }: ILineProps): React.JSX.Element {
+function Line({ label, points, max, words, span }: ILineProps): React.JSX.Element {
   const trans = useTrans();
   const values = points.map(({ value }) => value);
   const most = Math.max(...values);
-  const least = Math.min(...values);
-  const words = trans.__('%1 to %2', format(least), format(most));
+  const said = words(Math.min(...values), most);
   return (
     <figure>
       <figcaption>
         <span>{label}</span>
-        <span>{words}</span>
+        <span>{said}</span>
       </figcaption>
-      <Sparkline text={trans.__('%1 in the last %2: %3', label, span, words)} points={points} max={max || most} />
+      <Sparkline text={trans.__('%1 in the last %2: %3', label, span, said)} points={points} max={max || most} />
     </figure>
   );
+}
+
+function tenths(value: number): string {
+  return digits(Math.round(10 * value) / 10);
 }
