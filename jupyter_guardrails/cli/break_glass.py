@@ -6,9 +6,9 @@ import argparse
 import os
 from typing import Any
 
+from jupyter_guardrails.cli.commands import add_command, say, say_table, seconds
 from jupyter_guardrails.cli.connection import connected
-from jupyter_guardrails.cli.printing import line, print_json, print_table
-from jupyter_guardrails.cli.suspend import seconds
+from jupyter_guardrails.cli.printing import line
 from jupyter_guardrails.control.interface.stops import LONGEST_S, REASON_LENGTH, BreakGlass, BreakGlassEnd, BreakGlassList
 from jupyter_guardrails.errors import BadRequest
 
@@ -18,22 +18,15 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("break-glass", help="open a dataset or a profile to one person for a while, with a reason (admins)")
     commands = parser.add_subparsers(dest="glass_command", required=True, metavar="COMMAND")
     for kind, text in (("dataset", "its files, by guarded.open() in a kernel"), ("profile", "a profile that the policy defines")):
-        opening = _command(commands, kind, _begin, text)
+        opening = add_command(commands, kind, _begin, text)
         opening.add_argument("name")
         opening.add_argument("--reason", required=True, help=f"at least {REASON_LENGTH} letters; recorded, and told to every admin")
         opening.add_argument("--user", metavar="PERSON", help="for whom (default: for yourself)")
         opening.add_argument("--for", dest="time", default="1h", metavar="TIME", help="how long, 24h at most (default: 1h)")
         if kind == "dataset":
             opening.add_argument("--unmasked", action="store_true", help="without the policy's masks and row filters")
-    _command(commands, "end", _end, "end one before its time").add_argument("id")
-    _command(commands, "list", _list, "what is open and was open, by whom, for whom and why")
-
-
-def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("--json", action="store_true")
-    parser.set_defaults(run=run)
-    return parser
+    add_command(commands, "end", _end, "end one before its time").add_argument("id")
+    add_command(commands, "list", _list, "what is open and was open, by whom, for whom and why")
 
 
 def _begin(arguments: argparse.Namespace) -> int:
@@ -46,36 +39,23 @@ def _begin(arguments: argparse.Namespace) -> int:
     said["unmasked"] = getattr(arguments, "unmasked", False)
     with connected(os.environ) as client:
         found = client.call(BreakGlass(**said))
-    if arguments.json:
-        print_json(found)
-        return 0
-    print(f"{found['id']}: {found['kind']} {line(found['name'])} is open to {line(found['person'])} until {found['ends_at']}")
-    print("recorded before it was opened, and told; it ends by itself, or with: jupyter guardrails break-glass end " + found["id"])
-    if found["label"]:
-        print(found["label"])
-    return 0
+    opened = f"{found['id']}: {found['kind']} {line(found['name'])} is open to {line(found['person'])} until {found['ends_at']}"
+    end = f"recorded before it was opened, and told; it ends by itself, or with: jupyter guardrails break-glass end {found['id']}"
+    return say(found, arguments, opened, end, found["label"])
 
 
 def _end(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client:
         found = client.call(BreakGlassEnd(id=arguments.id))
-    if arguments.json:
-        print_json(found)
-    else:
-        print(f"{found['kind']} {line(found['name'])} is no longer open to {line(found['person'])}")
-    return 0
+    return say(found, arguments, f"{found['kind']} {line(found['name'])} is no longer open to {line(found['person'])}")
 
 
 def _list(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client:
         found = client.call(BreakGlassList())
-    if arguments.json:
-        print_json(found)
-        return 0
     head = ("id", "state", "what", "for", "by", "until", "reason")
     rows = [
         (row["id"], row["state"], f"{row['kind']} {row['name']}", row["person"], row["by"], row["ends_at"][:16], row["reason"])
         for row in found["exemptions"]
     ]
-    print_table([head, *(tuple(map(line, row)) for row in rows)]) if rows else print("nothing was opened")
-    return 0
+    return say_table(found, arguments, rows=rows, head=head, empty="nothing was opened")

@@ -6,8 +6,8 @@ import argparse
 import os
 from dataclasses import dataclass
 
+from jupyter_guardrails.cli.commands import seconds
 from jupyter_guardrails.cli.connection import connected
-from jupyter_guardrails.cli.suspend import seconds
 from jupyter_guardrails.control.interface.oversight import DecisionsPast
 from jupyter_guardrails.policy.past import Fact, Groups, facts_from
 

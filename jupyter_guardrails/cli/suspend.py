@@ -6,11 +6,10 @@ import argparse
 import os
 from typing import Any
 
+from jupyter_guardrails.cli.commands import add_command, say, say_table, seconds
 from jupyter_guardrails.cli.connection import connected
-from jupyter_guardrails.cli.printing import line, print_json, print_table
+from jupyter_guardrails.cli.printing import line
 from jupyter_guardrails.control.interface.stops import Suspend, SuspensionLift, SuspensionsList
-from jupyter_guardrails.errors import BadRequest
-from jupyter_guardrails.policy.quantities import parse_duration
 
 KINDS = {
     "user": "nothing new starts, nothing is read, and what runs ends after the notice",
@@ -26,16 +25,16 @@ def add_parser(subparsers: Any) -> None:
     commands = parser.add_subparsers(dest="suspend_command", required=True, metavar="COMMAND")
     for kind, text in KINDS.items():
         _add_kind(commands, kind, text)
-    lift = _command(commands, "lift", _lift, "end a suspension")
+    lift = add_command(commands, "lift", _lift, "end a suspension")
     lift.add_argument("kind", choices=list(KINDS))
     lift.add_argument("name")
     lift.add_argument("--reason", required=True)
-    listing = _command(commands, "list", _list, "what is suspended, by whom, since when and why")
+    listing = add_command(commands, "list", _list, "what is suspended, by whom, since when and why")
     listing.add_argument("--all", action="store_true", help="also what was lifted")
 
 
 def _add_kind(commands: Any, kind: str, text: str) -> None:
-    parser = _command(commands, kind, _suspend, text)
+    parser = add_command(commands, kind, _suspend, text)
     parser.add_argument("name")
     parser.add_argument("--reason", required=True, help="whom it concerns reads it")
     if kind in ("user", "dataset"):
@@ -44,25 +43,12 @@ def _add_kind(commands: Any, kind: str, text: str) -> None:
         parser.add_argument("--end-kernels", action="store_true", help="also end the kernels that were started with it, which read it until then")
 
 
-def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("--json", action="store_true")
-    parser.set_defaults(run=run)
-    return parser
-
-
 def _suspend(arguments: argparse.Namespace) -> int:
     kind = arguments.suspend_command
     grace_s, end_kernels = seconds(getattr(arguments, "grace", "0"), zero=True), getattr(arguments, "end_kernels", False)
     with connected(os.environ) as client:
         found = client.call(Suspend(kind=kind, name=arguments.name, reason=arguments.reason, grace_s=grace_s, end_kernels=end_kernels))
-    if arguments.json:
-        print_json(found)
-        return 0
-    print(f"{kind} {line(found['name'])} is suspended: {line(found['reason'])}")
-    for text in _consequences(found):
-        print(text)
-    return 0
+    return say(found, arguments, f"{kind} {line(found['name'])} is suspended: {line(found['reason'])}", *_consequences(found))
 
 
 def _consequences(found: dict[str, Any]) -> list[str]:
@@ -77,30 +63,12 @@ def _consequences(found: dict[str, Any]) -> list[str]:
 def _lift(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client:
         found = client.call(SuspensionLift(kind=arguments.kind, name=arguments.name, reason=arguments.reason))
-    if arguments.json:
-        print_json(found)
-    else:
-        print(f"{found['kind']} {line(found['name'])} is no longer suspended")
-    return 0
+    return say(found, arguments, f"{found['kind']} {line(found['name'])} is no longer suspended")
 
 
 def _list(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client:
         found = client.call(SuspensionsList(all=arguments.all))
-    if arguments.json:
-        print_json(found)
-        return 0
     head = ("kind", "name", "since", "by", "lifted", "reason")
     rows = [(row["kind"], row["name"], row["since"][:16], row["by"], (row["lifted_at"] or "")[:16], row["reason"]) for row in found["suspensions"]]
-    print_table([head, *(tuple(map(line, row)) for row in rows)]) if rows else print("nothing is suspended")
-    return 0
-
-
-def seconds(text: str, *, zero: bool = False) -> int:
-    """`90s`, `1h` in seconds; BadRequest with what is wrong."""
-    if zero and text in ("0", "0s"):
-        return 0
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise BadRequest(str(error), next_step="write it like 90s, 15m or 1h") from error
+    return say_table(found, arguments, rows=rows, head=head, empty="nothing is suspended")

@@ -82,6 +82,18 @@ def asked(state: ControlState, said: dict[str, Any]) -> Notice:
     return notice(state, "request.open", title, resource=said["dataset"], reason=said["purpose"], rule=said["rule"], next_step=next_step)
 
 
+def asked_more(state: ControlState, said: dict[str, Any]) -> Notice:
+    """Somebody asks for more of a limit for a while."""
+    title = f"{said['principal']} asks for {more_of(said)} until {said['until']:%Y-%m-%d %H:%M} UTC"
+    next_step = f"jupyter guardrails requests approve {said['id']}"
+    return notice(state, "request.open", title, resource=said["dataset"], reason=said["purpose"], rule=said["rule"], next_step=next_step)
+
+
+def more_of(row: dict[str, Any]) -> str:
+    """What a request of kind `more` is about: the limit, and what it shall be (a profile has no amount)."""
+    return str(row["dataset"]) if row["amount"] is None else f"{row['dataset']} {row['amount']:g}"
+
+
 def moved(connection: Connection, /, state: ControlState, id: str, to_state: str, **said: Any) -> dict[str, Any]:
     """`submissions.transition` with its notice, in one transaction. What failed is for its author to see: only that it failed is told."""
     row = submissions.transition(connection, id, to_state, **said)

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import authority
+from jupyter_guardrails.control import announcing, authority
 from jupyter_guardrails.control.audit import is_admin
-from jupyter_guardrails.control.interface.notices import MoreAsk, MoreDecide
+from jupyter_guardrails.control.interface.notices import MoreAsk, MoreDecide, MoreRevoke
 from jupyter_guardrails.control.requests import answer
 from jupyter_guardrails.control.rights import refuse_suspended
 from jupyter_guardrails.control.state import ControlState, Operations
@@ -66,7 +66,7 @@ async def ask(state: ControlState, request: MoreAsk, fds: list[int]) -> dict[str
     said: dict[str, Any] = {"id": f"r-{secrets.token_hex(6)}", "principal": state.principal, "dataset": wanted.resource, "kind": "more"}
     said |= {"purpose": request.purpose, "days": max(1, (request.until - now).days), "amount": request.amount, "until": request.until}
     said |= {"now": now, "rule": wanted.rule, "policy_digest": state.policy_digest}
-    return answer(await state.records.write(requests.create, **said), state)
+    return answer(await state.records.write(_ask, said, announcing.asked_more(state, said)), state)
 
 
 async def decide(state: ControlState, request: MoreDecide, fds: list[int]) -> dict[str, Any]:
@@ -79,9 +79,25 @@ async def decide(state: ControlState, request: MoreDecide, fds: list[int]) -> di
     digest = {"rule": row["rule"], "policy_digest": state.policy_digest}
     to = "granted" if request.grant else "refused"
     said: dict[str, Any] = {"now": state.clock(), "actor": state.principal, "reason": reason} | digest
-    decided = await state.records.write(_decide, row, to, request.until, said)
+    title = f"{state.principal} {to} {announcing.more_of(row)} to {row['principal']}"
+    told = announcing.notice(state, f"request.{to}", title, resource=row["dataset"], reason=reason, rule=row["rule"])
+    decided = await state.records.write(_decide, row, to, request.until, said, told)
     state.more.forget()
     return answer(decided, state)
+
+
+async def revoke(state: ControlState, request: MoreRevoke, fds: list[int]) -> dict[str, Any]:
+    """Over when this answers, for what runs too: by an admin, or by whoever has it."""
+    row = await state.records.read(requests.get, request.id)
+    if row["kind"] != "more":
+        raise NotFound(f"{row['id']} gave access to a dataset, not more of a limit", next_step=f"jupyter guardrails data revoke {row['id']}")
+    rule = await _may_revoke(state, row)
+    said = {"now": state.clock(), "actor": state.principal, "reason": request.reason, "rule": rule, "policy_digest": state.policy_digest}
+    title = f"{state.principal} took back {announcing.more_of(row)} of {row['principal']}"
+    told = announcing.notice(state, "limit.revoke", title, resource=row["dataset"], person=row["principal"], reason=request.reason, rule=rule)
+    taken = await state.records.write(_revoke, row["id"], said, told)
+    state.more.forget()
+    return answer(taken, state)
 
 
 def may_decide(state: ControlState, row: dict[str, Any]) -> None:
@@ -113,12 +129,37 @@ def _wanted(policy: EffectivePolicy, request: MoreAsk) -> Askable:
     return wanted
 
 
-def _decide(connection: Connection, row: dict[str, Any], to: str, until: datetime | None, said: dict[str, Any]) -> dict[str, Any]:
+async def _may_revoke(state: ControlState, row: dict[str, Any]) -> str:
+    """The rule that says so, as text; Refused, and recorded, for everybody else."""
+    if row["principal"] != state.principal:
+        return await authority.require_admin(state, "limit.revoke", f"{row['dataset']} of {row['principal']}")
+    await authority.refuse_suspended_person(state, "limit.revoke", row["dataset"])
+    return str(authority.ref("one's own"))
+
+
+def _ask(connection: Connection, said: dict[str, Any], told: announcing.Notice) -> dict[str, Any]:
+    row = requests.create(connection, **said)
+    if row["id"] == said["id"]:  # an open one of before was told when it was made
+        told.put(connection)
+    return row
+
+
+def _decide(
+    connection: Connection, row: dict[str, Any], to: str, until: datetime | None, said: dict[str, Any], told: announcing.Notice
+) -> dict[str, Any]:
     if to == "granted":
         refuse_suspended(connection, "user", row["principal"])
     if to == "granted" and until is not None:
         requests.shorten(connection, row["id"], until=min(until, row["until"]))
-    return requests.decide(connection, row["id"], to, **said)
+    decided = requests.decide(connection, row["id"], to, **said)
+    told.put(connection)
+    return decided
 
 
-OPERATIONS: Operations = {MoreAsk: ask, MoreDecide: decide}
+def _revoke(connection: Connection, id: str, said: dict[str, Any], told: announcing.Notice) -> dict[str, Any]:
+    taken = requests.take_back(connection, id, **said)
+    told.put(connection)
+    return taken
+
+
+OPERATIONS: Operations = {MoreAsk: ask, MoreDecide: decide, MoreRevoke: revoke}

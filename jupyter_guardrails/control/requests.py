@@ -14,6 +14,7 @@ from jupyter_guardrails.control import announcing, authority
 from jupyter_guardrails.control.audit import is_admin
 from jupyter_guardrails.control.datasets import find
 from jupyter_guardrails.control.interface.messages import RequestCreate, RequestsList
+from jupyter_guardrails.control.more_applied import ENDED_BY
 from jupyter_guardrails.control.rights import refuse_suspended, rights
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import Conflict, Refused
@@ -74,10 +75,15 @@ def answer(row: dict[str, Any], state: ControlState) -> dict[str, Any]:
         "person": row["principal"],
         "purpose": row["purpose"],
         "days": row["days"],
-        "state": "expired" if over else row["state"],
+        "state": "expired" if over else "revoked" if _taken_back(row) else row["state"],
         "reason": row["reason"],
         "created_at": iso(row["created_at"]),
     }
+
+
+def _taken_back(row: dict[str, Any]) -> bool:
+    """Ended by a person before its time, and not by the time."""
+    return (row["kind"], row["state"]) == ("more", "expired") and row["decided_by"] not in ("", ENDED_BY)
 
 
 def _decision(contract: Contract, policy: EffectivePolicy, state: ControlState) -> Decision:

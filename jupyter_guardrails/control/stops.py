@@ -63,11 +63,17 @@ async def mine(state: ControlState) -> dict[str, Any]:
     """What a person is told of themselves: their suspension (or null), and what break-glass opens for them."""
     row = (await rights(state)).person
     open_now = (await state.records.read(exemptions.active, state.principal, now=state.clock())).values()
-    opened = [f"{row['kind']} {row['name']} until {iso(row['ends_at'])}, by {row['given_by']}" for row in open_now]
+    opened = [_opened(exemption) for exemption in open_now]
     if row is None:
         return {"suspended": None, "break_glass": opened}
-    decision = stopped(row)
-    return {"suspended": {"reason": decision.reason, "since": iso(row["since"]), "next_step": decision.next_step}, "break_glass": opened}
+    decision, ends_at = stopped(row), row["ends_kernels_at"]
+    times = {"since": iso(row["since"]), "ends_kernels_at": iso(ends_at) if ends_at else None}
+    return {"suspended": times | {"reason": decision.reason, "next_step": decision.next_step}, "break_glass": opened}
+
+
+def _opened(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An exemption as whom it is for sees it."""
+    return {key: row[key] for key in ("id", "kind", "name", "unmasked", "reason")} | {"by": row["given_by"], "until": iso(row["ends_at"])}
 
 
 async def packages_of(state: ControlState, names: Iterable[str]) -> list[Decision]:

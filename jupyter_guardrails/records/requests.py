@@ -86,11 +86,7 @@ def decide(
     if to_state not in TRANSITIONS[row["state"]]:
         raise Conflict(f"request {id} is {row['state']} and can't become {to_state}")
     row |= {} if days is None else {"days": days}
-    values = {"state": to_state, "reason": storable(reason), "decided_by": actor, "updated_at": now, "revision": row["revision"] + 1}
-    values["days"] = row["days"]
-    statement = update(requests).where(requests.c.id == id, requests.c.revision == row["revision"])
-    if connection.execute(statement.values(values)).rowcount != 1:
-        raise Conflict(f"request {id} was changed meanwhile")
+    _move(connection, row, to_state, now=now, actor=actor, reason=reason)
     if to_state == "granted" and row["kind"] == "more":
         allowances.grant_more(connection, row, now=now, actor=actor)
     elif to_state == "granted":
@@ -103,6 +99,23 @@ def decide(
         "policy_digest": policy_digest,
     }
     audit.append(connection, now=now, principal=actor, action=f"request.{to_state}", **said)
+    return get(connection, id)
+
+
+def take_back(connection: Connection, id: str, *, now: datetime, actor: str, reason: str, rule: str, policy_digest: str) -> dict[str, Any]:
+    """End what a request of kind `more` was granted, before its time, and audit it; Conflict where it is not in force."""
+    row = get(connection, id)
+    if row["state"] != "granted" or row["until"] <= now or not allowances.end(connection, f"m-{id}", now=now):
+        state = "over" if row["state"] == "granted" else row["state"]
+        raise Conflict(
+            f"request {id} is {state}: it gives nothing that could be taken back",
+            next_step="`jupyter guardrails requests list` shows which are granted",
+        )
+    _move(connection, row, "expired", now=now, actor=actor, reason=reason)
+    said: dict[str, Any] = {"resource": row["dataset"], "allowed": True, "rule": rule, "policy_digest": policy_digest}
+    audit.append(connection, now=now, principal=actor, action="limit.revoke", reason=reason, **said)
+    restored = f"taken back by {actor}: the policy's own limit holds again"
+    audit.append(connection, now=now, principal=row["principal"], action="limit.restored", reason=restored, **said)
     return get(connection, id)
 
 
@@ -127,6 +140,15 @@ def revoke(connection: Connection, id: str, *, now: datetime, actor: str, reason
     said: dict[str, Any] = {"resource": row["dataset"], "allowed": True, "reason": reason, "rule": row["rule"], "policy_digest": policy_digest}
     audit.append(connection, now=now, principal=actor, action="grant.revoke", **said)
     return row
+
+
+def _move(connection: Connection, row: dict[str, Any], to_state: str, *, now: datetime, actor: str, reason: str) -> None:
+    """Conflict where somebody else was quicker."""
+    values = {"state": to_state, "reason": storable(reason), "decided_by": actor, "updated_at": now, "revision": row["revision"] + 1}
+    values["days"] = row["days"]
+    statement = update(requests).where(requests.c.id == row["id"], requests.c.revision == row["revision"])
+    if connection.execute(statement.values(values)).rowcount != 1:
+        raise Conflict(f"request {row['id']} was changed meanwhile")
 
 
 def _grant(connection: Connection, request: dict[str, Any], *, now: datetime, actor: str, rule: str) -> None:

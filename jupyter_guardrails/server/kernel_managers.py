@@ -45,6 +45,18 @@ class GuardedKernels(AsyncMappingKernelManager):
 
     start_kernel = _async_start_kernel  # type: ignore[assignment]  # jupyter_server 2.21 assigns the same way
 
+    async def _async_restart_kernel(self, kernel_id: str, now: bool = False) -> Any:
+        """Called by the restart's handler: where it was refused, nothing runs any more, and the kernel's state says so; it can be restarted later."""
+        try:
+            return await super()._async_restart_kernel(kernel_id, now=now)
+        except Exception:  # re-raised
+            kernel = self._kernels.get(kernel_id)
+            if kernel is not None and not await kernel.is_alive():
+                kernel.execution_state = "dead"
+            raise
+
+    restart_kernel = _async_restart_kernel  # type: ignore[assignment]  # as above
+
     def _get_changed_ports(self, kernel_id: str) -> Any:
         """Called after a restart: what listens elsewhere now is listened to anew."""
         manager = self.get_kernel(kernel_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 START_MS = 60_000
+KERNEL_IDLE = re.compile(r"\| Idle$")
 
 
 def set_theme(url: str, token: str, theme: str) -> None:
@@ -44,9 +46,12 @@ class LabPage:
         if notebook is None:  # it takes the focus when it comes
             expect(self.page.get_by_role("tabpanel", name="Launcher")).to_be_visible(timeout=START_MS)
         else:
-            idle = self.notebook.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-            expect(idle).to_be_visible(timeout=START_MS)
+            self.wait_idle()
         return self
+
+    def wait_idle(self) -> None:
+        """Until the notebook in front has a kernel that waits: its own indicator is "idle" before, and JupyterLab drops what is run until then."""
+        expect(self.page.locator("#jp-main-statusbar").get_by_text(KERNEL_IDLE)).to_be_visible(timeout=START_MS)
 
     @property
     def panel(self) -> PanelPage:

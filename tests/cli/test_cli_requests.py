@@ -1,4 +1,4 @@
-"""`requests list|approve|refuse` against a really started control."""
+"""`requests list|approve|refuse|revoke` against a really started control."""
 
 import json
 import os
@@ -47,12 +47,20 @@ def test_an_admin_sees_and_approves_and_it_is_in_force(asked, monkeypatch, capsy
     monkeypatch.setenv("GUARDRAILS_AS", "ana")
     with connected(os.environ) as client:
         assert client.call(Kernels())["max"] == 4
+    monkeypatch.setenv("GUARDRAILS_AS", "carol")
+    assert main(["requests", "revoke", asked["id"], "--reason", "the workshop is over"]) == 0
+    assert "of ana: kernels.max 4 revoked (the workshop is over)" in capsys.readouterr().out
+    monkeypatch.setenv("GUARDRAILS_AS", "ana")
+    with connected(os.environ) as client:
+        assert client.call(Kernels())["max"] == 2
 
 
 def test_a_refusal_and_what_is_no_admins(asked, monkeypatch, capsys):
     monkeypatch.setenv("GUARDRAILS_AS", "ben")
     assert main(["requests", "approve", asked["id"], "--reason", "why not"]) == 1
     assert "ben may not decide" in capsys.readouterr().err
+    assert main(["requests", "revoke", asked["id"], "--reason", "why not"]) == 1
+    assert "ben is not an admin" in capsys.readouterr().err
     monkeypatch.setenv("GUARDRAILS_AS", "carol")
     assert main(["requests", "refuse", asked["id"], "--reason", "not now", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["state"] == "refused"

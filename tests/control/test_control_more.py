@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from jupyter_guardrails.control.interface.messages import Audit, Beat, Budget, KernelBeat, KernelLimits, Kernels, Me, RequestsList
-from jupyter_guardrails.control.interface.notices import MoreAsk, MoreDecide
+from jupyter_guardrails.control.interface.notices import MoreAsk, MoreDecide, MoreRevoke
 from jupyter_guardrails.errors import BadRequest, Conflict, LimitReached, NotFound, Refused
 from jupyter_guardrails.records import requests
 
@@ -203,6 +203,77 @@ def test_requests_for_data_are_not_decided_here(desk):
     desk.run(desk.state.records.write(requests.create, **said))
     with pytest.raises(NotFound, match="asks for access to a dataset"):
         desk.ask(MoreDecide(id="r-data", grant=True, reason="whatever"))
+    with pytest.raises(NotFound, match="gave access to a dataset") as refusal:
+        desk.ask(MoreRevoke(id="r-data", reason="whatever"))
+    assert refusal.value.next_step == "jupyter guardrails data revoke r-data"
+
+
+def revoke(desk, request, *, reason="the workshop is over"):
+    return desk.ask(MoreRevoke(id=request["id"], reason=reason))
+
+
+def test_an_admin_takes_it_back_and_its_person_is_told(people):
+    ana, carol = people
+    asked = ask(ana, amount=4.0)
+    decide(carol, asked)
+    later(ana)
+    assert ana.ask(Kernels())["max"] == 4
+    taken = revoke(carol, asked)
+    assert (taken["state"], taken["decided_by"], taken["reason"]) == ("revoked", "carol", "the workshop is over")
+    later(ana)
+    assert ana.ask(Kernels())["max"] == 2
+    assert [request["state"] for request in ana.ask(RequestsList())["requests"]] == ["revoked"]
+    records = [record for record in carol.ask(Audit(limit=1000))["records"] if record["resource"] == "kernels.max"][-2:]
+    assert [(one["principal"], one["action"], one["reason"], one["allowed"]) for one in records] == [
+        ("carol", "limit.revoke", "the workshop is over", True),
+        ("ana", "limit.restored", "taken back by carol: the policy's own limit holds again", True),
+    ]
+    with pytest.raises(Conflict, match="gives nothing that could be taken back"):
+        revoke(carol, asked)
+    assert decide(carol, ask(ana, amount=4.0))["state"] == "granted", "it can be asked for again"
+
+
+def test_budget_that_was_taken_back_ends_with_the_whole_grace(people):
+    ana, carol = people
+    admission = ana.begin("a")
+    use = Beat(lease=admission.lease, cpu_s=3 * HOUR, memory_bytes=0, memory_peak_bytes=0)
+    asked = ask(ana, "budget.cpu_hours", 20.0)
+    decide(carol, asked)
+    later(ana)
+    assert [one["phase"] for one in ana.ask(KernelBeat(beats=[use]))["notices"]] == []
+    revoke(carol, asked)
+    later(ana)
+    (notice,) = ana.ask(KernelBeat(beats=[use]))["notices"]
+    assert (notice["phase"], "in 15 min" in notice["text"]) == ("noticed", True)
+
+
+def test_one_gives_ones_own_back_and_nobody_elses(desk_for):
+    ana, ben, carol = (as_service(desk_for(name)) for name in ("ana", "ben", "carol"))
+    asked = ask(ana, amount=4.0)
+    decide(carol, asked)
+    with pytest.raises(Refused, match="ben is not an admin"):
+        revoke(ben, asked)
+    later(ana)
+    assert ana.ask(Kernels())["max"] == 4
+    refused = carol.ask(Audit(limit=1000))["records"][-1]
+    assert (refused["principal"], refused["action"], refused["resource"], refused["allowed"]) == ("ben", "limit.revoke", "kernels.max of ana", False)
+    assert revoke(ana, asked, reason="not needed any more")["decided_by"] == "ana"
+    later(ana)
+    assert ana.ask(Kernels())["max"] == 2
+
+
+def test_only_what_is_in_force_can_be_taken_back(people):
+    ana, carol = people
+    asked = ask(ana, hours=1)
+    with pytest.raises(Conflict, match="is open"):
+        revoke(carol, asked)
+    decide(carol, asked)
+    later(carol, hours=1)
+    with pytest.raises(Conflict, match=r"is (over|expired): it gives nothing"):
+        revoke(carol, asked)
+    assert [request["state"] for request in ana.ask(RequestsList())["requests"]] == ["expired"]
+    with pytest.raises(NotFound):
+        revoke(carol, {"id": "r-none"})
 
 
 def test_what_is_granted_survives_a_control_that_is_started_again(desk_for):

@@ -17,6 +17,7 @@ from receivers import WAIT_S, Drip, MailServer, Webhook, free_port, make_certifi
 from jupyter_guardrails.control import announcing, notify
 from jupyter_guardrails.control.interface.decisions import RequestDecide, SubmissionDecide
 from jupyter_guardrails.control.interface.messages import KernelAdmit, RequestCreate
+from jupyter_guardrails.control.interface.notices import MoreAsk, MoreDecide, MoreRevoke
 from jupyter_guardrails.control.interface.oversight import NotifyCheck
 from jupyter_guardrails.control.interface.stops import Suspend
 from jupyter_guardrails.errors import LimitReached, Refused
@@ -113,6 +114,36 @@ def test_requests_reviews_and_failed_jobs_are_told(world, opened):
     assert [one["kind"] for one in told] == ["request.open", "request.granted", "submission.rejected", "submission.checks_failed"]
     assert told[0]["next_step"] == f"jupyter guardrails data grant {asked['id']}"
     assert "secret output" not in json.dumps(told), "what a cell said is for its author to see"
+
+
+def test_more_of_a_limit_is_told_when_asked_for_decided_and_taken_back(world, opened):
+    hook = opened(Webhook())
+    tell_to(world, f'webhook: "{hook.url}"')
+    until = world.now + timedelta(hours=6)
+    asking = MoreAsk(resource="kernels.max", amount=5, until=until, purpose="a workshop")
+    asked = world.ask("ana", asking)
+    assert world.ask("ana", asking)["id"] == asked["id"], "told once, however often it is sent"
+    world.pass_time(seconds=1)
+    world.ask("carol", MoreDecide(id=asked["id"], grant=True, reason="it is for the workshop"))
+    world.pass_time(seconds=1)
+    world.ask("carol", MoreRevoke(id=asked["id"], reason="the machine is full"))
+    world.pass_time(seconds=1)
+    refused = world.ask("ana", MoreAsk(resource="profile.large", until=until, purpose="bigger frames"))
+    world.pass_time(seconds=1)
+    world.ask("carol", MoreDecide(id=refused["id"], grant=False, reason="not this week"))
+    deliver(world)
+    told = [json.loads(hook.next()[1]) for _ in range(5)]
+    assert [(one["kind"], one["person"], one["resource"]) for one in told] == [
+        ("request.open", "ana", "kernels.max"),
+        ("request.granted", "carol", "kernels.max"),
+        ("limit.revoke", "ana", "kernels.max"),
+        ("request.open", "ana", "profile.large"),
+        ("request.refused", "carol", "profile.large"),
+    ]
+    assert told[0]["title"] == f"ana asks for kernels.max 5 until {until:%Y-%m-%d %H:%M} UTC"
+    assert told[0]["next_step"] == f"jupyter guardrails requests approve {asked['id']}"
+    assert told[2]["title"] == "carol took back kernels.max 5 of ana"
+    assert (told[2]["reason"], told[3]["title"]) == ("the machine is full", f"ana asks for profile.large until {until:%Y-%m-%d %H:%M} UTC")
 
 
 def test_what_is_undone_is_not_told(world, opened):

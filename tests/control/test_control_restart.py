@@ -31,11 +31,13 @@ from jupyter_guardrails.control.interface.messages import (
     Me,
     ProfileSet,
 )
+from jupyter_guardrails.control.interface.notices import MoreAsk
 from jupyter_guardrails.errors import ControlAway, MounterAway
 from jupyter_guardrails.records import audit, balance, leases, open_records
 from jupyter_guardrails.sandbox import wire
 
 pytestmark = pytest.mark.slow
+MORE = MoreAsk(resource="kernels.max", amount=9, until=datetime(2026, 3, 1, tzinfo=UTC), purpose="a workshop")
 
 GUARANTEES = {"guarantees": [{"name": name, "held": True, "how": "tested", "next_step": ""} for name in ("files", "network")]}
 
@@ -475,7 +477,11 @@ def listener_at(path):
         yield made
 
 
-@pytest.mark.parametrize(("request_", "times"), [(Me(), 2), (LaunchMounter(), 1)], ids=["repeatable", "not"])
+@pytest.mark.parametrize(
+    ("request_", "times"),
+    [(Me(), 2), (MORE, 2), (LaunchMounter(), 1)],
+    ids=["repeatable", "one open request", "not"],
+)
 def test_only_what_is_harmless_twice_is_sent_again(world, request_, times):
     """A control that dies after it has read: nobody knows what it has done."""
     seen = []

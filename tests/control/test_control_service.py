@@ -153,6 +153,7 @@ CROSSINGS = {
     "kernel.history": (lambda t: usage.KernelHistory(kernel_id="kernel-k"), NotFound),
     "requests.more": (lambda t: notices.MoreAsk(resource="kernels", until=datetime.now(UTC), purpose="a big table"), BadRequest),
     "requests.decide_more": (lambda t: notices.MoreDecide(id="x", grant=True, reason="because"), NotFound),
+    "requests.revoke_more": (lambda t: notices.MoreRevoke(id="x", reason="because"), NotFound),
     "requests.decide": (lambda t: decisions.RequestDecide(id="x", decision="grant"), NotFound),
     "grants.list": (lambda t: decisions.GrantsList(), None),
     "grants.revoke": (lambda t: decisions.GrantRevoke(id="x", reason="because"), NotFound),

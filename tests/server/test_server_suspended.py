@@ -70,3 +70,22 @@ def test_a_suspended_dataset_is_no_longer_opened_by_a_kernel_that_runs(governed,
     assert "FileNotFoundError" in fresh.run("import os; open(os.environ['GUARDRAILS_DATA'] + '/nyc/flights')")
     control.call(SuspensionLift(kind="dataset", name="nyc/flights", reason="mended"))
     assert "carrier" in kernel.run(read)
+
+
+def test_a_restart_that_is_refused_leaves_a_kernel_that_is_called_dead_until_a_later_one_works(governed, control):
+    kernel = governed.start_kernel()
+    assert kernel.run("print(6 * 7)").strip() == "42"
+    assert state_of(governed, kernel) != "dead"
+    control.call(Suspend(kind="user", name=PERSON, reason="account taken over, ticket 13", grace_s=3600))
+    refused = governed.rest("POST", f"api/kernels/{kernel.id}/restart")
+    assert refused.status_code == 403, refused.text
+    assert "ticket 13" in refused.text
+    assert state_of(governed, kernel) == "dead"
+    control.call(SuspensionLift(kind="user", name=PERSON, reason="it was nothing"))
+    kernel.restart()
+    assert kernel.run("print('again')").strip() == "again"
+    assert state_of(governed, kernel) != "dead"
+
+
+def state_of(governed, kernel):
+    return governed.rest("GET", f"api/kernels/{kernel.id}").json()["execution_state"]

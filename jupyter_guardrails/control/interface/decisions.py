@@ -23,6 +23,7 @@ class GrantsList(Request):
     """-> {grants: [{id, person, dataset, granted_by, granted_at, expires_at, rule}]}: live ones that this person has, or may revoke."""
 
     op = "grants.list"
+    repeatable = True
 
 
 class GrantRevoke(Request):
@@ -37,6 +38,7 @@ class SubmissionsQueue(Request):
     """-> {submissions: [Submission]} that wait for this person's review, oldest first."""
 
     op = "submissions.queue"
+    repeatable = True
 
 
 class SubmissionDecide(Request):
@@ -57,4 +59,5 @@ class SubmissionDecisions(Request):
     """-> the answer of `submissions.decide`, as it is now."""
 
     op = "submissions.decisions"
+    repeatable = True
     id: str = Field(max_length=100)

@@ -226,6 +226,7 @@ class RequestCreate(Request):
     """-> AccessRequest of openapi.yaml."""
 
     op = "requests.create"
+    repeatable = True
     dataset: str
     purpose: str = Field(min_length=3, max_length=2000)
     days: int = Field(default=30, ge=1, le=365)

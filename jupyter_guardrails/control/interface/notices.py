@@ -25,6 +25,7 @@ class MoreAsk(Request):
     """-> AccessRequest of openapi.yaml, kind `more`. `amount` is the limit while it lasts (not what is added); a profile has none."""
 
     op = "requests.more"
+    repeatable = True
     resource: str = Field(max_length=200)
     amount: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     until: AwareDatetime
@@ -39,3 +40,11 @@ class MoreDecide(Request):
     grant: bool
     reason: str = Field(min_length=3, max_length=2000)
     until: AwareDatetime | None = None  # earlier than what was asked for
+
+
+class MoreRevoke(Request):
+    """-> AccessRequest of openapi.yaml, state `revoked`: over now. By an admin, or by whoever has it."""
+
+    op = "requests.revoke_more"
+    id: str = Field(max_length=100)
+    reason: str = Field(min_length=3, max_length=2000)

@@ -40,6 +40,7 @@ class SuspensionsList(Request):
     """-> {suspensions: [Suspension]}, those in force; `all`: lifted ones too. For admins; others see their own."""
 
     op = "suspensions.list"
+    repeatable = True
     all: bool = False
 
 
@@ -66,3 +67,4 @@ class BreakGlassList(Request):
     """-> {exemptions: [Exemption]}, newest first. For admins; others see their own."""
 
     op = "exemptions.list"
+    repeatable = True

@@ -5,6 +5,7 @@ import type {
   Check,
   Dataset,
   DatasetDetail,
+  History,
   Kernel,
   Kernels,
   Me,
@@ -159,6 +160,7 @@ export class FakeApi implements IGuardrailsApi {
   failure: Error | null = null;
   meAnswer: Me = aMe();
   kernelsAnswer: Kernels = { kernels: [aKernel()], ended: [], max: 4, rule: '' };
+  samples: History['samples'] = [];
   budgetAnswer: Budget = {
     cpu_hours: { used: 3, reserved: 0, limit: null },
     memory_gib_hours: { used: 1, reserved: 0, limit: null },
@@ -177,6 +179,7 @@ export class FakeApi implements IGuardrailsApi {
   me = (): Promise<Me> => this.answer('me', this.meAnswer);
   kernels = (): Promise<Kernels> => this.answer('kernels', this.kernelsAnswer);
   budget = (): Promise<Budget> => this.answer('budget', this.budgetAnswer);
+  history: IGuardrailsApi['history'] = id => this.answer(`history ${id}`, { id, samples: this.samples });
   requests: IGuardrailsApi['requests'] = () => this.answer('requests', { requests: this.requestsAnswer });
   submissions: IGuardrailsApi['submissions'] = () =>
     this.answer('submissions', { submissions: this.submissionsAnswer });

@@ -3,7 +3,7 @@ import { axe } from 'jest-axe';
 import React from 'react';
 
 import { ApiError } from '../api/errors';
-import type { Ended, Notice } from '../api/generated/openapi';
+import type { AccessRequest, Ended, Notice } from '../api/generated/openapi';
 import { LimitStatus } from '../features/quotas/LimitStatus';
 import { QuotasView } from '../features/quotas/QuotasView';
 import { QuotaModel } from '../state/quotaModel';
@@ -130,6 +130,40 @@ describe('notices of limits', () => {
     });
     expect(api.calls).toContain('more budget.cpu_hours 60 a deadline');
     expect(screen.getByRole('region', { name: 'More for a while' }).textContent).toContain('waiting');
+  });
+
+  it('say who took back what was granted, and why', async () => {
+    const granted: AccessRequest = {
+      id: 'r1',
+      kind: 'more',
+      dataset: '',
+      resource: 'kernels.max',
+      amount: 6,
+      until: NOW,
+      person: 'ana',
+      purpose: 'a workshop',
+      days: 1,
+      state: 'granted',
+      decided_by: 'carol',
+      reason: 'for the workshop',
+      created_at: NOW
+    };
+    api.requestsAnswer = [
+      { ...granted, id: 'r2', state: 'revoked', reason: 'the machine is full' },
+      { ...granted, id: 'r3', state: 'revoked', decided_by: 'ana', reason: 'done early' },
+      granted
+    ];
+    await told();
+    const items = within(screen.getByRole('region', { name: 'More for a while' })).getAllByRole('listitem');
+    const said = items.map(item => [
+      item.querySelector('.jp-Guardrails-badge')?.textContent,
+      item.lastChild?.textContent
+    ]);
+    expect(said).toEqual([
+      ['taken back', 'Taken back by carol: the machine is full'],
+      ['taken back', 'Given back by you: done early'],
+      ['granted', 'for the workshop']
+    ]);
   });
 
   it('ask for times in hours, for a profile without an amount, and for nothing that is not more', async () => {

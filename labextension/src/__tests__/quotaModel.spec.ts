@@ -65,6 +65,25 @@ describe('QuotaModel', () => {
     expect(model.error).toBeNull();
   });
 
+  it('is never silent for long while it can be seen, however long the server is away', async () => {
+    const waits = jest.spyOn(globalThis, 'setTimeout');
+    const longest = async (): Promise<number> => {
+      waits.mockClear();
+      for (let failed = 0; failed < 12; failed++) {
+        await model.refresh();
+      }
+      return Math.max(...waits.mock.calls.map(([, ms]) => ms ?? 0));
+    };
+    model.setCurrentKernel('k1', false);
+    model.start();
+    api.failure = new ApiError('control does not answer');
+    const unseen = await longest();
+    model.visible = true;
+    expect(unseen).toBeGreaterThan(15_000);
+    expect(await longest()).toBeLessThanOrEqual(15_000);
+    waits.mockRestore();
+  });
+
   it('knows the kernel of the notebook in front', async () => {
     api.kernelsAnswer = {
       kernels: [aKernel({ id: 'k1' }), aKernel({ id: 'k2', profile: 'large' })],

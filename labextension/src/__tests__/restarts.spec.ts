@@ -2,7 +2,7 @@ import { ISessionContext } from '@jupyterlab/apputils';
 import { Kernel } from '@jupyterlab/services';
 import { Signal } from '@lumino/signaling';
 
-import { watchRestarts } from '../plugins/restarts';
+import { leaveIfDead, watchRestarts } from '../plugins/restarts';
 
 function kernelWhose(restart: () => Promise<void>): Kernel.IKernelConnection {
   return { restart } as unknown as Kernel.IKernelConnection;
@@ -45,5 +45,20 @@ describe('watchRestarts', () => {
     change(kernel);
     await expect(kernel.restart()).rejects.toBe(refusal);
     expect(told).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('a kernel whose restart failed', () => {
+  const after = async (state: string | undefined): Promise<number> => {
+    const shutdown = jest.fn(() => Promise.resolve());
+    const context = { session: { kernel: { id: 'k1' } }, shutdown } as unknown as ISessionContext;
+    const found = state === undefined ? undefined : { id: 'k1', execution_state: state };
+    const manager = { refreshRunning: () => Promise.resolve(), findById: () => Promise.resolve(found) };
+    await leaveIfDead(context, manager as unknown as Kernel.IManager);
+    return shutdown.mock.calls.length;
+  };
+
+  it('is left where the server says that it is dead, and nowhere else', async () => {
+    expect([await after('dead'), await after('idle'), await after(undefined)]).toEqual([1, 0, 0]);
   });
 });

@@ -6,6 +6,7 @@ import type {
   Budget,
   DatasetDetail,
   Datasets,
+  History,
   Kernels,
   Kept,
   Me,
@@ -26,6 +27,7 @@ export type Scope = 'all' | 'granted' | 'requestable';
 export interface IGuardrailsApi {
   me(): Promise<Me>;
   kernels(): Promise<Kernels>;
+  history(id: string): Promise<History>;
   budget(): Promise<Budget>;
   chooseProfile(choice: ProfileChoice): Promise<ProfileChoice>;
   keepKernel(id: string): Promise<Kept>;
@@ -52,6 +54,10 @@ export class GuardrailsApi implements IGuardrailsApi {
 
   kernels(): Promise<Kernels> {
     return request(this.settings, ['kernels'], { background: true });
+  }
+
+  history(id: string): Promise<History> {
+    return request(this.settings, ['kernels', id, 'history'], { background: true });
   }
 
   budget(): Promise<Budget> {

@@ -10,6 +10,7 @@ export function requestLooks(trans: TranslationBundle): Record<AccessRequest['st
     open: ['plain', 'waiting', trans.__('waiting')],
     granted: ['good', 'passed', trans.__('granted')],
     refused: ['bad', 'locked', trans.__('refused')],
-    expired: ['plain', 'not_checked', trans.__('expired')]
+    expired: ['plain', 'not_checked', trans.__('expired')],
+    revoked: ['ask', 'info', trans.__('taken back')]
   };
 }

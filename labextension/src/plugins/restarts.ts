@@ -29,6 +29,22 @@ export function watchRestarts(context: ISessionContext, told: (error: unknown) =
   context.kernelChanged.connect((_, { newValue }) => watch(newValue ?? null));
 }
 
+/**
+ * Where a refused restart left no kernel, the notebook has none: running a cell or restarting then starts one.
+ * JupyterLab would go on to show the last status, "Idle" or "Restarting".
+ */
+export async function leaveIfDead(context: ISessionContext, kernels: Kernel.IManager): Promise<void> {
+  const id = context.session?.kernel?.id;
+  if (id === undefined) {
+    return;
+  }
+  await kernels.refreshRunning();
+  const model = await kernels.findById(id);
+  if (model?.execution_state === 'dead' && context.session?.kernel?.id === id) {
+    await context.shutdown();
+  }
+}
+
 /** JupyterLab writes it to the browser's console alone, and the notebook says "Restarting" for ever. */
 export const restartsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-guardrails:restarts',
@@ -36,7 +52,7 @@ export const restartsPlugin: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   requires: [INotebookTracker],
   optional: [ITranslator],
-  activate: (_app: JupyterFrontEnd, tracker: INotebookTracker, translator: ITranslator | null): void => {
+  activate: (app: JupyterFrontEnd, tracker: INotebookTracker, translator: ITranslator | null): void => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     tracker.widgetAdded.connect((_, { sessionContext }) => {
       watchRestarts(sessionContext, error => {
@@ -45,6 +61,7 @@ export const restartsPlugin: JupyterFrontEndPlugin<void> = {
         said.textContent = error instanceof Error ? error.message : String(error);
         const title = trans.__('The kernel could not be restarted');
         void showDialog({ title, body: new Widget({ node }), buttons: [Dialog.okButton()] });
+        void leaveIfDead(sessionContext, app.serviceManager.kernels).catch(() => undefined); // the server is away: JupyterLab says so
       });
     });
   }

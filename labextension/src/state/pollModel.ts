@@ -4,6 +4,8 @@ import { Poll } from '@lumino/polling';
 import { ApiError } from '../api/errors';
 
 const MAX_INTERVAL_MS = 5 * 60 * 1000;
+/** What can be seen must not stay wrong for long after the server is back. */
+const MAX_VISIBLE_MS = 15_000;
 
 /** A model that reads the server again and again: quick while it is looked at, slower otherwise, with back-off after a failure. */
 export abstract class PollModel extends VDomModel {
@@ -83,8 +85,10 @@ export abstract class PollModel extends VDomModel {
   /** Take over what `interval` says now. */
   protected retime(): void {
     const interval = this.interval();
-    if (this._poll.frequency.interval !== interval) {
-      this._poll.frequency = { ...this._poll.frequency, interval };
+    const max = this.visible ? Math.max(interval, MAX_VISIBLE_MS) : MAX_INTERVAL_MS;
+    const { frequency } = this._poll;
+    if (frequency.interval !== interval || frequency.max !== max) {
+      this._poll.frequency = { ...frequency, interval, max };
     }
   }
 

@@ -1,6 +1,16 @@
 import { ApiError } from '../api/errors';
 import type { IGuardrailsApi } from '../api/client';
-import type { AccessRequest, Budget, Ended, Kernel, Kernels, Me, NewMore, Notice } from '../api/generated/openapi';
+import type {
+  AccessRequest,
+  Budget,
+  Ended,
+  History,
+  Kernel,
+  Kernels,
+  Me,
+  NewMore,
+  Notice
+} from '../api/generated/openapi';
 import { PollModel } from './pollModel';
 
 const IDLE_MS = 30_000;
@@ -9,6 +19,14 @@ const BUSY_MS = 5_000;
 const COUNTDOWN_MS = 5_000;
 /** Policy, profiles and budget change seldom: read with every view, and then this often. */
 const SLOW_MS = 15_000;
+
+/** How often a kernel's history is read while it is shown: its finest step is 10 s. */
+export const HISTORY_MS = 30_000;
+
+const JITTER_MS = 500; // of a timer
+
+/** How a kernel's processor and memory went, oldest first. */
+export type Samples = History['samples'];
 
 /** A notice and whose it is. */
 export interface IKernelNotice {
@@ -70,6 +88,30 @@ export class QuotaModel extends PollModel {
   secondsLeft(notice: Notice): number | null {
     const { seconds_left: left } = notice;
     return left === null ? null : Math.max(0, left - (this.clock() - this._kernelsReadAt) / 1000);
+  }
+
+  /** How a kernel went, as it was read last; null before that. */
+  history(kernel: string): Samples | null {
+    return this._histories.get(kernel)?.samples ?? null;
+  }
+
+  /** Whether the latest reading of a kernel's history failed. */
+  historyFailed(kernel: string): boolean {
+    return this._histories.get(kernel)?.failed ?? false;
+  }
+
+  /** Read how a kernel went, unless that was done just now or nobody can see it. */
+  async readHistory(kernel: string): Promise<void> {
+    const known = this._histories.get(kernel);
+    const now = this.clock();
+    if (!this.visible || document.hidden || (known && now - known.readAt < HISTORY_MS - JITTER_MS)) {
+      return;
+    }
+    const samples = known?.samples ?? null;
+    this._histories.set(kernel, { readAt: now, samples, failed: known?.failed ?? false });
+    const found = await this.api.history(kernel).catch(() => null); // said in the card; read again in its time
+    this._histories.set(kernel, { readAt: now, samples: found?.samples ?? samples, failed: found === null });
+    this.stateChanged.emit();
   }
 
   /** Don't show it any more; a later step of the same limit shows again. */
@@ -181,11 +223,20 @@ export class QuotaModel extends PollModel {
     ]);
     this._kernels = kernels;
     this._kernelsReadAt = this.clock();
+    this.forgetHistories(kernels);
     this._requests = requests;
     this._me = me;
     this._budget = budget;
     if (slow) {
       this._slowReadAt = this.clock();
+    }
+  }
+
+  /** Of kernels that run no more. */
+  private forgetHistories({ kernels }: Kernels): void {
+    const running = new Set(kernels.map(({ id }) => id));
+    for (const id of [...this._histories.keys()].filter(known => !running.has(known))) {
+      this._histories.delete(id);
     }
   }
 
@@ -207,6 +258,7 @@ export class QuotaModel extends PollModel {
   private _budget: Budget | null = null;
   private _kernelsReadAt = 0;
   private _requests: readonly AccessRequest[] = [];
+  private _histories = new Map<string, { readAt: number; samples: Samples | null; failed: boolean }>();
   private _hidden = new Set<string>();
   private _asking: string | null = null;
   private _choosing: string | null = null;

@@ -343,15 +343,33 @@ export interface components {
             more: components["schemas"]["Askable"][];
             enforced: components["schemas"]["Guarantee"][];
             suspended?: {
+                /** @description By whom, since when, why */
                 reason: string;
                 /** Format: date-time */
                 since: string;
                 next_step: string;
+                /**
+                 * Format: date-time
+                 * @description When what still runs ends
+                 */
+                ends_kernels_at: string | null;
             } | null;
-            /** @description What an admin opened for this person for a while */
-            break_glass?: string[];
+            break_glass?: components["schemas"]["Opened"][];
             /** @description Admins only: where audit records go, and what is behind */
             audit?: components["schemas"]["AuditSink"][];
+        };
+        /** @description What an admin opened for this person for a while, by break-glass */
+        Opened: {
+            id: string;
+            /** @enum {string} */
+            kind: "dataset" | "profile";
+            name: string;
+            /** @description Without the policy's masks and row filters */
+            unmasked: boolean;
+            reason: string;
+            by: string;
+            /** Format: date-time */
+            until: string;
         };
         AuditSink: {
             name: string;
@@ -624,8 +642,11 @@ export interface components {
             person: string;
             purpose: string;
             days: number;
-            /** @enum {string} */
-            state: "open" | "granted" | "refused" | "expired";
+            /**
+             * @description `revoked`: kind more, taken back before its time
+             * @enum {string}
+             */
+            state: "open" | "granted" | "refused" | "expired" | "revoked";
             reason?: string;
             /** Format: date-time */
             created_at: string;
@@ -876,6 +897,7 @@ export interface components {
 }
 export type Error = components['schemas']['Error'];
 export type Me = components['schemas']['Me'];
+export type Opened = components['schemas']['Opened'];
 export type AuditSink = components['schemas']['AuditSink'];
 export type Limit = components['schemas']['Limit'];
 export type Profile = components['schemas']['Profile'];

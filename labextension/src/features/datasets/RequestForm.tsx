@@ -1,11 +1,8 @@
 import React from 'react';
 
-import { ApiError } from '../../api/errors';
-import { ErrorNotice } from '../../components/Notice';
+import { FormFooter, isPurpose, PurposeField, useSending } from '../../components/requestForm';
 import { useTrans } from '../../components/translation';
 import { DatasetModel } from '../../state/datasetModel';
-
-const MIN_PURPOSE = 3;
 
 export interface IRequestFormProps {
   dataset: string;
@@ -18,38 +15,14 @@ export function RequestForm({ dataset, model, onDone }: IRequestFormProps): Reac
   const trans = useTrans();
   const [purpose, setPurpose] = React.useState('');
   const [days, setDays] = React.useState(30);
-  const [sending, setSending] = React.useState(false);
-  const [error, setError] = React.useState<ApiError | null>(null);
-  const send = async (event: React.FormEvent): Promise<void> => {
-    event.preventDefault();
-    setSending(true);
-    setError(null);
-    try {
-      await model.request(dataset, purpose.trim(), days);
-      onDone();
-    } catch (reason) {
-      setError(ApiError.from(reason));
-      setSending(false);
-    }
-  };
+  const { sending, error, send } = useSending(onDone);
   return (
     <form
       className="jp-Guardrails-form"
       aria-label={trans.__('Request access to %1', dataset)}
-      onSubmit={event => void send(event)}
+      onSubmit={event => send(event, () => model.request(dataset, purpose.trim(), days))}
     >
-      <label>
-        <span className="jp-Guardrails-label">{trans.__('What do you need it for?')}</span>
-        <textarea
-          className="jp-mod-styled"
-          rows={2}
-          required
-          minLength={MIN_PURPOSE}
-          maxLength={2000}
-          value={purpose}
-          onChange={event => setPurpose(event.currentTarget.value)}
-        />
-      </label>
+      <PurposeField value={purpose} onChange={setPurpose} />
       <label>
         <span className="jp-Guardrails-label">{trans.__('For how many days?')}</span>
         <input
@@ -62,19 +35,7 @@ export function RequestForm({ dataset, model, onDone }: IRequestFormProps): Reac
           onChange={event => setDays(event.currentTarget.valueAsNumber)}
         />
       </label>
-      {error && <ErrorNotice error={error} title={trans.__('The request was not sent')} />}
-      <div className="jp-Guardrails-row">
-        <button
-          type="submit"
-          className="jp-mod-styled jp-mod-accept"
-          disabled={sending || purpose.trim().length < MIN_PURPOSE || Number.isNaN(days)}
-        >
-          {sending ? trans.__('Sending…') : trans.__('Send request')}
-        </button>
-        <button type="button" className="jp-mod-styled jp-Guardrails-quiet" onClick={onDone}>
-          {trans.__('Cancel')}
-        </button>
-      </div>
+      <FormFooter sending={sending} error={error} ready={isPurpose(purpose) && !Number.isNaN(days)} onCancel={onDone} />
     </form>
   );
 }

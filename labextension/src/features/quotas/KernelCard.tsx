@@ -6,6 +6,8 @@ import { Badge } from '../../components/Badge';
 import { Meter } from '../../components/Meter';
 import { useTrans } from '../../components/translation';
 import { baseName, bytes, digits, duration } from '../../format';
+import { QuotaModel } from '../../state/quotaModel';
+import { KernelHistory } from './KernelHistory';
 
 type Named = Pick<Kernel, 'kind' | 'kernelspec' | 'notebook'>;
 
@@ -20,8 +22,15 @@ export function kernelTitle(kernel: Named, trans: TranslationBundle): string {
   return kernel.notebook ? baseName(kernel.notebook) : kinds[kernel.kind];
 }
 
+export interface IKernelCardProps {
+  kernel: Kernel;
+  model: QuotaModel;
+  /** Whether it is that of the notebook in front. */
+  current: boolean;
+}
+
 /** One kernel: memory now, at most and allowed, processor, and how long it has been idle. */
-export function KernelCard({ kernel, current }: { kernel: Kernel; current: boolean }): React.JSX.Element {
+export function KernelCard({ kernel, model, current }: IKernelCardProps): React.JSX.Element {
   const trans = useTrans();
   const title = kernelTitle(kernel, trans);
   return (
@@ -45,6 +54,7 @@ export function KernelCard({ kernel, current }: { kernel: Kernel; current: boole
             format={bytes}
           />
           <Facts kernel={kernel} />
+          <KernelHistory kernel={kernel} model={model} />
         </>
       )}
     </article>

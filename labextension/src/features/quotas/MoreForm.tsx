@@ -1,14 +1,12 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import { ApiError } from '../../api/errors';
 import type { Askable, NewMore } from '../../api/generated/openapi';
-import { ErrorNotice } from '../../components/Notice';
+import { FormFooter, IField, isPurpose, PurposeField, useSending } from '../../components/requestForm';
 import { useTrans } from '../../components/translation';
 import { digits } from '../../format';
 import { QuotaModel } from '../../state/quotaModel';
 
-const MIN_PURPOSE = 3;
 const HOUR_S = 3600;
 const HOURS = [2, 8, 24, 72, 168];
 
@@ -41,16 +39,14 @@ export function MoreForm({ model, onDone }: { model: QuotaModel; onDone: () => v
   const [amount, setAmount] = React.useState<number | null>(null);
   const [hours, setHours] = React.useState(24);
   const [purpose, setPurpose] = React.useState('');
-  const { sending, error, send } = useSending(model, onDone);
+  const { sending, error, send } = useSending(onDone);
   if (!item) {
     return null;
   }
   const wanted = amount ?? 2 * shownLimit(item);
-  const ready = purpose.trim().length >= MIN_PURPOSE && (item.limit === null || wanted > shownLimit(item));
-  const submit = (event: React.FormEvent): void => {
-    event.preventDefault();
-    void send(askOf(item, { wanted, hours, purpose: purpose.trim() }));
-  };
+  const ready = isPurpose(purpose) && (item.limit === null || wanted > shownLimit(item));
+  const submit = (event: React.FormEvent): void =>
+    send(event, () => model.askForMore(askOf(item, { wanted, hours, purpose: purpose.trim() })));
   const choose = (chosen: string): void => {
     setResource(chosen);
     setAmount(null);
@@ -64,15 +60,7 @@ export function MoreForm({ model, onDone }: { model: QuotaModel; onDone: () => v
       <p className="jp-Guardrails-muted">
         {trans.__('An admin decides. It takes effect at once, also for what runs.')}
       </p>
-      {error && <ErrorNotice error={error} title={trans.__('The request was not sent')} />}
-      <div className="jp-Guardrails-row">
-        <button type="submit" className="jp-mod-styled jp-mod-accept" disabled={sending || !ready}>
-          {sending ? trans.__('Sending…') : trans.__('Send request')}
-        </button>
-        <button type="button" className="jp-mod-styled jp-Guardrails-quiet" onClick={onDone}>
-          {trans.__('Cancel')}
-        </button>
-      </div>
+      <FormFooter sending={sending} error={error} ready={ready} onCancel={onDone} />
     </form>
   );
 }
@@ -81,35 +69,6 @@ function askOf(item: Askable, said: { wanted: number; hours: number; purpose: st
   const until = new Date(Date.now() + said.hours * HOUR_S * 1000).toISOString();
   const amount = item.limit === null ? null : inHours(item) ? Math.round(said.wanted * HOUR_S) : said.wanted;
   return { kind: 'more', resource: item.resource, amount, until, purpose: said.purpose };
-}
-
-interface ISending {
-  sending: boolean;
-  error: ApiError | null;
-  send: (ask: NewMore) => Promise<void>;
-}
-
-/** Send once; what fails leaves the form as it is. */
-function useSending(model: QuotaModel, onDone: () => void): ISending {
-  const [sending, setSending] = React.useState(false);
-  const [error, setError] = React.useState<ApiError | null>(null);
-  const send = async (ask: NewMore): Promise<void> => {
-    setSending(true);
-    setError(null);
-    try {
-      await model.askForMore(ask);
-      onDone();
-    } catch (reason) {
-      setError(ApiError.from(reason));
-      setSending(false);
-    }
-  };
-  return { sending, error, send };
-}
-
-interface IField<T> {
-  value: T;
-  onChange: (value: T) => void;
 }
 
 /** It has the focus when the form opens. */
@@ -174,24 +133,6 @@ function HoursField({ value, onChange }: IField<number>): React.JSX.Element {
           </option>
         ))}
       </select>
-    </label>
-  );
-}
-
-function PurposeField({ value, onChange }: IField<string>): React.JSX.Element {
-  const trans = useTrans();
-  return (
-    <label>
-      <span className="jp-Guardrails-label">{trans.__('What do you need it for?')}</span>
-      <textarea
-        className="jp-mod-styled"
-        rows={2}
-        required
-        minLength={MIN_PURPOSE}
-        maxLength={2000}
-        value={value}
-        onChange={event => onChange(event.currentTarget.value)}
-      />
     </label>
   );
 }

@@ -5,7 +5,7 @@ import type { AccessRequest } from '../../api/generated/openapi';
 import { Badge } from '../../components/Badge';
 import { requestLooks } from '../../components/requestLooks';
 import { useTrans } from '../../components/translation';
-import { digits } from '../../format';
+import { digits, moment } from '../../format';
 import { QuotaModel } from '../../state/quotaModel';
 import { MoreForm } from './MoreForm';
 
@@ -49,9 +49,19 @@ function MoreItem({ request, model }: { request: AccessRequest; model: QuotaMode
         </Badge>
       </div>
       <p className="jp-Guardrails-muted">{[amountOf(request, trans), untilOf(request, trans)].join(' · ')}</p>
-      {request.reason && <p>{request.reason}</p>}
+      {request.reason && <p>{answerOf(request, trans)}</p>}
     </li>
   );
+}
+
+/** The words of whoever decided; who it was matters most where something was taken away. */
+function answerOf({ state, reason = '', decided_by, person }: AccessRequest, trans: TranslationBundle): string {
+  if (state !== 'revoked') {
+    return reason;
+  }
+  return decided_by === person
+    ? trans.__('Given back by you: %1', reason)
+    : trans.__('Taken back by %1: %2', decided_by ?? '', reason);
 }
 
 function amountOf({ amount, resource }: AccessRequest, trans: TranslationBundle): string {
@@ -64,6 +74,5 @@ function amountOf({ amount, resource }: AccessRequest, trans: TranslationBundle)
 }
 
 function untilOf({ until }: AccessRequest, trans: TranslationBundle): string {
-  const time = new Date(until ?? '');
-  return trans.__('until %1', time.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' }));
+  return trans.__('until %1', moment(until ?? ''));
 }

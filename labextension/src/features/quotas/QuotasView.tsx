@@ -5,6 +5,7 @@ import { ErrorNotice } from '../../components/Notice';
 import { useTrans } from '../../components/translation';
 import { INotebooks } from '../../state/notebooks';
 import { QuotaModel } from '../../state/quotaModel';
+import { AccountNotices } from './AccountNotices';
 import { BudgetCard } from './BudgetCard';
 import { EnforcedList, LimitList } from './Enforced';
 import { KernelCard } from './KernelCard';
@@ -32,6 +33,7 @@ export function QuotasView({ model, notebooks }: IQuotasViewProps): React.JSX.El
     <>
       {problem}
       {me.policy.errors.length > 0 && <PolicyMistakes errors={me.policy.errors} />}
+      <AccountNotices me={me} />
       <NoticeList model={model} notebooks={notebooks} />
       <KernelSection model={model} />
       <ProfileChooser model={model} notebooks={notebooks} />
@@ -60,7 +62,7 @@ function KernelSection({ model }: { model: QuotaModel }): React.JSX.Element {
         </EmptyState>
       )}
       {ordered.map(kernel => (
-        <KernelCard key={kernel.id} kernel={kernel} current={kernel.id === currentId} />
+        <KernelCard key={kernel.id} kernel={kernel} model={model} current={kernel.id === currentId} />
       ))}
     </section>
   );
