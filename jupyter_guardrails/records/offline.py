@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from jupyter_guardrails.records.verify import Verification, links_of_table, veri
 DATABASE = "records.sqlite"
 EXPORT = "jupyter-guardrails audit export"
 LOOKS = 3
+SETTLE_S = 0.3  # control writes the file right after the table
 TABLE_ALONE = "the table alone: no file of the log was compared with it"
 
 
@@ -28,17 +30,31 @@ def verify_state(folder: Path, database: str | None = None, **more: Any) -> Veri
     """Check a table, the files of a state directory, and that both hold the same; its own public key is the one that counts unless pinned.
 
     The table is the one in the directory (SQLite), or that of the PostgreSQL database at the URL `database`. Control may run meanwhile:
-    when a file became a part under our eyes, it is looked at again.
+    what changes under our eyes (the file follows the table; it becomes a part) is looked at again before anything is said against it.
     """
     _look_into(folder)
     public = folder / signing.PUBLIC_KEY
     if not more.get("pinned") and public.exists():
         more["pinned"] = (public.read_text().strip(),)
     for _ in range(LOOKS):
-        before = parts.files_of(folder)
-        found = _verify_both(folder, before, database or folder / DATABASE, more)
-        if found.ok or parts.files_of(folder) == before:
+        before = _sizes(folder)
+        found = _verify_both(folder, list(before), database or folder / DATABASE, more)
+        if found.ok:
             break
+        time.sleep(SETTLE_S)
+        if _sizes(folder) == before:
+            break
+    return found
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    """The log's files in order, with their bytes; one that becomes a part in this moment has none."""
+    found = {}
+    for path in parts.files_of(folder):
+        try:
+            found[path] = path.stat().st_size
+        except FileNotFoundError:
+            found[path] = 0
     return found
 
 

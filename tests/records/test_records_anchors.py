@@ -3,6 +3,7 @@
 import gzip
 import json
 import stat
+import threading
 from datetime import timedelta
 
 import pytest
@@ -218,6 +219,22 @@ def test_a_crash_between_table_and_files_leaves_more_files_and_no_fault(tmp_path
     assert offline.verify_state(log.folder).ok
     assert log.records.read_sync(retention.removed_to) == 12
     log.close()
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_file_that_follows_its_table_in_this_moment_is_no_fault(tmp_path, follows):
+    log = Log(tmp_path / "state" / offline.DATABASE, tmp_path / "state")
+    log.append("just committed")
+    log.close()
+    lines = log.lines()
+    log.put_lines(lines[:-1])
+    control = threading.Timer(0.1, log.put_lines, [lines])
+    if follows:
+        control.start()
+    found = offline.verify_state(log.folder)
+    control.cancel()
+    assert found.ok == follows, found.problems
+    assert follows or "the files end at 11" in found.problems[0]
 
 
 def test_an_anchor_line_that_was_torn_is_written_again(log):
