@@ -36,8 +36,11 @@ apt: ## what tests use beside Python and node, where we may install it
 
 test: apt setup lint test-frontend test-python test-browser test-unprivileged ## everything
 
+# what test-unprivileged does in any case
+TWICE := --deselect tests/sandbox/test_sandbox_accounts.py::test_all_of_it_as_an_ordinary_account
+
 test-python:
-	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist loadfile -m "not browser" --durations 15 --junitxml=junit.xml $(ARGS)
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist loadfile -m "not browser" --durations 15 --junitxml=junit.xml $(TWICE) $(ARGS)
 	$(BIN)/python .ci/check_skips.py junit.xml
 
 test-browser: ## a real Chromium, a real governed Lab
