@@ -111,15 +111,13 @@ def _judge_link(found: os.stat_result, link: Path, count: int) -> None:
 
 
 def _trusted() -> frozenset[int]:
-    """Root and ourselves; in a user namespace without the machine's root also the number that stands for it there."""
-    return frozenset((0, os.geteuid(), *_unmapped_root()))
+    """Root and ourselves; in a user namespace that lacks some accounts also the number that stands for those, the machine's root among them."""
+    return frozenset((0, os.geteuid(), *_stand_in()))
 
 
-def _unmapped_root() -> Iterator[int]:
-    if not os.path.exists("/proc/self/uid_map"):
-        return
-    ranges = [[int(word) for word in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
-    if not any(outside == 0 for _, outside, _ in ranges):
+def _stand_in() -> Iterator[int]:
+    known = Path("/proc/self/uid_map")
+    if known.exists() and [line.split() for line in known.read_text().splitlines()] != [["0", "0", str((1 << 32) - 1)]]:
         yield int(Path("/proc/sys/kernel/overflowuid").read_text())
 
 

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -130,6 +132,17 @@ def test_somebody_elses_folder_link_or_folder_above_is_refused(tmp_path):
     os.chown(tmp_path / "theirs", NOBODY, NOBODY)
     with pytest.raises(UnsafePlace, match="belongs to uid 65534, who could put another folder"):
         private_directory(tmp_path / "theirs" / "state")
+
+
+@pytest.mark.parametrize("namespaces", [1, 2])
+def test_in_a_user_namespace_the_machines_root_has_another_number(tmp_path, namespaces):
+    """As in rootless containers; in the second one, root of the first is this account again."""
+    asked = "import pathlib, sys; from jupyter_guardrails.records.places import *; print(private_directory(pathlib.Path(sys.argv[1])))"
+    inside = ["unshare", "--user", "--map-root-user", *(["unshare", "--user", "--map-user=1234"] if namespaces == 2 else [])]
+    if subprocess.run([*inside, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs root, or user namespaces")
+    done = subprocess.run([*inside, sys.executable, "-c", asked, tmp_path / "state"], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == str(tmp_path / "state"), done.stderr
 
 
 def entry(point, kind):
