@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import threading
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ import websocket
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 PATIENCE_S = 120.0
-PRESS_AGAIN_S = 20.0
 
 
 @dataclass
@@ -134,21 +132,9 @@ class LiveKernel:
         self.server.request("POST", f"api/kernels/{self.id}/interrupt").raise_for_status()
 
     def stop_cell(self, identity: str) -> Outcome:
-        """Press stop, and again while nothing comes of it: bash_kernel loses an interrupt that comes while it sends an output."""
-        over = threading.Event()
-
-        def press() -> None:
-            while not over.wait(PRESS_AGAIN_S):
-                self.interrupt()
-
+        """Press stop once and wait for the end of the cell."""
         self.interrupt()
-        pressing = threading.Thread(target=press)
-        pressing.start()
-        try:
-            return self.finish(identity)
-        finally:
-            over.set()
-            pressing.join()
+        return self.finish(identity)
 
     def restart(self) -> None:
         """As the restart button does; connected again when it returns."""

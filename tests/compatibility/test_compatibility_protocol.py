@@ -22,7 +22,8 @@ PYTHON = {
 }
 BASH = {
     "pid": "echo pid $$",
-    "sleep": "echo asleep; sleep 100",
+    # The program that sleeps says so itself: bash loses a Ctrl-C that comes between a command of its own and the start of the next program.
+    "sleep": "sh -c 'echo asleep; exec sleep 100'",
     "write": "echo kept > note.txt; cat note.txt",
     "read": "cat '{path}'",
     "connect": "exec 3<>/dev/tcp/127.0.0.1/{port} && echo connec''ted",
