@@ -23,7 +23,8 @@ $(VENV)/.installed: $(BIN)/uv pyproject.toml package.json
 	.ci/install-editable $(BIN)
 	@touch $@
 
-$(FRONTEND): $(SOURCES) yarn.lock | $(VENV)/.installed
+# installing again writes this file too, through the link of `develop`: then it looks newer than what it was built from
+$(FRONTEND): $(SOURCES) yarn.lock $(VENV)/.installed
 	jlpm install --immutable
 	jlpm build:prod
 	jupyter-builder develop . --overwrite

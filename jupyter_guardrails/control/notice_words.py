@@ -65,7 +65,7 @@ def of_budget(kind: str, standing: Standing, *, principal: str, left_s: float | 
     whose = "your budget" if standing.holder == principal else "the budget that your group shares"
     used = used_of(standing)
     lasts = f"; at the present rate the rest lasts {span(left_s)}" if left_s is not None else ""
-    then = f"At 100 % nothing new starts, and what runs has {span(grace_s)} to save its work"
+    then = f"At 100% nothing new starts, and what runs has {span(grace_s)} to save its work"
     nearing = f"{whose} is used up to {standing.share:.0%}: {used}{lasts}. {then}"
     over = standing.frees_at is not None and standing.share >= 1
     frees = f"; it has room again at {standing.frees_at:%Y-%m-%d %H:%M} UTC if nothing runs until then" if over else ""

@@ -122,11 +122,11 @@ def _stand_in() -> Iterator[int]:
 
 
 def _is_mine_alone(gid: int) -> bool:
-    """Whether a group is this account's private one: it is in it, and nobody else is, as far as this machine's lists of accounts say."""
+    """Whether a group is this account's private one: it is in it, and nobody else but root, as far as this machine's lists of accounts say."""
     if gid not in {os.getegid(), *os.getgroups()}:
         return gid == 0
     try:
         members, me = set(grp.getgrgid(gid).gr_mem), pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a number without a name, as containers have them
         return True
-    return members <= {me} and all(account.pw_gid != gid or account.pw_uid == os.geteuid() for account in pwd.getpwall())
+    return members <= {me, "root"} and all(account.pw_gid != gid or account.pw_uid in (0, os.geteuid()) for account in pwd.getpwall())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-from governed_lab import GovernedLab
+from governed_lab import running
 from lab_page import LabPage, set_theme
 from playwright.sync_api import expect, sync_playwright
 
@@ -22,11 +23,8 @@ SHOTS = Path(__file__).parents[2] / "shots"
 @pytest.fixture(scope="session")
 def governed():
     """The server that all browser tests share."""
-    server = GovernedLab()
-    try:
-        yield server.wait_ready()
-    finally:
-        server.stop()
+    with running() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +53,13 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def lab(chromium, governed):
+    """A fresh tab of the shared server."""
+    with opened(chromium, governed) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def opened(chromium, governed):
     """A fresh tab that has not loaded anything yet, in the light theme; an error that passes through our code fails the test."""
     set_theme(governed.url, governed.token, "light")
     context = chromium.new_context(viewport=VIEWPORT, permissions=["clipboard-read", "clipboard-write"])

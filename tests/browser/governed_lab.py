@@ -11,7 +11,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -171,6 +173,16 @@ class GovernedLab:
         self.process.kill()
         self.process.wait()
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running(**arguments: Any) -> Iterator[GovernedLab]:
+    """A Lab that is ready; it ends with the block."""
+    server = GovernedLab(**arguments)
+    try:
+        yield server.wait_ready()
+    finally:
+        server.stop()
 
 
 def free_port() -> int:

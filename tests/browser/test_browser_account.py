@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import SHOTS, VIEWPORT
-from governed_lab import POLICY, GovernedLab
-from lab_page import LabPage, set_theme
+from conftest import SHOTS, opened
+from governed_lab import POLICY, GovernedLab, running
+from lab_page import LabPage
 from playwright.sync_api import expect
 
 from jupyter_guardrails.control.interface import ControlClient, Settings
@@ -25,19 +25,14 @@ PERSON = "ana"
 def own(governed) -> Iterator[GovernedLab]:
     """A Lab whose person is an admin, so that the test may speak to its control."""
     admins = f"mode: enforce\nadmins: {{users: [{PERSON}]}}"
-    server = GovernedLab(policy=POLICY.replace("mode: enforce", admins), jupyter_path=governed.jupyter_path)
-    try:
-        yield server.wait_ready()
-    finally:
-        server.stop()
+    with running(policy=POLICY.replace("mode: enforce", admins), jupyter_path=governed.jupyter_path) as server:
+        yield server
 
 
 @pytest.fixture
 def own_lab(chromium, own) -> Iterator[LabPage]:
-    set_theme(own.url, own.token, "light")
-    context = chromium.new_context(viewport=VIEWPORT)
-    yield LabPage(context.new_page(), own.url, own.token)
-    context.close()
+    with opened(chromium, own) as page:
+        yield page
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from conftest import SHOTS, VIEWPORT
-from governed_lab import POLICY, GovernedLab
+from conftest import SHOTS, opened
+from governed_lab import POLICY, GovernedLab, running
 from lab_page import LabPage, set_theme
 from playwright.sync_api import expect
 
@@ -26,19 +26,14 @@ def with_rule(text: str, *, profile: str = "small: {memory: 1GiB, cpus: 1}") -> 
 @pytest.fixture(scope="module")
 def tight(governed) -> Iterator[GovernedLab]:
     """A Lab of its own, since a budget counts what every test before has used."""
-    server = GovernedLab(policy=with_rule(BUDGET), jupyter_path=governed.jupyter_path)
-    try:
-        yield server.wait_ready()
-    finally:
-        server.stop()
+    with running(policy=with_rule(BUDGET), jupyter_path=governed.jupyter_path) as server:
+        yield server
 
 
 @pytest.fixture
 def tight_lab(chromium, tight) -> Iterator[LabPage]:
-    set_theme(tight.url, tight.token, "light")
-    context = chromium.new_context(viewport=VIEWPORT)
-    yield LabPage(context.new_page(), tight.url, tight.token)
-    context.close()
+    with opened(chromium, tight) as page:
+        yield page
 
 
 def seen(lab: LabPage, step: str) -> None:

@@ -308,8 +308,14 @@ def why_not():
     return "" if tried.returncode == 0 else f"needs mount namespaces, and a checkout that other accounts can read: {tried.stderr[-200:]}"
 
 
-def make():
-    """A machine in a folder with a short path."""
+@contextlib.contextmanager
+def made():
+    """A machine in a folder with a short path; all that was started on it ends with the block."""
     root = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
     root.chmod(0o755)
-    return Machine(root)
+    machine = Machine(root)
+    try:
+        yield machine
+    finally:
+        machine.stop()
+        shutil.rmtree(root)

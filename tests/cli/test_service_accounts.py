@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -16,12 +15,8 @@ AWAY = "this machine's control, a service at /run/jupyter-guardrails/control.soc
 
 @pytest.fixture(scope="module")
 def machine():
-    made = service_machine.make()
-    try:
-        yield made
-    finally:
-        made.stop()
-        shutil.rmtree(made.root)
+    with service_machine.made() as machine:
+        yield machine
 
 
 @pytest.fixture(scope="module")
@@ -263,8 +258,7 @@ def test_where_the_policy_only_observes_kernels_still_speak_to_no_control():
 
     The folder is not one of those that this test's machine mounts: what is shut at one place is open at another mount of it.
     """
-    made = service_machine.make()
-    try:
+    with service_machine.made() as made:
         folder = made.root / "place"
         folder.mkdir()
         os.chown(folder, ACCOUNTS["jupyter-guardrails"], -1)
@@ -281,6 +275,3 @@ def test_where_the_policy_only_observes_kernels_still_speak_to_no_control():
         answer = server.rest("POST", "api/kernels", json={"name": "python3"})
         assert answer.status_code == 201, f"{answer.text}\n{server.log()}"
         assert found_in(server.execute(answer.json()["id"], program)) == {"token": "PermissionError", "socket": False}
-    finally:
-        made.stop()
-        shutil.rmtree(made.root)

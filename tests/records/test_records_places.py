@@ -1,10 +1,12 @@
 """The state directory: private, nobody else's to exchange, on a disk that can hold a database. Each refusal beside what is taken."""
 
 import os
+import pwd
 import stat
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -108,12 +110,14 @@ def passable():
 @root_only
 def test_a_group_of_ones_own_may_write_above_and_one_with_others_in_it_may_not(passable):
     """As with the umask 002 of many distributions, and the homes of container images."""
-    for name, gid in (("own", 77001), ("shared", 0)):
+    with_others = next(gid for gid, count in Counter(account.pw_gid for account in pwd.getpwall() if account.pw_uid).items() if count > 1)
+    for name, gid in (("own", 77001), ("roots", 0), ("shared", with_others)):
         (passable / name).mkdir()
         os.chown(passable / name, NOBODY, gid)
         os.chmod(passable / name, 0o2775)
     assert as_account(passable / "own" / "state", NOBODY, groups=[77001]) == str(passable / "own" / "state")
-    assert "can be written by others" in as_account(passable / "shared" / "state", NOBODY, groups=[77001, 0])
+    assert as_account(passable / "roots" / "state", NOBODY, groups=[77001, 0]) == str(passable / "roots" / "state")
+    assert "can be written by others" in as_account(passable / "shared" / "state", NOBODY, groups=[77001, with_others])
 
 
 @root_only

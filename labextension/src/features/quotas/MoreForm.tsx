@@ -19,6 +19,11 @@ function shownLimit(item: Askable): number {
   return inHours(item) ? (item.limit ?? 0) / HOUR_S : (item.limit ?? 0);
 }
 
+/** Twice as much, in a number that one would have typed. */
+function suggested(item: Askable): number {
+  return Number((2 * shownLimit(item)).toPrecision(2));
+}
+
 function unitOf(item: Askable, trans: TranslationBundle): string {
   const units: Record<string, string> = {
     kernels: trans.__('kernels'),
@@ -43,7 +48,7 @@ export function MoreForm({ model, onDone }: { model: QuotaModel; onDone: () => v
   if (!item) {
     return null;
   }
-  const wanted = amount ?? 2 * shownLimit(item);
+  const wanted = amount ?? suggested(item);
   const ready = isPurpose(purpose) && (item.limit === null || wanted > shownLimit(item));
   const submit = (event: React.FormEvent): void =>
     send(event, () => model.askForMore(askOf(item, { wanted, hours, purpose: purpose.trim() })));
