@@ -41,12 +41,12 @@ test: apt setup lint test-frontend test-python test-browser test-unprivileged ##
 TWICE := --deselect tests/sandbox/test_sandbox_accounts.py::test_all_of_it_as_an_ordinary_account
 
 test-python:
-	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist loadfile -m "not browser" --durations 15 --junitxml=junit.xml $(TWICE) $(ARGS)
-	$(BIN)/python .ci/check_skips.py junit.xml
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist loadfile -m "not browser" --durations 15 --junitxml=junit-python.xml $(TWICE) $(ARGS)
+	$(BIN)/python .ci/check_skips.py junit-python.xml
 
 test-browser: ## a real Chromium, a real governed Lab
-	$(BIN)/python -m pytest -p no:cacheprovider -q -m browser --junitxml=junit.xml $(ARGS)
-	$(BIN)/python .ci/check_skips.py junit.xml
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist worksteal -m browser --junitxml=junit-browser.xml $(ARGS)
+	$(BIN)/python .ci/check_skips.py junit-browser.xml
 
 test-unprivileged: ## what root hides: the same security tests as an ordinary account
 	.ci/test-unprivileged $(BIN)/python
@@ -82,4 +82,4 @@ screenshots: setup ## every state of the panel, into shots/
 	$(BIN)/python tests/browser/screenshots.py shots
 
 clean:
-	rm -rf $(VENV) $(DEMO) .bench node_modules labextension/lib jupyter_guardrails/labextension shots dist junit.xml
+	rm -rf $(VENV) $(DEMO) .bench node_modules labextension/lib jupyter_guardrails/labextension shots dist junit*.xml
