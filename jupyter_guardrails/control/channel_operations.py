@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
-from jupyter_guardrails.control import datasets, requests
+from jupyter_guardrails.control import datasets, refusals, requests
 from jupyter_guardrails.control.dataset_files import files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
@@ -126,8 +126,10 @@ async def _read(state: ControlState, live: LiveKernel, name: str, file: str = ""
     what = f"version {contract.version}{f', {file}' if file else ''}: {decision.reason}"
     await state.audit("data.read", contract.name, decision, reason=what, kernel=live.kernel_id, policy_digest=access.policy_digest)
     if not access.granted:
+        refusals.note(live, contract.name, state.clock())
         owner = "" if f"({contract.owner})" in decision.next_step or not contract.owner else f" (owner: {contract.owner})"
         raise Refused(f"{decision.reason}{owner}", next_step=decision.next_step, rule=str(decision.rule))
+    live.refused.pop(contract.name, None)
     return contract, access
 
 

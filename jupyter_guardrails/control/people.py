@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from jupyter_guardrails.control import budgeting, limits, notices, observing, profiles, stops
+from jupyter_guardrails.control import budgeting, limits, notices, observing, profiles, refusals, stops
 from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet
 from jupyter_guardrails.control.more import askable
 from jupyter_guardrails.control.notice_words import span
@@ -77,9 +77,10 @@ async def kernels(state: ControlState, request: Kernels, fds: list[int]) -> dict
         policy = state.effective()
     except (PolicyError, GroupsUnknown):
         return answer | {"max": 0, "rule": ""}
-    said = await notices.shown(state, policy)
+    said, refused = await notices.shown(state, policy), await refusals.shown(state, policy)
     for kernel in answer["kernels"]:
         kernel["notices"] = said.get(kernel["id"], [])
+        kernel["refused_reads"] = refused.get(kernel["id"], [])
     return answer | {"max": policy.max_kernels.value, "rule": str(policy.max_kernels.rule)}
 
 
@@ -101,6 +102,7 @@ def _kernel(row: dict[str, Any]) -> dict[str, Any]:
     return shown | {
         "id": row["kernel_id"],
         "notices": [],
+        "refused_reads": [],
         "started_at": iso(row["started_at"] or row["created_at"]),
         "enforced": sorted(held(row["report"] or {})),
     }

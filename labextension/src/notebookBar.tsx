@@ -1,4 +1,5 @@
 import { NotebookPanel } from '@jupyterlab/notebook';
+import { KernelMessage } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { VDomRenderer } from '@jupyterlab/ui-components';
 import { Message } from '@lumino/messaging';
@@ -7,13 +8,19 @@ import { Widget } from '@lumino/widgets';
 import React from 'react';
 
 import { TransProvider } from './components/translation';
+import { RefusedCard } from './features/datasets/RefusedCard';
 import { EndedCard } from './features/quotas/EndedCard';
 import { NoticeCard } from './features/quotas/NoticeCard';
+import { DatasetModel } from './state/datasetModel';
 import { INotebooks } from './state/notebooks';
 import { askedBy, QuotaModel } from './state/quotaModel';
 
+/** Errors that a dataset which can't be read ends in. */
+const REFUSALS: ReadonlySet<string> = new Set(['Refused', 'PermissionError', 'FileNotFoundError']);
+
 export interface INotebookBarOptions {
   model: QuotaModel;
+  datasets: DatasetModel;
   notebooks: INotebooks;
   panel: NotebookPanel;
   /** The notebook's path in the workspace. */
@@ -28,39 +35,58 @@ export class NotebookBar extends VDomRenderer<QuotaModel> {
   constructor(private readonly options: INotebookBarOptions) {
     super(options.model);
     this.addClass('jp-Guardrails-notebookBar');
-    options.panel.sessionContext.kernelChanged.connect(() => this.update(), this);
+    const { sessionContext } = options.panel;
+    sessionContext.kernelChanged.connect(() => this.update(), this);
+    sessionContext.iopubMessage.connect((_, message) => {
+      if (KernelMessage.isErrorMsg(message) && REFUSALS.has(message.content.ename)) {
+        void options.model.refresh(); // a hint: what was refused, and why, the server knows
+      }
+    }, this);
   }
 
   override dispose(): void {
+    this.observer.disconnect();
     Signal.disconnectReceiver(this);
     super.dispose();
   }
 
   protected override render(): React.JSX.Element | null {
-    const { model, notebooks, panel, trans, onMore } = this.options;
+    const { model, datasets, notebooks, panel, trans, onMore } = this.options;
     const kernelId = panel.sessionContext.session?.kernel?.id;
     const notices = model.notices.filter(({ kernel }) => kernel.id === kernelId);
     const ended = model.ended.find(one => one.notebook === this.options.path());
-    if (notices.length === 0 && !ended) {
+    const refused = kernelId ? model.refusedReads(kernelId) : [];
+    if (notices.length + refused.length === 0 && !ended) {
       return null;
     }
     return (
       <TransProvider value={trans}>
-        <div className="jp-Guardrails-section" role="region" aria-label={trans.__('Limits of this notebook')}>
-          {notices.map(({ kernel, notice }) => (
-            <NoticeCard
-              key={notice.kind}
-              kernel={kernel}
-              notice={notice}
-              model={model}
-              notebooks={notebooks}
-              onMore={said => {
-                model.asking = askedBy(said);
-                onMore();
-              }}
-            />
-          ))}
-          {ended && <EndedCard ended={ended} model={model} title={trans.__('This kernel was ended')} />}
+        <div ref={this.follow}>
+          {kernelId && refused.length > 0 && (
+            <div className="jp-Guardrails-section" role="region" aria-label={trans.__('Data of this notebook')}>
+              {refused.map(read => (
+                <RefusedCard key={read.dataset} kernelId={kernelId} read={read} quotas={model} datasets={datasets} />
+              ))}
+            </div>
+          )}
+          {(notices.length > 0 || ended) && (
+            <div className="jp-Guardrails-section" role="region" aria-label={trans.__('Limits of this notebook')}>
+              {notices.map(({ kernel, notice }) => (
+                <NoticeCard
+                  key={notice.kind}
+                  kernel={kernel}
+                  notice={notice}
+                  model={model}
+                  notebooks={notebooks}
+                  onMore={said => {
+                    model.asking = askedBy(said);
+                    onMore();
+                  }}
+                />
+              ))}
+              {ended && <EndedCard ended={ended} model={model} title={trans.__('This kernel was ended')} />}
+            </div>
+          )}
         </div>
       </TransProvider>
     );
@@ -86,5 +112,14 @@ export class NotebookBar extends VDomRenderer<QuotaModel> {
     }
   }
 
+  /** A form that opens in a card makes the bar higher without an update of ours. */
+  private readonly follow = (content: HTMLElement | null): void => {
+    this.observer.disconnect();
+    if (content) {
+      this.observer.observe(content);
+    }
+  };
+
+  private readonly observer = new ResizeObserver(() => this.fitToContent());
   private _height = 0;
 }

@@ -67,6 +67,7 @@ customProperties: [{{property: guardrails.classification, value: {classification
 DATASETS = (
     ("nyc/flights", "Flights that left New York, by airline", "internal"),
     ("nyc/weather", "Weather at the airports, by hour", "public"),
+    ("hr/bonuses", "Bonuses by team", "confidential"),
     ("hr/headcount", "People by team and month", "confidential"),
     ("hr/salaries", "Salaries by person", "restricted"),
 )

@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
+from conftest import SHOTS
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 RUN_MS = 60_000
+
+
+def picture(lab, name):
+    SHOTS.mkdir(exist_ok=True)
+    lab.page.screenshot(path=SHOTS / f"data-{name}.png")
 
 
 def test_search_finds_a_dataset_by_a_word_of_its_description(lab):
@@ -66,3 +72,22 @@ def test_a_refused_dataset_names_its_rule_and_offers_nothing(lab):
     expect(refused).to_contain_text(re.compile(r"guardrails\.yaml:\d+ restricted-stays-shut"))
     expect(refused.get_by_role("button", name=re.compile("Insert|Request"))).to_have_count(0)
     expect(lab.panel.dataset("nyc/flights").get_by_role("button", name="Insert code")).to_be_visible()
+
+
+def test_a_cell_that_may_not_read_gets_a_card_that_asks_for_it(lab):
+    """Where it happens: above the notebook, with the reason, the rule and the request."""
+    lab.open("good.ipynb").add_cell("import guarded\nguarded.open('hr/bonuses')")
+    lab.run_active()
+    card = lab.notebook.get_by_role("region", name="Data of this notebook").get_by_role("status").filter(has_text="hr/bonuses was refused")
+    expect(card).to_contain_text("no rule lets ana read hr/bonuses", timeout=RUN_MS)
+    picture(lab, "1-refused")
+    assert lab.violations(".jp-Guardrails-notebookBar") == []
+    card.get_by_role("button", name="Request access").click()
+    card.get_by_label("What do you need it for?").fill("a study of churn")
+    expect(card.get_by_role("button", name="Send request")).to_be_in_viewport()
+    picture(lab, "2-request")
+    card.get_by_role("button", name="Send request").click()
+    expect(card).to_contain_text("nobody has answered yet")
+    expect(card.get_by_role("button", name="Request access")).to_have_count(0)
+    card.get_by_role("button", name="Hide").click()
+    expect(card).to_have_count(0)

@@ -35,6 +35,7 @@ export function aKernel(values: Partial<Kernel> = {}): Kernel {
     idle_limit_s: null,
     enforced: ['files'],
     notices: [],
+    refused_reads: [],
     ...values
   };
 }

@@ -9,7 +9,7 @@ import { IGuardrails, IGuardrailsPanel } from '../tokens';
 /** The event of server/events/notice.yaml: only a hint to read again, since anyone may send it. */
 const EVENT = 'https://guardrails.example.com/events/notice';
 
-/** Limits that come near, above the notebook that they concern, as soon as the server says so. */
+/** Limits that come near and data that was refused, above the notebook that they concern, as soon as the server says so. */
 export const noticesPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-guardrails:notices',
   description: 'Notices of limits above the notebook that they concern.',
@@ -18,7 +18,7 @@ export const noticesPlugin: JupyterFrontEndPlugin<void> = {
   optional: [ITranslator],
   activate: (
     app: JupyterFrontEnd,
-    { quotas, notebooks }: IGuardrails,
+    { quotas, datasets, notebooks }: IGuardrails,
     guardrails: IGuardrailsPanel,
     tracker: INotebookTracker,
     translator: ITranslator | null
@@ -28,7 +28,9 @@ export const noticesPlugin: JupyterFrontEndPlugin<void> = {
     tracker.widgetAdded.connect((_, panel) => {
       const path = (): string => contents.localPath(panel.context.path);
       const onMore = (): void => guardrails.show('limits');
-      panel.contentHeader.addWidget(new NotebookBar({ model: quotas, notebooks, panel, path, trans, onMore }));
+      panel.contentHeader.addWidget(
+        new NotebookBar({ model: quotas, datasets, notebooks, panel, path, trans, onMore })
+      );
     });
     events.stream.connect((_, event) => {
       if (event.schema_id === EVENT) {

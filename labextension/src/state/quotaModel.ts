@@ -9,7 +9,8 @@ import type {
   Kernels,
   Me,
   NewMore,
-  Notice
+  Notice,
+  RefusedRead
 } from '../api/generated/openapi';
 import { PollModel } from './pollModel';
 
@@ -37,6 +38,11 @@ export interface IKernelNotice {
 /** What one step of one limit of one kernel is hidden by. */
 export function noticeKey(kernel: Kernel, notice: Notice): string {
   return `${kernel.id} ${notice.kind} ${notice.phase} ${notice.since}`;
+}
+
+/** What a refused dataset of one kernel is hidden by; that it may be read by now shows again. */
+export function refusedKey(kernelId: string, { dataset, status }: RefusedRead): string {
+  return `${kernelId} read ${dataset} ${status}`;
 }
 
 /** The limit whose raising would help against a notice; the form takes the first that begins like this. */
@@ -82,6 +88,12 @@ export class QuotaModel extends PollModel {
   get notices(): readonly IKernelNotice[] {
     const all = (this._kernels?.kernels ?? []).flatMap(kernel => kernel.notices.map(notice => ({ kernel, notice })));
     return all.filter(({ kernel, notice }) => !this._hidden.has(noticeKey(kernel, notice)));
+  }
+
+  /** Datasets that were refused to a kernel, unless that was hidden; a server before this version tells none. */
+  refusedReads(kernelId: string): readonly RefusedRead[] {
+    const kernel = this._kernels?.kernels.find(({ id }) => id === kernelId);
+    return (kernel?.refused_reads ?? []).filter(read => !this._hidden.has(refusedKey(kernelId, read)));
   }
 
   /** Seconds until a notice's next step, as of now; null where nothing follows. */

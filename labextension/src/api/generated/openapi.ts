@@ -453,6 +453,23 @@ export interface components {
             enforced: string[];
             /** @description Limits that come near, one a cause */
             notices: components["schemas"]["Notice"][];
+            /** @description Datasets that were refused to it and that it hasn't read since, the newest last */
+            refused_reads: components["schemas"]["RefusedRead"][];
+        };
+        RefusedRead: {
+            dataset: string;
+            /** Format: date-time */
+            at: string;
+            /**
+             * @description As it stands now: granted = it may be read by now
+             * @enum {string}
+             */
+            status: "granted" | "requestable" | "refused" | "broken";
+            reason: string;
+            rule: string;
+            next_step: string;
+            /** @description An own request for it is open */
+            asked: boolean;
         };
         Notice: {
             /** @enum {string} */
@@ -907,6 +924,7 @@ export type ProfileChoice = components['schemas']['ProfileChoice'];
 export type Kernels = components['schemas']['Kernels'];
 export type Workspace = components['schemas']['Workspace'];
 export type Kernel = components['schemas']['Kernel'];
+export type RefusedRead = components['schemas']['RefusedRead'];
 export type Notice = components['schemas']['Notice'];
 export type Ended = components['schemas']['Ended'];
 export type Kept = components['schemas']['Kept'];
