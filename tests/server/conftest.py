@@ -270,9 +270,9 @@ def server_class():
     return GovernedServer
 
 
-@pytest.fixture(scope="session")
-def make_server():
-    """Start a server with other arguments; all are stopped at the end."""
+@contextlib.contextmanager
+def starting():
+    """Start servers; all are stopped at the end of the block."""
     servers = []
 
     def make(**arguments):
@@ -287,10 +287,18 @@ def make_server():
             stopping.callback(server.stop)
 
 
+@pytest.fixture(scope="module")
+def make_server():
+    """Start a server with other arguments; it is stopped after the tests of its file, whose machine it would share with all others."""
+    with starting() as make:
+        yield make
+
+
 @pytest.fixture(scope="session")
-def server(make_server):
+def server():
     """The server that most tests share: of an ordinary account, unless root runs the tests in a place that others can't read."""
-    return make_server(account=OTHER if os.getuid() == 0 and others_can_run_this() else None).wait_ready()
+    with starting() as make:
+        yield make(account=OTHER if os.getuid() == 0 and others_can_run_this() else None).wait_ready()
 
 
 def others_can_run_this():
