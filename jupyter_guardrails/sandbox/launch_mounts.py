@@ -12,9 +12,10 @@ OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442  # the same numbers on x86-
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW = -100, 0x1000, 0x8000, 0x100
 CLONE, CLOEXEC = 1, os.O_CLOEXEC
-MOVE_FROM_EMPTY_PATH = 4
+MOVE_FROM_EMPTY_PATH, MOVE_TO_EMPTY_PATH = 4, 0x40
 READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC = 1, 2, 4, 8  # MOUNT_ATTR_*, and MS_* too
 MS_BIND, MS_RECURSIVE, MS_PRIVATE, MS_SLAVE, MNT_DETACH = 1 << 12, 1 << 14, 1 << 18, 1 << 19, 2
+UMOUNT_NOFOLLOW = 8
 
 
 def mount(kind: str, target: str, *, flags: int = NO_SUID | NO_DEVICES, options: str = "") -> None:
@@ -39,9 +40,9 @@ def copy_tree(path: str | int) -> int:
     return syscall(OPEN_TREE, AT_FDCWD, os.fsencode(path) + b"\0", CLONE | CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW)
 
 
-def set_attributes(tree: int | str, flags: int, *, recursive: bool = True) -> None:
-    """Set MOUNT_ATTR flags of a tree in hand, or of the mount at a path."""
-    attributes = struct.pack("QQQQ", flags, 0, 0, 0)
+def set_attributes(tree: int | str, flags: int, *, recursive: bool = True, propagation: int = 0) -> None:
+    """Set MOUNT_ATTR flags of a tree in hand, or of the mount at a path; `propagation`: MS_PRIVATE, MS_SLAVE, or as it is."""
+    attributes = struct.pack("QQQQ", flags, 0, propagation, 0)
     deep = AT_RECURSIVE if recursive else 0
     if isinstance(tree, int):
         syscall(MOUNT_SETATTR, tree, b"\0", AT_EMPTY_PATH | deep, attributes, len(attributes))
@@ -49,9 +50,18 @@ def set_attributes(tree: int | str, flags: int, *, recursive: bool = True) -> No
         syscall(MOUNT_SETATTR, AT_FDCWD, os.fsencode(tree) + b"\0", deep, attributes, len(attributes))
 
 
-def put(tree: int, target: str) -> None:
-    """Put a tree down on an existing file or directory."""
-    syscall(MOVE_MOUNT, tree, b"\0", AT_FDCWD, os.fsencode(target) + b"\0", MOVE_FROM_EMPTY_PATH)
+def put(tree: int, target: str | int) -> None:
+    """Put a tree down on an existing file or directory, named by its path or an O_PATH descriptor."""
+    if isinstance(target, int):
+        syscall(MOVE_MOUNT, tree, b"\0", target, b"\0", MOVE_FROM_EMPTY_PATH | MOVE_TO_EMPTY_PATH)
+    else:
+        syscall(MOVE_MOUNT, tree, b"\0", AT_FDCWD, os.fsencode(target) + b"\0", MOVE_FROM_EMPTY_PATH)
+
+
+def detach(target: str) -> None:
+    """Let a mount go with all that is mounted below it; what is open in it stays open."""
+    if _libc.umount2(os.fsencode(target), MNT_DETACH | UMOUNT_NOFOLLOW) < 0:
+        raise failure(f"umount of {target}")
 
 
 def pivot(root: str) -> None:

@@ -7,6 +7,7 @@ granted by path, device and inode. Each order is carried out by a child with a d
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from jupyter_guardrails.sandbox import launch_mounts as mounts
-from jupyter_guardrails.sandbox import launch_root, wire
+from jupyter_guardrails.sandbox import launch_root, mounter_live, wire
 from jupyter_guardrails.sandbox.beneath import open_beneath
 from jupyter_guardrails.sandbox.launch_libc import PR_SET_DUMPABLE, drop_capabilities, no_new_privileges, prctl, syscall
 from jupyter_guardrails.sandbox.launch_namespaces import NEWNS, NEWPID, NEWUSER
@@ -87,14 +88,34 @@ def _carry_out(control: socket.socket, tables: Tables, order: dict[str, Any], fd
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.alarm(DEADLINE_S)
         try:
-            answer: dict[str, Any] = {"missing": give_root(tables, order, fds[0])}
-        except Exception as error:  # noqa: BLE001 - whatever it was, the kernel must hear that it gets no root
+            answer = _do(tables, order, fds[0])
+        except Exception as error:  # noqa: BLE001 - whatever it was, control must hear that it was not done
             answer = {"error": f"{type(error).__name__}: {error}"}
         with suppress(OSError):  # control has gone: it refuses the start by itself
             wire.send_in_memory(control, {"id": order.get("id"), **answer})
         os._exit(0)
     for fd in fds:
         os.close(fd)
+
+
+def _do(tables: Tables, order: dict[str, Any], process: int) -> dict[str, Any]:
+    return {"failed": follow(tables, order["follow"], process)} if "follow" in order else {"missing": give_root(tables, order, process)}
+
+
+def follow(tables: Tables, body: dict[str, Any], process: int) -> dict[str, str]:
+    """Have a kernel that runs see the datasets of an order, and no others; place -> why not."""
+    order = mounter_live.Order.read(body)
+    folder = _open_private(tables, order.folder, ("data",))
+
+    def enter(work: Callable[[], Any]) -> Any:
+        return _in_child(lambda: _inside(process, work))
+
+    return mounter_live.carry_out(order, folder=folder, root=tables.root, enter=enter)
+
+
+def _inside(process: int, work: Callable[[], Any]) -> Any:
+    syscall(SETNS[os.uname().machine], process, NEWUSER | NEWNS)
+    return work()
 
 
 def give_root(tables: Tables, order: dict[str, Any], process: int) -> list[str]:
@@ -177,20 +198,25 @@ def _build(root: int, view: View, trees: list[launch_root.Tree], links: dict[str
     mounts.pivot(ROOT)
 
 
-def _in_child(work: Callable[[], None]) -> None:
-    """In a child, since a process namespace that was entered is its children's only; its error is raised here."""
+def _in_child(work: Callable[[], Any]) -> Any:
+    """What it returns, as JSON can say it: in a child, since nobody comes back from a namespace that was entered, and of a process namespace
+    only children are in it. Its error is raised here."""
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
         signal.alarm(DEADLINE_S)
         try:
-            work()
+            told = {"done": work()}
         except Exception as error:  # noqa: BLE001 - it travels to the parent, which raises it
-            os.write(write_end, f"{type(error).__name__}: {error}".encode()[:4000])
+            told = {"problem": f"{type(error).__name__}: {error}"[:4000]}
+        with open(write_end, "w") as pipe:
+            json.dump(told, pipe)
         os._exit(0)
     os.close(write_end)
-    with open(read_end, "rb") as pipe:
-        problem = pipe.read().decode()
+    with open(read_end) as answer:
+        said = answer.read()
     status = os.waitpid(child, 0)[1]
-    if problem or status:
-        raise OSError(problem or "it did not end in time")
+    heard = json.loads(said) if said else {}
+    if status or "done" not in heard:
+        raise OSError(heard.get("problem") or "it did not end in time")
+    return heard["done"]
