@@ -11,14 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
-from jupyter_guardrails.control import datasets, refusals, requests
+from jupyter_guardrails.control import datasets, live_grants, refusals, requests
 from jupyter_guardrails.control.dataset_files import files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 from jupyter_guardrails.errors import NotFound, Refused
 
-LATE = "was granted after this kernel started, so its path is not readable here"
-HOW_TO_LATE = "restart the kernel, or read it now with guarded.open({name!r})"
+LATE = "was granted after this kernel started, and this machine can't show it to a kernel that runs"
+HOW_TO_LATE = "read it now with guarded.open({name!r}), or restart the kernel to use its path"
+ELSEWHERE = "was granted after this kernel started: it is at {path} in this kernel"
 
 
 class Arguments(BaseModel):
@@ -62,7 +63,7 @@ class Path(Arguments):
 
 async def hello(state: ControlState, live: LiveKernel, arguments: Arguments) -> Answer:
     """Who this kernel belongs to, and what it can read by path."""
-    return Answer({"v": 1, "person": state.principal, "kernel": live.kernel_id, "datasets": sorted(live.admission.datasets)})
+    return Answer({"v": 1, "person": state.principal, "kernel": live.kernel_id, "datasets": live_grants.names(live)})
 
 
 async def search(state: ControlState, live: LiveKernel, arguments: Search) -> Answer:
@@ -71,10 +72,11 @@ async def search(state: ControlState, live: LiveKernel, arguments: Search) -> An
 
 
 async def path(state: ControlState, live: LiveKernel, arguments: Name) -> Answer:
-    """The dataset's path; `readable` is false, with what to do instead, when it was granted after the kernel's start."""
+    """Where this kernel sees the dataset; `readable` is false, with what to do instead, when it was granted later and can't be shown to it."""
     contract, access = await _read(state, live, arguments.name)
-    if readable(live, contract):
-        return Answer({"path": contract.path, "readable": True})
+    where = await live_grants.path_in(state, live, contract.name, contract.path)
+    if where is not None:
+        return Answer({"path": where, "readable": True})
     late = {"message": f"{contract.name} {LATE}", "next_step": HOW_TO_LATE.format(name=contract.name), "rule": str(access.decision.rule)}
     return Answer({"path": contract.path, "readable": False} | late)
 
@@ -91,14 +93,20 @@ async def open_file(state: ControlState, live: LiveKernel, arguments: Open) -> A
 
 
 async def request(state: ControlState, live: LiveKernel, arguments: Ask) -> Answer:
-    """As the panel's request."""
+    """As the panel's request; what is granted at once is there when this answers."""
     asked = RequestCreate(dataset=arguments.dataset, purpose=arguments.purpose, days=arguments.days)
-    return Answer(await requests.create(state, asked, []))
+    answer = await requests.create(state, asked, [])
+    contract = state.catalogs.current.contracts.get(arguments.dataset)
+    if answer["state"] == "granted" and contract is not None:
+        await live_grants.path_in(state, live, contract.name, contract.path)
+    return Answer(answer)
 
 
 async def explain(state: ControlState, live: LiveKernel, arguments: Path) -> Answer:
     """Why a path of a dataset cannot be opened in this kernel, as text; empty for any other path, or a dataset one may not know of."""
-    contract = state.catalogs.current.by_path(arguments.path) if arguments.path.startswith("/") else None
+    catalog, path = state.catalogs.current, arguments.path
+    by_its_own_path = catalog.by_path(path) if path.startswith("/") else None
+    contract = by_its_own_path or catalog.contracts.get(live_grants.dataset_at(live, path, catalog.contracts))
     if contract is None:
         return Answer({"message": ""})
     try:
@@ -107,9 +115,11 @@ async def explain(state: ControlState, live: LiveKernel, arguments: Path) -> Ans
         return Answer({"message": ""})
     except Refused as refusal:
         return Answer({"message": str(refusal)})
-    if readable(live, contract):
+    seen = await live_grants.path_in(state, live, contract.name, contract.path)
+    if seen == contract.path or (seen and by_its_own_path is None):
         return Answer({"message": ""})
-    late = Refused(f"{contract.name} {LATE}", next_step=HOW_TO_LATE.format(name=contract.name), rule=str(access.decision.rule))
+    what, next_step = (ELSEWHERE.format(path=seen), f"guarded.path({contract.name!r})") if seen else (LATE, HOW_TO_LATE.format(name=contract.name))
+    late = Refused(f"{contract.name} {what}", next_step=next_step, rule=str(access.decision.rule))
     return Answer({"message": str(late)})
 
 

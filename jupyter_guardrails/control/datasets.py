@@ -12,7 +12,7 @@ from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.preview import Preview, preview
 from jupyter_guardrails.control.dataset_files import files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
-from jupyter_guardrails.control.rights import rights
+from jupyter_guardrails.control.rights import Rights, rights
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import GuardrailsError, NotFound, Refused
 from jupyter_guardrails.policy import EffectivePolicy
@@ -63,9 +63,13 @@ async def grants_at_start(state: ControlState, effective: EffectivePolicy, now: 
     What break-glass opens is not among them: a kernel keeps a path until it ends.
     """
     held = (await rights(state, effective.person)).lasting()
+    return {name: path for name, path in by_path(state, held, effective, now).items() if os.path.exists(path)}
+
+
+def by_path(state: ControlState, held: Rights, effective: EffectivePolicy, now: datetime) -> dict[str, str]:
+    """Dataset name -> path of all that a person with these rights reads directly, whether it is there or not."""
     contracts = state.catalogs.current.contracts.values()
-    granted = (c for c in contracts if held.access(c, effective, now).granted)
-    return {contract.name: contract.path for contract in granted if os.path.exists(contract.path)}
+    return {contract.name: contract.path for contract in contracts if held.access(contract, effective, now).granted}
 
 
 async def _preview(contract: Contract) -> Preview | None:

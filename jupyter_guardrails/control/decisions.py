@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from jupyter_guardrails.control import announcing, authority
+from jupyter_guardrails.control import announcing, authority, live_grants
 from jupyter_guardrails.control import requests as asking
 from jupyter_guardrails.control.interface.decisions import GrantRevoke, GrantsList, RequestDecide
 from jupyter_guardrails.control.rights import refuse_suspended
@@ -33,7 +33,9 @@ async def decide_request(state: ControlState, request: RequestDecide, fds: list[
         raise Conflict(f"requests of the kind {row['kind']} are not decided here")
     if request.decision == "refuse" and not request.reason.strip():
         raise BadRequest("a refusal needs a reason: whoever asked reads it", next_step="--reason '…'")
-    return asking.answer(await decider(state, row, request), state)
+    answer = asking.answer(await decider(state, row, request), state)
+    await live_grants.follow(state)
+    return answer
 
 
 async def _access(state: ControlState, row: dict[str, Any], request: RequestDecide) -> dict[str, Any]:
@@ -89,7 +91,9 @@ async def revoke(state: ControlState, request: GrantRevoke, fds: list[int]) -> d
     said = {"now": state.clock(), "actor": state.principal, "reason": request.reason, "policy_digest": state.policy_digest}
     title = f"{state.principal} revoked the grant of {row['dataset']} to {row['principal']}"
     told = announcing.notice(state, "grant.revoke", title, resource=row["dataset"], person=row["principal"], reason=request.reason)
-    return shape(await state.records.write(_revoke, row["id"], said, told))
+    gone = shape(await state.records.write(_revoke, row["id"], said, told))
+    await live_grants.follow(state)
+    return gone
 
 
 async def live(state: ControlState, request: GrantsList, fds: list[int]) -> dict[str, Any]:

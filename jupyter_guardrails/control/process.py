@@ -22,6 +22,7 @@ from jupyter_guardrails.control import (
     descriptor_store,
     hardening,
     lifetimes,
+    live_grants,
     notify,
     reattach,
     sampling,
@@ -138,6 +139,7 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None, 
         state.spawn(state.watch(), "watch over the policy")
         state.spawn(stops.follow_forever(state), "suspensions")
         state.spawn(breakglass.follow_forever(state), "break-glass")
+        state.spawn(live_grants.follow_forever(state), "data of kernels that run")
         state.spawn(notify.deliver_forever(state), "notices")
         store.say("READY=1")  # first: whoever is told by the pipe may kill this process at once, and expects that it is started again
         _say_ready(options, state)

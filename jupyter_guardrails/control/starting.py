@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import channel, egress, frames, lifetimes, limits_groups, listeners, sampling
+from jupyter_guardrails.control import channel, egress, frames, lifetimes, limits_groups, listeners, live_grants, sampling
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelStarted, ListenerKind
 from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
@@ -34,13 +34,15 @@ async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> 
         return  # its answer was lost with the control that gave it
     try:
         pid_started = sampling.start_of(request.pid, uid=state.peer_uid, person=state.principal)
+        request = _with_place(state, request)
         require(admission, request.report)
         await lifetimes.close_servers(state, request.lease)
         await asyncio.to_thread(_put_aside, state, request, fds)
         live = LiveKernel(request.lease, row["kernel_id"], row["kind"], request.pid, request.report, admission)
         await serve(state, live, [(kind, fds.pop(0)) for kind in request.listeners])
         fields = _fields(state, row, allowed=True, reason=_what_holds(admission, request.report))
-        await state.records.write(_start, row, request, fields, ttl_s=state.lease_ttl_s, pid_started=pid_started)
+        given = await live_grants.given_at_start(state, admission, row)
+        await state.records.write(_start, row, request, [fields, *given], ttl_s=state.lease_ttl_s, pid_started=pid_started)
         _follow(state, row, request.pid, pid_started)
     except BaseException as error:
         await lifetimes.close_servers(state, request.lease)
@@ -91,6 +93,14 @@ async def serve(state: ControlState, live: LiveKernel, found: Sequence[tuple[Lis
         frames.close_all([fd for _, fd in waiting])
 
 
+def _with_place(state: ControlState, request: KernelStarted) -> KernelStarted:
+    """The report with where its data can be changed, which is kept with it; a later process of its program's number is not taken for it."""
+    if request.live is None:
+        return request
+    started = sampling.start_of(request.live.pid, uid=state.peer_uid, person=state.principal)
+    return request.model_copy(update={"report": request.report | {"live": request.live.model_dump() | {"started": started}}})
+
+
 def _put_aside(state: ControlState, request: KernelStarted, fds: list[int]) -> None:
     for kind in dict.fromkeys(request.listeners):
         state.store.put(listeners.name_of(request.lease, kind), [fd for other, fd in zip(request.listeners, fds, strict=True) if other == kind])
@@ -107,9 +117,11 @@ def _follow(state: ControlState, row: dict[str, Any], pid: int, started: int | N
 
 
 def _start(
-    connection: Connection, row: dict[str, Any], request: KernelStarted, fields: dict[str, Any], *, ttl_s: float, pid_started: int | None
+    connection: Connection, row: dict[str, Any], request: KernelStarted, said: list[dict[str, Any]], *, ttl_s: float, pid_started: int | None
 ) -> None:
-    notices.begin_run(connection, row["id"], now=fields["now"])
+    now = said[0]["now"]
+    notices.begin_run(connection, row["id"], now=now)
     run: dict[str, Any] = {"pid": request.pid, "pid_started": pid_started, "report": request.report, "listeners": request.listeners}
-    leases.start(connection, row["id"], row["principal"], now=fields["now"], ttl_s=ttl_s, **run)
-    audit.append(connection, **fields)
+    leases.start(connection, row["id"], row["principal"], now=now, ttl_s=ttl_s, **run)
+    for fields in said:
+        audit.append(connection, **fields)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import Admission, ControlClient
+from jupyter_guardrails.control.interface.live import LivePlace
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelLimits, KernelSettle, KernelStarted, Request
 from jupyter_guardrails.kernels.forwards import listener_kinds
 from jupyter_guardrails.kernels.quota import Usage, WorkspaceQuota
@@ -92,9 +93,12 @@ class GovernedContext:
         )
         return await asyncio.to_thread(self.control.admit, request)
 
-    async def started(self, admission: Admission, report: Report, *, pid: int, listeners: Sequence[int]) -> None:
-        """Tell control what runs now and hand over its listeners (channel first)."""
-        request = KernelStarted(lease=admission.lease, pid=pid, report=report.to_json(), listeners=listener_kinds(len(listeners)))
+    async def started(self, admission: Admission, report: Report, *, pid: int, listeners: Sequence[int], data: Path) -> None:
+        """Tell control what runs now, with the folder of its granted data, and hand over its listeners (channel first)."""
+        launch = self.outer.get("mounter") if not report.layers.get("own_root") else None
+        live = LivePlace(folder=str(data), pid=report.pid, launch=launch or "")
+        kinds = listener_kinds(len(listeners))
+        request = KernelStarted(lease=admission.lease, pid=pid, report=report.to_json(), listeners=kinds, live=live)
         await self.call(request, fds=listeners)
 
     async def settle(self, admission: Admission, reason: str) -> None:

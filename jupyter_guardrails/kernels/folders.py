@@ -130,10 +130,10 @@ def show_grants(folders: KernelFolders, datasets: Mapping[str, str]) -> None:
 
     The folder itself stays: it may be in a kernel's root already.
     """
-    if {str(entry.relative_to(folders.data)): os.readlink(entry) for entry in folders.data.rglob("*") if entry.is_symlink()} == dict(datasets):
+    if {str(entry.relative_to(folders.data)): _leads_to(entry) for entry in folders.data.rglob("*") if _is_leaf(entry)} == dict(datasets):
         return
     for entry in folders.data.iterdir():
-        entry.unlink() if entry.is_symlink() else shutil.rmtree(entry)
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     for name, path in datasets.items():
         if not all(part and part not in (".", "..") for part in name.split("/")):
             raise errors.Refused(
@@ -142,6 +142,15 @@ def show_grants(folders: KernelFolders, datasets: Mapping[str, str]) -> None:
         entry = folders.data / name
         entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         entry.symlink_to(path)
+
+
+def _is_leaf(entry: Path) -> bool:
+    """Empty folders too: a place that was made for what was granted later, in a run before this one."""
+    return entry.is_symlink() or not entry.is_dir() or not any(entry.iterdir())
+
+
+def _leads_to(entry: Path) -> str:
+    return os.readlink(entry) if entry.is_symlink() else ""
 
 
 def server_secrets() -> tuple[str, ...]:

@@ -96,6 +96,7 @@ class Lease:
     async def confirm(self, pid: int, watched: Watched) -> Report:
         """After the start: wait for the sandbox's report, check it, hand its listeners to control, watch. `pid` is the started process."""
         assert self.admission
+        assert self.folders
         assert self._prepared
         self._prepared.release_child_side()
         self.spare = None  # it is the kernel now
@@ -103,7 +104,7 @@ class Lease:
         self.report = report
         try:
             require_held(self.admission, report)
-            await self.context.started(self.admission, report, pid=pid, listeners=listeners)
+            await self.context.started(self.admission, report, pid=pid, listeners=listeners, data=self.folders.data)
         finally:
             for fd in listeners:
                 os.close(fd)

@@ -18,9 +18,9 @@ MS_BIND, MS_RECURSIVE, MS_PRIVATE, MS_SLAVE, MNT_DETACH = 1 << 12, 1 << 14, 1 <<
 UMOUNT_NOFOLLOW = 8
 
 
-def mount(kind: str, target: str, *, flags: int = NO_SUID | NO_DEVICES, options: str = "") -> None:
-    """A new file system (`tmpfs`, `proc`, `devpts`)."""
-    _mount(kind, target, kind, flags, options)
+def mount(kind: str, target: str, *, flags: int = NO_SUID | NO_DEVICES, options: str = "", name: str = "") -> None:
+    """A new file system (`tmpfs`, `proc`, `devpts`); `name` stands in mountinfo for where it comes from."""
+    _mount(name or kind, target, kind, flags, options)
 
 
 def set_propagation(flag: int, target: str = "/") -> None:

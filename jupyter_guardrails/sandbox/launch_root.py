@@ -230,7 +230,7 @@ def _make_place(path: str, *, is_folder: bool) -> None:
         return
     os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
     if not is_folder:
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o444))
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o000))  # without the mount it must not read as an empty file
 
 
 def _link(root: str, place: str, text: str) -> None:

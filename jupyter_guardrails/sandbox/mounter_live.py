@@ -19,15 +19,17 @@ from jupyter_guardrails.sandbox.beneath import open_beneath
 from jupyter_guardrails.sandbox.launch_mounts import NO_DEVICES, NO_SUID, READ_ONLY
 
 ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks, newlines and backslashes in mountinfo
+SHUT = "guardrails-shut"  # what shows in the place of a folder that was taken away: an empty one would read as no data
 NOT_A_MOUNT = "this kernel sees it as a part of a folder that it sees anyway"
 
 
 class Mounted(NamedTuple):
-    """A mount of the kernel's: its number, that of the one it is on, and its place there."""
+    """A mount of the kernel's: its number, that of the one it is on, its place there, and where it comes from."""
 
     number: int
     on: int
     place: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,13 @@ def _seen(proc: int) -> list[Mounted]:
     """Inside: the kernel's mounts. `proc`: this machine's /proc, since in that of the kernel this process may not be."""
     mountinfo = os.open("self/mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
     with open(mountinfo, encoding="utf-8", errors="surrogateescape") as lines:
-        fields = [line.split(" ", 5) for line in lines]
-    return [Mounted(int(one[0]), int(one[1]), ESCAPED.sub(lambda code: chr(int(code[1], 8)), one[4])) for one in fields]
+        return [_mounted(line) for line in lines]
+
+
+def _mounted(line: str) -> Mounted:
+    before, _, after = line.partition(" - ")
+    number, on, _, _, place = before.split(" ")[:5]
+    return Mounted(int(number), int(on), ESCAPED.sub(lambda code: chr(int(code[1], 8)), place), after.split(" ")[1])
 
 
 def _take_away(order: Order, proc: int, folder: int, root: int) -> dict[str, Any]:
@@ -113,14 +120,25 @@ def _take_away(order: Order, proc: int, folder: int, root: int) -> dict[str, Any
             with _told(failed, mounted.place):
                 _detach(mounted.place)
                 gone.append(os.path.relpath(mounted.place, order.folder))
-    places = {one.place for one in seen}
-    for one in order.shut:
-        with _told(failed, one.path):
-            if one.path in places:
+    sources = {one.place: one.source for one in seen}
+    for one in order.own:
+        if sources.get(one.path) == SHUT:
+            with _told(failed, one.path):
                 _detach(one.path)
-            if _file_at(one.path) == one.file:
-                raise ValueError(NOT_A_MOUNT)
+    for one in order.shut:
+        if sources.get(one.path) != SHUT:
+            with _told(failed, one.path):
+                _shut(one, is_mount=one.path in sources)
     return {"failed": failed, "gone": gone, "there": [one.place for one in _seen(proc)]}
+
+
+def _shut(one: Wanted, *, is_mount: bool) -> None:
+    if is_mount:
+        _detach(one.path)
+    if _file_at(one.path) == one.file:
+        raise ValueError(NOT_A_MOUNT)
+    if is_mount and os.path.isdir(one.path):
+        mounts.mount("tmpfs", one.path, flags=READ_ONLY | NO_SUID | NO_DEVICES, options="mode=000,size=4k", name=SHUT)
 
 
 def _require_the_kernel(path: str, seen: list[Mounted], folder: int, root: int) -> int:
@@ -156,9 +174,9 @@ def _make_place(folder: int, name: str, *, is_folder: bool) -> None:
     try:
         _clear(folder, name)
         if is_folder:
-            os.mkdir(last, 0o700, dir_fd=inside)
+            os.mkdir(last, 0o000, dir_fd=inside)  # without the mount it must not read as no data
         else:
-            os.close(os.open(last, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o400, dir_fd=inside))
+            os.close(os.open(last, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o000, dir_fd=inside))
     finally:
         os.close(inside)
 

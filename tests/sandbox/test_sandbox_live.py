@@ -34,12 +34,14 @@ class Kernel:
     def __init__(self, launch: Launch) -> None:
         self.launch, self.place = launch, launch.place
         self.work, self.folder = self.place / "w", launch.private / "data"
+        (self.place / "onefile").write_text("also at the start")
         for name in ("ask", "say"):
             os.mkfifo(self.work / name)
-        read = (str(self.folder), str(self.place / "granted"))
+        given = (self.place / "granted", self.place / "onefile")
+        read = (str(self.folder), *map(str, given))
         launch.start(read=read, argv=[PYTHON, "-c", PROGRAM])
         warden = launch.process_behind_the_request()
-        wire.send_in_memory(launch.ours, launch.order(warden, read=read, granted=(named(self.place / "granted"),)))
+        wire.send_in_memory(launch.ours, launch.order(warden, read=read, granted=tuple(map(named, given))))
         assert self.does("6 * 7") == "42"
         above = number_of(warden)
         self.process = os.pidfd_open(int(Path(f"/proc/{above}/task/{above}/children").read_text()))
@@ -89,7 +91,7 @@ def flights(kernel):
     (place / "one.csv").write_text("AA,3")
     (place / "2013" / "two.csv").write_text("UA,5")
     yield place
-    kernel.follow({}, own=(kernel.place / "granted",))
+    kernel.follow({})
     shutil.rmtree(place)
 
 
@@ -125,10 +127,21 @@ def test_what_was_granted_at_the_start_goes_and_comes_back_at_its_own_place(kern
     granted = kernel.place / "granted"
     assert kernel.reads(granted / "table") == "at the start"
     assert kernel.follow({}, shut=(granted,)) == {"failed": {}}
-    assert kernel.reads(granted / "table") == "FileNotFoundError 2"
+    assert kernel.reads(granted / "table") == "PermissionError 13"
+    assert kernel.does(f"os.listdir({str(granted)!r})") == "PermissionError 13"  # an empty folder would read as no data
+    assert kernel.does(f"os.chmod({str(granted)!r}, 0o755)") == "OSError 30"
     assert kernel.follow({}, shut=(granted,)) == {"failed": {}}
     assert kernel.follow({}, own=(granted,)) == {"failed": {}}
     assert kernel.reads(granted / "table") == "at the start"
+
+
+def test_one_file_of_the_start_is_not_an_empty_file_when_it_is_gone(kernel):
+    file = kernel.place / "onefile"
+    assert kernel.reads(file) == "also at the start"
+    assert kernel.follow({}, shut=(file,)) == {"failed": {}}
+    assert kernel.reads(file) == "PermissionError 13"
+    assert kernel.follow({}, own=(file,)) == {"failed": {}}
+    assert kernel.reads(file) == "also at the start"
 
 
 def test_what_lies_in_a_folder_that_the_kernel_sees_anyway_is_told_to_stay(kernel):

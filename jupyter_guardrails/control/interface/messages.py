@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from jupyter_guardrails.control.interface.live import LivePlace
+
 CHECK_STATES = ("waiting", "running", "passed", "failed", "warned", "not_checked")
 SUBMISSION_STATES = (
     "draft",
@@ -106,6 +108,7 @@ class KernelStarted(Request):
     pid: int
     report: dict[str, Any]
     listeners: list[ListenerKind] = Field(default_factory=list)
+    live: LivePlace | None = None  # where what it sees of data can be changed
 
 
 class Beat(BaseModel):

@@ -1,0 +1,198 @@
+"""Access that comes and goes while kernels run, under the launcher: Python, its children, bash and a terminal read it by path, then no longer."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from server_terminal import Terminal
+from uv import find_uv_bin
+
+POLICY = """\
+apiVersion: guardrails/v1
+mode: enforce
+require: [files, network]
+profiles:
+  small: {memory: 1GiB, cpus: 1}
+rules:
+  - name: everyone
+    for: everyone
+    kernels: {profiles: [small], default: small, max: 10, terminals: small}
+    data: {read: ["nyc/*"], request: ["hr/*"], auto_grant: {classification: [internal], max_days: 30}}
+"""
+WITHIN_S = 10.0  # what docs promise is 2 s; machines that test are busy
+
+
+@pytest.fixture(scope="module")
+def shelf():
+    """A folder for JUPYTER_PATH with a bash kernel in an environment of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
+    folder.chmod(0o755)
+    python = str(folder / "env" / "bin" / "python")
+    subprocess.run([find_uv_bin(), "venv", "-q", "--python", "/usr/bin/python3", str(folder / "env")], check=True)
+    subprocess.run([find_uv_bin(), "pip", "install", "-q", "--python", python, "bash_kernel"], check=True)
+    (folder / "kernels" / "bash").mkdir(parents=True)
+    spec = {"argv": [python, "-m", "bash_kernel", "-f", "{connection_file}"], "display_name": "Bash", "language": "bash", "env": {"PS1": "$"}}
+    (folder / "kernels" / "bash" / "kernel.json").write_text(json.dumps(spec))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def launched(make_server, server, shelf):
+    """Of the same account as the shared one."""
+    account = server.account.pw_name if server.account.pw_uid != os.getuid() else None
+    launcher = ("jupyter_guardrails", "server")
+    return make_server(account=account, policy=POLICY, module=launcher, environment={"JUPYTER_PATH": str(shelf)}).wait_ready()
+
+
+@pytest.fixture(scope="module")
+def kernel(launched):
+    return launched.start_kernel()
+
+
+def guardrails(server, *arguments):
+    """The ended process of `jupyter guardrails …` of the server's account."""
+    become = ["setpriv", f"--reuid={server.account.pw_uid}", f"--regid={server.account.pw_gid}", "--clear-groups"]
+    names = {"GUARDRAILS_POLICY": server.policy, "GUARDRAILS_CATALOG": server.root / "catalog", "GUARDRAILS_STATE_DIR": server.state}
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(server.root / "home"), **{k: str(v) for k, v in names.items()}}
+    command = [*(become if server.account.pw_uid != os.getuid() else []), sys.executable, "-m", "jupyter_guardrails", *arguments]
+    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def revoke(server):
+    (grant,) = set(re.findall(r"g-r-\w+", guardrails(server, "data", "requests")))
+    return guardrails(server, "data", "revoke", grant, "--reason", "the study is over")
+
+
+def within(what, *, until):
+    """What it is once it is so, or at the end of our patience: control does this by itself, each second."""
+    deadline = time.monotonic() + WITHIN_S
+    while not until(found := what()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+GONE = re.compile("No such file|[Pp]ermission denied")  # the place itself stays, shut, where the kernel was started with it
+SALARIES = "os.environ['GUARDRAILS_DATA'] + '/hr/salaries'"
+READ = f"import os, subprocess\nprint(open({SALARIES}).read().split()[1])"
+ASK = "import guarded\nasked = guarded.request('hr/salaries', purpose='a study of pay', days=5)['state']\n"
+
+
+@pytest.fixture
+def granted(launched, kernel):
+    """Asked for in the kernel that runs, granted at once, and taken back at the end."""
+    assert kernel.run(ASK + "print(asked)").strip() == "granted"
+    yield
+    if "g-r-" in guardrails(launched, "data", "requests"):
+        revoke(launched)
+
+
+def audited(server, action, kernel):
+    records = map(json.loads, (server.state / "audit.jsonl").read_text().splitlines())
+    return [(record["resource"], record["allowed"]) for record in records if (record["action"], record["kernel"]) == (action, kernel.id)]
+
+
+def test_what_is_granted_at_once_is_read_by_path_in_the_same_cell(launched, kernel):
+    assert "FileNotFoundError" in kernel.run(READ)
+    assert kernel.run(ASK + "print(asked, open(guarded.path('hr/salaries')).readline())").split() == ["granted", "carrier,flights"]
+    revoke(launched)
+
+
+def test_it_is_gone_within_seconds_once_it_is_revoked_and_what_is_open_stays_open(launched, kernel, granted):
+    assert kernel.run(f"{READ}\nkept = open({SALARIES})").strip() == "AA,3"
+    assert "may no longer read hr/salaries" in revoke(launched)
+    assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "Error" in said)
+    assert "not allowed" not in kernel.run("print(kept.read())")
+    assert kernel.run("kept.seek(0); print(kept.readline())").strip().endswith("carrier,flights")
+    said = kernel.run(f"import guarded.explain\ntry: open({SALARIES})\nexcept OSError as error: print(guarded.explain.explanation(error))")
+    assert "hr/salaries" in said
+    assert "guarded.request('hr/salaries'" in said
+    assert ("hr/salaries", True) in audited(launched, "data.read", kernel)
+    assert ("hr/salaries", True) in audited(launched, "data.revoke", kernel)
+
+
+def test_children_pandas_style_paths_and_the_files_own_place(launched, kernel, granted):
+    assert (
+        kernel.run("import subprocess\nprint(subprocess.check_output('sed -n 2p $GUARDRAILS_DATA/hr/salaries', shell=True, text=True))").strip()
+        == "AA,3"
+    )
+    worker = "from concurrent.futures import ProcessPoolExecutor as Pool\nimport guarded\n"
+    worker += "def read(name): return open(guarded.path(name)).read().split()[1]\n"
+    kernel.run(f"from pathlib import Path\nPath('reading.py').write_text({worker!r})")
+    assert kernel.run("import reading\nwith reading.Pool(1) as pool: print(*pool.map(reading.read, ['hr/salaries']))").strip() == "AA,3"
+    place = launched.root / "data" / "salaries.csv"
+    explain = f"import guarded.explain\ntry: open({str(place)!r})\nexcept OSError as error: print(guarded.explain.explanation(error))"
+    assert re.search(r"hr/salaries was granted after this kernel started: it is at /\S+/data/hr/salaries in this kernel", kernel.run(explain))
+
+
+def test_a_terminal_and_a_bash_kernel_read_it_and_read_it_no_longer(launched, kernel, granted):
+    """The terminal was started with it, and so loses the dataset's own place."""
+    terminal, bash = Terminal(launched), launched.start_kernel("bash")
+    revoke(launched)
+    words = "sed -n 2p $GUARDRAILS_DATA/hr/salaries"
+    gone = within(lambda: (terminal.run(words), bash.run(words)), until=lambda said: all(GONE.search(one) for one in said))
+    assert all(GONE.search(one) for one in gone), gone
+    assert "ermission denied" in bash.run(f"cat {launched.root}/data/salaries.csv")
+    kernel.run(ASK)
+    back = within(lambda: (terminal.run(words), bash.run(words)), until=lambda said: all("AA,3" in one for one in said))
+    assert all("AA,3" in one for one in back), back
+    assert "AA,3" in bash.run(f"cat {launched.root}/data/salaries.csv")
+    terminal.stop()
+    bash.stop()
+
+
+def test_a_policy_that_changes_gives_and_takes_while_a_kernel_runs(launched, kernel):
+    flights = "print(open(os.environ['GUARDRAILS_DATA'] + '/nyc/flights').read().split()[1])"
+    assert kernel.run(f"import os\n{flights}").strip() == "AA,3"
+    launched.policy.write_text(POLICY.replace("nyc/*", "hr/*"))
+    assert "PermissionError" in within(lambda: kernel.run(flights), until=lambda said: "Error" in said)
+    assert within(lambda: kernel.run(READ), until=lambda said: "AA" in said).strip() == "AA,3"
+    launched.policy.write_text(POLICY)
+    assert within(lambda: kernel.run(flights), until=lambda said: "AA" in said).strip() == "AA,3"
+    assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "Error" in said)
+
+
+def test_a_restarted_kernel_has_it_from_its_start(launched, granted):
+    kernel = launched.start_kernel()
+    kernel.restart()
+    assert kernel.run_when_back(READ).strip() == "AA,3"
+    assert audited(launched, "data.read", kernel).count(("nyc/flights", True)) == 2  # of each start
+    kernel.stop()
+
+
+def test_the_kernel_changes_nothing_there_and_names_no_other_kernels_folder(launched, kernel, granted):
+    other = launched.start_kernel()
+    folder = other.run("import os; print(os.environ['GUARDRAILS_DATA'])").strip()
+    assert "FileNotFoundError" in kernel.run(f"os.listdir({folder!r})")
+    for code in (
+        f"open({SALARIES}, 'a')",
+        f"os.unlink({SALARIES})",
+        f"os.rename({SALARIES}, 'mine')",
+        "os.symlink('/', os.environ['GUARDRAILS_DATA'] + '/x')",
+    ):
+        assert re.search(r"PermissionError|OSError: \[Errno (16|18|30)\]", kernel.run(code)), code
+    assert kernel.run(READ).strip() == "AA,3"
+    other.stop()
+
+
+def test_without_its_mounter_a_kernel_is_told_to_read_another_way(make_server, launched):
+    account = launched.account.pw_name if launched.account.pw_uid != os.getuid() else None
+    server = make_server(account=account, policy=POLICY).wait_ready()  # plain `jupyter server`, which nobody launched
+    kernel = server.start_kernel()
+    said = kernel.run(ASK + "print(asked)\nguarded.path('hr/salaries')")
+    assert "granted" in said
+    assert "this machine can't show it to a kernel that runs" in said
+    assert "guarded.open('hr/salaries'), or restart the kernel" in said
+    assert kernel.run("print(guarded.open('hr/salaries').read().split()[1].decode())").strip() == "AA,3"
+    kernel.restart()
+    assert kernel.run_when_back("import guarded; print(open(guarded.path('hr/salaries')).read().split()[1])").strip() == "AA,3"
+    kernel.stop()
