@@ -57,7 +57,10 @@ def _consequences(found: dict[str, Any]) -> list[str]:
         return []
     if found["ends_kernels_at"]:
         return [f"what runs of it ({found['kernels']}) ends at {found['ends_kernels_at']}"]
-    return [f"{found['kernels']} running were started with it and read it until they end; `--end-kernels` ends them"]
+    return [
+        f"{found['kernels']} running were started with it: where the server was launched it is gone for them within seconds, but for what they have",
+        "open; elsewhere they read it until they end; `--end-kernels` ends them",
+    ]
 
 
 def _lift(arguments: argparse.Namespace) -> int:

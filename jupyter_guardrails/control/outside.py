@@ -14,7 +14,7 @@ from jupyter_guardrails.errors import Refused
 
 DECIDING = frozenset(
     (
-        *("requests.decide", "requests.decide_more", "requests.revoke_more", "grants.revoke", "submissions.decide"),
+        *("requests.decide", "requests.decide_more", "requests.revoke_more", "grants.give", "grants.revoke", "submissions.decide"),
         *("suspensions.suspend", "suspensions.lift", "exemptions.begin", "exemptions.end"),
     )
 )

@@ -142,6 +142,34 @@ def revoke(connection: Connection, id: str, *, now: datetime, actor: str, reason
     return row
 
 
+def give(
+    connection: Connection,
+    *,
+    id: str,
+    principal: str,
+    dataset: str,
+    now: datetime,
+    actor: str,
+    reason: str,
+    days: int,
+    rule: str,
+    policy_digest: str,
+) -> dict[str, Any]:
+    """A grant that nobody asked for, audited; where this person has an open request for the dataset, that one is granted, for these days."""
+    mine = (requests.c.principal == principal) & (requests.c.dataset == dataset) & (requests.c.kind == "access")
+    asked = connection.execute(select(requests.c.id).where(mine, requests.c.state == "open")).scalar()
+    said: dict[str, Any] = {"rule": rule, "policy_digest": policy_digest}
+    if asked is not None:
+        decide(connection, asked, "granted", now=now, actor=actor, reason=reason, days=days, **said)
+        return dict(connection.execute(select(grants).where(grants.c.request == asked)).mappings().one())
+    row: dict[str, Any] = {"id": id, "principal": principal, "dataset": dataset, "request": None, "rule": rule, "granted_by": actor}
+    row |= {"granted_at": now, "expires_at": now + timedelta(days=days), "revoked_at": None}
+    connection.execute(insert(grants).values(row))
+    why = f"to {principal} for {days} days: {reason}"
+    audit.append(connection, now=now, principal=actor, action="grant.give", resource=dataset, allowed=True, reason=why, **said)
+    return row
+
+
 def _move(connection: Connection, row: dict[str, Any], to_state: str, *, now: datetime, actor: str, reason: str) -> None:
     """Conflict where somebody else was quicker."""
     values = {"state": to_state, "reason": storable(reason), "decided_by": actor, "updated_at": now, "revision": row["revision"] + 1}

@@ -77,6 +77,22 @@ def test_a_request_is_listed_granted_and_taken_back(office):
         assert "can't become refused" in office.run("data", "refuse", asked, "--reason", "no", code=1)
 
 
+def test_a_dataset_is_granted_to_somebody_who_has_not_asked_and_taken_back_by_name(office):
+    who_and_what = ("ana", "hr/people")
+    with office.as_person("ana"):
+        assert "nobody grants hr/people to themselves" in office.run("data", "grant", *who_and_what, "--days", "5", "--reason", "for me", code=1)
+    with office.as_person("dana"):
+        assert "needs --days and --reason" in office.run("data", "grant", *who_and_what, "--days", "5", code=2)
+        assert "neither an id nor a person and a dataset" in office.run("data", "grant", "a", "b", "c", code=2)
+        assert "ana has no live grant of hr/people" in office.run("data", "revoke", *who_and_what, "--reason", "it is over", code=1)
+        given = office.json("data", "grant", *who_and_what, "--days", "5", "--reason", "the audit of May")
+        assert (given["person"], given["dataset"], given["granted_by"]) == ("ana", "hr/people", "dana")
+        assert "may read hr/people already" in office.run("data", "grant", *who_and_what, "--days", "5", "--reason", "again", code=1)
+        assert given["id"] in office.run("data", "requests")
+        assert "ana may no longer read hr/people" in office.run("data", "revoke", *who_and_what, "--reason", "the audit is over")
+        assert office.json("data", "requests")["grants"] == []
+
+
 def test_an_admin_suspends_lists_and_lifts(office):
     with office.as_person("ana"):
         assert "ana is not an admin" in office.run("suspend", "user", "ben", "--reason", "an incident", code=1)
@@ -170,6 +186,7 @@ def test_no_decision_comes_from_inside_of_a_governed_server(office):
             ("break-glass", "dataset", "hr/rooms", "--reason", "payroll is down, ticket 99"),
             ("break-glass", "end", "b-1"),
             ("data", "grant", "r-1"),
+            ("data", "grant", "ben", "hr/people", "--days", "3", "--reason", "a study"),
             ("data", "revoke", "r-1", "--reason", "it is over"),
         ]
         for words in decisions:

@@ -18,7 +18,7 @@ import pytest
 from jupyter_guardrails.control import activation, closing, peers, service, stations
 from jupyter_guardrails.control.frames import close_all
 from jupyter_guardrails.control.groups import Groups, system_groups
-from jupyter_guardrails.control.interface import auditing, backup, decisions, notices, oversight, stops, usage, work
+from jupyter_guardrails.control.interface import auditing, backup, decisions, grants, notices, oversight, stops, usage, work
 from jupyter_guardrails.control.interface import messages as m
 from jupyter_guardrails.control.interface.content import sealed
 from jupyter_guardrails.control.interface.messages import REQUESTS
@@ -156,6 +156,7 @@ CROSSINGS = {
     "requests.revoke_more": (lambda t: notices.MoreRevoke(id="x", reason="because"), NotFound),
     "requests.decide": (lambda t: decisions.RequestDecide(id="x", decision="grant"), NotFound),
     "grants.list": (lambda t: decisions.GrantsList(), None),
+    "grants.give": (lambda t: grants.GrantGive(person="ana", dataset="hr/salaries", days=1, reason="because"), Refused),
     "grants.revoke": (lambda t: decisions.GrantRevoke(id="x", reason="because"), NotFound),
     "submissions.decide": (lambda t: decide(t), NotFound),
     "submissions.decisions": (lambda t: decisions.SubmissionDecisions(id=t.submission), NotFound),
