@@ -48,10 +48,29 @@ class DatasetFileSystem(AbstractFileSystem):
         if entry["type"] == "file":
             found = [entry]
         elif "place" in entry:
-            found = [self.info(f"{path}/{file}") for file in sorted(os.listdir(entry["place"]))]
+            found = [self.info(f"{path}/{file}") for file in self._names_in(path, entry["place"])]
         else:
             found = [{"name": name, "size": 0, "type": "directory"} for name in self._below(path)]
         return found if detail else [one["name"] for one in found]
+
+    def _names_in(self, path: str, place: str) -> list[str]:
+        """What lies in a folder; where this account can't list it, the broker does."""
+        try:
+            return sorted(os.listdir(place))
+        except OSError:
+            name, inner = self._resolve(path)
+            below = [file.removeprefix(f"{inner}/") for file in self._files(name) if not inner or file.startswith(f"{inner}/")]
+            return sorted({file.partition("/")[0] for file in below})
+
+    def _files(self, name: str) -> list[str]:
+        answer, fds = sources.current().call("datasets.open", name=name)
+        for fd in fds:
+            os.close(fd)
+        if not answer.get("complete", True):
+            raise Refused(
+                f"{name} is a folder of too many files to be read one by one", next_step="ask its owner for a path that your account may open"
+            )
+        return list(answer.get("files") or ())
 
     def modified(self, path: str) -> float:
         """Called by fsspec and DuckDB: when a file was last written, in seconds since 1970."""
@@ -88,6 +107,9 @@ class DatasetFileSystem(AbstractFileSystem):
         try:
             status = os.stat(place)
         except OSError:  # not in this kernel's view: the broker can still hand over a descriptor
+            files = [] if inner and "." in os.path.basename(inner) else self._files(name)
+            if any(not inner or file.startswith(f"{inner}/") for file in files):
+                return {"name": path, "size": 0, "type": "directory", "place": place}
             with open_dataset(sources.current(), name, inner).file() as file:
                 return {"name": path, "size": file.seek(0, os.SEEK_END), "type": "file", "place": place}
         kind = "directory" if os.path.isdir(place) else "file"

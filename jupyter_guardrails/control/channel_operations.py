@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.control import datasets, live_grants, refusals, requests
-from jupyter_guardrails.control.dataset_files import files_of, open_data
+from jupyter_guardrails.control.dataset_files import MAX_FILES, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 from jupyter_guardrails.errors import NotFound, Refused
@@ -82,11 +83,12 @@ async def path(state: ControlState, live: LiveKernel, arguments: Name) -> Answer
 
 
 async def open_file(state: ControlState, live: LiveKernel, arguments: Open) -> Answer:
-    """A read-only descriptor of the dataset's file with its path and size; for a folder without `file`, the names of its files."""
+    """A read-only descriptor of the dataset's file with its path and size; for a folder without `file`, the names of its files (`complete`:
+    all of them)."""
     contract, _ = await _read(state, live, arguments.name, arguments.file)
-    names = files_of(contract)
-    if not arguments.file and names != [""]:
-        return Answer({"path": contract.path, "size": None, "files": names})
+    names = [""] if arguments.file else await asyncio.to_thread(files_of, contract, MAX_FILES)
+    if names != [""]:
+        return Answer({"path": contract.path, "size": None, "files": names, "complete": len(names) < MAX_FILES})
     fd = open_data(contract, arguments.file)
     where = os.path.join(contract.path, arguments.file) if arguments.file else contract.path
     return Answer({"path": where, "size": os.fstat(fd).st_size}, (fd,))

@@ -11,6 +11,7 @@ from jupyter_guardrails.errors import BadRequest, Conflict, NotFound
 from jupyter_guardrails.sandbox.beneath import open_beneath
 
 MAX_LISTED = 100
+MAX_FILES = 10_000  # of a folder that is read file by file
 FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a FIFO put in a file's place must not make us wait
 
 
@@ -46,12 +47,12 @@ def _which_file(contract: Contract) -> BadRequest:
     return BadRequest(f"{contract.name} is a folder of files", next_step=f"name one of them ({shown} …), or use guarded.path({contract.name!r})")
 
 
-def files_of(contract: Contract) -> list[str]:
-    """Names of the data files in a dataset's folder, relative to it, at most MAX_LISTED; [""] for a dataset that is one file."""
+def files_of(contract: Contract, most: int = MAX_LISTED) -> list[str]:
+    """Names of the data files in a dataset's folder, relative to it, at most so many; [""] for a dataset that is one file."""
     if not os.path.isdir(contract.path):
         return [""]
     found = _walk(contract.path)
-    return [name for name, _ in zip(found, range(MAX_LISTED), strict=False)]
+    return [name for name, _ in zip(found, range(most), strict=False)]
 
 
 def _walk(root: str) -> Iterator[str]:

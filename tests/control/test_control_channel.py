@@ -178,6 +178,7 @@ def test_a_folder_gives_its_files_by_name(world, served):
         "path": str(world.data / "days"),
         "size": None,
         "files": ["fifo", "link", "deep/part-0.parquet"],
+        "complete": True,
     }
     result, (fd,) = kernel.ask("datasets.open", name="nyc/days", file="deep/part-0.parquet")
     assert os.pread(fd, 4, 0) == b"PAR1"

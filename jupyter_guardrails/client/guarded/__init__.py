@@ -13,7 +13,7 @@ from typing import Any
 from guarded import explain as _explain
 from guarded import sources as _sources
 from guarded.errors import GuardedError, NotFound, Refused, Unavailable
-from guarded.opened import Opened, open_dataset, too_late
+from guarded.opened import Opened, is_anothers, open_dataset, too_late
 from guarded.tables import DatasetTable
 
 __all__ = ["DatasetTable", "GuardedError", "NotFound", "Opened", "Refused", "Unavailable", "datasets", "open", "path", "request"]
@@ -31,12 +31,18 @@ def path(name: str) -> str:
     found, _ = _sources.current().call("datasets.path", name=name)
     if not found.get("readable", True):
         raise too_late(name, found)
-    return str(found["path"])
+    where = str(found["path"])
+    if is_anothers(where):
+        raise Refused(
+            f"{name} belongs to another account of this machine, so its path ({where}) can't be opened here",
+            next_step=f"open it through control, which gives the file without its path: guarded.open({name!r})",
+        )
+    return where
 
 
-def open(name: str) -> Opened:
-    """A dataset to read: `.to_pandas(columns=…)`, `.to_polars()`, `.to_arrow()`, `.read()`, `.file()`."""
-    return open_dataset(_sources.current(), name)
+def open(name: str, file: str = "") -> Opened:
+    """A dataset to read, or one file of its folder: `.to_pandas(columns=…)`, `.to_polars()`, `.to_arrow()`, `.read()`, `.file()`."""
+    return open_dataset(_sources.current(), name, file)
 
 
 def request(name: str, purpose: str, days: int = 30) -> dict[str, Any]:

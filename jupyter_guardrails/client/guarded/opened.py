@@ -116,7 +116,7 @@ def open_dataset(source: Any, name: str, file: str = "") -> Opened:
         return Opened(name, path)
     answer, fds = source.call("datasets.open", name=name, **({"file": file} if file else {}))
     if not fds:
-        raise too_late(name, found)
+        raise file_by_file(name, list(answer.get("files") or ()), found)
     for fd in fds[1:]:
         os.close(fd)
     return Opened(name, str(answer["path"]), os.fdopen(fds[0], "rb"))
@@ -126,6 +126,24 @@ def too_late(name: str, found: dict[str, Any]) -> Refused:
     """Why a dataset that may be read has no path in this kernel: it was granted after the start."""
     message = found.get("message") or f"{name} can't be opened by its path here"
     return Refused(message, next_step=found.get("next_step") or "restart the kernel", rule=found.get("rule", ""))
+
+
+def file_by_file(name: str, files: list[str], found: dict[str, Any]) -> Refused:
+    """Why a folder has no path in this kernel: it was granted after the start, or is another account's. Its files can be had one by one."""
+    why = found.get("message") or f"the files of {name} belong to another account of this machine"
+    example = f"guarded.open({name!r}, file={files[0]!r})" if files else found.get("next_step") or "restart the kernel"
+    return Refused(f"{why}; {name} is a folder of {len(files)} files", next_step=f"open one of them: {example}", rule=found.get("rule", ""))
+
+
+def is_anothers(path: str) -> bool:
+    """Whether a file or folder is there, and shut to this account."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def can_open(path: str) -> bool:
