@@ -30,6 +30,19 @@ def open_data(contract: Contract, file: str = "") -> int:
         os.close(root)
 
 
+def file_of(path: str) -> tuple[int, int] | None:
+    """Device and inode of a dataset's place; None where nothing is, or a symbolic link on the way, which somebody put there since it was checked."""
+    try:
+        handle = open_beneath("/", path.lstrip("/"), os.O_PATH, no_symlinks=True)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(handle)
+    finally:
+        os.close(handle)
+    return (found.st_dev, found.st_ino)
+
+
 def _regular(contract: Contract, root: int, file: str) -> int:
     """Open anew what `root` is, or a file beneath it; a directory's descriptor would lead out of a sandbox's root."""
     try:

@@ -10,7 +10,7 @@ from jupyter_guardrails.catalog import listing
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.preview import Preview, preview
-from jupyter_guardrails.control.dataset_files import files_of, open_data
+from jupyter_guardrails.control.dataset_files import file_of, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 from jupyter_guardrails.control.rights import Rights, rights
 from jupyter_guardrails.control.state import ControlState, Operations
@@ -63,7 +63,7 @@ async def grants_at_start(state: ControlState, effective: EffectivePolicy, now: 
     What break-glass opens is not among them: a kernel keeps a path until it ends.
     """
     held = (await rights(state, effective.person)).lasting()
-    return {name: path for name, path in by_path(state, held, effective, now).items() if os.path.exists(path)}
+    return {name: path for name, path in by_path(state, held, effective, now).items() if file_of(path)}
 
 
 def by_path(state: ControlState, held: Rights, effective: EffectivePolicy, now: datetime) -> dict[str, str]:

@@ -113,7 +113,7 @@ async def follow_forever(state: ControlState) -> None:
 
 async def follow(state: ControlState) -> None:
     """Have each kernel see what its person may read now; one that takes long holds up no other."""
-    kernels = [live for live in state.kernels.values() if mounter_of(state, live) is not None]
+    kernels = [live for live in state.kernels.values() if place_of(live).launch]
     for name in {live.admission.principal for live in kernels}:
         person = await _person(state, name)
         if person is not None:
@@ -144,12 +144,17 @@ async def _person(state: ControlState, name: str) -> Person | None:
 
 async def _apply(state: ControlState, live: LiveKernel, person: Person) -> None:
     """One order, and the record of what came of it."""
-    shown = shown_by(live)
+    shown, wanted = shown_by(live), _wanted(state, live, person)
+    if mounter_of(state, live) is None:
+        shown.known = person.basis
+        for name in (shown.live.keys() - wanted.live.keys()) | (wanted.shut.keys() - shown.shut):
+            await _tell(state, live, name, "the mounter of its launch has ended", action="data.revoke")
+        return
     try:
-        outcome = await carry_out(state, live, _wanted(state, live, person))
+        outcome = await carry_out(state, live, wanted)
     except GuardrailsError as error:
         shown.known = None
-        await _tell(state, live, ALL, error.message)
+        await _tell(state, live, ALL, error.message, action="data.revoke")
         return
     before = Outcome(shown.live, shown.shut, {})
     shown.live, shown.shut, shown.known = outcome.live, outcome.shut, person.basis
@@ -185,7 +190,8 @@ async def _record(state: ControlState, live: LiveKernel, person: Person, before:
     for name in told.keys() - now.trouble.keys():
         told.pop(name)
     for name, reason in now.trouble.items():
-        await _tell(state, live, name, reason)
+        taken = name in before.live or name in live.admission.datasets
+        await _tell(state, live, name, reason, action="data.revoke" if taken else "data.read")
 
 
 async def _audit(state: ControlState, live: LiveKernel, person: Person, name: str, action: str, what: str) -> None:
@@ -197,14 +203,13 @@ async def _audit(state: ControlState, live: LiveKernel, person: Person, name: st
     await state.audit(action, name, **said, kernel=live.kernel_id, principal=live.admission.principal)
 
 
-async def _tell(state: ControlState, live: LiveKernel, name: str, reason: str) -> None:
+async def _tell(state: ControlState, live: LiveKernel, name: str, reason: str, *, action: str) -> None:
     """Once, in the log and in the record."""
     told = shown_by(live).told
     if told.get(name) == reason or live.lease not in state.kernels:
         return
     told[name] = reason
     log.error("what kernel %s of %s sees of %s could not be changed: %s", live.kernel_id, live.admission.principal, name, reason)
-    action = "data.revoke" if name in live.admission.datasets or name == ALL else "data.read"
     said = {"allowed": False, "kernel": live.kernel_id, "principal": live.admission.principal}
     await state.audit(action, name, None, reason=f"this running kernel's paths are as before: {reason}", **said)
 

@@ -14,11 +14,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from jupyter_guardrails.catalog.model import Catalog
+from jupyter_guardrails.control.dataset_files import file_of
 from jupyter_guardrails.control.interface.live import LivePlace
 from jupyter_guardrails.control.roots import Mounter
 from jupyter_guardrails.control.state import ControlState, LiveKernel
 from jupyter_guardrails.errors import MounterAway
-from jupyter_guardrails.sandbox.beneath import open_beneath
 from jupyter_guardrails.sandbox.meter import start_time
 
 Paths = dict[str, str]  # dataset -> path
@@ -103,17 +103,9 @@ async def carry_out(state: ControlState, live: LiveKernel, wanted: Wanted) -> Ou
 
 
 def _files(paths: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Path, device and inode of what is there, without a symbolic link on the way: the mounter shows that very file or none."""
-    found = {}
-    for name, path in paths.items():
-        try:
-            handle = open_beneath("/", path.lstrip("/"), os.O_PATH, no_symlinks=True)
-        except OSError:
-            continue
-        status = os.fstat(handle)
-        os.close(handle)
-        found[name] = {"name": name, "path": path, "file": [status.st_dev, status.st_ino]}
-    return found
+    """Of what is there, path, device and inode: the mounter shows that very file or none."""
+    found = {name: file_of(path) for name, path in paths.items()}
+    return {name: {"name": name, "path": paths[name], "file": list(file)} for name, file in found.items() if file}
 
 
 def _named(names: Iterable[str], found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:

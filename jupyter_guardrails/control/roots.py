@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from jupyter_guardrails.control.closing import close_all
+from jupyter_guardrails.control.dataset_files import file_of
 from jupyter_guardrails.control.interface.messages import Admission, KernelRoot, LaunchMounter
 from jupyter_guardrails.control.listeners import descriptor_of_kind
 from jupyter_guardrails.control.state import ControlState, Operations, log
@@ -125,10 +126,16 @@ async def give(state: ControlState, request: KernelRoot, fds: list[int]) -> dict
 def _granted(admission: Admission) -> dict[str, list[dict[str, Any]]]:
     """What this lease grants, each with the device and inode that it has now: the mounter shows that very file or none."""
     return {
-        "read": _with_files([*admission.read_paths, *admission.datasets.values()]),
+        "read": [*_with_files(admission.read_paths), *_with_data(admission.datasets.values())],
         "write": _with_files(admission.write_paths),
         "device": _with_files(admission.devices),
     }
+
+
+def _with_data(paths: Iterable[str]) -> list[dict[str, Any]]:
+    """A dataset's place has no symbolic link on the way: one that is there now leads elsewhere than what was approved."""
+    found = [(path, file_of(path)) for path in paths]
+    return [{"path": path, "file": list(file)} for path, file in found if file]
 
 
 def _with_files(paths: Iterable[str]) -> list[dict[str, Any]]:

@@ -112,7 +112,7 @@ class Story:
 def tell(machine, server):
     """From the refusal to the revocation."""
     story = Story(machine, server)
-    story.cell('import os, guarded\nopen(guarded.path("hr/headcount"))', title="Ana is refused, and told what to type")
+    story.cell('import os, guarded\n\nopen(guarded.path("hr/headcount"))', title="Ana is refused, and told what to type")
     asked = 'print(guarded.request("hr/headcount", purpose="staffing study", days=5)["state"])'
     story.cell(asked, title="She asks")
     listed = story.shell("ben", "data", "requests", title="Ben, in a shell outside of JupyterLab, sees the request")
@@ -121,12 +121,12 @@ def tell(machine, server):
     granted = time.monotonic()
     title = "The same kernel reads it: seconds since the grant"
     story.cell(
-        f"kept = open(os.environ['GUARDRAILS_DATA'] + '/hr/headcount')\nprint({READ})",
+        f'kept = open(os.environ["GUARDRAILS_DATA"] + "/hr/headcount")\nprint({READ})',
         until=lambda said: "people" in said,
         title=title,
         since=granted,
     )
-    child = "print(os.popen('tail -n 1 $GUARDRAILS_DATA/hr/headcount').read())"
+    child = 'print(os.popen("tail -n 1 $GUARDRAILS_DATA/hr/headcount").read())'
     story.cell(child, title="So does each program that it starts, in any language")
     story.shell("ben", "data", "revoke", f"g-{request}", "--reason", "the study is over", title="Ben takes it back")
     revoked = time.monotonic()

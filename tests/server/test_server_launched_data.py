@@ -1,9 +1,12 @@
 """Access that comes and goes while kernels run, under the launcher: Python, its children, bash and a terminal read it by path, then no longer."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -11,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from server_processes import children_of, command, descendants, leads_a_session
 from server_terminal import Terminal
 from uv import find_uv_bin
 
@@ -18,6 +22,7 @@ POLICY = """\
 apiVersion: guardrails/v1
 mode: enforce
 require: [files, network]
+admins: {users: [nobody, root]}
 profiles:
   small: {memory: 1GiB, cpus: 1}
 rules:
@@ -110,7 +115,7 @@ def test_what_is_granted_at_once_is_read_by_path_in_the_same_cell(launched, kern
 def test_it_is_gone_within_seconds_once_it_is_revoked_and_what_is_open_stays_open(launched, kernel, granted):
     assert kernel.run(f"{READ}\nkept = open({SALARIES})").strip() == "AA,3"
     assert "may no longer read hr/salaries" in revoke(launched)
-    assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "Error" in said)
+    assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "FileNotFoundError" in said)
     assert "not allowed" not in kernel.run("print(kept.read())")
     assert kernel.run("kept.seek(0); print(kept.readline())").strip().endswith("carrier,flights")
     said = kernel.run(f"import guarded.explain\ntry: open({SALARIES})\nexcept OSError as error: print(guarded.explain.explanation(error))")
@@ -158,7 +163,42 @@ def test_a_policy_that_changes_gives_and_takes_while_a_kernel_runs(launched, ker
     assert within(lambda: kernel.run(READ), until=lambda said: "AA" in said).strip() == "AA,3"
     launched.policy.write_text(POLICY)
     assert within(lambda: kernel.run(flights), until=lambda said: "AA" in said).strip() == "AA,3"
-    assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "Error" in said)
+    assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "FileNotFoundError" in said)
+
+
+def test_a_suspension_takes_it_and_its_end_gives_it_back_at_the_same_place(launched, kernel):
+    flights = "print(open(os.environ['GUARDRAILS_DATA'] + '/nyc/flights').read().split()[1])"
+    assert kernel.run(f"import os\n{flights}").strip() == "AA,3"
+    assert "gone for them within seconds" in guardrails(launched, "suspend", "dataset", "nyc/flights", "--reason", "wrong rows, ticket 7")
+    assert "PermissionError" in within(lambda: kernel.run(flights), until=lambda said: "Error" in said)
+    guardrails(launched, "suspend", "lift", "dataset", "nyc/flights", "--reason", "mended")
+    assert within(lambda: kernel.run(flights), until=lambda said: "AA" in said).strip() == "AA,3"
+
+
+def test_break_glass_gives_it_to_what_runs_and_its_end_takes_it(launched, kernel):
+    for_me = ("break-glass", "dataset", "hr/salaries", "--for", "30m", "--reason", "payroll is down, ticket 99", "--json")
+    given = json.loads(guardrails(launched, *for_me))
+    assert within(lambda: kernel.run(READ), until=lambda said: "AA" in said).strip() == "AA,3"
+    guardrails(launched, "break-glass", "end", given["id"])
+    assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "FileNotFoundError" in said)
+
+
+def test_a_grant_whose_days_are_over_is_gone_from_what_runs(launched, kernel):
+    assert kernel.run(ASK + READ).strip() == "AA,3"
+    with contextlib.closing(sqlite3.connect(launched.state / "records.sqlite")) as records, records:
+        shorter = "update grants set expires_at = granted_at where revoked_at is null"  # the clock is the machine's
+        assert records.execute(shorter).rowcount == 1
+    assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "FileNotFoundError" in said)
+
+
+def test_a_control_that_was_killed_goes_on_and_takes_what_was_revoked(launched, kernel, granted):
+    assert kernel.run(READ).strip() == "AA,3"
+    (control,) = [pid for pid in descendants(launched.process.pid) if "\0control\0--die-with-parent" in command(pid)]
+    os.kill(control, signal.SIGKILL)
+    assert within(lambda: kernel.run("import guarded; print(guarded.path('hr/salaries'))"), until=lambda said: said.startswith("/"))
+    assert kernel.run(READ).strip() == "AA,3"
+    revoke(launched)
+    assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "FileNotFoundError" in said)
 
 
 def test_a_restarted_kernel_has_it_from_its_start(launched, granted):
@@ -196,3 +236,28 @@ def test_without_its_mounter_a_kernel_is_told_to_read_another_way(make_server, l
     kernel.restart()
     assert kernel.run_when_back("import guarded; print(open(guarded.path('hr/salaries')).read().split()[1])").strip() == "AA,3"
     kernel.stop()
+
+
+def test_a_place_that_became_a_link_before_the_start_is_not_shown(launched, tmp_path):
+    place = launched.root / "data" / "flights.csv"
+    place.rename(place.with_name("moved.csv"))
+    place.symlink_to(launched.root / "elsewhere" / "secret.txt")
+    kernel = launched.start_kernel()
+    for path in (str(place), str(launched.root / "elsewhere" / "secret.txt")):
+        assert re.search("FileNotFoundError|PermissionError", kernel.run(f"print(open({path!r}).read())"))
+    place.unlink()
+    place.with_name("moved.csv").rename(place)
+    assert within(lambda: kernel.run("import guarded; print(open(guarded.path('nyc/flights')).read())"), until=lambda said: "AA" in said)
+    kernel.stop()
+
+
+def test_what_cannot_be_taken_since_the_mounter_was_killed_is_told_in_the_record(launched, kernel, granted):
+    """The last one of this server: nothing starts any more in it."""
+    assert kernel.run(READ).strip() == "AA,3"
+    before = len(audited(launched, "data.revoke", kernel))
+    (mounter,) = [pid for pid in children_of(launched.process.pid) if leads_a_session(pid) and "launch.py" not in command(pid)]
+    os.kill(mounter, signal.SIGKILL)
+    revoke(launched)
+    told = within(lambda: audited(launched, "data.revoke", kernel)[before:], until=bool)
+    assert told == [("hr/salaries", False)]
+    assert kernel.run(READ).strip() == "AA,3"  # as the record says

@@ -3,10 +3,10 @@
 import os
 import signal
 import socket
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from server_processes import children_of, command, descendants, leads_a_session
 
 OTHER = "nobody"
 CONNECT = "import socket; s = socket.socket(socket.AF_UNIX); s.connect({!r}); print('connected')"
@@ -68,28 +68,3 @@ def test_without_its_mounter_nothing_starts_and_what_runs_goes_on(make_server, l
     assert "start the server again" in answer.json()["next_step"]
     assert kernel.run("print(6 * 7)").strip() == "42"
     assert server.rest("GET", "guardrails/kernels").json()["kernels"][0]["id"] == kernel.id
-
-
-def fields(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def children_of(parent):
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError):
-            if int(fields(entry)[1]) == parent:
-                found.append(int(entry))
-    return found
-
-
-def descendants(pid):
-    return [pid, *(below for child in children_of(pid) for below in descendants(child))]
-
-
-def leads_a_session(pid):
-    return int(fields(pid)[3]) == pid
-
-
-def command(pid):
-    return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")

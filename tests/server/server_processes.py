@@ -1,0 +1,30 @@
+"""Processes of a started server, by /proc, for the tests of this folder."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def fields(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def children_of(parent):
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if int(fields(entry)[1]) == parent:
+                found.append(int(entry))
+    return found
+
+
+def descendants(pid):
+    return [pid, *(below for child in children_of(pid) for below in descendants(child))]
+
+
+def leads_a_session(pid):
+    return int(fields(pid)[3]) == pid
+
+
+def command(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
