@@ -10,16 +10,20 @@ import functools
 import os
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from jupyter_guardrails.control import datasets
+from sqlalchemy import Connection
+
+from jupyter_guardrails.control import datasets, rights
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.live_orders import Basis, Outcome, Wanted, carry_out, mounter_of, place_of, shown_by
 from jupyter_guardrails.control.repeating import repeat
-from jupyter_guardrails.control.rights import Rights, rights
+from jupyter_guardrails.control.rights import Rights
 from jupyter_guardrails.control.state import ControlState, LiveKernel, log
 from jupyter_guardrails.errors import GroupsUnknown, GuardrailsError, PolicyError
 from jupyter_guardrails.policy import EffectivePolicy
+from jupyter_guardrails.records.standing import Standing, in_force
 
 EVERY_S = 1.0
 MOST_LIVE = 256  # mounts of one kernel beside those of its start; beyond them each dataset comes when it is asked for by name
@@ -114,32 +118,44 @@ async def follow_forever(state: ControlState) -> None:
 async def follow(state: ControlState) -> None:
     """Have each kernel see what its person may read now; one that takes long holds up no other."""
     kernels = [live for live in state.kernels.values() if place_of(live).launch]
+    if not kernels:
+        return
+    standing = await state.records.read(in_force, now=state.clock())
+    now: dict[str, Basis | None] = {}
     for name in {live.admission.principal for live in kernels}:
-        person = await _person(state, name)
-        if person is not None:
-            for live in [live for live in kernels if live.admission.principal == name and _is_behind(live, person)]:
-                state.spawn(_follow_one(state, live, person), f"data of kernel {live.kernel_id}")
+        state.spawn(state.groups.refresh(name), f"the groups of {name}")  # a directory that is slow holds nobody up
+        now[name] = _basis(state, name, standing)
+    for live in kernels:
+        basis = now[live.admission.principal]
+        if basis is not None and not basis.same(shown_by(live).known) and not shown_by(live).busy.locked():
+            state.spawn(_follow_one(state, live), f"data of kernel {live.kernel_id}")
 
 
-def _is_behind(live: LiveKernel, person: Person) -> bool:
-    return not (shown_by(live).busy.locked() or person.basis.same(shown_by(live).known))
-
-
-async def _follow_one(state: ControlState, live: LiveKernel, person: Person) -> None:
+async def _follow_one(state: ControlState, live: LiveKernel) -> None:
     async with shown_by(live).busy:
-        await _apply(state, live, person)
+        person = await _person(state, live.admission.principal)
+        if person is not None:
+            await _apply(state, live, person)
 
 
-async def _person(state: ControlState, name: str) -> Person | None:
-    """None while nobody can tell: what runs goes on as it is."""
-    await state.groups.refresh(name)
+def _basis(state: ControlState, name: str, standing: Standing) -> Basis | None:
+    """None while nobody can tell what the policy means for this person: what runs goes on as it is."""
     try:
         policy = state.effective(name)
     except (PolicyError, GroupsUnknown):
         return None
-    held = await rights(state, name)
-    rows = [held.person, *held.datasets.values(), *held.exempt.values(), *held.grants.values()]
-    return Person(policy, held, Basis(state.catalogs.current, (policy.digest, *policy.groups), frozenset(row["id"] for row in rows if row)))
+    return Basis(state.catalogs.current, (policy.digest, *policy.groups), standing.of(name))
+
+
+async def _person(state: ControlState, name: str) -> Person | None:
+    """The same with all that the decisions take."""
+    held, standing = await state.records.read(_read, name, state.clock())
+    basis = _basis(state, name, standing)
+    return Person(state.effective(name), held, basis) if basis else None
+
+
+def _read(connection: Connection, name: str, now: datetime) -> tuple[Rights, Standing]:
+    return rights.read(connection, name, now=now), in_force(connection, now=now)
 
 
 async def _apply(state: ControlState, live: LiveKernel, person: Person) -> None:
