@@ -6,6 +6,7 @@ access ends: a revocation, an expiry, a suspension, another policy, the end of b
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 from collections.abc import Container, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jupyter_guardrails.control import datasets, rights
+from jupyter_guardrails.control.dataset_files import file_of
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.live_orders import Basis, Outcome, Wanted, carry_out, mounter_of, place_of, shown_by
 from jupyter_guardrails.control.repeating import repeat
@@ -66,9 +68,10 @@ async def revoke(state: ControlState, live: LiveKernel, name: str) -> None:
 
 async def path_in(state: ControlState, live: LiveKernel, name: str, path: str) -> str | None:
     """Where this kernel sees a dataset that its person may read: its own place, or below its folder; None where it can't."""
-    if seen_at(live, name, path) == path:
-        return path
-    return await grant(state, live, name, path)
+    seen, shown = seen_at(live, name, path), shown_by(live)
+    if seen == path or (seen and shown.files.get(name) == await asyncio.to_thread(file_of, path)):
+        return seen
+    return await grant(state, live, name, path)  # also where the file was written anew in its place
 
 
 def seen_at(live: LiveKernel, name: str, path: str) -> str:
@@ -172,8 +175,8 @@ async def _apply(state: ControlState, live: LiveKernel, person: Person) -> None:
         shown.known = None
         await _tell(state, live, ALL, error.message, action="data.revoke")
         return
-    before = Outcome(shown.live, shown.shut, {})
-    shown.live, shown.shut, shown.known = outcome.live, outcome.shut, person.basis
+    before = Outcome(shown.live, shown.files, shown.shut, {})
+    shown.live, shown.files, shown.shut, shown.known = outcome.live, outcome.files, outcome.shut, person.basis
     await _record(state, live, person, before, outcome)
 
 

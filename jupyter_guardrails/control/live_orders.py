@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from jupyter_guardrails.errors import MounterAway
 from jupyter_guardrails.sandbox.meter import start_time
 
 Paths = dict[str, str]  # dataset -> path
+File = tuple[int, int]  # device and inode
 NOWHERE = LivePlace(folder="", pid=0)
 
 
@@ -43,6 +44,7 @@ class Shown:
     """What a kernel sees other than at its start: datasets in its folder, and those of the start that it sees no longer."""
 
     live: Paths = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)  # of `live`: the very files that were put there
     shut: set[str] = field(default_factory=set)
     asked: Paths = field(default_factory=dict)  # came because its kernel named it
     known: Basis | None = None  # from what this was made; None: it has to be made anew
@@ -64,6 +66,7 @@ class Outcome:
     """What of it is there now, what no longer, and why not the rest."""
 
     live: Paths
+    files: dict[str, File]
     shut: set[str]
     trouble: dict[str, str]
 
@@ -93,23 +96,23 @@ async def carry_out(state: ControlState, live: LiveKernel, wanted: Wanted) -> Ou
     """Have it done; MounterAway when the whole could not be. Nothing is to be done for a kernel that has ended."""
     found = await asyncio.to_thread(_files, {**wanted.live, **wanted.own, **wanted.shut})
     folder = place_of(live).folder
-    body = {name: _named(getattr(wanted, name), found) for name in ("live", "own", "shut")}
+    body = {kind: _named(getattr(wanted, kind), found) for kind in ("live", "own", "shut")}
     failed = await _order(state, live, {"folder": folder, **body})
     places = {name: f"{folder}/{name}" for name in wanted.live} | wanted.own | wanted.shut
     trouble = {name: failed[place] for name, place in places.items() if place in failed}
     there = {name: path for name, path in wanted.live.items() if name in found and name not in trouble}
     still = {name for name in wanted.own if name in shown_by(live).shut and (name in trouble or name not in found)}
-    return Outcome(there, {name for name in wanted.shut if name not in trouble} | still, trouble)
+    return Outcome(there, {name: found[name] for name in there}, {name for name in wanted.shut if name not in trouble} | still, trouble)
 
 
-def _files(paths: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Of what is there, path, device and inode: the mounter shows that very file or none."""
+def _files(paths: Mapping[str, str]) -> dict[str, File]:
+    """Of what is there, device and inode: the mounter shows that very file or none."""
     found = {name: file_of(path) for name, path in paths.items()}
-    return {name: {"name": name, "path": paths[name], "file": list(file)} for name, file in found.items() if file}
+    return {name: file for name, file in found.items() if file}
 
 
-def _named(names: Iterable[str], found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    return [found[name] for name in names if name in found]
+def _named(paths: Paths, found: Mapping[str, File]) -> list[dict[str, Any]]:
+    return [{"name": name, "path": path, "file": list(found[name])} for name, path in paths.items() if name in found]
 
 
 async def _order(state: ControlState, live: LiveKernel, order: dict[str, Any]) -> dict[str, str]:

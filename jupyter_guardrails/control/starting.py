@@ -12,8 +12,9 @@ from jupyter_guardrails.control import channel, egress, frames, lifetimes, limit
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelStarted, ListenerKind
 from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
-from jupyter_guardrails.errors import Conflict, HostCannotEnforce
+from jupyter_guardrails.errors import Conflict, HostCannotEnforce, Refused
 from jupyter_guardrails.records import audit, leases, notices
+from jupyter_guardrails.sandbox import meter
 
 SERVE: dict[str, Callable[[ControlState, LiveKernel, int], Awaitable[Closable]]] = {
     "channel": channel.serve,
@@ -97,7 +98,12 @@ def _with_place(state: ControlState, request: KernelStarted) -> KernelStarted:
     """The report with where its data can be changed, which is kept with it; a later process of its program's number is not taken for it."""
     if request.live is None:
         return request
-    started = sampling.start_of(request.live.pid, uid=state.peer_uid, person=state.principal)
+    try:
+        started = sampling.start_of(request.live.pid, uid=state.peer_uid, person=state.principal)
+    except Refused:
+        if meter.start_time(request.live.pid) is None:  # it has ended already: its warden will say so
+            return request
+        raise
     return request.model_copy(update={"report": request.report | {"live": request.live.model_dump() | {"started": started}}})
 
 
