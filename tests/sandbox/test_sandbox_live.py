@@ -109,6 +109,18 @@ def test_what_is_granted_later_is_read_in_its_folder_and_gone_when_it_is_revoked
     assert not (kernel.folder / "nyc" / "flights").exists()  # nor is an empty folder left that looks like data
 
 
+def test_a_folder_that_is_held_open_leads_no_further_once_it_is_taken_away(kernel, flights):
+    kernel.follow({"nyc/flights": flights})
+    for name, folder in (("held", kernel.folder / "nyc" / "flights"), ("first", kernel.place / "granted")):
+        kernel.does(f"globals().__setitem__({name!r}, os.open({str(folder)!r}, os.O_RDONLY))")
+    assert kernel.does("os.read(os.open('one.csv', os.O_RDONLY, dir_fd=held), 9)") == "b'AA,3'"
+    assert kernel.does("os.read(os.open('table', os.O_RDONLY, dir_fd=first), 99)") == "b'at the start'"
+    kernel.follow({}, shut=(kernel.place / "granted",))
+    for code in ("os.open('one.csv', os.O_RDONLY, dir_fd=held)", "os.open('table', os.O_RDONLY, dir_fd=first)"):
+        assert kernel.does(code) == "PermissionError 13"  # a walk up from there no longer ends at a root that Landlock knows
+    kernel.follow({}, own=(kernel.place / "granted",))
+
+
 def test_a_dataset_may_be_one_file(kernel, flights):
     assert kernel.follow({"one": flights / "one.csv"}) == {"failed": {}}
     assert kernel.reads(kernel.folder / "one") == "AA,3"
