@@ -22,7 +22,7 @@ def snippets(contract: Contract) -> dict[str, str]:
         query = f'duckdb.execute("SELECT * FROM {DUCKDB[form]}(?)", [path])'
         found["duckdb"] = f'import duckdb\nimport guarded\n\npath = guarded.path("{name}")\ndf = {query}.df()'
     if form in R:
-        found["r"] = f"df <- {R[form]}({_r_text(contract.path)})"
+        found["r"] = f'df <- {R[form]}(file.path(Sys.getenv("GUARDRAILS_DATA"), {_r_text(name)}))'  # also where it was granted after the start
     return found
 
 

@@ -2,14 +2,16 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 
 import pytest
 from data_world import DataWorld
 
-from jupyter_guardrails.control import live_grants
+from jupyter_guardrails.control import live_grants, live_orders
 from jupyter_guardrails.control.interface.live import LivePlace
 from jupyter_guardrails.control.interface.messages import KernelStarted
+from jupyter_guardrails.control.roots import Mounter
 from jupyter_guardrails.errors import Refused
 from jupyter_guardrails.sandbox.meter import start_time
 from tests.control.conftest import GOOD_REPORT
@@ -55,6 +57,17 @@ def test_without_a_mounter_nothing_is_shown_and_what_was_there_at_the_start_stay
     assert asyncio.run(live_grants.path_in(state, kernel, "nyc/flights", flights)) == flights
     assert asyncio.run(live_grants.path_in(state, kernel, "nyc/flights", "/elsewhere")) is None
     assert live_grants.names(kernel) == ["nyc/flights"]
+
+
+def test_the_mounter_of_somebody_elses_launch_is_none_of_this_kernels(data):
+    state, kernel = data.state(), data.kernel()
+    kernel.report["live"] = {"folder": "/run/k/data", "pid": os.getpid(), "launch": "l"}
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        state.mounters["l"] = Mounter(ours, "ben")
+        assert live_orders.mounter_of(state, kernel) is None
+        state.mounters["l"] = Mounter(ours, "ana")
+        assert live_orders.mounter_of(state, kernel) is state.mounters["l"]
 
 
 @pytest.mark.parametrize(

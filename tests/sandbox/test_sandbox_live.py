@@ -272,6 +272,7 @@ def test_one_that_cannot_be_had_keeps_no_other_away_and_takes_nothing_with_it(ke
     assert kernel.reads(kernel.folder / "b" / "one.csv") == kernel.reads(kernel.folder / "c" / "d" / "one.csv") == "AA,3"
 
 
+@pytest.mark.soak
 def test_grants_and_revocations_in_turn_never_leave_more_than_the_last_order_says(kernel, flights):
     shown = kernel.folder / "nyc" / "flights" / "one.csv"
     for _ in range(RACES):
