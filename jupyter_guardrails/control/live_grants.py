@@ -172,9 +172,11 @@ async def _apply(state: ControlState, live: LiveKernel, person: Person) -> None:
     try:
         outcome = await carry_out(state, live, wanted)
     except GuardrailsError as error:
-        shown.known = None
-        await _tell(state, live, ALL, error.message, action="data.revoke")
+        shown.known, shown.failures = None, shown.failures + 1
+        if shown.failures > 1:  # tried again each second: a kernel that is just ending is no failure
+            await _tell(state, live, ALL, error.message, action="data.revoke")
         return
+    shown.failures = 0
     before = Outcome(shown.live, shown.files, shown.shut, {})
     shown.live, shown.files, shown.shut, shown.known = outcome.live, outcome.files, outcome.shut, person.basis
     await _record(state, live, person, before, outcome)

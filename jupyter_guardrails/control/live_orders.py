@@ -48,6 +48,7 @@ class Shown:
     shut: set[str] = field(default_factory=set)
     asked: Paths = field(default_factory=dict)  # came because its kernel named it
     known: Basis | None = None  # from what this was made; None: it has to be made anew
+    failures: int = 0  # of the whole order, one after the other
     told: dict[str, str] = field(default_factory=dict)  # what could not be done, said once
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
