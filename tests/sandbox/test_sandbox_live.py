@@ -272,6 +272,17 @@ def test_one_that_cannot_be_had_keeps_no_other_away_and_takes_nothing_with_it(ke
     assert kernel.reads(kernel.folder / "b" / "one.csv") == kernel.reads(kernel.folder / "c" / "d" / "one.csv") == "AA,3"
 
 
+def test_a_kernel_that_hides_from_others_of_its_account_keeps_nothing_by_that(kernel, flights):
+    """PR_SET_DUMPABLE 0: nobody of the same account may look into it, but whoever owns its user namespace may."""
+    kernel.follow({"nyc/flights": flights})
+    assert kernel.does("__import__('ctypes').CDLL(None).prctl(4, 0, 0, 0, 0)") == "0"
+    assert kernel.follow({}) == {"failed": {}}
+    assert kernel.reads(kernel.folder / "nyc" / "flights" / "one.csv") == "FileNotFoundError 2"
+    assert kernel.follow({"nyc/flights": flights}) == {"failed": {}}
+    assert kernel.reads(kernel.folder / "nyc" / "flights" / "one.csv") == "AA,3"
+    kernel.does("__import__('ctypes').CDLL(None).prctl(4, 1, 0, 0, 0)")
+
+
 @pytest.mark.soak
 def test_grants_and_revocations_in_turn_never_leave_more_than_the_last_order_says(kernel, flights):
     shown = kernel.folder / "nyc" / "flights" / "one.csv"
