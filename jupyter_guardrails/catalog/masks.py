@@ -118,10 +118,12 @@ def constant(array: pa.Array, salt: bytes) -> pa.Array:
 
 def hashed(array: pa.Array, salt: bytes) -> pa.Array:
     """Keyed digests as text; each distinct value is digested once."""
-    key = hashlib.blake2b(salt).digest()
+    keyed = hashlib.blake2b(key=hashlib.blake2b(salt).digest(), digest_size=DIGEST_BYTES)
 
     def digest(value: Any) -> str:
-        return hashlib.blake2b(_canonical(value), key=key, digest_size=DIGEST_BYTES).hexdigest()
+        made = keyed.copy()  # cheaper than to key each one anew
+        made.update(value.encode("utf-8", "surrogatepass") if type(value) is str else _canonical(value))
+        return made.hexdigest()
 
     return _each(array, digest, pa.string())
 

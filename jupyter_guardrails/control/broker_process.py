@@ -19,7 +19,7 @@ log = logging.getLogger("jupyter_guardrails.control")
 PASSED = ("PATH", "LANG", "TZ")
 # one malloc and one pool of threads: the memory limit counts what each of them reserves
 ARROW = {"ARROW_DEFAULT_MEMORY_POOL": "system", "ARROW_IO_THREADS": "2", "OMP_NUM_THREADS": "2", "MALLOC_ARENA_MAX": "2", "LC_ALL": "C.UTF-8"}
-MEMORY_BYTES = 512 << 20  # of private memory, reserved and not used included: about 300 MB are ever used
+MEMORY_BYTES = 448 << 20  # of private memory, with some 130 MB that are reserved and never used (stacks, arenas)
 AT_ONCE = 4  # scans of one person
 MOST_WAITING = 16
 WAIT_S = 30.0
@@ -35,7 +35,7 @@ class Broker:
     def __init__(self, *, idle_s: float = IDLE_S, memory_bytes: int = MEMORY_BYTES) -> None:
         self.pid = 0
         self.idle_s = idle_s
-        self._memory_bytes = memory_bytes
+        self.memory_bytes = memory_bytes  # of a worker that is started from now on
         self._link: Link | None = None
         self._running: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
@@ -109,7 +109,7 @@ class Broker:
             raise Conflict(MISSING, next_step=INSTALL)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
-            command = [sys.executable, "-I", "-m", "jupyter_guardrails.control.broker_worker", str(theirs.fileno()), str(self._memory_bytes)]
+            command = [sys.executable, "-I", "-m", "jupyter_guardrails.control.broker_worker", str(theirs.fileno()), str(self.memory_bytes)]
             options: dict[str, Any] = {"pass_fds": (theirs.fileno(),), "stdin": asyncio.subprocess.DEVNULL, "env": _environ(), "cwd": "/"}
             try:
                 process = await asyncio.create_subprocess_exec(*command, **options)

@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_guardrails.catalog.streams import Sink
 
 log = logging.getLogger("broker")
+STACK_BYTES = 2 << 20
 THREADS = 6  # more than scans at a time: a scan that ends is still counted for a moment
 
 
@@ -33,15 +35,29 @@ class Worker:
     def __init__(self, connection: socket.socket) -> None:
         self.link = Link(connection, self._do, worker="the data broker")
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="scan")
+        together = threading.Barrier(THREADS + 1)
+        for _ in range(THREADS):  # all of them now: when memory is short, none could be started
+            self._threads.submit(together.wait)
+        together.wait()
 
     async def _do(self, order: Question, fds: list[int]) -> Question:
         if order["do"] == "hello":
             return {}
-        return await asyncio.get_running_loop().run_in_executor(self._threads, serve, order, tuple(fds))
+        ours = tuple(fds)
+        fds.clear()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, serve, order, ours)
 
 
 def serve(order: Question, fds: tuple[int, ...]) -> Question:
-    """One scan from its first to its last row, into `fds[0]`; the others are the source's."""
+    """One scan from its first to its last row, into `fds[0]`; the others are the source's. All are closed in the end."""
+    try:
+        return _said(order, fds)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _said(order: Question, fds: tuple[int, ...]) -> Question:
     from jupyter_guardrails.catalog.streams import Sink  # big libraries: loaded after the limits are set, and in this process only
 
     plan = ScanPlan.from_json(order["plan"])
@@ -89,8 +105,16 @@ def _where(error: BaseException) -> str:
 
 async def _serve(connection: socket.socket, parent: int) -> None:
     work = asyncio.create_task(Worker(connection).link.run())
-    asyncio.get_running_loop().add_reader(parent, work.cancel)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_die)
+    loop.add_reader(parent, work.cancel)
     await asyncio.gather(work, return_exceptions=True)
+
+
+def _die(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """What nobody expected, a lack of memory in the wrong moment most likely: control tells the readers, and starts another worker."""
+    os.write(2, f"ERROR data broker: {type(context.get('exception')).__name__}, it ends\n".encode())
+    os._exit(70)
 
 
 def bound(memory_bytes: int) -> None:
@@ -104,6 +128,7 @@ def bound(memory_bytes: int) -> None:
 def main(fd: int, memory_bytes: int) -> None:
     """Serve until control ends or closes its end of the socket pair."""
     bound(memory_bytes)
+    threading.stack_size(STACK_BYTES)
     parent = hardening.end_with_parent()
     os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: control decides what it means

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 from pathlib import Path
@@ -13,6 +14,7 @@ NAME = "mask.salt"
 BYTES = 32
 
 
+@functools.lru_cache(maxsize=8)  # each read would wait for a thread; another salt needs another start of control
 def salt_of(state_dir: Path) -> bytes:
     """The salt of this state directory; Conflict when the file there is not one, or others can read it."""
     path = state_dir / NAME

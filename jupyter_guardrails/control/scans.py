@@ -68,7 +68,7 @@ def plan_of(contract: Contract, access: Access, **asked: Any) -> ScanPlan:
 
 async def begin(state: ControlState, contract: Contract, plan: ScanPlan, into: int, *, most_bytes: int | None = None) -> Outcome:
     """Hand the plan to this person's worker, which writes into `into`; descriptors stay the caller's. The outcome is still to come."""
-    salt = await asyncio.to_thread(salt_of, state.settings.state_dir)
+    salt = salt_of(state.settings.state_dir)
     order = {"do": "scan", "plan": plan.to_json(), "salt": salt.hex(), "stall_s": STALL_S, "most_bytes": most_bytes}
     with _opened(contract, plan) as fds:
         return await state.brokers.of(state.principal).begin(order, (into, *fds))

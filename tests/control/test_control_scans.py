@@ -347,6 +347,32 @@ def test_more_scans_than_may_run_are_refused_until_one_ends(kernel, monkeypatch)
     assert kernel.table("nyc/flights")[1] == {"rows": 50}
 
 
+def test_what_does_not_fit_the_workers_memory_is_a_sentence_and_the_worker_lives(world, loop, kernel):
+    path, broker = world.data / "huge.parquet", worker(world)
+    pq.write_table(pa.table({"origin": ["x" * (150 << 20)], "delay": [1]}), path)
+    world.dataset("nyc/huge", path=path, own={"delivery": "brokered"})
+    loop.run(broker.stop())
+    broker.memory_bytes = 288 << 20
+    assert kernel.table("nyc/flights")[1] == {"rows": 50}
+    pid, broker.memory_bytes = broker.pid, broker_process.MEMORY_BYTES
+    _, end = kernel.table("nyc/huge")
+    assert "larger than the broker's memory" in end["message"]
+    assert "fewer columns" in end["next_step"]
+    assert kernel.table("nyc/huge", columns=["delay"])[1] == {"rows": 1}
+    assert worker(world).pid == pid
+
+
+def test_a_scan_of_much_data_needs_little_memory(world, kernel):
+    """Peak resident memory of the worker, which the kernel keeps count of: two million rows in one row group, in pieces."""
+    path = world.data / "one.parquet"
+    numbers = list(range(2_000_000))
+    pq.write_table(pa.table({"origin": [f"airport {number}" for number in numbers], "delay": numbers}), path, row_group_size=2_000_000)
+    world.dataset("nyc/one", path=path, schema=[{"name": "one", "properties": [{"name": "origin"}, {"name": "delay", "classification": "pii"}]}])
+    assert kernel.table("nyc/one")[1] == {"rows": 2_000_000}
+    peak_kib = next(line for line in Path(f"/proc/{worker(world).pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    assert int(peak_kib.split()[1]) < 300_000
+
+
 def test_an_idle_worker_ends_and_the_next_scan_starts_another(world, loop, kernel):
     broker = worker(world)
     kernel.table("nyc/flights")
