@@ -11,7 +11,7 @@ import yaml
 from data_world import POLICY, DataWorld
 
 import jupyter_guardrails
-from jupyter_guardrails.control import datasets
+from jupyter_guardrails.control import datasets, observing
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 from jupyter_guardrails.errors import NotFound, Refused
 from jupyter_guardrails.records import requests
@@ -197,6 +197,16 @@ def test_observing_opens_what_would_be_refused_and_says_so(world):
     assert access.granted
     assert not access.decision.allowed
     assert "classified restricted" in access.decision.reason
+
+
+def test_observing_leaves_files_behind_masks_shut(world):
+    world.policy_file.write_text(POLICY.replace("mode: enforce", "mode: observe"))
+    world.dataset("nyc/masked", schema=schema_with(classification="pii"))
+    state = world.state()
+    shut = asyncio.run(observing.bounds(state, state.effective())).shut
+    assert str(world.data / "nyc/masked.parquet") in shut
+    assert str(world.data / "nyc/flights.parquet") not in shut
+    assert str(world.data / "hr/salaries.parquet") not in shut  # refused, were it enforced: that is what is watched
 
 
 def test_broken_contracts_are_listed_and_offer_nothing(world):
