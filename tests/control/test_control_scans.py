@@ -18,9 +18,10 @@ import pytest
 from data_world import DataWorld, Loop
 
 import jupyter_guardrails
-from jupyter_guardrails.control import broker_process, channel, datasets, scans, views
+from jupyter_guardrails.control import broker_process, channel, datasets, salt, scans, views
 from jupyter_guardrails.control.interface import receive_frame, send_frame
 from jupyter_guardrails.control.interface.messages import DatasetShow, DatasetsSearch
+from jupyter_guardrails.errors import Conflict
 
 CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
 SECRETS = ("ada@example.com", "bob@example.com", "Analytical Engine")
@@ -470,3 +471,23 @@ def test_a_truncated_stream_never_looks_whole(served, world):
     )
     assert out.startswith("broken the data broker ended in the middle of this scan")
     assert out.splitlines()[-1] == "2000000"
+
+
+def test_without_pyarrow_beside_control_masked_data_says_what_to_install(loop, monkeypatch):
+    monkeypatch.setattr(broker_process.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Conflict, match="needs pyarrow") as caught:
+        loop.run(broker_process.Broker().begin({"do": "hello"}, ()))
+    assert "pip install 'jupyter_guardrails[broker]'" in caught.value.next_step
+
+
+def test_a_salt_that_others_could_read_is_no_salt(tmp_path):
+    made = salt.salt_of(tmp_path)
+    assert (tmp_path / salt.NAME).read_bytes() == made
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / salt.NAME).write_bytes(made)
+    (other / salt.NAME).chmod(0o644)
+    with pytest.raises(Conflict, match="is not the secret that masks need"):
+        salt.salt_of(other)
+    (other / salt.NAME).chmod(0o600)
+    assert salt.salt_of(other) == made
