@@ -7,61 +7,18 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_world import DataWorld, Loop
+from data_world import Loop
+from scan_world import ROWS, SECRETS, Kernel, guarded, made, shows_nothing
 
-import jupyter_guardrails
-from jupyter_guardrails.control import broker_process, channel, datasets, salt, scans, views
+from jupyter_guardrails.control import broker_process, channel, datasets, scans, views
 from jupyter_guardrails.control.interface import receive_frame, send_frame
 from jupyter_guardrails.control.interface.messages import DatasetShow, DatasetsSearch
-from jupyter_guardrails.errors import Conflict
-
-CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
-SECRETS = ("ada@example.com", "bob@example.com", "Analytical Engine")
-ROWS = {
-    "name": ["Ada", "Bob", "Cyd"],
-    "email": ["ada@example.com", "bob@example.com", None],
-    "salary": [91_250, 48_700, 60_000],
-    "region": ["EU", "EU", "US"],
-    "note": ["Analytical Engine", "x", "y"],
-}
-COLUMNS = [
-    {"name": "name", "logicalType": "string"},
-    {"name": "email", "logicalType": "string", "classification": "pii"},
-    {"name": "salary", "logicalType": "integer", "customProperties": [{"property": "guardrails.mask", "value": "blank"}]},
-    {"name": "region", "logicalType": "string"},
-    {"name": "note", "logicalType": "string", "customProperties": [{"property": "guardrails.mask", "value": "constant"}]},
-]
-
-
-class Kernel:
-    """A connection on a kernel's channel."""
-
-    def __init__(self, name):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(f"\0{name}")
-
-    def ask(self, op, **args):
-        send_frame(self.socket, {"v": 1, "id": 7, "op": op, "args": args})
-        answer, fds = receive_frame(self.socket)
-        return answer.get("result") if answer["ok"] else answer["error"], fds
-
-    def table(self, name, **asked):
-        """All rows of a scan, and how it ended."""
-        said, fds = self.ask("datasets.scan", name=name, **asked)
-        assert fds, said
-        with open(fds[0], "rb") as file:
-            data = file.read()
-        end, _ = self.ask("datasets.scan_end", scan=said["scan"])
-        return (pa.ipc.open_stream(data).read_all() if data else None), end
 
 
 @pytest.fixture(scope="module")
@@ -73,17 +30,7 @@ def loop():
 
 @pytest.fixture(scope="module")
 def world(loop, tmp_path_factory):
-    world = DataWorld(tmp_path_factory.mktemp("scans"))
-    people = world.data / "people.parquet"
-    table = pa.table(ROWS).replace_schema_metadata({"who": "ada@example.com"})
-    pq.write_table(table, people)
-    world.dataset("nyc/people", path=people, schema=[{"name": "people", "properties": COLUMNS}], own={"rowFilter": "region = 'EU'"})
-    world.dataset("nyc/flights")
-    world.dataset("nyc/streamed", own={"delivery": "brokered"})
-    world.dataset("nyc/bound", own={"purposes": ["churn", "audit"]})
-    big = world.data / "big.parquet"
-    pq.write_table(pa.table({"origin": ["JFK"] * 2_000_000, "delay": list(range(2_000_000))}), big, row_group_size=100_000)
-    world.dataset("nyc/big", path=big, own={"delivery": "brokered"})
+    world = made(tmp_path_factory.mktemp("scans"))
     yield world
     loop.run(world.state().brokers.stop())
     world.close()
@@ -104,20 +51,6 @@ def served(world, loop):
 @pytest.fixture
 def kernel(served):
     return Kernel(served)
-
-
-def guarded(served, program, *, blocked=()):
-    """What a program prints in a fresh interpreter with the client that kernels get."""
-    block = "".join(f"import sys; sys.modules[{name!r}] = None\n" for name in blocked)
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CLIENT), "GUARDRAILS_CHANNEL": f"@{served}"}
-    command = [sys.executable, "-c", block + textwrap.dedent(program)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def shows_nothing(text):
-    assert not [secret for secret in SECRETS if secret in str(text)]
 
 
 def test_a_scan_is_masked_filtered_and_recorded(world, kernel):
@@ -471,23 +404,3 @@ def test_a_truncated_stream_never_looks_whole(served, world):
     )
     assert out.startswith("broken the data broker ended in the middle of this scan")
     assert out.splitlines()[-1] == "2000000"
-
-
-def test_without_pyarrow_beside_control_masked_data_says_what_to_install(loop, monkeypatch):
-    monkeypatch.setattr(broker_process.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Conflict, match="needs pyarrow") as caught:
-        loop.run(broker_process.Broker().begin({"do": "hello"}, ()))
-    assert "pip install 'jupyter_guardrails[broker]'" in caught.value.next_step
-
-
-def test_a_salt_that_others_could_read_is_no_salt(tmp_path):
-    made = salt.salt_of(tmp_path)
-    assert (tmp_path / salt.NAME).read_bytes() == made
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / salt.NAME).write_bytes(made)
-    (other / salt.NAME).chmod(0o644)
-    with pytest.raises(Conflict, match="is not the secret that masks need"):
-        salt.salt_of(other)
-    (other / salt.NAME).chmod(0o600)
-    assert salt.salt_of(other) == made
