@@ -188,6 +188,7 @@ def from_json(body: dict[str, str]) -> GuardrailsError:
             NotFound,
             Conflict,
             LimitReached,
+            WorkspaceFull,
             PackageError,
             GroupsUnknown,
             ControlAway,

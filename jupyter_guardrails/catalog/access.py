@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from jupyter_guardrails.catalog.delivery import obstacle
+from jupyter_guardrails.catalog.delivery import Bounds, bounds_of, obstacle
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.policy import Decision, EffectivePolicy, decide
 
@@ -23,6 +23,7 @@ class Access:
     decision: Decision
     listed: bool
     policy_digest: str = ""  # of the policy that decided
+    bounds: Bounds = field(default_factory=Bounds)  # of what is granted
     told: str = ""  # why an admin has stopped it, for everybody who may know of it
 
     @property
@@ -45,9 +46,11 @@ def _access(contract: Contract, policy: EffectivePolicy, now: datetime, grant: G
     if contract.problems:
         return _broken(contract, read, policy, known=known)
     if not read.blocks:
-        blocked = obstacle(contract, policy.obligations(contract.resource))
-        refusal = Decision(False, blocked, read.rule, f"talk to its owner ({contract.owner})")
-        return Access("refused", refusal, True) if blocked else Access("granted", read, True)
+        obligations = policy.obligations(contract.resource)
+        blocked = obstacle(contract, obligations, policy.attributes)
+        if blocked:
+            return Access("refused", Decision(False, blocked, read.rule, f"talk to its owner ({contract.owner})"), True)
+        return Access("granted", read, True, bounds=bounds_of(contract, obligations, policy.attributes))
     return Access("requestable" if ask.allowed else "refused", read, known)
 
 

@@ -39,10 +39,10 @@ def detail(contract: Contract, access: Access, policy: EffectivePolicy, preview:
     """Everything about one dataset; path, preview and snippets only where it is granted."""
     return entry(contract, access, policy) | {
         "version": contract.version,
-        "path": contract.path if access.granted else None,
-        "schema": _schema(contract, policy),
+        "path": contract.path if access.granted and access.bounds.raw else None,
+        "schema": _schema(contract, access, policy),
         "preview": preview if access.granted else None,
-        "snippets": snippets(contract) if access.granted else {},
+        "snippets": snippets(contract, access.bounds) if access.granted else {},
     }
 
 
@@ -53,14 +53,14 @@ def _error(contract: Contract, access: Access, policy: EffectivePolicy) -> str:
     return "\n".join(map(str, contract.problems)) if "admin" in policy.roles else access.decision.reason
 
 
-def _schema(contract: Contract, policy: EffectivePolicy) -> list[dict[str, str]]:
-    masks = policy.obligations(contract.resource).masks
+def _schema(contract: Contract, access: Access, policy: EffectivePolicy) -> list[dict[str, str]]:
+    masks = access.bounds.masks if access.granted else policy.obligations(contract.resource).masks
     return [
         {
             "name": column.name,
             "type": column.type,
             "classification": column.classification,
-            "mask": masks.get(column.name, "") or column.mask,
+            "mask": masks.get(column.name, "" if access.granted else column.mask),
             "description": column.description,
         }
         for column in contract.columns

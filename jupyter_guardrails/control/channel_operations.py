@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from jupyter_guardrails.control import datasets, live_grants, refusals, requests
 from jupyter_guardrails.control.dataset_files import MAX_FILES, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
-from jupyter_guardrails.errors import NotFound, Refused
+from jupyter_guardrails.errors import BadRequest, NotFound, Refused
 
+COLUMNS_TOLD = 20  # of a read, in its record
 LATE = "was granted after this kernel started, and this machine can't show it to a kernel that runs"
 HOW_TO_LATE = "read it now with guarded.open({name!r}), or restart the kernel to use its path"
 ELSEWHERE = "was granted after this kernel started: it is at {path} in this kernel"
@@ -36,9 +37,10 @@ class Search(Arguments):
 
 
 class Name(Arguments):
-    """A dataset."""
+    """A dataset, and what for."""
 
     name: str
+    purpose: str = Field(default="", max_length=200)
 
 
 class Open(Arguments):
@@ -46,6 +48,7 @@ class Open(Arguments):
 
     name: str
     file: str = ""
+    purpose: str = Field(default="", max_length=200)
 
 
 class Ask(Arguments):
@@ -73,8 +76,10 @@ async def search(state: ControlState, live: LiveKernel, arguments: Search) -> An
 
 
 async def path(state: ControlState, live: LiveKernel, arguments: Name) -> Answer:
-    """Where this kernel sees the dataset; `readable` is false, with what to do instead, when it was granted later and can't be shown to it."""
-    contract, access = await _read(state, live, arguments.name)
+    """Where this kernel sees the dataset; `readable` is false, with what to do instead, when it has no path here."""
+    contract, access = await read_of(state, live, arguments.name, purpose=arguments.purpose)
+    if not access.bounds.raw:
+        return Answer({"path": by_descriptor(contract, access), "readable": False, "delivery": access.bounds.delivery} | shut(contract, access))
     where = await live_grants.path_in(state, live, contract.name, contract.path)
     if where is not None:
         return Answer({"path": where, "readable": True})
@@ -84,14 +89,45 @@ async def path(state: ControlState, live: LiveKernel, arguments: Name) -> Answer
 
 async def open_file(state: ControlState, live: LiveKernel, arguments: Open) -> Answer:
     """A read-only descriptor of the dataset's file with its path and size; for a folder without `file`, the names of its files (`complete`:
-    all of them)."""
-    contract, _ = await _read(state, live, arguments.name, arguments.file)
+    all of them). Of what is masked or filtered it is a copy's; what is only streamed has none.
+    """
+    contract, access = await read_of(state, live, arguments.name, file=arguments.file, purpose=arguments.purpose)
+    if access.bounds.delivery == "brokered":
+        said = shut(contract, access)
+        raise Refused(said["message"], next_step=said["next_step"], rule=said["rule"])
+    if access.bounds.delivery == "view":
+        return await _view(state, contract, access, arguments.file)
     names = [""] if arguments.file else await asyncio.to_thread(files_of, contract, MAX_FILES)
     if names != [""]:
         return Answer({"path": contract.path, "size": None, "files": names, "complete": len(names) < MAX_FILES})
     fd = open_data(contract, arguments.file)
     where = os.path.join(contract.path, arguments.file) if arguments.file else contract.path
     return Answer({"path": where, "size": os.fstat(fd).st_size}, (fd,))
+
+
+async def _view(state: ControlState, contract: Contract, access: Access, file: str) -> Answer:
+    if file:
+        raise BadRequest(f"{contract.name} is one file here, since it is masked or filtered", next_step="leave `file` out")
+    fd = await state.views.open(state, contract, access)
+    return Answer({"path": by_descriptor(contract, access), "size": os.fstat(fd).st_size, "delivery": "view", "format": "parquet"}, (fd,))
+
+
+def by_descriptor(contract: Contract, access: Access) -> str:
+    """What stands for the path of data that has none in a kernel."""
+    return contract.path if access.bounds.delivery == "direct" else f"dataset://{contract.name}"
+
+
+def shut(contract: Contract, access: Access) -> dict[str, str]:
+    """Why there is no path to data that may be read, and what to type instead."""
+    bounds = access.bounds
+    if bounds.masks or bounds.keep is not None:
+        parts = [f"its columns {', '.join(list(bounds.masks)[:5])} are masked"] if bounds.masks else []
+        why = " and ".join([*parts, *(["only some of its rows are yours"] if bounds.keep is not None else [])])
+    else:
+        why = f"it is bound to a purpose ({', '.join(bounds.purposes)})" if bounds.purposes else f"its delivery is {bounds.delivery}"
+    purpose = f", purpose={bounds.purposes[0]!r}" if bounds.purposes else ""
+    step = f"guarded.open({contract.name!r}{purpose}).to_pandas()"
+    return {"message": f"{contract.name} has no path here: {why}", "next_step": step, "rule": str(access.decision.rule)}
 
 
 async def request(state: ControlState, live: LiveKernel, arguments: Ask) -> Answer:
@@ -112,11 +148,14 @@ async def explain(state: ControlState, live: LiveKernel, arguments: Path) -> Ans
     if contract is None:
         return Answer({"message": ""})
     try:
-        contract, access = await _read(state, live, contract.name)
+        contract, access = await read_of(state, live, contract.name, explained=True)
     except NotFound:
         return Answer({"message": ""})
     except Refused as refusal:
         return Answer({"message": str(refusal)})
+    if not access.bounds.raw:
+        said = shut(contract, access)
+        return Answer({"message": str(Refused(said["message"], next_step=said["next_step"], rule=said["rule"]))})
     seen = await live_grants.path_in(state, live, contract.name, contract.path)
     if seen == contract.path or (seen and by_its_own_path is None):
         return Answer({"message": ""})
@@ -130,12 +169,25 @@ def readable(live: LiveKernel, contract: Contract) -> bool:
     return live.admission.datasets.get(contract.name) == contract.path
 
 
-async def _read(state: ControlState, live: LiveKernel, name: str, file: str = "") -> tuple[Contract, Access]:
-    """The dataset that this kernel is about to read, recorded; Refused, with all that one needs to know, when it may not."""
+async def read_of(
+    state: ControlState,
+    live: LiveKernel,
+    name: str,
+    *,
+    file: str = "",
+    purpose: str = "",
+    columns: Sequence[str] | None = None,
+    explained: bool = False,
+) -> tuple[Contract, Access]:
+    """The dataset that this kernel is about to read, recorded; Refused, with all that one needs to know, when it may not.
+
+    `explained`: nothing is read, and no purpose needs to be named.
+    """
     contract, access = await datasets.find(state, name)
     access = _declared(live, contract, access)
+    access = access if explained else _purposeful(contract, access, purpose)
     decision = access.decision
-    what = f"version {contract.version}{f', {file}' if file else ''}: {decision.reason}"
+    what = f"version {contract.version}{_details(access, file, purpose, columns)}: {decision.reason}"
     await state.audit("data.read", contract.name, decision, reason=what, kernel=live.kernel_id, policy_digest=access.policy_digest)
     if not access.granted:
         refusals.note(live, contract.name, state.clock())
@@ -143,6 +195,26 @@ async def _read(state: ControlState, live: LiveKernel, name: str, file: str = ""
         raise Refused(f"{decision.reason}{owner}", next_step=decision.next_step, rule=str(decision.rule))
     live.refused.pop(contract.name, None)
     return contract, access
+
+
+def _purposeful(contract: Contract, access: Access, purpose: str) -> Access:
+    """Data that is bound to purposes is given to who names one of them."""
+    if not access.granted or not access.bounds.purposes or purpose in access.bounds.purposes:
+        return access
+    listed = ", ".join(access.bounds.purposes)
+    reason = f"{contract.name} may be used for {listed} only" + (f", and {purpose!r} is none of them" if purpose else ", and no purpose was named")
+    step = f"guarded.open({contract.name!r}, purpose={access.bounds.purposes[0]!r})"
+    return replace(access, status="refused", decision=replace(access.decision, allowed=False, reason=reason, next_step=step))
+
+
+def _details(access: Access, file: str, purpose: str, columns: Sequence[str] | None) -> str:
+    """What exactly was read, for the record."""
+    listed = (
+        f"{', '.join(columns[:COLUMNS_TOLD])}{f' and {len(columns) - COLUMNS_TOLD} more' if len(columns) > COLUMNS_TOLD else ''}" if columns else ""
+    )
+    masked = ", ".join(f"{name} {kind}" for name, kind in list(access.bounds.masks.items())[:COLUMNS_TOLD])
+    parts = (file, listed and f"columns {listed}", masked and f"masked {masked}", purpose and f"purpose {purpose!r}")
+    return "".join(f", {part}" for part in parts if part)
 
 
 def _declared(live: LiveKernel, contract: Contract, access: Access) -> Access:

@@ -10,6 +10,7 @@ from jupyter_guardrails.catalog import listing
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.preview import Preview, preview
+from jupyter_guardrails.control import scans
 from jupyter_guardrails.control.dataset_files import file_of, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 from jupyter_guardrails.control.rights import Rights, rights
@@ -32,7 +33,7 @@ async def show(state: ControlState, request: DatasetShow, fds: list[int]) -> dic
     """One dataset in full; NotFound also for one that this person may not know of."""
     policy = state.effective()
     contract, access = await find(state, request.name)
-    rows = await _preview(contract) if access.granted else None
+    rows = await _preview(state, contract, access) if access.granted else None
     return listing.detail(contract, access, policy, rows)
 
 
@@ -58,22 +59,28 @@ async def find(state: ControlState, name: str) -> tuple[Contract, Access]:
 
 
 async def grants_at_start(state: ControlState, effective: EffectivePolicy, now: datetime) -> dict[str, str]:
-    """Dataset name -> path of all that this person reads directly; called by admission when a kernel is admitted, and by the launcher.
+    """Dataset name -> path of all that this person reads as it is; called by admission when a kernel is admitted, and by the launcher.
 
-    What break-glass opens is not among them: a kernel keeps a path until it ends.
+    What break-glass opens is not among them: where no mounter is, a kernel keeps a path until it ends.
     """
     held = (await rights(state, effective.person)).lasting()
     return {name: path for name, path in by_path(state, held, effective, now).items() if file_of(path)}
 
 
 def by_path(state: ControlState, held: Rights, effective: EffectivePolicy, now: datetime) -> dict[str, str]:
-    """Dataset name -> path of all that a person with these rights reads directly, whether it is there or not."""
+    """Dataset name -> path of all that a person with these rights reads directly, whether it is there or not.
+
+    What is masked, filtered or bound to a purpose is never among them: its file has what the mask hides.
+    """
     contracts = state.catalogs.current.contracts.values()
-    return {contract.name: contract.path for contract in contracts if held.access(contract, effective, now).granted}
+    found = ((contract, held.access(contract, effective, now)) for contract in contracts)
+    return {contract.name: contract.path for contract, access in found if access.granted and access.bounds.raw}
 
 
-async def _preview(contract: Contract) -> Preview | None:
-    """The first rows of its file, or of the first file in its folder; None where there are none to show."""
+async def _preview(state: ControlState, contract: Contract, access: Access) -> Preview | None:
+    """The first rows of its file, or of the first file in its folder, as this person may see them; None where there are none to show."""
+    if access.bounds.delivery != "direct":
+        return await scans.preview(state, contract, access)
     form = contract.format
     for file in files_of(contract)[:1]:
         try:

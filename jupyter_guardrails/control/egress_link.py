@@ -17,9 +17,15 @@ Question = dict[str, Any]
 
 
 class Link:
-    """One end. `answer(question, fds)` is called for each question of the other end; descriptors that it keeps it takes out of the list."""
+    """One end. `answer(question, fds)` is called for each question of the other end; descriptors that it keeps it takes out of the list.
 
-    def __init__(self, connection: socket.socket, answer: Callable[[Question, list[int]], Awaitable[Question]]) -> None:
+    `worker` is what errors call the process at one of the ends.
+    """
+
+    def __init__(
+        self, connection: socket.socket, answer: Callable[[Question, list[int]], Awaitable[Question]], *, worker: str = "the network proxy"
+    ) -> None:
+        self._worker = worker
         connection.setblocking(False)
         self._connection = connection
         self._answer = answer
@@ -31,18 +37,24 @@ class Link:
 
     async def ask(self, question: Question, fds: Sequence[int] = ()) -> Question:
         """The other end's answer; the error that it raised, or ControlAway when it is gone."""
+        return await (await self.begin(question, fds))
+
+    async def begin(self, question: Question, fds: Sequence[int] = ()) -> asyncio.Future[Question]:
+        """The same as soon as it is sent, when the descriptors may be closed: the answer is still to come."""
+        if self._over:
+            raise ControlAway(f"{self._worker} and control are not connected", next_step="try again in a moment")
         number = next(self._numbers)
         waiting: asyncio.Future[Question] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
+        waiting.add_done_callback(lambda _: self._waiting.pop(number, None))
         try:
-            if self._over:
-                raise ControlAway("the network proxy and control are not connected", next_step="try again in a moment")
             await self._send({"number": number, "question": question}, fds)
-            return await waiting
-        except OSError as error:
-            raise ControlAway(f"the network proxy and control lost each other: {error}", next_step="try again in a moment") from error
-        finally:
-            del self._waiting[number]
+        except BaseException as error:
+            waiting.cancel()
+            if not isinstance(error, OSError):
+                raise
+            raise ControlAway(f"{self._worker} and control lost each other: {error}", next_step="try again in a moment") from error
+        return waiting
 
     async def run(self) -> None:
         """Serve until the other end closes; whoever still waits for an answer then gets ControlAway."""
@@ -58,7 +70,7 @@ class Link:
                 task.cancel()
             for waiting in self._waiting.values():
                 if not waiting.done():
-                    waiting.set_exception(ControlAway("the network proxy and control lost each other", next_step="try again in a moment"))
+                    waiting.set_exception(ControlAway(f"{self._worker} and control lost each other", next_step="try again in a moment"))
             self._connection.close()
 
     def _take(self, frame: Question, fds: list[int]) -> None:
@@ -82,7 +94,7 @@ class Link:
         except GuardrailsError as error:
             reply = {"number": number, "error": error.to_json()}
         except Exception:  # broad: a defect of ours. It is logged, the question is refused, and the link lives on
-            log.exception("a question between control and its network proxy failed")
+            log.exception("a question between control and %s failed", self._worker)
             reply = {"number": number, "error": GuardrailsError("control failed").to_json()}
         finally:
             frames.close_all(fds)

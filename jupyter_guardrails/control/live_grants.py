@@ -196,8 +196,10 @@ def _wanted(state: ControlState, live: LiveKernel, person: Person) -> Wanted:
 
 
 def _may(state: ControlState, person: Person, name: str) -> bool:
+    """Whether its file may be shown: what is masked, filtered or bound to a purpose never is."""
     contract = state.catalogs.current.by_name.get(name)
-    return contract is not None and person.held.access(contract, person.policy, state.clock()).granted
+    access = person.held.access(contract, person.policy, state.clock()) if contract is not None else None
+    return access is not None and access.granted and access.bounds.raw
 
 
 async def _record(state: ControlState, live: LiveKernel, person: Person, before: Outcome, now: Outcome) -> None:

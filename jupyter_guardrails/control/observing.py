@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.control import company_network, notify
 from jupyter_guardrails.control.interface.settings import ADMIN_DIR
 from jupyter_guardrails.control.rights import rights
@@ -26,16 +27,21 @@ class Bounds:
 async def bounds(state: ControlState, policy: EffectivePolicy, *, kind: str = "kernel") -> Bounds:
     """Nothing is observed where the policy enforces, nor in a clean run: it shows that a job does with what it declared.
 
-    A dataset that is refused in this mode too (a deny with `mode: enforce`, a mask that can't be applied) stays shut as a file.
+    A dataset that is refused in this mode too (a deny with `mode: enforce`, behind a mask) stays shut as a file.
     """
     if policy.mode.value == "enforce" or kind == "clean_run":
         return Bounds()
     held, now = (await rights(state)).lasting(), state.clock()
     contracts = state.catalogs.current.by_name.values()
     found = [(contract, held.access(contract, policy, now)) for contract in contracts]
-    refused = (contract.path for contract, access in found if not access.granted and access.decision.blocks)
+    refused = (contract.path for contract, access in found if contract.path and _stays_shut(access))
     softly = frozenset(contract.name for contract, access in found if access.granted and not access.decision.allowed)
     return Bounds(_observed(policy), tuple(sorted(set(_real((*_secrets(state), *refused))))), softly)
+
+
+def _stays_shut(access: Access) -> bool:
+    """Refused in this mode too, or given out by the broker alone: the file behind a mask has what the mask hides."""
+    return not access.bounds.raw if access.granted else access.decision.blocks
 
 
 def _observed(policy: EffectivePolicy) -> tuple[str, ...]:

@@ -218,6 +218,7 @@ async def _end(state: ControlState, serving: asyncio.Task[None], *, lasting: boo
         task.cancel()
     await asyncio.gather(serving, *state.tasks, return_exceptions=True)
     await (lifetimes.leave_all(state) if lasting else lifetimes.end_all(state))
+    await state.brokers.stop()
     await auditing.end(state)
     await (state.egress.leave() if lasting else state.egress.stop())
 

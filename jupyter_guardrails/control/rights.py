@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jupyter_guardrails.catalog.access import Access, access_to
-from jupyter_guardrails.catalog.delivery import OFFERED, obstacle
+from jupyter_guardrails.catalog.delivery import bounds_of, obstacle
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import Refused
@@ -81,13 +81,18 @@ def stopped(row: Row) -> Decision:
 
 def _exempted(found: Access, exempt: Row, contract: Contract, policy: EffectivePolicy) -> Access:
     """Open by break-glass, with the policy's masks and row filters unless they were lifted by name."""
-    if exempt["unmasked"]:
-        bounds, blocked = Obligations(), "" if contract.status in OFFERED and not contract.problems else obstacle(contract, Obligations())
-    else:
-        bounds = policy.obligations(contract.resource)
-        blocked = obstacle(contract, bounds)
+    obligations = Obligations() if exempt["unmasked"] else policy.obligations(contract.resource)
+    bare = unbound(contract) if exempt["unmasked"] else contract
+    blocked = obstacle(bare, obligations, policy.attributes)
     until = f"until {exempt['ends_at']:%Y-%m-%d %H:%M} UTC"
     reason = f"{contract.name} is open to {exempt['person']} by break-glass of {exempt['given_by']} {until}: {exempt['reason']}"
     if blocked:
         return replace(found, decision=Decision(False, blocked, BREAK_GLASS, "an admin may lift masks with `break-glass --unmasked`"), listed=True)
-    return Access("granted", Decision(True, reason, BREAK_GLASS, obligations=bounds), True, found.policy_digest)
+    decision = Decision(True, reason, BREAK_GLASS, obligations=obligations)
+    return Access("granted", decision, True, found.policy_digest, bounds_of(bare, obligations, policy.attributes))
+
+
+def unbound(contract: Contract) -> Contract:
+    """The contract without masks, row filter and purposes of its own, as break-glass lifts them by name."""
+    columns = tuple(replace(column, mask="") for column in contract.columns)
+    return replace(contract, columns=columns, row_filter="", purposes=(), delivery="direct")

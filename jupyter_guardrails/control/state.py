@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from jupyter_guardrails.catalog import CatalogFolder
+from jupyter_guardrails.control.broker_process import Brokers
 from jupyter_guardrails.control.descriptor_store import DescriptorStore
 from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
@@ -20,6 +21,8 @@ from jupyter_guardrails.control.interface.messages import Request
 from jupyter_guardrails.control.more_applied import MoreForAWhile
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.sampling import Sampler
+from jupyter_guardrails.control.scans import Outcomes
+from jupyter_guardrails.control.views import Views
 from jupyter_guardrails.errors import PolicyError, Problem
 from jupyter_guardrails.policy import Decision, EffectivePolicy
 from jupyter_guardrails.records import Records, audit
@@ -95,6 +98,9 @@ class ControlState:
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     egress: EgressProcess = field(default_factory=EgressProcess)
+    brokers: Brokers = field(default_factory=Brokers)
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    views: Views = field(default_factory=Views)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def effective(self, principal: str | None = None) -> EffectivePolicy:

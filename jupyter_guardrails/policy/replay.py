@@ -25,7 +25,6 @@ ORDER = ("refuses", "records", "allows")
 CHOSEN = ("", "kernel", "exec")  # kinds whose profile a person chooses; terminals and clean runs get the policy's
 NOT_BY_POLICY = ("built-in suspended by an admin", "built-in break-glass by an admin")
 SHUT = "built-in secrets"  # control's own files: shut under every policy
-NOT_DELIVERED = "it would have to be masked or filtered, which this version can't do"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +99,6 @@ def _data(person: EffectivePolicy, fact: Fact, now: datetime) -> Decision | None
     if decision.blocks and fact.by_grant and fact.action == "data.read":
         asked = decide(person, "data.request", fact.labels, now)
         decision = asked if asked.allowed else decision
-    bound = decision.obligations.masks or decision.obligations.row_filter
-    if bound and not decision.blocks and fact.action == "data.read":
-        return Decision(False, f"{fact.resource}: {NOT_DELIVERED}", decision.rule, decision.next_step)
     return decision
 
 

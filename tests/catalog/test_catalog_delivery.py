@@ -13,11 +13,12 @@ import pytest
 
 import jupyter_guardrails
 from jupyter_guardrails.catalog import Column, Contract
-from jupyter_guardrails.catalog.delivery import obstacle
+from jupyter_guardrails.catalog.delivery import Bounds, bounds_of, obstacle
 from jupyter_guardrails.catalog.preview import preview
 from jupyter_guardrails.catalog.snippets import request_line, snippets
 from jupyter_guardrails.errors import Problem
 from jupyter_guardrails.policy import Obligations
+from jupyter_guardrails.policy.rowfilter import Comparison, parse_filter
 
 PLAIN = Contract("nyc/flights", "f.yaml", status="active", delivery="direct", format="parquet", path="/data/f.parquet", columns=(Column("origin"),))
 
@@ -30,18 +31,45 @@ def test_a_plain_dataset_meets_no_obstacle():
 @pytest.mark.parametrize(
     ("contract", "obligations", "words"),
     [
-        (PLAIN, Obligations({"origin": "hash"}), "masked (origin)"),
-        (PLAIN, Obligations(row_filter="origin = 'JFK'"), "filtered by rows"),
-        (replace(PLAIN, row_filter="a = 1"), Obligations(), "filtered by rows"),
-        (replace(PLAIN, columns=(Column("a", mask="blank"),)), Obligations(), "masked (a)"),
-        (replace(PLAIN, delivery="view"), Obligations(), "view delivery"),
-        (replace(PLAIN, purposes=("churn",)), Obligations(), "churn only"),
+        (PLAIN, Obligations(row_filter="origin = {user.team}"), "nothing is known about that for you"),
+        (replace(PLAIN, row_filter="origin in {user.teams}"), Obligations(), "nothing is known about that for you"),
+        (replace(PLAIN, row_filter="origin ~ 'JFK'"), Obligations(), "a row filter that is not understood"),
+        (replace(PLAIN, columns=(Column("a", mask="rot13"),)), Obligations(), "asks for the mask 'rot13' on a"),
+        (replace(PLAIN, format="pdf"), Obligations({"origin": "hash"}), "its format pdf has no columns"),
         (replace(PLAIN, status="draft"), Obligations(), "is draft"),
         (replace(PLAIN, problems=(Problem("f.yaml", 1, 1, "wrong"),)), Obligations(), "has mistakes"),
     ],
 )
 def test_every_obligation_that_cannot_be_met_shuts_it(contract, obligations, words):
     assert words in obstacle(contract, obligations)
+
+
+@pytest.mark.parametrize(
+    ("contract", "obligations", "bounds"),
+    [
+        (PLAIN, Obligations(), Bounds()),
+        (PLAIN, Obligations({"origin": "hash"}), Bounds("view", {"origin": "hash"})),
+        (replace(PLAIN, columns=(Column("a", mask="blank"),)), Obligations({"a": "hash"}), Bounds("view", {"a": "blank"})),
+        (replace(PLAIN, columns=(Column("a", mask="partial"),)), Obligations({"a": "hash"}), Bounds("view", {"a": "hash"})),
+        (replace(PLAIN, row_filter="a = {user.name}"), Obligations(), Bounds("view", keep=Comparison("a", "=", "ana"))),
+        (replace(PLAIN, row_filter="a = 1"), Obligations(row_filter="b = 2"), Bounds("view", keep=parse_filter("b = 2 and a = 1"))),
+        (replace(PLAIN, delivery="view"), Obligations(), Bounds("view")),
+        (replace(PLAIN, delivery="brokered"), Obligations({"origin": "hash"}), Bounds("brokered", {"origin": "hash"})),
+        (replace(PLAIN, purposes=("churn",)), Obligations(), Bounds(purposes=("churn",))),
+    ],
+)
+def test_policy_and_contract_bind_together_and_the_strictest_wins(contract, obligations, bounds):
+    assert obstacle(contract, obligations, {"name": "ana"}) == ""
+    assert bounds_of(contract, obligations, {"name": "ana"}) == bounds
+    assert bounds.raw == (bounds == Bounds())
+
+
+@pytest.mark.parametrize("bounds", [Bounds("view"), Bounds("brokered"), Bounds(purposes=("churn",))])
+def test_snippets_of_what_has_no_path_go_through_the_broker(bounds):
+    for text in snippets(PLAIN, bounds).values():
+        compile(text, "snippet", "exec")
+        assert 'guarded.open("nyc/flights"' in text
+        assert ('purpose="churn"' in text) == bool(bounds.purposes)
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "arrow", "json", "directory"])

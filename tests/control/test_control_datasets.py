@@ -11,7 +11,7 @@ import yaml
 from data_world import POLICY, DataWorld
 
 import jupyter_guardrails
-from jupyter_guardrails.control import datasets
+from jupyter_guardrails.control import datasets, observing
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 from jupyter_guardrails.errors import NotFound, Refused
 from jupyter_guardrails.records import requests
@@ -148,11 +148,9 @@ def schema_with(**changes):
 
 
 UNDELIVERABLE = {
-    "mask of the policy": ({"schema": schema_with(classification="pii")}, "masked delivery is not available in this version"),
-    "mask of the contract": ({"schema": schema_with(customProperties=[{"property": "guardrails.mask", "value": "hash"}])}, "masked delivery"),
-    "row filter": ({"own": {"rowFilter": "origin = 'JFK'"}}, "filtered delivery is not available"),
-    "brokered": ({"own": {"delivery": "brokered"}}, "brokered delivery"),
-    "purposes": ({"own": {"purposes": ["churn"]}}, "may be used for churn only"),
+    "odd mask": ({"schema": schema_with(customProperties=[{"property": "guardrails.mask", "value": "rot13"}])}, "asks for the mask 'rot13'"),
+    "odd row filter": ({"own": {"rowFilter": "origin ~ 'JFK'"}}, "a row filter that is not understood"),
+    "unknown attribute": ({"own": {"rowFilter": "origin = {user.home}"}}, "filtered by {user.home}"),
     "retired": ({"status": "retired"}, "is retired"),
 }
 
@@ -168,7 +166,24 @@ def test_what_cannot_be_delivered_as_it_must_be_stays_shut(world, changes, sente
     assert set(at_start(world)) == {"nyc/flights"}
 
 
-def test_a_row_filter_of_the_policy_shuts_too(world):
+BOUND = {
+    "mask of the policy": ({"schema": schema_with(classification="pii")}, "view"),
+    "mask of the contract": ({"schema": schema_with(customProperties=[{"property": "guardrails.mask", "value": "hash"}])}, "view"),
+    "row filter": ({"own": {"rowFilter": "origin = 'JFK'"}}, "view"),
+    "brokered": ({"own": {"delivery": "brokered"}}, "brokered"),
+    "purposes": ({"own": {"purposes": ["churn"]}}, "direct"),
+}
+
+
+@pytest.mark.parametrize(("changes", "delivery"), BOUND.values(), ids=BOUND.keys())
+def test_what_is_bound_is_granted_and_its_file_stays_shut(world, changes, delivery):
+    world.dataset("nyc/limited", **changes)
+    _, access = asyncio.run(datasets.find(world.state(), "nyc/limited"))
+    assert (access.status, access.bounds.delivery) == ("granted", delivery)
+    assert set(at_start(world)) == {"nyc/flights"}
+
+
+def test_a_row_filter_of_the_policy_keeps_the_file_shut_too(world):
     world.policy_file.write_text(POLICY.replace("mask: {pii: hash}", "rows: {nyc/flights: \"origin = 'JFK'\"}"))
     assert at_start(world) == {}
 
@@ -182,6 +197,16 @@ def test_observing_opens_what_would_be_refused_and_says_so(world):
     assert access.granted
     assert not access.decision.allowed
     assert "classified restricted" in access.decision.reason
+
+
+def test_observing_leaves_files_behind_masks_shut(world):
+    world.policy_file.write_text(POLICY.replace("mode: enforce", "mode: observe"))
+    world.dataset("nyc/masked", schema=schema_with(classification="pii"))
+    state = world.state()
+    shut = asyncio.run(observing.bounds(state, state.effective())).shut
+    assert str(world.data / "nyc/masked.parquet") in shut
+    assert str(world.data / "nyc/flights.parquet") not in shut
+    assert str(world.data / "hr/salaries.parquet") not in shut  # refused, were it enforced: that is what is watched
 
 
 def test_broken_contracts_are_listed_and_offer_nothing(world):

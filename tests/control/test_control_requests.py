@@ -97,9 +97,9 @@ def test_a_deny_also_stops_asking(world):
 
 
 def test_what_could_not_be_delivered_cannot_be_asked_for(world):
-    world.dataset("hr/brokered", own={"delivery": "brokered"})
-    with pytest.raises(Refused, match="brokered delivery"):
-        ask(world, "hr/brokered")
+    world.dataset("hr/odd", own={"rowFilter": "origin ~ 'JFK'"})
+    with pytest.raises(Refused, match="a row filter that is not understood"):
+        ask(world, "hr/odd")
 
 
 def test_what_one_may_read_already_needs_no_request(world):

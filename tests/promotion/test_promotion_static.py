@@ -97,6 +97,7 @@ SHOWN = {
         "path": "/data/nyc",
         "schema": [{"name": "a", "mask": "hash"}, {"name": "b", "mask": ""}],
     },
+    "hr/people": {"status": "granted", "version": "1.0.0", "path": None, "schema": [{"name": "a", "mask": "hash"}]},
     "hr/salaries": {
         "status": "requestable",
         "rule": "guardrails.yaml:9 everyone",
@@ -107,7 +108,7 @@ SHOWN = {
 
 
 class Catalogue:
-    """Answers as control does for two datasets; the real one is asked in test_promotion_submission."""
+    """Answers as control does for three datasets; the real one is asked in test_promotion_submission."""
 
     def call(self, request):
         if request.name not in SHOWN:
@@ -144,6 +145,13 @@ def test_a_dataset_that_is_not_granted_fails_with_rule_and_next_step(tmp_path):
     assert "guardrails.yaml:9 everyone" in messages(result)[0]
     assert "guarded.request" in result.findings[0].fix
     assert [entry.name for entry in work.inputs] == ["nyc/flights"]
+
+
+def test_data_that_has_no_path_fails_before_the_clean_run(tmp_path):
+    work, result = data_check(tmp_path, "import guarded\nguarded.open('hr/people')")
+    assert result.state == "failed"
+    assert "jobs can't read such data yet" in messages(result)[0]
+    assert work.inputs == []
 
 
 def test_a_place_of_a_contract_is_declared_and_warned_about(tmp_path):

@@ -14,9 +14,10 @@ from guarded import explain as _explain
 from guarded import sources as _sources
 from guarded.errors import GuardedError, NotFound, Refused, Unavailable
 from guarded.opened import Opened, is_anothers, open_dataset, too_late
+from guarded.scanned import Scanned
 from guarded.tables import DatasetTable
 
-__all__ = ["DatasetTable", "GuardedError", "NotFound", "Opened", "Refused", "Unavailable", "datasets", "open", "path", "request"]
+__all__ = ["DatasetTable", "GuardedError", "NotFound", "Opened", "Refused", "Scanned", "Unavailable", "datasets", "open", "path", "request"]
 __version__ = "0.1.0"
 
 
@@ -40,9 +41,12 @@ def path(name: str) -> str:
     return where
 
 
-def open(name: str, file: str = "") -> Opened:
-    """A dataset to read, or one file of its folder: `.to_pandas(columns=…)`, `.to_polars()`, `.to_arrow()`, `.read()`, `.file()`."""
-    return open_dataset(_sources.current(), name, file)
+def open(name: str, file: str = "", purpose: str = "") -> Opened | Scanned:
+    """A dataset to read, or one file of its folder: `.to_pandas(columns=…)`, `.to_polars()`, `.to_arrow()`, `.scan()`, `.read()`, `.file()`.
+
+    `purpose`: what for, where its contract names what it may be used for.
+    """
+    return open_dataset(_sources.current(), name, file, purpose=purpose)
 
 
 def request(name: str, purpose: str, days: int = 30) -> dict[str, Any]:

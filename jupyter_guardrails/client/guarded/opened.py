@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, BinaryIO
 
+from guarded import scanned
 from guarded.errors import GuardedError, Refused
 
 FORMATS = ("csv", "parquet")
+COPY_S = 3600.0  # a masked copy of a big dataset is made at its first read
 
 
 class FileByDescriptor(io.RawIOBase):
@@ -46,9 +48,12 @@ class FileByDescriptor(io.RawIOBase):
 class Opened:
     """One dataset: `path` is where it lies; `read()` and `file()` give bytes, `to_…()` tables."""
 
-    def __init__(self, name: str, path: str, shared: BinaryIO | None = None) -> None:
+    def __init__(self, name: str, path: str, shared: BinaryIO | None = None, *, form: str = "", source: Any = None, purpose: str = "") -> None:
         self.name = name
         self.path = path
+        self._form = form
+        self._source = source
+        self._purpose = purpose
         self._shared = shared  # only where the path itself can't be opened in this kernel
 
     def file(self) -> BinaryIO:
@@ -82,9 +87,23 @@ class Opened:
         csv = self._library("pyarrow.csv")
         return csv.read_csv(self._readable(), convert_options=csv.ConvertOptions(include_columns=columns))
 
+    def scan(self, columns: Sequence[str] | None = None, filter: Any = None, limit: int | None = None) -> Any:
+        """A pyarrow RecordBatchReader by the broker; `filter` is text ("delay > 10 and origin = 'JFK'") or a list of [column, operator, value]."""
+        return scanned.scan(self._source, self.name, columns=columns, filter=filter, limit=limit, purpose=self._purpose)
+
+    def to_csv_file(self, path: str | os.PathLike[str], columns: Sequence[str] | None = None, filter: Any = None, limit: int | None = None) -> str:
+        """Write it as CSV, and give the path. Needs no library."""
+        return scanned.to_csv_file(self._source, self.name, path, columns=columns, filter=filter, limit=limit, purpose=self._purpose)
+
+    def rows(self, columns: Sequence[str] | None = None, filter: Any = None, limit: int | None = None) -> Iterator[dict[str, str]]:
+        """Row after row as a dict of texts. Needs no library."""
+        return scanned.rows(self._source, self.name, columns=columns, filter=filter, limit=limit, purpose=self._purpose)
+
     @property
     def format(self) -> str:
-        """`parquet` or `csv`, by the names of its files."""
+        """`parquet` or `csv`, as the broker says or by the names of its files."""
+        if self._form:
+            return self._form
         files = os.listdir(self.path) if self._shared is None and os.path.isdir(self.path) else [self.path]
         endings = {os.path.splitext(file)[1].lstrip(".").lower() for file in files}
         known = sorted(endings.intersection(FORMATS))
@@ -108,18 +127,21 @@ class Opened:
             raise ImportError(f"{name.partition('.')[0]} is not installed in this environment; .read() and .file() need no library") from error
 
 
-def open_dataset(source: Any, name: str, file: str = "") -> Opened:
-    """Ask a source for a dataset (or one file in it): by path where this process can open that, else by file descriptor."""
-    found, _ = source.call("datasets.path", name=name)
+def open_dataset(source: Any, name: str, file: str = "", purpose: str = "") -> Opened | scanned.Scanned:
+    """Ask a source for a dataset (or one file in it): by path where this process can open that, else by file descriptor, else as a stream."""
+    bound = {"purpose": purpose} if purpose else {}
+    found, _ = source.call("datasets.path", name=name, **bound)
+    if found.get("delivery") == "brokered":
+        return scanned.Scanned(source, name, purpose)
     path = os.path.join(found["path"], file) if file else str(found["path"])
     if found.get("readable", True) and can_open(path):
-        return Opened(name, path)
-    answer, fds = source.call("datasets.open", name=name, **({"file": file} if file else {}))
+        return Opened(name, path, source=source, purpose=purpose)
+    answer, fds = source.call("datasets.open", timeout_s=COPY_S, name=name, **bound, **({"file": file} if file else {}))
     if not fds:
         raise file_by_file(name, list(answer.get("files") or ()), found)
     for fd in fds[1:]:
         os.close(fd)
-    return Opened(name, str(answer["path"]), os.fdopen(fds[0], "rb"))
+    return Opened(name, str(answer["path"]), os.fdopen(fds[0], "rb"), form=str(answer.get("format", "")), source=source, purpose=purpose)
 
 
 def too_late(name: str, found: dict[str, Any]) -> Refused:

@@ -44,6 +44,9 @@ def _ask(work: Work, name: str, cell: int, line: int) -> list[Finding]:
         why = shown.get("error") or f"you may not read {name}: it is {shown['status']}"
         ask = shown.get("next_step") or f"guarded.request('{name}', purpose='…')"
         return [Finding(f"{why} {_rule(shown.get('rule', ''))}".strip(), cell, line, ask)]
+    if shown.get("path") is None:  # a job's data is files that are bound to it, and the broker serves kernels only
+        fix = "ask its owner for a masked copy that is a dataset of its own"
+        return [Finding(f"{name} is masked, filtered, streamed or bound to a purpose, and jobs can't read such data yet", cell, line, fix)]
     masks = {column["name"]: column["mask"] for column in shown.get("schema", ()) if column.get("mask")}
     work.inputs.append(Input(name=name, version=shown.get("version", ""), path=shown.get("path"), masks=masks))
     return []

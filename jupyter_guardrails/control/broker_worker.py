@@ -1,0 +1,143 @@
+"""The process that reads data for one person: it opens sources, masks and filters, and writes into pipes; control decides and records.
+
+Started by broker_process.py with one end of a socket pair. It holds no policy and no records, is bounded in memory, and ends with control.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from jupyter_guardrails.catalog.plan import ScanPlan
+from jupyter_guardrails.control import hardening
+from jupyter_guardrails.control.egress_link import Link, Question
+from jupyter_guardrails.errors import Conflict, GuardrailsError
+
+if TYPE_CHECKING:
+    from jupyter_guardrails.catalog.streams import Sink
+
+log = logging.getLogger("broker")
+STACK_BYTES = 2 << 20
+THREADS = 6  # more than scans at a time: a scan that ends is still counted for a moment
+
+
+class Worker:
+    """Answers each order when its scan is over; the pipe is closed by then."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.link = Link(connection, self._do, worker="the data broker")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="scan")
+        together = threading.Barrier(THREADS + 1)
+        for _ in range(THREADS):  # all of them now: when memory is short, none could be started
+            self._threads.submit(together.wait)
+        together.wait()
+
+    async def _do(self, order: Question, fds: list[int]) -> Question:
+        if order["do"] == "hello":
+            return {}
+        ours = tuple(fds)
+        fds.clear()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, serve, order, ours)
+
+
+def serve(order: Question, fds: tuple[int, ...]) -> Question:
+    """One scan from its first to its last row, into `fds[0]`; the others are the source's. All are closed in the end."""
+    try:
+        return _said(order, fds)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _said(order: Question, fds: tuple[int, ...]) -> Question:
+    from jupyter_guardrails.catalog.streams import Sink  # big libraries: loaded after the limits are set, and in this process only
+
+    plan = ScanPlan.from_json(order["plan"])
+    sink = Sink(fds[0], stall_s=order["stall_s"], most_bytes=order.get("most_bytes"))
+    try:
+        return _scanned(order, plan, sink, fds[1:])
+    except GuardrailsError as error:
+        raise sink.failure or error from None
+    except MemoryError:
+        raise _too_large(plan) from None
+    except Exception as error:  # noqa: BLE001 - what libraries say quotes values, which may be behind a mask; only its kind is told
+        if sink.failure is not None:
+            raise sink.failure from None
+        log.error("a scan of %s failed: %s in %s", plan.dataset, type(error).__name__, _where(error))
+        raise _failed(plan, error) from None
+
+
+def _scanned(order: Question, plan: ScanPlan, sink: Sink, fds: tuple[int, ...]) -> Question:
+    from jupyter_guardrails.catalog.scan import Scan
+    from jupyter_guardrails.catalog.sources import open_source
+    from jupyter_guardrails.catalog.streams import WRITERS
+
+    source = open_source(plan.place, columns=plan.needed, predicate=plan.pushed, credentials=order.get("credentials"), fds=fds)
+    try:
+        return WRITERS[plan.form](Scan(plan, source, bytes.fromhex(order["salt"])), sink)
+    finally:
+        source.close()
+
+
+def _too_large(plan: ScanPlan) -> Conflict:
+    message = f"a part of {plan.dataset} is larger than the broker's memory: a value, a page or a record batch in it"
+    return Conflict(message, next_step=f"ask for fewer columns, or ask its owner ({plan.owner}) to write it in smaller parts")
+
+
+def _failed(plan: ScanPlan, error: Exception) -> Conflict:
+    return Conflict(f"{plan.dataset} cannot be read ({type(error).__name__})", next_step=f"tell its owner ({plan.owner}) or an admin")
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_qualname if trace is not None and sys.version_info >= (3, 11) else "?"
+
+
+async def _serve(connection: socket.socket, parent: int) -> None:
+    work = asyncio.create_task(Worker(connection).link.run())
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_die)
+    loop.add_reader(parent, work.cancel)
+    await asyncio.gather(work, return_exceptions=True)
+
+
+def _die(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """What nobody expected, a lack of memory in the wrong moment most likely: control tells the readers, and starts another worker."""
+    os.write(2, f"ERROR data broker: {type(context.get('exception')).__name__}, it ends\n".encode())
+    os._exit(70)
+
+
+def bound(memory_bytes: int) -> None:
+    """No more private memory than that, no core file, and nobody looks into this process."""
+    hardening.not_dumpable()
+    hardening.no_new_privileges()
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main(fd: int, memory_bytes: int) -> None:
+    """Serve until control ends or closes its end of the socket pair."""
+    bound(memory_bytes)
+    threading.stack_size(STACK_BYTES)
+    parent = hardening.end_with_parent()
+    os.set_inheritable(fd, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: control decides what it means
+    logging.basicConfig(format="%(levelname)s data broker: %(message)s", level=logging.WARNING)
+    import jupyter_guardrails.catalog.streams  # noqa: F401  (before the first order, so that none waits for it)
+
+    asyncio.run(_serve(socket.socket(fileno=fd), parent))
+    os._exit(0)  # threads that still write would hold up the end
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,50 @@
+"""What a kernel may ask the broker on its channel: a stream of rows, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from jupyter_guardrails.catalog.filters import read_filter
+from jupyter_guardrails.control import scans
+from jupyter_guardrails.control.channel_operations import Arguments, Operation, read_of
+from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
+
+MOST_COLUMNS = 20_000
+
+
+class Scan(Arguments):
+    """Columns by name (None: all), a filter as catalog/filters.py reads it, at most `limit` rows."""
+
+    name: str
+    columns: list[str] | None = Field(default=None, max_length=MOST_COLUMNS)
+    filter: Any = None
+    limit: int | None = Field(default=None, ge=0)
+    purpose: str = Field(default="", max_length=200)
+    format: Literal["arrow", "csv"] = "arrow"
+
+
+class ScanEnd(Arguments):
+    """A scan of this kernel."""
+
+    scan: str = Field(max_length=64)
+
+
+async def scan(state: ControlState, live: LiveKernel, arguments: Scan) -> Answer:
+    """The reading end of a pipe with the rows; ask `datasets.scan_end` after the last byte, since a broken pipe looks like an end."""
+    columns, where = scans.names(arguments.columns), read_filter(arguments.filter)
+    contract, access = await read_of(state, live, arguments.name, purpose=arguments.purpose, columns=columns)
+    plan = scans.plan_of(contract, access, columns=columns, where=where, limit=arguments.limit, form=arguments.format)
+    outcome, fd = await scans.stream(state, contract, plan)
+    said = {"scan": state.outcomes.put(live.lease, outcome), "format": arguments.format, "masks": dict(access.bounds.masks)}
+    return Answer(said, (fd,))
+
+
+async def scan_end(state: ControlState, live: LiveKernel, arguments: ScanEnd) -> Answer:
+    """How many rows it had; raises what ended it before its end."""
+    return Answer(await state.outcomes.take(live.lease, arguments.scan))
+
+
+OPERATIONS: Mapping[str, tuple[type[Arguments], Operation]] = {"datasets.scan": (Scan, scan), "datasets.scan_end": (ScanEnd, scan_end)}

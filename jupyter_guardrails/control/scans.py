@@ -1,0 +1,133 @@
+"""Reads that the broker does: a plan from contract and access, its sources opened, and the order to this person's worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from jupyter_guardrails.catalog import filters
+from jupyter_guardrails.catalog.access import Access
+from jupyter_guardrails.catalog.delivery import place_of
+from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.plan import ScanPlan
+from jupyter_guardrails.control.broker_process import STALL_S, outcome_of
+from jupyter_guardrails.control.dataset_files import open_data
+from jupyter_guardrails.control.egress_link import Question
+from jupyter_guardrails.control.salt import salt_of
+from jupyter_guardrails.errors import BadRequest, Conflict, NotFound
+from jupyter_guardrails.sandbox.beneath import open_beneath
+
+if TYPE_CHECKING:  # control's state holds what is made here
+    from jupyter_guardrails.control.state import ControlState
+
+PIPE_BYTES = 1 << 20
+MOST_REMEMBERED = 256  # outcomes of one control's scans that nobody asked for yet
+PREVIEW_S = 30.0
+Outcome = asyncio.Future[Question]
+
+
+class Outcomes:
+    """How scans end, by kernel and scan: a reader asks when it has read the last row."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
+
+    def put(self, lease: str, outcome: Outcome) -> str:
+        """The name by which that kernel may ask for it."""
+        name = f"scan-{secrets.token_hex(8)}"
+        self._known[lease, name] = outcome
+        while len(self._known) > MOST_REMEMBERED:
+            self._known.popitem(last=False)
+        return name
+
+    async def take(self, lease: str, name: str) -> Question:
+        """The outcome, once; raises what ended the scan."""
+        outcome = self._known.pop((lease, name), None)
+        if outcome is None:
+            raise NotFound("there is no such scan of this kernel, or control was restarted since", next_step="scan again")
+        return await outcome_of(outcome)
+
+
+def plan_of(contract: Contract, access: Access, **asked: Any) -> ScanPlan:
+    """The plan of a read; `asked`: columns, where, limit, form. BadRequest for a column that the contract and so the mask don't know."""
+    bounds, known = access.bounds, tuple(column.name for column in contract.columns)
+    wanted = asked.get("columns")
+    unknown = [name for name in wanted or () if name not in known] if bounds.masks else []
+    if unknown:
+        raise BadRequest(f"{contract.name} has no column {unknown[0]!r} in its contract", next_step=f"it has {', '.join(known[:8])}")
+    masks, owner = dict(bounds.masks), contract.owner or "unknown"
+    return ScanPlan(contract.name, contract.version, owner, place_of(contract), known, masks, bounds.keep, **asked)
+
+
+async def begin(state: ControlState, contract: Contract, plan: ScanPlan, into: int, *, most_bytes: int | None = None) -> Outcome:
+    """Hand the plan to this person's worker, which writes into `into`; descriptors stay the caller's. The outcome is still to come."""
+    salt = salt_of(state.settings.state_dir)
+    order = {"do": "scan", "plan": plan.to_json(), "salt": salt.hex(), "stall_s": STALL_S, "most_bytes": most_bytes}
+    with _opened(contract, plan) as fds:
+        return await state.brokers.of(state.principal).begin(order, (into, *fds))
+
+
+async def stream(state: ControlState, contract: Contract, plan: ScanPlan) -> tuple[Outcome, int]:
+    """The outcome to come, and the reading end of the pipe that the scan goes into; the caller closes it."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    with contextlib.suppress(OSError):  # beyond what this account may have of pipes: the usual size does, more slowly
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    try:
+        return await begin(state, contract, plan, writing), reading
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+
+
+async def preview(state: ControlState, contract: Contract, access: Access) -> dict[str, Any] | None:
+    """The first rows as this person may see them, `{columns, rows}`; None where there are none to show, or not in time."""
+    plan = plan_of(contract, access, form="preview", limit=10)
+    reading, writing = os.pipe2(os.O_CLOEXEC)  # nothing is written: its reading end tells the worker whether anybody waits
+    try:
+        async with asyncio.timeout(PREVIEW_S):
+            return await outcome_of(await begin(state, contract, plan, writing))
+    except (TimeoutError, Conflict, NotFound, BadRequest):
+        return None  # the read itself will say why
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@contextmanager
+def _opened(contract: Contract, plan: ScanPlan) -> Iterator[Sequence[int]]:
+    """Descriptors of local data: the one file, or the folder, which is opened again beneath it by the worker. Nothing else gets out of it."""
+    if plan.place["kind"] != "files":
+        yield ()
+        return
+    fd = open_root(contract)
+    try:
+        yield (fd,)
+    finally:
+        os.close(fd)
+
+
+def open_root(contract: Contract) -> int:
+    """A descriptor of a dataset's file for reading, or of its folder; the caller closes it. Never for a kernel: a folder's leads anywhere."""
+    try:
+        folder = open_beneath("/", contract.path.lstrip("/"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, no_symlinks=True)
+    except NotADirectoryError:
+        return open_data(contract)
+    except OSError as error:
+        raise Conflict(f"the place of {contract.name} cannot be opened: {error.strerror}", next_step=f"tell its owner ({contract.owner})") from error
+    return folder
+
+
+def names(columns: Sequence[str] | None) -> tuple[str, ...] | None:
+    """A reader's list of columns without repeats; BadRequest for an empty one."""
+    if columns is not None and not columns:
+        raise BadRequest("no columns were asked for", next_step="leave `columns` out for all of them")
+    return filters.names(columns)
