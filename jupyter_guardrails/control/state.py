@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from jupyter_guardrails.catalog import CatalogFolder
+from jupyter_guardrails.control.credentials import CredentialsFile
 from jupyter_guardrails.control.descriptor_store import DescriptorStore
 from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
@@ -94,6 +95,7 @@ class ControlState:
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     egress: EgressProcess = field(default_factory=EgressProcess)
+    credentials: CredentialsFile = field(default_factory=CredentialsFile)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def effective(self, principal: str | None = None) -> EffectivePolicy:
@@ -153,6 +155,7 @@ class ControlState:
         while True:
             await asyncio.sleep(WATCH_S)
             try:
+                self.credentials.problems()  # logs new ones
                 await self.refresh()
             except Exception:  # broad: whatever it was is refused where somebody asks, and must not end the watch
                 log.exception("the policy could not be followed")
