@@ -15,7 +15,9 @@ from open_data_contract_standard.model import SchemaObject, Server
 
 from jupyter_guardrails.catalog.places import FILE_FORMATS, complaint_about, guess_format
 
-Place = dict[str, Any]  # plain JSON-able: {"kind": "objects", "url": …} or {"kind": "database", "dialect": …}
+# plain JSON-able: {"kind": "objects", "url", "format"} or {"kind": "database", "dialect", "table"}; columns that have another name there are in
+# "physical" (ours: theirs), their logical types in "types" where the format has none
+Place = dict[str, Any]
 
 # type of a server -> the schemes of its location; none: any that fsspec knows
 OBJECT_STORES: dict[str, tuple[str, ...]] = {
@@ -63,6 +65,7 @@ def place_of(server: Server, table: SchemaObject | None) -> tuple[Place, list[Mi
     mistakes = list(_secrets(server))
     if kind in OBJECT_STORES:
         place, wrong = _objects(server, kind)
+        place |= _types(table) if place["format"] in ("csv", "json") else {}
     else:
         place, wrong = _sqlite(server, table) if kind == "sqlite" else _database(server, table)
     physical = {item.name: item.physicalName for item in (table.properties if table else None) or [] if item.name and item.physicalName}
@@ -109,6 +112,12 @@ def _secrets(server: Server) -> Iterator[Mistake]:
     for item in server.customProperties or []:
         if SECRET.search(item.property or ""):
             yield Mistake("customProperties", f"{item.property} looks like a credential", TO_CREDENTIALS)
+
+
+def _types(table: SchemaObject | None) -> Place:
+    """What formats without types of their own need: a code such as 007 is text."""
+    types = {item.name: item.logicalType for item in (table.properties if table else None) or [] if item.name and item.logicalType}
+    return {"types": types} if types else {}
 
 
 def _objects(server: Server, kind: str) -> tuple[Place, list[Mistake]]:
