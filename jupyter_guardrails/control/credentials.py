@@ -125,12 +125,12 @@ class CredentialsFile:
 
     def for_place(self, place: Mapping[str, Any]) -> dict[str, Any] | None:
         """What the worker needs to open a place, as plain data; None when no entry is for it. SourceAway when the file has a mistake."""
+        if place.get("kind") not in ("objects", "database") or place.get("dialect") == "sqlite":
+            return None
         self._refresh()
         if self._problems:
             message = "the credentials of object stores and databases can't be used now"
             raise SourceAway(message, next_step="tell your admin: control's log and `jupyter guardrails doctor` say what is wrong")
-        if place.get("kind") not in ("objects", "database") or place.get("dialect") == "sqlite":
-            return None
         entry = self._best(place)
         return entry.model_dump(by_alias=True, exclude_none=True, exclude={"for_", "endpoint"}) if entry else None
 
@@ -149,7 +149,7 @@ class CredentialsFile:
             raise PolicyError(wrong)
 
     def _within(self, reach: Sequence[str]) -> list[Problem]:
-        if not self.path or not self._shared_account or not self.files():
+        if not self.path or not self._shared_account or not os.access(self.path, os.R_OK):  # what this account can't read, its kernels can't
             return []
         real = Path(os.path.realpath(self.path))
         place = next((place for place in (*SYSTEM, *reach) if real.is_relative_to(os.path.realpath(place))), None)

@@ -89,7 +89,7 @@ def connections_to(port):
 
 class OfBucket(SourceContract):
     form, write = "parquet", staticmethod(as_parquet)
-    least_connections = 0  # moto's server ends each after its answer; see test_closed_it_keeps_no_connection
+    least_connections = 0  # moto's server ends each after its answer; see the last but two of this file
 
     def test_a_filter_that_is_pushed_down_changes_nothing(self, placed):
         """Nothing is pushed down here, so one filter will do."""
@@ -367,13 +367,9 @@ def serve(handler):
     handler.serve(BODY, BODY[first : last + 1])
 
 
-def test_the_same_server_serves_when_it_does_not_fail():
+def test_the_same_server_serves_when_it_does_not_fail_and_closed_there_is_no_connection_left():
     with Answering(serve) as server:
         assert rows(read(server.place, CREDENTIALS)) == TABLE.to_pylist()
-
-
-def test_closed_it_keeps_no_connection():
-    with Answering(serve) as server:
         source = open_source(server.place, columns=None, credentials=CREDENTIALS)
         next(source.batches())
         assert connections_to(server.server_port) >= 1

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -95,6 +98,7 @@ def test_a_file_that_others_may_read_or_change_gives_out_nothing(file, mode):
     with pytest.raises(SourceAway) as refused:
         held.for_place(S3)
     assert SECRET not in str(refused.value)
+    assert held.for_place({"kind": "files", "path": "/data"}) is None, "local files need none"
     assert "chmod 600" in str(held.problems()[0])
     file.chmod(0o600)
     assert held.for_place(S3)["secret"] == SECRET
@@ -204,6 +208,30 @@ def test_kernels_of_control_s_own_account_must_not_reach_it(file, monkeypatch):
     with pytest.raises(SourceAway):
         CredentialsFile(file).for_place(S3)
     assert CredentialsFile(file, shared_account=False).for_place(S3) is not None
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from jupyter_guardrails.control.credentials import CredentialsFile
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+held = CredentialsFile(Path(sys.argv[1]))
+held.keep_from(["/tmp"])
+print(*held.problems())
+"""
+
+
+def test_what_an_ordinary_account_cannot_read_keeps_no_kernel_of_it_from_starting():
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a file of somebody else")
+    with tempfile.TemporaryDirectory(prefix="gr-credentials-", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        write(Path(folder, "credentials.yaml"), ENTRY)
+        done = subprocess.run([sys.executable, "-c", AS_NOBODY, f"{folder}/credentials.yaml"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "can't be read: Permission denied" in done.stdout
+        with pytest.raises(PolicyError):
+            CredentialsFile(Path(folder, "credentials.yaml")).keep_from(["/tmp"])
 
 
 def test_a_control_says_nothing_of_it_and_logs_its_mistakes(world, capfd):
