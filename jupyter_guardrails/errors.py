@@ -15,6 +15,7 @@ GuardrailsError
 ├── ControlAway       503, exit 1   the authority doesn't answer
 ├── RecordsUnwritable 503, exit 1   the disk of the records is full or fails, or their database is away
 ├── AuditAway         503, exit 1   what must be recorded can't be: a sink of the audit log fails
+├── SourceAway        503, exit 1   what holds a dataset doesn't answer, or lets nobody in
 ├── MounterAway       503, exit 1   what gives kernels their roots has ended
 └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
 """
@@ -172,6 +173,12 @@ class MounterAway(GuardrailsError):
     status, code = 503, "mounter_away"
 
 
+class SourceAway(GuardrailsError):
+    """The bucket or database behind a dataset doesn't answer, breaks off, or refuses control's credentials."""
+
+    status, code = 503, "source_away"
+
+
 class HostCannotEnforce(GuardrailsError):
     """This machine can't give a guarantee that the policy requires."""
 
@@ -194,6 +201,7 @@ def from_json(body: dict[str, str]) -> GuardrailsError:
             ControlAway,
             RecordsUnwritable,
             AuditAway,
+            SourceAway,
             MounterAway,
             HostCannotEnforce,
         )

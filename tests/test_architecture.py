@@ -32,7 +32,7 @@ ONLY_IN = {
     "jupyter_server": {"server", "hub"},
     "jupyter_client": {"kernels"},
     "nbclient": {"promotion"},
-    "sqlalchemy": {"records", "control"},
+    "sqlalchemy": {"records", "control", "catalog/sources"},
 }
 STANDALONE = [*sorted((HOUSE / "sandbox").glob("launch*.py")), *sorted((HOUSE / "client").rglob("*.py"))]
 

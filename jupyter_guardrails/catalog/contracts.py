@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from jupyter_guardrails.catalog.conflicts import without_conflicts
 from jupyter_guardrails.catalog.model import Catalog
 from jupyter_guardrails.catalog.odcs import read_contract
-from jupyter_guardrails.catalog.places import without_conflicts
 from jupyter_guardrails.catalog.search import SearchIndex
 from jupyter_guardrails.errors import Problem
 
@@ -73,7 +73,7 @@ def _files_state(path: Path) -> Fingerprint:
 
 def _places_state(catalog: Catalog) -> Fingerprint:
     """Whether the places of broken contracts are there: many are broken only until their data arrives."""
-    return tuple(os.path.lexists(contract.path) for contract in catalog.broken if contract.path)
+    return tuple(os.path.lexists(contract.place["path"]) for contract in catalog.broken if contract.place.get("path"))
 
 
 def _file_state(file: Path) -> Fingerprint:

@@ -51,7 +51,7 @@ def _delivery(contract: Contract, bound: bool) -> Delivery:
 
 def place_of(contract: Contract) -> dict[str, Any]:
     """Where the data is, with the contract's types for formats that carry none: plain data for the broker."""
-    place = dict(getattr(contract, "place", None) or {"kind": "files", "path": contract.path, "format": contract.format})
+    place = dict(contract.place or {"kind": "files", "path": contract.path, "format": contract.format})
     types = {column.name: column.type for column in contract.columns if column.type}
     return place | {"types": types} if place["kind"] == "files" else place
 

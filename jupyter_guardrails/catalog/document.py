@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ class Document:
         return self._nearest(trail).line
 
     def problem(self, trail: Trail, message: str, hint: str = "") -> Problem:
-        """A mistake at a value, or at the nearest value around it."""
-        return self._nearest(trail).problem(message, hint=hint)
+        """A mistake at a value, or at the nearest value around it. Lines of `servers` are not quoted: people write passwords there."""
+        found = self._nearest(trail).problem(message, hint=hint)
+        return replace(found, source="") if trail[:1] == ("servers",) else found
 
     def _nearest(self, trail: Trail) -> Node:
         while trail and trail not in self.nodes:

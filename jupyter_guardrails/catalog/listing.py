@@ -39,7 +39,7 @@ def detail(contract: Contract, access: Access, policy: EffectivePolicy, preview:
     """Everything about one dataset; path, preview and snippets only where it is granted."""
     return entry(contract, access, policy) | {
         "version": contract.version,
-        "path": contract.path if access.granted and access.bounds.raw else None,
+        "path": (contract.path or None) if access.granted and access.bounds.raw else None,
         "schema": _schema(contract, access, policy),
         "preview": preview if access.granted else None,
         "snippets": snippets(contract, access.bounds) if access.granted else {},

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
+from typing import Any
 
 from jupyter_guardrails.errors import Problem
 from jupyter_guardrails.policy.decision import Resource
@@ -37,13 +38,14 @@ class Contract:
     domain: str = ""
     classification: str = ""
     tags: tuple[str, ...] = ()
-    path: str = ""  # absolute place of the data on this machine
+    path: str = ""  # absolute place of files on this machine; "" for data in an object store or a database
     format: str = ""
     columns: tuple[Column, ...] = ()
     delivery: str = ""  # the contract's own wishes, prefix `guardrails.`: each can only tighten what the policy says
     row_filter: str = ""
     purposes: tuple[str, ...] = ()
     path_line: int = 1
+    place: Mapping[str, Any] = field(default_factory=dict, hash=False)  # plain data, `kind`: files, objects or database; see servers.py
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -82,7 +84,7 @@ class Catalog:
 
     @cached_property
     def _by_place(self) -> dict[str, Contract]:
-        return {contract.path: contract for contract in self.contracts.values()}
+        return {contract.path: contract for contract in self.contracts.values() if contract.path}
 
 
 def _upwards(path: str) -> Iterator[str]:

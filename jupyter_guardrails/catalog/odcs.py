@@ -18,12 +18,14 @@ from open_data_contract_standard.model import CustomProperty, OpenDataContractSt
 from jupyter_guardrails.catalog.document import Document, Trail, read_document
 from jupyter_guardrails.catalog.model import Column, Contract
 from jupyter_guardrails.catalog.places import FILE_FORMATS, FORMATS, complaint_about, guess_format
+from jupyter_guardrails.catalog.servers import KNOWN, LOCAL, Place, place_of
 from jupyter_guardrails.errors import CatalogError, Problem
 
 PREFIX = "guardrails."
 CONTRACT_KEYS = ("classification", "delivery", "rowFilter", "purposes")
 COLUMN_KEYS = ("mask",)
 DELIVERIES = ("direct", "view", "brokered")
+TABLE = "table"  # the format of what lies in a database
 LADDER = ("public", "internal", "confidential", "restricted")
 STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*){1,4}")
@@ -78,7 +80,8 @@ class _Reader:
         """All values with all problems."""
         self._check_unknown(self.document.data, self.standard.model_dump(by_alias=True, exclude_unset=True), ())
         standard, own = self.standard, self._own(self.standard.customProperties, ("customProperties",), CONTRACT_KEYS)
-        path, form, path_line = self._place()
+        place, path_line = self._place()
+        local = place.get("kind", "files") == "files"
         columns = tuple(self._columns())
         description = standard.description.purpose if standard.description else None
         self._required(("description", "purpose"), description)
@@ -93,13 +96,14 @@ class _Reader:
             domain=self._required(("domain",), standard.domain),
             classification=self._classification(own, columns),
             tags=tuple(standard.tags or ()),
-            path=path,
-            format=form,
+            path=place.get("path", "") if local else "",
+            format=place.get("format", "") if local or "format" in place else TABLE,
             columns=columns,
-            delivery=self._one_of(self._own_trail("delivery"), own.get("delivery", "direct"), DELIVERIES),
+            delivery=self._delivery(own, local=local),
             row_filter=str(own.get("rowFilter", "")),
             purposes=self._purposes(own),
             path_line=path_line,
+            place=place,
             problems=tuple(self.problems),
         )
 
@@ -156,6 +160,11 @@ class _Reader:
             self._note(("customProperties",), "the dataset has no classification", hint)
         return str(found)
 
+    def _delivery(self, own: dict[str, Any], *, local: bool) -> str:
+        """`guardrails.delivery`; only files of this machine can be delivered as they are."""
+        allowed = DELIVERIES if local else DELIVERIES[1:]
+        return self._one_of(self._own_trail("delivery"), own.get("delivery", "direct" if local else "brokered"), allowed)
+
     def _purposes(self, own: dict[str, Any]) -> tuple[str, ...]:
         purposes = own.get("purposes", [])
         if not isinstance(purposes, list) or not all(isinstance(purpose, str) for purpose in purposes):
@@ -182,21 +191,36 @@ class _Reader:
         index = next((i for i, item in enumerate(properties) if item.property == PREFIX + key), 0)
         return ("customProperties", index, "value")
 
-    def _place(self) -> tuple[str, str, int]:
-        """Path, format and the path's line, of the first local server."""
-        found = next(((i, s) for i, s in enumerate(self.standard.servers or []) if s.type in ("local", "file")), None)
+    def _place(self) -> tuple[Place, int]:
+        """The place and its line, of the first local server, else of the first that can be read."""
+        servers = list(enumerate(self.standard.servers or []))
+        local = next(((i, s) for i, s in servers if s.type in LOCAL), None)
+        found = local or next(((i, s) for i, s in servers if s.type in KNOWN), None)
         if found is None:
-            self._note(
-                ("servers",), "no server of type local", "this version delivers files of this machine only: add {server: …, type: local, path: /…}"
-            )
-            return "", "", self.document.line(("servers",))
+            hint = f"add {{server: …, type: local, path: /…}}, or one of type {', '.join(KNOWN[2:])}"
+            self._note(("servers",), "no server of a type that can be read", hint)
+            return {}, self.document.line(("servers",))
         index, server = found
+        if local:
+            return self._local(server, index), self.document.line(("servers", index, "path"))
+        return self._remote(server, index), self.document.line(("servers", index, "location" if server.location else "type"))
+
+    def _local(self, server: Server, index: int) -> Place:
         trail: Trail = ("servers", index, "path")
         path = self._required(trail, server.path)
         wrong = complaint_about(path) if path else None
         if wrong:
             self._note(trail, *wrong)
-        return path, self._format(server, path, trail), self.document.line(trail)
+        return {"kind": "files", "path": path, "format": self._format(server, path, trail)}
+
+    def _remote(self, server: Server, index: int) -> Place:
+        tables = self.standard.schema_ or []
+        if len(tables) > 1:
+            self._note(("schema", 1), f"{len(tables)} tables in one contract", "write one contract for each table or folder")
+        place, mistakes = place_of(server, tables[0] if tables else None)
+        for key, message, hint in mistakes:
+            self._note(("schema", 0) if tables and not key else ("servers", index, key or "type"), message, hint)
+        return place
 
     def _format(self, server: Server, path: str, trail: Trail) -> str:
         form = guess_format(path, server.format or "")

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import replace
 from itertools import takewhile
 from pathlib import PurePosixPath
-
-from jupyter_guardrails.catalog.model import Contract
-from jupyter_guardrails.errors import Problem
 
 FILE_FORMATS = ("parquet", "csv", "json", "arrow")
 FORMATS = (*FILE_FORMATS, "directory")
@@ -59,53 +53,3 @@ def guess_format(path: str, declared: str) -> str:
     if os.path.isdir(path):
         return "directory"
     return {"feather": "arrow", "ipc": "arrow", "jsonl": "json", "ndjson": "json"}.get(suffix, suffix)
-
-
-def without_conflicts(contracts: Iterable[Contract]) -> list[Contract]:
-    """The contracts, each with a problem more for every other one that claims its name or its place."""
-    contracts = list(contracts)
-    found: dict[str, list[Problem]] = defaultdict(list)
-    for contract, message, hint in (*_same_name(contracts), *_same_place(contracts), *_nested(contracts)):
-        found[contract.file].append(Problem(contract.file, contract.path_line, 1, message, hint))
-    return [replace(contract, problems=(*contract.problems, *found[contract.file])) for contract in contracts]
-
-
-def _groups(contracts: Iterable[Contract], key: Callable[[Contract], Hashable]) -> Iterator[list[Contract]]:
-    groups: dict[Hashable, list[Contract]] = defaultdict(list)
-    for contract in contracts:
-        groups[key(contract)].append(contract)
-    yield from (group for identity, group in groups.items() if identity is not None and len(group) > 1)
-
-
-def _others(group: list[Contract], contract: Contract) -> str:
-    return ", ".join(other.file for other in group if other.file != contract.file)
-
-
-def _same_name(contracts: list[Contract]) -> Iterator[tuple[Contract, str, str]]:
-    for group in _groups(contracts, lambda contract: contract.name):
-        for contract in group:
-            yield contract, f"{contract.name} is also the name in {_others(group, contract)}", "one contract a dataset: remove or rename one"
-
-
-def _same_place(contracts: list[Contract]) -> Iterator[tuple[Contract, str, str]]:
-    for group in _groups(contracts, _identity):
-        for contract in group:
-            yield contract, f"{contract.path} is also the place of {_others(group, contract)}", "one contract a place: remove one, or split the data"
-
-
-def _identity(contract: Contract) -> tuple[int, int] | None:
-    """Device and inode: hard links and bind mounts of one place are that place."""
-    try:
-        found = os.stat(contract.path) if contract.path else None
-    except OSError:
-        return None  # reported by complaint_about
-    return (found.st_dev, found.st_ino) if found else None
-
-
-def _nested(contracts: list[Contract]) -> Iterator[tuple[Contract, str, str]]:
-    """The outer of two nested places is broken: who is granted it would read the inner one too."""
-    by_path = {contract.path: contract for contract in contracts if contract.path}
-    for contract in by_path.values():
-        for folder in map(str, PurePosixPath(contract.path).parents):
-            if folder in by_path:
-                yield by_path[folder], f"{folder} holds the place of {contract.file} ({contract.name})", "give each dataset a folder of its own"

@@ -13,7 +13,16 @@ from typing import Any
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.catalog.contracts import load_catalog
-from jupyter_guardrails.cli import doctor_audit, doctor_host, doctor_notices, doctor_preflight, doctor_sheet, doctor_state, tampering
+from jupyter_guardrails.cli import (
+    doctor_audit,
+    doctor_credentials,
+    doctor_host,
+    doctor_notices,
+    doctor_preflight,
+    doctor_sheet,
+    doctor_state,
+    tampering,
+)
 from jupyter_guardrails.cli.connection import settings_from
 from jupyter_guardrails.cli.permissions import Account, this_account
 from jupyter_guardrails.control.interface import Settings
@@ -61,11 +70,13 @@ def examine(settings: Settings, account: Account) -> dict[str, Any]:
     required = policy.document.require if policy else ()
     warnings = tampering.warnings(settings, account)
     sinks = doctor_audit.sinks(settings)
+    secrets = doctor_credentials.look(settings)
     return {
         "host": f"{platform.system()} {platform.release()} {platform.machine()}",
         "policy": str(settings.policy_path),
         "policy_in_force": {"digest": policy.digest, "mode": str(policy.mode), "rules": len(policy.document.rules)} if policy else None,
         "catalog": str(settings.catalog_path),
+        "credentials": secrets,
         "state": str(settings.state_dir),
         "state_free_bytes": doctor_state.free_bytes(settings.state_dir),
         "self_chosen": settings.self_chosen,
@@ -76,7 +87,7 @@ def examine(settings: Settings, account: Account) -> dict[str, Any]:
         "guarantees": _guarantees(required),
         "warnings": [asdict(warning) for warning in warnings],
         "boundary": tampering.boundary(settings, account, warnings),
-        "problems": [*problems, *doctor_audit.problems(sinks), *(str(problem) for problem in catalog.problems)],
+        "problems": [*problems, *secrets["problems"], *doctor_audit.problems(sinks), *(str(problem) for problem in catalog.problems)],
     }
 
 
@@ -134,6 +145,7 @@ def _places(report: dict[str, Any]) -> Iterator[str]:
     if policy and policy["mode"] != "enforce":
         yield "           files, network, data and numbers of kernels are recorded and not refused, unless a rule says `mode: enforce`"
     yield f"catalogue  {report['catalog']}"
+    yield from map(_printable, doctor_credentials.lines(report["credentials"]))
     yield from map(_printable, doctor_state.lines(report["state"], report["state_free_bytes"]))
     service = report["control"]["mode"] == "service"
     yield f"control    {'a service of this machine, at ' + report['control']['socket'] if service else 'your own, started with what needs it'}"

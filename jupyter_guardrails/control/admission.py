@@ -37,7 +37,9 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
     policy = state.effective()
     try:
         _check_kind(state, request)
-        network = company_network.read(state.settings.policy_path, (request.workspace, *policy.read_paths, *policy.write_paths))
+        reach = (request.workspace, *policy.read_paths, *policy.write_paths)
+        network = company_network.read(state.settings.policy_path, reach)
+        state.credentials.keep_from(reach)
         chosen = await profiles.choose(state, policy, request)
         granted = await _granted(state, policy, request)
         bounds = await observing.bounds(state, policy, kind=request.kind)

@@ -53,7 +53,7 @@ def _observed(policy: EffectivePolicy) -> tuple[str, ...]:
 def _secrets(state: ControlState) -> tuple[str, ...]:
     """Control's own: shut in every mode; of a service also the folder in which everyone else finds its token."""
     service = [found_in(state)] if state.settings.service else []
-    files = (*company_network.secrets(state.settings.policy_path), *notify.secret_files(state))
+    files = (*company_network.secrets(state.settings.policy_path), *notify.secret_files(state), *state.credentials.files())
     return (str(state.settings.state_dir), *service, str(ADMIN_DIR / "credentials"), *files)
 
 

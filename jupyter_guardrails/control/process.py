@@ -30,6 +30,7 @@ from jupyter_guardrails.control import (
     submissions,
     usage,
 )
+from jupyter_guardrails.control.credentials import CredentialsFile
 from jupyter_guardrails.control.descriptor_store import LISTENER, DescriptorStore
 from jupyter_guardrails.control.groups import Groups, system_groups
 from jupyter_guardrails.control.interface import Settings
@@ -176,6 +177,8 @@ def open_state(options: Options, store: DescriptorStore | None = None) -> Contro
     policies.refresh()
     for problem in policies.errors:
         log.error("policy: %s", problem)
+    credentials = CredentialsFile(settings.credentials_path, shared_account=not settings.service)
+    credentials.problems()  # logs them
     store = store or DescriptorStore()
     token = _token(store)
     _write_whole(settings.token_file, token, mode=0o644 if settings.service else 0o600)
@@ -188,6 +191,7 @@ def open_state(options: Options, store: DescriptorStore | None = None) -> Contro
         token=token,
         lease_ttl_s=options.lease_ttl_s,
         store=store,
+        credentials=credentials,
         groups=Groups(system_groups if settings.person is None else None),
     )
 

@@ -70,6 +70,7 @@ async def begin(state: ControlState, contract: Contract, plan: ScanPlan, into: i
     """Hand the plan to this person's worker, which writes into `into`; descriptors stay the caller's. The outcome is still to come."""
     salt = salt_of(state.settings.state_dir)
     order = {"do": "scan", "plan": plan.to_json(), "salt": salt.hex(), "stall_s": STALL_S, "most_bytes": most_bytes}
+    order |= {"credentials": state.credentials.for_place(plan.place)}
     with _opened(contract, plan) as fds:
         return await state.brokers.of(state.principal).begin(order, (into, *fds))
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from jupyter_guardrails.catalog import CatalogFolder
 from jupyter_guardrails.control.broker_process import Brokers
+from jupyter_guardrails.control.credentials import CredentialsFile
 from jupyter_guardrails.control.descriptor_store import DescriptorStore
 from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
@@ -101,6 +102,7 @@ class ControlState:
     brokers: Brokers = field(default_factory=Brokers)
     outcomes: Outcomes = field(default_factory=Outcomes)
     views: Views = field(default_factory=Views)
+    credentials: CredentialsFile = field(default_factory=CredentialsFile)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def effective(self, principal: str | None = None) -> EffectivePolicy:
@@ -160,6 +162,7 @@ class ControlState:
         while True:
             await asyncio.sleep(WATCH_S)
             try:
+                self.credentials.problems()  # logs new ones
                 await self.refresh()
             except Exception:  # broad: whatever it was is refused where somebody asks, and must not end the watch
                 log.exception("the policy could not be followed")

@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+pytest.register_assert_rewrite("tests.catalog.source_contract")
+
 
 def contract(name: str, path: Path | str, /, **changes) -> dict:
     """A whole, correct contract as data; `changes` replace top-level keys, None takes one away."""

@@ -98,8 +98,8 @@ BROKEN = {
     "unknown delivery": ({"customProperties": [{"property": "guardrails.delivery", "value": "mail"}]}, "mail is not one of"),
     "other kind": ({"kind": "DataProduct"}, "kind has to be DataContract"),
     "other standard": ({"apiVersion": "v2.2.0"}, "apiVersion has to be v3.x"),
-    "no servers": ({"servers": None}, "no server of type local"),
-    "only a database": ({"servers": [{"server": "p", "type": "postgres", "host": "db"}]}, "no server of type local"),
+    "no servers": ({"servers": None}, "no server of a type that can be read"),
+    "only a stream": ({"servers": [{"server": "p", "type": "kafka", "host": "db"}]}, "no server of a type that can be read"),
 }
 
 

@@ -40,6 +40,11 @@ class Settings:
     records_passfile: str | None = None
 
     @property
+    def credentials_path(self) -> Path:
+        """Control's own, beside the policy: what opens object stores and databases (see control/credentials.py)."""
+        return self.policy_path.parent / "credentials.yaml"
+
+    @property
     def token_file(self) -> Path:
         """The secret that control asks for; readable outside sandboxes only. A service's keeps kernels out, and says nothing about who asks."""
         return self.control_socket.parent / "token" if self.service else self.state_dir / "control.token"

@@ -1,0 +1,61 @@
+"""Calls into libraries that may never come back: each gets a bounded time, in a thread that is left alone when it doesn't."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from jupyter_guardrails.errors import SourceAway
+
+T = TypeVar("T")
+Work = tuple["Future[Any]", Callable[[], Any]]
+
+
+class Deadline:
+    """One thread for the calls of one source, in their order: drivers that belong to a thread stay in it."""
+
+    def __init__(self, what: str, timeout_s: float) -> None:
+        self._what, self._timeout_s = what, timeout_s
+        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._stuck = self._ended = False
+        threading.Thread(target=self._serve, name=f"source {what}", daemon=True).start()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Its result or error; SourceAway when it takes too long, and for everything after that."""
+        if self._stuck:
+            raise self._away()
+        done: Future[T] = Future()
+        self._work.put((done, function))
+        try:
+            return done.result(self._timeout_s)
+        except TimeoutError:
+            if done.done():  # the call's own
+                raise
+            self._stuck = True
+            raise self._away() from None
+
+    def end(self, function: Callable[[], object]) -> None:
+        """A last call, which isn't made where the one before it is stuck; then the thread ends. Once."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            if not self._stuck:
+                self.call(function)
+        finally:
+            self._work.put(None)
+
+    def _away(self) -> SourceAway:
+        return SourceAway(f"{self._what} did not answer within {self._timeout_s:g} s", next_step="try again later; tell its owner if that stays so")
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            done, function = work
+            try:
+                done.set_result(function())
+            except BaseException as error:  # noqa: BLE001  # broad: it is raised where it was called
+                done.set_exception(error)
+            del done, function, work
