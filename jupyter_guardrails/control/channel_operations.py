@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
-from jupyter_guardrails.control import datasets, refusals, requests
+from jupyter_guardrails.control import datasets, labels, refusals, requests
 from jupyter_guardrails.control.dataset_files import files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
+from jupyter_guardrails.control.rights import rights
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 from jupyter_guardrails.errors import NotFound, Refused
 
@@ -96,6 +97,11 @@ async def request(state: ControlState, live: LiveKernel, arguments: Ask) -> Answ
     return Answer(await requests.create(state, asked, []))
 
 
+async def carried(state: ControlState, live: LiveKernel, arguments: Arguments) -> Answer:
+    """What this kernel's workspace carries, and why."""
+    return Answer(await labels.shown(state, await labels.of_kernel(state, live)))
+
+
 async def explain(state: ControlState, live: LiveKernel, arguments: Path) -> Answer:
     """Why a path of a dataset cannot be opened in this kernel, as text; empty for any other path, or a dataset one may not know of."""
     contract = state.catalogs.current.by_path(arguments.path) if arguments.path.startswith("/") else None
@@ -124,7 +130,9 @@ async def _read(state: ControlState, live: LiveKernel, name: str, file: str = ""
     access = _declared(live, contract, access)
     decision = access.decision
     what = f"version {contract.version}{f', {file}' if file else ''}: {decision.reason}"
-    await state.audit("data.read", contract.name, decision, reason=what, kernel=live.kernel_id, policy_digest=access.policy_digest)
+    fields = state.audit_fields("data.read", contract.name, decision, reason=what, kernel=live.kernel_id, policy_digest=access.policy_digest)
+    given = labels.given(state, await rights(state), contract, state.principal, decision)
+    await labels.record_read(state, live, given, fields, allowed=access.granted)
     if not access.granted:
         refusals.note(live, contract.name, state.clock())
         owner = "" if f"({contract.owner})" in decision.next_step or not contract.owner else f" (owner: {contract.owner})"
@@ -148,5 +156,6 @@ OPERATIONS: dict[str, tuple[type[Arguments], Operation]] = {
     "datasets.path": (Name, path),
     "datasets.open": (Open, open_file),
     "requests.create": (Ask, request),
+    "labels": (Arguments, carried),
     "explain": (Path, explain),
 }

@@ -4,6 +4,7 @@ guarded.datasets("flights")                      a table of what there is and ho
 guarded.path("nyc/flights")                      a real path, for any library
 guarded.open("nyc/flights").to_pandas()          a table (also .to_polars(), .to_arrow(), .read())
 guarded.request("hr/salaries", purpose="…")      ask for access
+guarded.labels()                                 what your workspace carries: what is made of data inherits from it
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 from guarded import explain as _explain
 from guarded import sources as _sources
 from guarded.errors import GuardedError, NotFound, Refused, Unavailable
+from guarded.labels import Labels
 from guarded.opened import Opened, open_dataset, too_late
 from guarded.tables import DatasetTable
 
-__all__ = ["DatasetTable", "GuardedError", "NotFound", "Opened", "Refused", "Unavailable", "datasets", "open", "path", "request"]
+__all__ = ["DatasetTable", "GuardedError", "Labels", "NotFound", "Opened", "Refused", "Unavailable", "datasets", "labels", "open", "path", "request"]
 __version__ = "0.1.0"
 
 
@@ -43,6 +45,12 @@ def request(name: str, purpose: str, days: int = 30) -> dict[str, Any]:
     """Ask its owner for a dataset; gives the request with its state (`open`, or `granted` at once where policy says so)."""
     result, _ = _sources.current().call("requests.create", dataset=name, purpose=purpose, days=days)
     return result
+
+
+def labels() -> Labels:
+    """What this workspace carries and why: what you publish or submit from it inherits that."""
+    result, _ = _sources.current().call("labels")
+    return Labels(result)
 
 
 _explain.install()

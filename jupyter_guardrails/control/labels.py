@@ -1,0 +1,116 @@
+"""Inherited labels: which datasets were given to which workspace, written where control records that it gives them, and what follows from it.
+
+A mark lies on every folder that the kernel can write, its workspace first: a second kernel, a terminal or another person who reads there
+reads what was made of the data. So a label counts for all who see the folder, and only a review of what is published lowers it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jupyter_guardrails.catalog.labels import Input, Label, in_words, label_of
+from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.control.interface import Admission
+from jupyter_guardrails.control.rights import BREAK_GLASS, Rights, rights
+from jupyter_guardrails.control.state import ControlState, LiveKernel
+from jupyter_guardrails.policy import Decision, decide
+from jupyter_guardrails.records import audit, marks
+from jupyter_guardrails.records.columns import iso, storable
+
+UNKNOWN = "a dataset that you may not know of"
+
+
+def written(workspace: str, admission: Admission) -> list[str]:
+    """The folders in which a kernel leaves things for later; an unknown workspace is everywhere."""
+    return [os.path.realpath(path or "/") for path in (workspace, *admission.write_paths)]
+
+
+def seen(live: LiveKernel) -> list[str]:
+    """The folders in which a kernel may find what others made of data."""
+    return [*written(live.workspace, live.admission), *map(os.path.realpath, live.admission.read_paths)]
+
+
+async def record_read(state: ControlState, live: LiveKernel, given: Input, fields: dict[str, Any], *, allowed: bool) -> None:
+    """The audit record of a read, and with it the mark: called wherever control gives data to a kernel that runs."""
+    await state.records.write(_record_read, live, given if allowed else None, fields, state.clock())
+
+
+def _record_read(connection: Connection, live: LiveKernel, given: Input | None, fields: dict[str, Any], now: datetime) -> None:
+    audit.append(connection, **fields)
+    if given is not None:
+        mark(connection, live.admission, live.workspace, live.kernel_id, [given], now=now)
+
+
+def mark(connection: Connection, admission: Admission, workspace: str, kernel: str, given: Iterable[Input], *, now: datetime) -> None:
+    """Inside the transaction in which a kernel gets data: at its start, or when it reads."""
+    for item in given:
+        said = {"dataset": storable(item.name), "version": storable(item.version), "classification": storable(item.classification)}
+        said |= {"principal": admission.principal, "kernel": kernel}
+        bounds: dict[str, Any] = {"purposes": list(item.purposes), "expires_at": item.expires_at}
+        marks.put(connection, [said | bounds | {"place": storable(place)} for place in written(workspace, admission)], now=now)
+
+
+async def at_start(state: ControlState, admission: Admission) -> list[Input]:
+    """What a kernel is given with its first breath: every dataset whose path its sandbox holds."""
+    held, contracts = await rights(state, admission.principal), state.catalogs.current.by_name
+    return [given(state, held, contracts[name], admission.principal) for name in admission.datasets if name in contracts]
+
+
+def given(state: ControlState, held: Rights, contract: Contract, person: str, decision: Decision | None = None) -> Input:
+    """A dataset as an input, with the end of whatever it is given by."""
+    return Input(contract.name, contract.version, contract.classification, contract.purposes, _until(state, held, contract, person, decision))
+
+
+def _until(state: ControlState, held: Rights, contract: Contract, person: str, decision: Decision | None) -> datetime | None:
+    """When that ends by which this person reads it; None where the policy itself lets them."""
+    if decision is not None and decision.rule == BREAK_GLASS:
+        return held.exempt[contract.name]["ends_at"]  # type: ignore[no-any-return]
+    grant = held.grants.get(contract.name)
+    if grant is None or not decide(state.effective(person), "data.read", contract.resource, state.clock()).blocks:
+        return None
+    return grant["expires_at"]  # type: ignore[no-any-return]
+
+
+async def of_kernel(state: ControlState, live: LiveKernel) -> Label:
+    """What is made in this kernel inherits this."""
+    return label_of(map(_input, await state.records.read(marks.overlapping, seen(live))))
+
+
+async def of_workspace(state: ControlState, workspace: str) -> Label:
+    """What is made in a workspace inherits this; with the other folders that every kernel of its person sees."""
+    policy = state.effective()
+    places = [os.path.realpath(path) for path in (workspace, *policy.write_paths, *policy.read_paths)]
+    return label_of(map(_input, await state.records.read(marks.overlapping, places)))
+
+
+async def of_person(state: ControlState) -> Label:
+    """What a file of unknown origin inherits: all that this person was ever given, since a copy looks like any file."""
+    return label_of(map(_input, await state.records.read(marks.of_person, state.principal)))
+
+
+def _input(row: dict[str, Any]) -> Input:
+    return Input(row["dataset"], row["version"], row["classification"], tuple(row["purposes"]), row["expires_at"])
+
+
+async def shown(state: ControlState, label: Label) -> dict[str, Any]:
+    """A label for its person; datasets of others that they may not know of keep their names to themselves."""
+    policy, held, contracts = state.effective(), await rights(state), state.catalogs.current.by_name
+    mine = {row["dataset"] for row in await state.records.read(marks.of_person, state.principal)}
+
+    def known(name: str) -> bool:
+        return name in mine or (name in contracts and held.access(contracts[name], policy, state.clock()).listed)
+
+    inputs = [item if known(item.name) else Input(UNKNOWN, "", item.classification, item.purposes, item.expires_at) for item in label.inputs]
+    told = Label(label.classification, label.purposes, label.exhausted, label.expires_at, tuple(inputs))
+    return {
+        "classification": label.classification,
+        "purposes": list(label.purposes),
+        "expires_at": iso(label.expires_at) if label.expires_at else None,
+        "inputs": [{"name": item.name, "version": item.version, "classification": item.classification} for item in inputs],
+        "text": in_words(told),
+    }
