@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control import datasets, labels, refusals, requests
 from jupyter_guardrails.control.dataset_files import files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
@@ -74,6 +75,8 @@ async def search(state: ControlState, live: LiveKernel, arguments: Search) -> An
 async def path(state: ControlState, live: LiveKernel, arguments: Name) -> Answer:
     """The dataset's path; `readable` is false, with what to do instead, when it was granted after the kernel's start."""
     contract, access = await _read(state, live, arguments.name)
+    if isinstance(contract, Published):
+        return Answer({"path": "", "readable": False} | _by_name_only(contract))
     if readable(live, contract):
         return Answer({"path": contract.path, "readable": True})
     late = {"message": f"{contract.name} {LATE}", "next_step": HOW_TO_LATE.format(name=contract.name), "rule": str(access.decision.rule)}
@@ -88,7 +91,13 @@ async def open_file(state: ControlState, live: LiveKernel, arguments: Open) -> A
         return Answer({"path": contract.path, "size": None, "files": names})
     fd = open_data(contract, arguments.file)
     where = os.path.join(contract.path, arguments.file) if arguments.file else contract.path
+    where = f"{contract.name}.{contract.format}" if isinstance(contract, Published) else where
     return Answer({"path": where, "size": os.fstat(fd).st_size}, (fd,))
+
+
+def _by_name_only(contract: Published) -> dict[str, str]:
+    message = f"{contract.name} was published from a kernel, and is opened by its name: it has no path"
+    return {"message": message, "next_step": f"guarded.open({contract.name!r})", "rule": ""}
 
 
 async def request(state: ControlState, live: LiveKernel, arguments: Ask) -> Answer:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.catalog.labels import Input, Label, in_words, label_of
+from jupyter_guardrails.catalog.labels import Input, Label, in_words, label_of, rank
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.rights import BREAK_GLASS, Rights, rights
 from jupyter_guardrails.control.state import ControlState, LiveKernel
@@ -35,15 +37,14 @@ def seen(live: LiveKernel) -> list[str]:
     return [*written(live.workspace, live.admission), *map(os.path.realpath, live.admission.read_paths)]
 
 
-async def record_read(state: ControlState, live: LiveKernel, given: Input, fields: dict[str, Any], *, allowed: bool) -> None:
+async def record_read(state: ControlState, live: LiveKernel, given: list[Input], fields: dict[str, Any], *, allowed: bool) -> None:
     """The audit record of a read, and with it the mark: called wherever control gives data to a kernel that runs."""
-    await state.records.write(_record_read, live, given if allowed else None, fields, state.clock())
+    await state.records.write(_record_read, live, given if allowed else [], fields, state.clock())
 
 
-def _record_read(connection: Connection, live: LiveKernel, given: Input | None, fields: dict[str, Any], now: datetime) -> None:
+def _record_read(connection: Connection, live: LiveKernel, given: list[Input], fields: dict[str, Any], now: datetime) -> None:
     audit.append(connection, **fields)
-    if given is not None:
-        mark(connection, live.admission, live.workspace, live.kernel_id, [given], now=now)
+    mark(connection, live.admission, live.workspace, live.kernel_id, given, now=now)
 
 
 def mark(connection: Connection, admission: Admission, workspace: str, kernel: str, given: Iterable[Input], *, now: datetime) -> None:
@@ -58,12 +59,21 @@ def mark(connection: Connection, admission: Admission, workspace: str, kernel: s
 async def at_start(state: ControlState, admission: Admission) -> list[Input]:
     """What a kernel is given with its first breath: every dataset whose path its sandbox holds."""
     held, contracts = await rights(state, admission.principal), state.catalogs.current.by_name
-    return [given(state, held, contracts[name], admission.principal) for name in admission.datasets if name in contracts]
+    return [item for name in admission.datasets if name in contracts for item in given(state, held, contracts[name], admission.principal)]
 
 
-def given(state: ControlState, held: Rights, contract: Contract, person: str, decision: Decision | None = None) -> Input:
-    """A dataset as an input, with the end of whatever it is given by."""
-    return Input(contract.name, contract.version, contract.classification, contract.purposes, _until(state, held, contract, person, decision))
+def given(state: ControlState, held: Rights, contract: Contract, person: str, decision: Decision | None = None) -> list[Input]:
+    """A dataset as an input, with the end of whatever it is given by; published data together with what it was made of."""
+    if isinstance(contract, Published):
+        return [Input(contract.name, contract.version, contract.classification, contract.purposes, contract.expires_at), *_made_of(contract)]
+    until = _until(state, held, contract, person, decision)
+    return [Input(contract.name, contract.version, contract.classification, contract.purposes, until)]
+
+
+def _made_of(contract: Published) -> list[Input]:
+    """Its inputs as far as they show in it: a review that lowered its label has lowered theirs in it, too."""
+    reviewed = contract.classification
+    return [item if rank(item.classification) <= rank(reviewed) else replace(item, classification=reviewed) for item in contract.inputs]
 
 
 def _until(state: ControlState, held: Rights, contract: Contract, person: str, decision: Decision | None) -> datetime | None:

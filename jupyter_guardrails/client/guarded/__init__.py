@@ -4,6 +4,7 @@ guarded.datasets("flights")                      a table of what there is and ho
 guarded.path("nyc/flights")                      a real path, for any library
 guarded.open("nyc/flights").to_pandas()          a table (also .to_polars(), .to_arrow(), .read())
 guarded.request("hr/salaries", purpose="…")      ask for access
+guarded.publish(df, "team/churn", description="…")  hand derived data over: private until you propose it
 guarded.labels()                                 what your workspace carries: what is made of data inherits from it
 """
 
@@ -16,9 +17,26 @@ from guarded import sources as _sources
 from guarded.errors import GuardedError, NotFound, Refused, Unavailable
 from guarded.labels import Labels
 from guarded.opened import Opened, open_dataset, too_late
+from guarded.publishing import Publication
+from guarded.publishing import publish as _publish
 from guarded.tables import DatasetTable
 
-__all__ = ["DatasetTable", "GuardedError", "Labels", "NotFound", "Opened", "Refused", "Unavailable", "datasets", "labels", "open", "path", "request"]
+__all__ = [
+    "DatasetTable",
+    "GuardedError",
+    "Labels",
+    "NotFound",
+    "Opened",
+    "Publication",
+    "Refused",
+    "Unavailable",
+    "datasets",
+    "labels",
+    "open",
+    "path",
+    "publish",
+    "request",
+]
 __version__ = "0.1.0"
 
 
@@ -51,6 +69,11 @@ def labels() -> Labels:
     """What this workspace carries and why: what you publish or submit from it inherits that."""
     result, _ = _sources.current().call("labels")
     return Labels(result)
+
+
+def publish(data: Any, name: str, description: str) -> Publication:
+    """Hand a table (pandas, polars, pyarrow) or a file over under a name; private to you until you propose it to a group."""
+    return _publish(data, name, description)
 
 
 _explain.install()
