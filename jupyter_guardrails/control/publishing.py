@@ -72,6 +72,7 @@ async def take(state: ControlState, wanted: Wanted, fd: int, inherits: Callable[
     await authority.refuse_suspended_person(state, "publication.create", wanted.name[:MAX_NAME])
     _check_words(wanted)
     bounds = await _bounds(state, policy, wanted)
+    await _check_type(state, policy, wanted)
     with _one_at_a_time(state.principal):
         await _check_name(state, wanted.name)
         await _check_room(state, bounds)
@@ -104,6 +105,14 @@ async def _bounds(state: ControlState, policy: EffectivePolicy, wanted: Wanted) 
         await authority.refuse(state, "publication.create", wanted.name, refusal)
     together = policy.workspace_size.value or MOST_TOGETHER_BYTES
     return Bounds(size.value or MOST_BYTES, together, policy.upload_label.value, rule)
+
+
+async def _check_type(state: ControlState, policy: EffectivePolicy, wanted: Wanted) -> None:
+    types = policy.upload_types
+    if types.value is not None and wanted.format not in types.value:
+        reason = f"{wanted.format} files are not taken from {policy.person} (`uploads.types`)"
+        refusal = Decision(False, reason, types.rule, f"write one of {', '.join(types.value)}")
+        await authority.refuse(state, "publication.create", wanted.name, refusal)
 
 
 def _check_words(wanted: Wanted) -> None:

@@ -32,7 +32,7 @@ rules:
     publish: {to: [team], review: false}
   - name: uploads
     for: {groups: [uploaders]}
-    uploads: {max_size: 1MiB, label: internal}
+    uploads: {max_size: 1MiB, label: internal, types: [csv, parquet]}
   - name: restricted-stays-shut
     for: everyone
     deny: {data: [{classification: restricted}]}

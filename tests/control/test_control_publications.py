@@ -412,6 +412,12 @@ def test_uploads_are_bounded_and_for_whom_the_policy_says(world):
     assert world.files() == []
 
 
+def test_kinds_of_files_are_those_of_the_policy(world):
+    with pytest.raises(Refused, match="write one of csv, parquet"):
+        world.publish(data=b'{"n": 1}\n', form="json")
+    assert world.publish(data=b'{"n": 1}\n', form="json", person="ben")["format"] == "json", "no rule of ben's says which"
+
+
 def test_all_of_a_person_together_are_bounded(world, monkeypatch):
     monkeypatch.setattr(publishing, "MOST_LIVE", 2)
     world.publish("team/a")
