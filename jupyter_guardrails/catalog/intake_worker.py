@@ -8,12 +8,14 @@ Standard library only, pyarrow where the format needs it, presidio-analyzer wher
 from __future__ import annotations
 
 import csv
+import ctypes
 import hashlib
 import importlib.util
 import io
 import json
 import os
 import resource
+import signal
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +23,7 @@ from typing import Any, BinaryIO
 
 MEMORY_BYTES = 2 << 30
 CPU_S = 120
+PR_SET_PDEATHSIG = 1
 CHUNK = 1 << 20
 MAX_COLUMNS = 2000
 MAX_NAME = 200
@@ -42,6 +45,7 @@ class Unfit(Exception):
 
 def main() -> None:
     """Copy, read, look, print."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     form, (most, source, target) = sys.argv[1], map(int, sys.argv[2:5])
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))

@@ -91,11 +91,16 @@ async def of_kernel(state: ControlState, live: LiveKernel) -> Label:
     return label_of(map(_input, await state.records.read(marks.overlapping, seen(live))))
 
 
-async def of_workspace(state: ControlState, workspace: str) -> Label:
-    """What is made in a workspace inherits this; with the other folders that every kernel of its person sees."""
+async def of_job(state: ControlState, workspace: str, declared: Iterable[str]) -> Label:
+    """What a job makes inherits this: from the datasets that it declares, and from the workspace that its code and files come from.
+
+    With the workspace count the other folders that every kernel of its person sees.
+    """
     policy = state.effective()
     places = [os.path.realpath(path) for path in (workspace, *policy.write_paths, *policy.read_paths)]
-    return label_of(map(_input, await state.records.read(marks.overlapping, places)))
+    held, contracts = await rights(state), state.catalogs.current.by_name
+    inputs = [item for name in declared if name in contracts for item in given(state, held, contracts[name], state.principal)]
+    return label_of({*inputs, *map(_input, await state.records.read(marks.overlapping, places))})
 
 
 async def of_person(state: ControlState) -> Label:
@@ -107,15 +112,18 @@ def _input(row: dict[str, Any]) -> Input:
     return Input(row["dataset"], row["version"], row["classification"], tuple(row["purposes"]), row["expires_at"])
 
 
-async def shown(state: ControlState, label: Label) -> dict[str, Any]:
-    """A label for its person; datasets of others that they may not know of keep their names to themselves."""
+async def known_to(state: ControlState, names: Iterable[str]) -> set[str]:
+    """Those datasets that this person may know of; of what people published, what was given to them."""
     policy, held, contracts = state.effective(), await rights(state), state.catalogs.current.by_name
     mine = {row["dataset"] for row in await state.records.read(marks.of_person, state.principal)}
+    seen = {name for name in names if name in contracts and held.access(contracts[name], policy, state.clock()).listed}
+    return seen | {name for name in names if name not in contracts and name in mine}
 
-    def known(name: str) -> bool:
-        return name in mine or (name in contracts and held.access(contracts[name], policy, state.clock()).listed)
 
-    inputs = [item if known(item.name) else Input(UNKNOWN, "", item.classification, item.purposes, item.expires_at) for item in label.inputs]
+async def shown(state: ControlState, label: Label) -> dict[str, Any]:
+    """A label for its person; datasets of others that they may not know of keep their names to themselves."""
+    known = await known_to(state, [item.name for item in label.inputs])
+    inputs = [item if item.name in known else Input(UNKNOWN, "", item.classification, item.purposes, item.expires_at) for item in label.inputs]
     told = Label(label.classification, label.purposes, label.exhausted, label.expires_at, tuple(inputs))
     return {
         "classification": label.classification,

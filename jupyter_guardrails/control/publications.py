@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from jupyter_guardrails.catalog.labels import from_json, label_of, rank
 from jupyter_guardrails.catalog.published import digest_of
-from jupyter_guardrails.control import announcing, authority, published
+from jupyter_guardrails.control import announcing, authority, labels, published
 from jupyter_guardrails.control.interface.publishing import (
     DataImport,
     PublicationDecide,
@@ -205,6 +205,10 @@ async def shape(state: ControlState, row: Row) -> dict[str, Any]:
     content, owners = row["content"], await published.owners_of(state, [row])
     waits = sorted(set(published.needed(row, owners)) - _covered(row)) if row["state"] == "proposed" else []
     inputs = [{key: item[key] for key in ("name", "version", "classification")} for item in row["inputs"]]
+    if row["author"] != state.principal and not published.verdict_on(state.effective(), row, owners).inputs:
+        known = await labels.known_to(state, [item["name"] for item in inputs])
+        inputs = [item if item["name"] in known else item | {"name": labels.UNKNOWN, "version": ""} for item in inputs]
+        waits = []
     decisions = [{key: one[key] for key in ("reviewer", "decision", "reason", "classification", "at")} for one in row["decisions"]]
     said = {key: row[key] for key in same} | times | {"group": row["audience"], "inputs": inputs, "waits_for": waits, "decisions": decisions}
     said |= {key: content[key] for key in ("size_bytes", "rows", "columns", "scan")} | {"content_digest": content["digest"]}

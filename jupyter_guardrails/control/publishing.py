@@ -199,6 +199,18 @@ def _write(connection: Connection, state: ControlState, row: dict[str, Any]) -> 
     return made, earlier
 
 
+async def tidy(state: ControlState) -> None:
+    """Called when control starts: files that a killed control left without a row, or after their row was over, are removed.
+
+    Requests are served beside it, so what it looks at is fixed before it first waits.
+    """
+    folder = (state.settings.state_dir / published.FOLDER).resolve()
+    files = set(folder.iterdir()) if folder.is_dir() else set()
+    kept = {published.path_of(state, row) for row in await state.records.read(publications.live)}
+    for path in files - kept:
+        path.unlink(missing_ok=True)
+
+
 def fields(state: ControlState, row: dict[str, Any], step: str, reason: str, rule: str = "") -> dict[str, Any]:
     """The audit record of a step of a publication."""
     return state.audit_fields(f"publication.{step}", row["name"], reason=reason, rule=rule or row["rule"])

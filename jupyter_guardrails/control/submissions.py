@@ -269,9 +269,10 @@ async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> 
 
 
 async def _inherit(state: ControlState, row: dict[str, Any]) -> Label:
-    """What its results inherit, as a check that its reviewers read: of the workspace that it comes from, and so of all that was given there."""
+    """What its results inherit, as a check that its reviewers read: of its inputs, and of all that was given to the workspace that it comes from."""
     asked = json.loads((workers.folder_of(state, row["id"]) / "asked.json").read_text())
-    found = await labels.of_workspace(state, asked["workspace"])
+    declared = await asyncio.to_thread(submission_work.declared_datasets, state, row["id"])
+    found = await labels.of_job(state, asked["workspace"], declared)
     await _set_check(state, row["id"], name="label", title="Data that its results inherit from", value="passed", detail=in_words(found))
     return found
 

@@ -142,9 +142,11 @@ def test_what_break_glass_opens_ends_with_it(world):
 def test_a_submission_shows_what_its_workspace_carries(world):
     grant(world)
     read(world, kernel(world))
-    found = asyncio.run(labels.of_workspace(world.state(), "/w/ana/jobs"))
+    found = asyncio.run(labels.of_job(world.state(), "/w/ana/jobs", []))
     assert [item.name for item in found.inputs] == ["hr/headcount"]
-    assert asyncio.run(labels.of_workspace(world.state(), "/w/other")).empty
+    assert asyncio.run(labels.of_job(world.state(), "/w/other", [])).empty
+    declared = asyncio.run(labels.of_job(world.state(), "/w/other", ["nyc/flights", "no/such"]))
+    assert [item.name for item in declared.inputs] == ["nyc/flights"]
 
 
 def test_the_policys_shared_folders_count_for_submissions(tmp_path):
@@ -152,5 +154,5 @@ def test_the_policys_shared_folders_count_for_submissions(tmp_path):
     world.dataset("hr/headcount", "confidential")
     grant(world)
     read(world, kernel(world, "/w/ana", write_paths=["/scratch/ana"]))
-    assert not asyncio.run(labels.of_workspace(world.state(), "/w/fresh")).empty
+    assert not asyncio.run(labels.of_job(world.state(), "/w/fresh", [])).empty
     world.close()

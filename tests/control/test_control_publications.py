@@ -440,6 +440,33 @@ def test_requests_for_what_is_hidden_look_like_requests_for_nothing(world):
         world.ask("erin", RequestCreate(dataset="team/churn", purpose="curious"))
 
 
+def test_its_readers_do_not_learn_names_that_they_may_not_know(world):
+    world.dataset("secret/plan", "internal")
+    world.policy_file.write_text(
+        POLICY.replace("  - name: uploads", "  - {name: ana, for: {users: [ana]}, data: {read: ['secret/*']}}\n  - name: uploads")
+    )
+    world.state().policies.refresh()
+    asyncio.run(channel_operations.path(world.state(), world.in_workspace(), Name(name="secret/plan")))
+    made = world.publish()
+    assert [item["name"] for item in made["inputs"]] == ["secret/plan"]
+    world.propose()
+    assert [item["name"] for item in world.ask("dana", PublicationShow(name="team/churn"))["inputs"]] == ["secret/plan"], "she decides about it"
+    world.approve("dana")
+    world.read(person="ben")
+    shown = [world.ask("ben", PublicationShow(name="team/churn")), label(world, "ben")]
+    assert [[item["name"] for item in one["inputs"] if item["name"] != "team/churn"] for one in shown] == [[labels.UNKNOWN]] * 2
+    assert "secret/plan" not in str(shown)
+
+
+def test_what_a_killed_control_left_is_removed_and_what_lives_is_not(world):
+    world.publish()
+    kept = world.files()
+    (world.root / "publications" / "p-0123456789abcdef.csv").write_text("half of a f")
+    asyncio.run(publishing.tidy(world.state()))
+    assert world.files() == kept
+    assert world.read() == CSV
+
+
 def test_two_who_decide_at_once_decide_once(world):
     """The second of two reviewers hears that it was changed, or that it is published; never is it published twice."""
     world.publish()
