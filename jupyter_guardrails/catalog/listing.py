@@ -46,6 +46,11 @@ def detail(contract: Contract, access: Access, policy: EffectivePolicy, preview:
     }
 
 
+def without_path(contract: Contract) -> dict[str, Any]:
+    """What differs in the detail of published data: its file is control's own, and is opened by name only."""
+    return {"path": None, "snippets": {"pandas": f'import guarded\n\ndf = guarded.open("{contract.name}").to_pandas()'}}
+
+
 def _error(contract: Contract, access: Access, policy: EffectivePolicy) -> str:
     """Admins see every mistake; to others they could name datasets that they may not know of."""
     if access.status != "broken":

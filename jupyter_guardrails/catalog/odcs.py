@@ -16,6 +16,7 @@ import pydantic
 from open_data_contract_standard.model import CustomProperty, OpenDataContractStandard, SchemaObject, SchemaProperty, Server, Team
 
 from jupyter_guardrails.catalog.document import Document, Trail, read_document
+from jupyter_guardrails.catalog.labels import LADDER
 from jupyter_guardrails.catalog.model import Column, Contract
 from jupyter_guardrails.catalog.places import FILE_FORMATS, FORMATS, complaint_about, guess_format
 from jupyter_guardrails.catalog.servers import KNOWN, LOCAL, Place, place_of
@@ -26,7 +27,6 @@ CONTRACT_KEYS = ("classification", "delivery", "rowFilter", "purposes")
 COLUMN_KEYS = ("mask",)
 DELIVERIES = ("direct", "view", "brokered")
 TABLE = "table"  # the format of what lies in a database
-LADDER = ("public", "internal", "confidential", "restricted")
 STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*){1,4}")
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails.catalog import load_catalog
-from jupyter_guardrails.cli import data_decisions
+from jupyter_guardrails.cli import data_decisions, data_publications
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 
@@ -38,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
         parser.add_argument("--json", action="store_true", help="the answer as JSON")
         parser.set_defaults(run=run)
     data_decisions.add_parsers(data)
+    data_publications.add_parsers(data)
 
 
 def run_list(arguments: argparse.Namespace) -> int:

@@ -44,10 +44,13 @@ BEAT_S = 10.0
 
 
 def add_parser(subparsers: Any) -> None:
-    """`exec [--profile P] -- CMD …`."""
+    """`exec [--profile P] [--data NAME | --no-data] -- CMD …`."""
     parser = subparsers.add_parser("exec", help="run a command exactly as a kernel of yours would run")
     parser.add_argument("--profile", help="instead of your default profile")
     parser.add_argument("--workspace", default=".", help="the folder that it may write (default: here)")
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument("--data", action="append", metavar="NAME", help="give it this dataset alone (may be repeated), not all that you may read")
+    data.add_argument("--no-data", action="store_const", const=[], dest="data", help="give it no dataset: a fresh workspace stays without a label")
     parser.add_argument("--report", action="store_true", help="say on stderr what is enforced around it")
     parser.add_argument("argv", nargs="+", metavar="CMD")
     parser.set_defaults(run=run)
@@ -57,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     """The command's own exit code; 128 + n when a signal ended it."""
     workspace = Path(arguments.workspace).resolve()
     with connected(os.environ) as client, run_dirs.held() as private:
-        admission = client.admit(_request(arguments.profile, workspace))
+        admission = client.admit(_request(arguments.profile, workspace, arguments.data))
         try:
             started = start(_spec(admission, arguments.argv, workspace, folders.make_folders(private)))
         except BaseException:
@@ -66,9 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         return follow(client, admission, started, ("channel", "proxy"), say=arguments.report, workspace=workspace)
 
 
-def _request(profile: str | None, workspace: Path) -> KernelAdmit:
+def _request(profile: str | None, workspace: Path, datasets: list[str] | None) -> KernelAdmit:
     name = f"exec-{uuid.uuid4()}"
-    return KernelAdmit(kernel_id=name, kernelspec="exec", workspace=str(workspace), key=name, kind="exec", profile=profile)
+    return KernelAdmit(kernel_id=name, kernelspec="exec", workspace=str(workspace), key=name, kind="exec", profile=profile, datasets=datasets)
 
 
 def _spec(admission: Admission, argv: list[str], workspace: Path, private: folders.KernelFolders) -> SandboxSpec:

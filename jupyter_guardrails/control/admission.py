@@ -60,8 +60,10 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
 
 
 async def _granted(state: ControlState, policy: EffectivePolicy, request: KernelAdmit) -> dict[str, str]:
-    """Data that the kernel may read from its start on; a clean run only what its job declares."""
+    """Data that the kernel may read from its start on: no more than it asks for, and a clean run only what its job declares."""
     granted = await datasets.grants_at_start(state, policy, state.clock())
+    if request.datasets is not None:
+        granted = {name: path for name, path in granted.items() if name in request.datasets}
     if request.submission is None:
         return granted
     declared = await asyncio.to_thread(submission_work.declared_datasets, state, request.submission)

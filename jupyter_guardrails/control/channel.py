@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jupyter_guardrails.control import channel_operations, channel_scans, closing, frames
+from jupyter_guardrails.control import channel_operations, channel_publishing, channel_scans, closing, frames
 from jupyter_guardrails.control.closing import close_own
 from jupyter_guardrails.control.listeners import Conversations, take
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel, log
@@ -59,8 +59,11 @@ class Channel:
         except BadRequest as error:
             await self._send(connection, frames.encode({"id": None, "ok": False, "error": error.to_json()}))
             return False
-        frames.close_all(came)  # nothing is ever asked with a descriptor
-        await self._send(connection, *await self._reply(frame))
+        try:
+            reply = await self._reply(frame, came)
+        finally:
+            frames.close_all(came)
+        await self._send(connection, *reply)
         return True
 
     async def _send(self, connection: socket.socket, data: bytes, fds: tuple[int, ...] = ()) -> None:
@@ -70,11 +73,11 @@ class Channel:
         finally:
             close_own(fds)
 
-    async def _reply(self, frame: dict[str, Any]) -> tuple[bytes, tuple[int, ...]]:
+    async def _reply(self, frame: dict[str, Any], came: list[int]) -> tuple[bytes, tuple[int, ...]]:
         """The answer to one frame as bytes and file descriptors; whatever goes wrong is an answer too."""
         number = frame.get("id")
         try:
-            answer = await self.answer(frame)
+            answer = await self.answer(frame, came)
             return frames.encode({"id": number, "ok": True, "result": answer.result}), answer.fds
         except GuardrailsError as error:
             problem = error
@@ -85,17 +88,20 @@ class Channel:
             problem = GuardrailsError(f"control failed: {type(error).__name__}", next_step="see control's log, and report it")
         return frames.encode({"id": number, "ok": False, "error": problem.to_json()}), ()
 
-    async def answer(self, frame: dict[str, Any]) -> Answer:
-        """The answer to one frame, or the error that it raises."""
+    async def answer(self, frame: dict[str, Any], came: list[int] | None = None) -> Answer:
+        """The answer to one frame, or the error that it raises; `came` are the descriptors that came with it, which stay the caller's."""
         if frame.get("v") != 1:
             raise BadRequest("frames have `v: 1`")
-        kind, operation = OPERATIONS.get(str(frame.get("op")), (None, None))
-        if kind is None or operation is None:
-            raise NotFound(f"there is no operation {str(frame.get('op'))[:100]!r}", next_step=f"there are: {', '.join(OPERATIONS)}")
+        op = str(frame.get("op"))
+        kind, _ = OPERATIONS.get(op) or channel_publishing.OPERATIONS.get(op) or (None, None)
+        if kind is None:
+            raise NotFound(f"there is no operation {op[:100]!r}", next_step=f"there are: {', '.join((*OPERATIONS, *channel_publishing.OPERATIONS))}")
         try:
             arguments = kind.model_validate(frame.get("args", {}))
         except ValidationError as error:
             mistakes = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
             raise BadRequest(f"{frame['op']}: {mistakes}") from error
         await self.state.refresh()
-        return await operation(self.state, self.live, arguments)
+        if op in channel_publishing.OPERATIONS:
+            return await channel_publishing.OPERATIONS[op][1](self.state, self.live, arguments, came or [])
+        return await OPERATIONS[op][1](self.state, self.live, arguments)

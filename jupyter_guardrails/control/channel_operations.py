@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
-from jupyter_guardrails.control import datasets, live_grants, refusals, requests
+from jupyter_guardrails.catalog.published import Published
+from jupyter_guardrails.control import datasets, labels, live_grants, refusals, requests
 from jupyter_guardrails.control.dataset_files import MAX_FILES, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
+from jupyter_guardrails.control.rights import rights
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 from jupyter_guardrails.errors import BadRequest, NotFound, Refused
 
@@ -78,6 +80,8 @@ async def search(state: ControlState, live: LiveKernel, arguments: Search) -> An
 async def path(state: ControlState, live: LiveKernel, arguments: Name) -> Answer:
     """Where this kernel sees the dataset; `readable` is false, with what to do instead, when it has no path here."""
     contract, access = await read_of(state, live, arguments.name, purpose=arguments.purpose)
+    if isinstance(contract, Published):
+        return Answer({"path": "", "readable": False} | _by_name_only(contract))
     if not access.bounds.raw:
         return Answer({"path": by_descriptor(contract, access), "readable": False, "delivery": access.bounds.delivery} | shut(contract, access))
     where = await live_grants.path_in(state, live, contract.name, contract.path)
@@ -102,6 +106,7 @@ async def open_file(state: ControlState, live: LiveKernel, arguments: Open) -> A
         return Answer({"path": contract.path, "size": None, "files": names, "complete": len(names) < MAX_FILES})
     fd = open_data(contract, arguments.file)
     where = os.path.join(contract.path, arguments.file) if arguments.file else contract.path
+    where = f"{contract.name}.{contract.format}" if isinstance(contract, Published) else where
     return Answer({"path": where, "size": os.fstat(fd).st_size}, (fd,))
 
 
@@ -130,6 +135,11 @@ def shut(contract: Contract, access: Access) -> dict[str, str]:
     return {"message": f"{contract.name} has no path here: {why}", "next_step": step, "rule": str(access.decision.rule)}
 
 
+def _by_name_only(contract: Published) -> dict[str, str]:
+    message = f"{contract.name} was published from a kernel, and is opened by its name: it has no path"
+    return {"message": message, "next_step": f"guarded.open({contract.name!r})", "rule": ""}
+
+
 async def request(state: ControlState, live: LiveKernel, arguments: Ask) -> Answer:
     """As the panel's request; what is granted at once is there when this answers."""
     asked = RequestCreate(dataset=arguments.dataset, purpose=arguments.purpose, days=arguments.days)
@@ -138,6 +148,11 @@ async def request(state: ControlState, live: LiveKernel, arguments: Ask) -> Answ
     if answer["state"] == "granted" and contract is not None:
         await live_grants.path_in(state, live, contract.name, contract.path)
     return Answer(answer)
+
+
+async def carried(state: ControlState, live: LiveKernel, arguments: Arguments) -> Answer:
+    """What this kernel's workspace carries, and why."""
+    return Answer(await labels.shown(state, await labels.of_kernel(state, live)))
 
 
 async def explain(state: ControlState, live: LiveKernel, arguments: Path) -> Answer:
@@ -188,7 +203,9 @@ async def read_of(
     access = access if explained else _purposeful(contract, access, purpose)
     decision = access.decision
     what = f"version {contract.version}{_details(access, file, purpose, columns)}: {decision.reason}"
-    await state.audit("data.read", contract.name, decision, reason=what, kernel=live.kernel_id, policy_digest=access.policy_digest)
+    fields = state.audit_fields("data.read", contract.name, decision, reason=what, kernel=live.kernel_id, policy_digest=access.policy_digest)
+    given = labels.given(state, await rights(state), contract, state.principal, decision)
+    await labels.record_read(state, live, given, fields, allowed=access.granted and not explained)
     if not access.granted:
         refusals.note(live, contract.name, state.clock())
         owner = "" if f"({contract.owner})" in decision.next_step or not contract.owner else f" (owner: {contract.owner})"
@@ -232,5 +249,6 @@ OPERATIONS: dict[str, tuple[type[Arguments], Operation]] = {
     "datasets.path": (Name, path),
     "datasets.open": (Open, open_file),
     "requests.create": (Ask, request),
+    "labels": (Arguments, carried),
     "explain": (Path, explain),
 }

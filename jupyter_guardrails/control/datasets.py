@@ -10,7 +10,8 @@ from jupyter_guardrails.catalog import listing
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.preview import Preview, preview
-from jupyter_guardrails.control import scans
+from jupyter_guardrails.catalog.published import Published
+from jupyter_guardrails.control import published, scans
 from jupyter_guardrails.control.dataset_files import file_of, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 from jupyter_guardrails.control.rights import Rights, rights
@@ -26,7 +27,15 @@ async def search(state: ControlState, request: DatasetsSearch, fds: list[int]) -
     seen = {name: held.access(contract, policy, now) for name, contract in contracts.items()}
     wanted = {name for name, access in seen.items() if access.listed and request.scope in ("all", access.status)}
     names = state.catalogs.index.search(request.q, wanted)
-    return {"datasets": [listing.entry(contracts[name], seen[name], policy) for name in names[: request.limit]], "total": len(names)}
+    found = [(contracts[name], seen[name]) for name in names]
+    found += [(one.contract, one.access) for one in await _published(state, request)]
+    return {"datasets": [listing.entry(contract, access, policy) for contract, access in found[: request.limit]], "total": len(found)}
+
+
+async def _published(state: ControlState, request: DatasetsSearch) -> list[published.Seen]:
+    """What people published and this person may know of, behind the catalogue's own."""
+    found = await published.listed(state, request.q)
+    return [one for one in found.values() if request.scope in ("all", one.access.status)]
 
 
 async def show(state: ControlState, request: DatasetShow, fds: list[int]) -> dict[str, Any]:
@@ -34,7 +43,8 @@ async def show(state: ControlState, request: DatasetShow, fds: list[int]) -> dic
     policy = state.effective()
     contract, access = await find(state, request.name)
     rows = await _preview(state, contract, access) if access.granted else None
-    return listing.detail(contract, access, policy, rows)
+    found = listing.detail(contract, access, policy, rows)
+    return found | listing.without_path(contract) if isinstance(contract, Published) and access.granted else found
 
 
 async def check(state: ControlState, request: DatasetCheck, fds: list[int]) -> dict[str, Any]:
@@ -54,6 +64,8 @@ async def find(state: ControlState, name: str) -> tuple[Contract, Access]:
         access = (await rights(state)).access(contract, state.effective(), state.clock())
         if access.listed:
             return contract, access
+    elif (one := await published.find(state, name)) is not None:
+        return one.contract, one.access
     shown = name[:200].encode("utf-8", "backslashreplace").decode()
     raise NotFound(f"there is no dataset {shown!r} that you may know of", next_step="look it up: guarded.datasets('part of the name')")
 

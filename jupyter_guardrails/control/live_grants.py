@@ -16,7 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import datasets, rights
+from jupyter_guardrails.catalog.labels import Input
+from jupyter_guardrails.control import datasets, labels, rights
 from jupyter_guardrails.control.dataset_files import file_of
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.live_orders import Basis, Outcome, Wanted, carry_out, mounter_of, place_of, shown_by
@@ -218,12 +219,15 @@ async def _record(state: ControlState, live: LiveKernel, person: Person, before:
 
 
 async def _audit(state: ControlState, live: LiveKernel, person: Person, name: str, action: str, what: str) -> None:
-    contract = state.catalogs.current.by_name.get(name)
+    contract, principal = state.catalogs.current.by_name.get(name), live.admission.principal
     said: dict[str, Any] = {"reason": f"{what} (it is no longer in the catalogue)", "rule": ""}
+    given: list[Input] = []
     if contract is not None:
         decision = person.held.access(contract, person.policy, state.clock()).decision
         said = {"reason": f"version {contract.version}: {what} ({decision.reason})", "rule": decision.rule}
-    await state.audit(action, name, **said, kernel=live.kernel_id, principal=live.admission.principal)
+        given = labels.given(state, person.held, contract, principal, decision)
+    fields = state.audit_fields(action, name, **said, kernel=live.kernel_id, principal=principal)
+    await labels.record_read(state, live, given, fields, allowed=action == "data.read")
 
 
 async def _tell(state: ControlState, live: LiveKernel, name: str, reason: str, *, action: str) -> None:

@@ -15,6 +15,7 @@ from jupyter_guardrails.errors import Refused
 DECIDING = frozenset(
     (
         *("requests.decide", "requests.decide_more", "requests.revoke_more", "grants.give", "grants.revoke", "submissions.decide"),
+        *("publications.propose", "publications.decide", "publications.withdraw"),
         *("suspensions.suspend", "suspensions.lift", "exemptions.begin", "exemptions.end"),
     )
 )

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from jupyter_guardrails.catalog.labels import Label
 from jupyter_guardrails.control.policies import allowed
 from jupyter_guardrails.errors import PackageError
 from jupyter_guardrails.package import archive, manifest, signatures
@@ -82,7 +83,7 @@ def check_job(job: Job, row: dict[str, Any], policy_digest: str) -> None:
         raise PackageError(f"the worker built another job than was submitted ({', '.join(wrong) or 'parameters'})", next_step="submit again")
 
 
-def keep(folder: Path, row: dict[str, Any], state_dir: Path, *, now: datetime, service: bool) -> Kept:
+def keep(folder: Path, row: dict[str, Any], state_dir: Path, *, now: datetime, service: bool, inherited: Label) -> Kept:
     """Sign the built folder, pack it under its content digest, read the zip back: only what verifies is kept."""
     signer = signatures.open_signer(state_dir / "keys")
     digests, problems = manifest.check(folder)
@@ -91,7 +92,7 @@ def keep(folder: Path, row: dict[str, Any], state_dir: Path, *, now: datetime, s
     attestations = folder / manifest.ATTESTATIONS
     shutil.rmtree(attestations, ignore_errors=True)
     attestations.mkdir()
-    for name, (kind, predicate) in _statements(row, now, service=service).items():
+    for name, (kind, predicate) in _statements(row, now, service=service, inherited=inherited).items():
         (attestations / name).write_text(signatures.sign(signer, digests, kind, predicate), encoding="utf-8")
     path = _pack(folder, row, state_dir / "packages" / digests.content)
     verified = verify_archive(path, [signer.public_key])
@@ -114,10 +115,20 @@ def _pack(folder: Path, row: dict[str, Any], store: Path) -> Path:
     return path
 
 
-def _statements(row: dict[str, Any], now: datetime, *, service: bool) -> dict[str, tuple[str, dict[str, Any]]]:
+def _inputs(inherited: Label) -> list[dict[str, Any]]:
+    """The data that its workspace was given, as SLSA's resource descriptors."""
+    said = {(item.name, item.version): item.classification for item in inherited.inputs}
+    return [
+        {"name": name, "uri": f"dataset://{name}", "annotations": {"version": version, "classification": label}}
+        for (name, version), label in said.items()
+    ]
+
+
+def _statements(row: dict[str, Any], now: datetime, *, service: bool, inherited: Label) -> dict[str, tuple[str, dict[str, Any]]]:
     """File name -> predicate type and predicate: where the package came from, and what control was told of its checks."""
     external = {"notebook": row["notebook"], "notebook_sha256": row["notebook_digest"], "submitter": row["principal"], "version": row["version"]}
-    built = {"buildType": BUILD_TYPE, "externalParameters": external, "internalParameters": {}, "resolvedDependencies": []}
+    built: dict[str, Any] = {"buildType": BUILD_TYPE, "externalParameters": external, "resolvedDependencies": _inputs(inherited)}
+    built["internalParameters"] = {"classification": inherited.classification, "purposes": list(inherited.purposes)}
     details = {
         "builder": {"id": f"https://guardrails.jupyter.org/control/{'service' if service else 'own'}"},
         "metadata": {"invocationId": row["id"], "finishedOn": now.isoformat()},

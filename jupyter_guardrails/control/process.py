@@ -24,6 +24,7 @@ from jupyter_guardrails.control import (
     lifetimes,
     live_grants,
     notify,
+    publishing,
     reattach,
     sampling,
     stops,
@@ -130,6 +131,7 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None, 
         await reattach.reattach(state)
         # before the first request: tasks begin in the order in which they are made, and what is submitted now is none of its business
         state.spawn(submissions.resume(state), "submissions left unfinished")
+        state.spawn(publishing.tidy(state), "files of publications")
         serving = asyncio.create_task(Service(state).serve(listener))
         await state.groups.refresh(state.principal)
         sampling.resume(state.sampler, await state.records.read(leases.live, None))

@@ -68,7 +68,7 @@ async def _serve_again(state: ControlState, row: dict[str, Any], admission: Admi
         frames.close_all([fd for _, fd in found])
         await _lost(state, row, ", ".join(sorted(lacks)) or "what it was granted")
         return
-    live = LiveKernel(row["id"], row["kernel_id"], row["kind"], row["pid"], row["report"] or {}, admission)
+    live = LiveKernel(row["id"], row["kernel_id"], row["kind"], row["pid"], row["report"] or {}, admission, workspace=row["workspace"])
     try:
         await starting.serve(state, live, found)
     except (GuardrailsError, OSError) as error:

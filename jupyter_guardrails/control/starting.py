@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import channel, egress, frames, lifetimes, limits_groups, listeners, live_grants, sampling
+from jupyter_guardrails.catalog.labels import Input
+from jupyter_guardrails.control import channel, egress, frames, labels, lifetimes, limits_groups, listeners, live_grants, sampling
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelStarted, ListenerKind
 from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
@@ -39,11 +40,12 @@ async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> 
         require(admission, request.report)
         await lifetimes.close_servers(state, request.lease)
         await asyncio.to_thread(_put_aside, state, request, fds)
-        live = LiveKernel(request.lease, row["kernel_id"], row["kind"], request.pid, request.report, admission)
+        live = LiveKernel(request.lease, row["kernel_id"], row["kind"], request.pid, request.report, admission, workspace=row["workspace"])
         await serve(state, live, [(kind, fds.pop(0)) for kind in request.listeners])
         fields = _fields(state, row, allowed=True, reason=_what_holds(admission, request.report))
-        given = await live_grants.given_at_start(state, admission, row)
-        await state.records.write(_start, row, request, [fields, *given], ttl_s=state.lease_ttl_s, pid_started=pid_started)
+        said = [fields, *await live_grants.given_at_start(state, admission, row)]
+        given = await labels.at_start(state, admission)
+        await state.records.write(_start, live, row, request, said, given, ttl_s=state.lease_ttl_s, pid_started=pid_started)
         _follow(state, row, request.pid, pid_started)
     except BaseException as error:
         await lifetimes.close_servers(state, request.lease)
@@ -123,9 +125,19 @@ def _follow(state: ControlState, row: dict[str, Any], pid: int, started: int | N
 
 
 def _start(
-    connection: Connection, row: dict[str, Any], request: KernelStarted, said: list[dict[str, Any]], *, ttl_s: float, pid_started: int | None
+    connection: Connection,
+    live: LiveKernel,
+    row: dict[str, Any],
+    request: KernelStarted,
+    said: list[dict[str, Any]],
+    given: list[Input],
+    *,
+    ttl_s: float,
+    pid_started: int | None,
 ) -> None:
+    """Lease, record, and the marks of what it is given from its start on: one transaction."""
     now = said[0]["now"]
+    labels.mark(connection, live.admission, live.workspace, live.kernel_id, given, now=now)
     notices.begin_run(connection, row["id"], now=now)
     run: dict[str, Any] = {"pid": request.pid, "pid_started": pid_started, "report": request.report, "listeners": request.listeners}
     leases.start(connection, row["id"], row["principal"], now=now, ttl_s=ttl_s, **run)

@@ -54,6 +54,7 @@ class LiveKernel:
     servers: list[Closable] = field(default_factory=list)
     sockets: tuple[int, ...] = ()  # the inodes of its listeners: by them a hand-over that is repeated is known
     data: Any = None  # what it sees of data other than at its start (live_orders.Shown)
+    workspace: str = ""  # as its server said; where nobody did, its label is that of everything
     observed: set[tuple[str, str]] = field(default_factory=set)  # (action, resource) of would-be refusals that were recorded
     refused: dict[str, datetime] = field(default_factory=dict)  # dataset -> when it was refused last; see refusals
 

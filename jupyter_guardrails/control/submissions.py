@@ -17,7 +17,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import announcing, authority, packages, reviews, shapes, stations, stops, submission_work, workers
+from jupyter_guardrails.catalog.labels import Label, in_words
+from jupyter_guardrails.control import announcing, authority, labels, packages, reviews, shapes, stations, stops, submission_work, workers
 from jupyter_guardrails.control.interface.content import is_sealed
 from jupyter_guardrails.control.interface.messages import (
     PackageVerify,
@@ -257,18 +258,28 @@ async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> 
     folder = await submission_work.built_folder(state, row["id"], request.folder)
     if refusals := await _refused_packages(state, row, folder):
         return shapes.submission(await _move(state, row["id"], "checks_failed", refusals), service=state.service)
+    inherited = await _inherit(state, row)
     row = await state.records.read(submissions.get, row["id"])
     if row["draft"]:
         return shapes.submission(await _move(state, row["id"], "draft"), service=state.service)
-    kept = await asyncio.to_thread(_keep, state, row, folder)
+    kept = await asyncio.to_thread(_keep, state, row, folder, inherited)
     await state.records.write(_note, state, row["id"], kept)
     shutil.rmtree(folder)
     return shapes.submission(await state.records.read(submissions.get, row["id"]), service=state.service)
 
 
-def _keep(state: ControlState, row: dict[str, Any], folder: Path) -> packages.Kept:
+async def _inherit(state: ControlState, row: dict[str, Any]) -> Label:
+    """What its results inherit, as a check that its reviewers read: of its inputs, and of all that was given to the workspace that it comes from."""
+    asked = json.loads((workers.folder_of(state, row["id"]) / "asked.json").read_text())
+    declared = await asyncio.to_thread(submission_work.declared_datasets, state, row["id"])
+    found = await labels.of_job(state, asked["workspace"], declared)
+    await _set_check(state, row["id"], name="label", title="Data that its results inherit from", value="passed", detail=in_words(found))
+    return found
+
+
+def _keep(state: ControlState, row: dict[str, Any], folder: Path, inherited: Label) -> packages.Kept:
     packages.check_job(read_job(folder), row, state.effective(row["principal"]).digest)
-    return packages.keep(folder, row, state.settings.state_dir, now=state.clock(), service=state.service)
+    return packages.keep(folder, row, state.settings.state_dir, now=state.clock(), service=state.service, inherited=inherited)
 
 
 def _note(connection: Connection, state: ControlState, id: str, kept: packages.Kept) -> None:

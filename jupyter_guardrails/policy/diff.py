@@ -149,9 +149,9 @@ def _effect(key: str, old: Line | None, new: Line | None) -> Effect:
 
 
 def _amount(line: Line | None) -> float:
-    """How much somebody has; without a limit it is without end."""
+    """How much somebody has; without a limit it is without end, but of uploads that nothing allows it is nothing."""
     if line is None or line.value is None:
-        return float("inf")
+        return 0.0 if line and line.key == "uploads.max_size" else float("inf")
     return float(line.value)
 
 

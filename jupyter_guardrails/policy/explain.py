@@ -185,6 +185,8 @@ def _own_data(effective: EffectivePolicy) -> Iterator[Line]:
     yield from _maybe("publish", effective.publish, _publish_text)
     largest = effective.upload_max_bytes
     yield _one("uploads.max_size", largest, _off(largest.value, format_bytes))
+    types = effective.upload_types
+    yield _one("uploads.types", types, ", ".join(types.value or ("all",)))
     yield _one("uploads.label", effective.upload_label)
 
 

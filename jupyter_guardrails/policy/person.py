@@ -144,6 +144,7 @@ class EffectivePolicy:
     rows: tuple[Value[RowRule], ...]
     publish: Value[Publish] | None
     upload_max_bytes: Value[int | None]
+    upload_types: Value[tuple[str, ...] | None]
     upload_label: Value[str]
     require: tuple[str, ...]
     environment_pass: tuple[str, ...]

@@ -130,6 +130,7 @@ def _data(rules: Rules) -> dict[str, Any]:
         "rows": _all((RowRule(name, text), rule.ref) for rule in rules for name, text in rule.rule.rows.items()),
         "publish": _whole(rules, "publish", lambda rule: rule),
         "upload_max_bytes": _last(rules, "max_size", None, "uploads.max_size", lambda rule: rule.uploads),
+        "upload_types": _last(rules, "types", None, "uploads.types", lambda rule: rule.uploads),
         "upload_label": _last(rules, "label", "internal", "uploads.label", lambda rule: rule.uploads),
     }
 

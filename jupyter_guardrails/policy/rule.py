@@ -153,8 +153,11 @@ class Publish(Strict):
 class Uploads(Strict):
     """Files that a person brings along; each key is a single value."""
 
-    max_size: f.Bytes | None = Field(default=None, description="Largest file.")
-    label: f.Text | None = Field(default=None, description="Classification that uploads get.")
+    max_size: f.Bytes | None = Field(default=None, description="Largest file, of uploads and of what is published.")
+    types: Annotated[tuple[Literal["parquet", "csv", "json", "arrow"], ...], Field(min_length=1)] | None = Field(
+        default=None, description="Kinds of files, of uploads and of what is published; left out: all four."
+    )
+    label: f.Text | None = Field(default=None, description="Classification that uploads get, and the lowest of what is published.")
 
 
 class Deny(Strict):

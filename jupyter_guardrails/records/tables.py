@@ -366,3 +366,48 @@ past_use = Table(  # what leases used that ended long ago and were removed (reco
     Column("memory_gib_s", Double, nullable=False),
     Column("gpu_s", Double, nullable=False),
 )
+
+# Derived data: what was given to which workspace, and what people published
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("place", Text, primary_key=True),  # a workspace, or another folder that kernels may write: a real path
+    Column("principal", Text, primary_key=True),
+    Column("dataset", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("classification", Text, primary_key=True),
+    Column("purposes", JSON, nullable=False),
+    Column("expires_at", Time),  # of the grant or break-glass by which it was given last; null: the policy's own
+    Column("kernel", Text, nullable=False),
+    Column("since", Time, nullable=False),
+    Index(None, "principal"),
+)
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("audience", Text, nullable=False),  # the group that it is proposed or published to
+    Column("description", Text, nullable=False),
+    Column("classification", Text, nullable=False),
+    Column("inherited", Text, nullable=False),  # the classification that it had before anybody reviewed it
+    Column("purposes", JSON, nullable=False),
+    Column("expires_at", Time),
+    Column("inputs", JSON, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("content", JSON, nullable=False),  # {digest, size_bytes, rows, columns, scan}: what was found in the file
+    Column("digest", Text, nullable=False),  # of all that a reviewer decides about
+    Column("decisions", JSON, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("revision", Integer, nullable=False),
+    CheckConstraint("state in ('private', 'proposed', 'published', 'superseded', 'withdrawn')", name="state"),
+    UniqueConstraint("name", "version"),
+    Index(None, "author", "state"),
+)

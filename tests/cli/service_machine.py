@@ -37,6 +37,8 @@ rules:
   - name: everyone
     for: everyone
     kernels: {profiles: [small], default: small, max: 3, terminals: small}
+    publish: {to: [ben]}
+    uploads: {max_size: 1MiB}
 promotion:
   production_profile: small
   reviewers: {users: [ana, ben]}

@@ -215,6 +215,36 @@ def test_two_accounts_are_four_eyes(servers, machine, in_review):
     assert ("ana", False) in [(record["principal"], record["allowed"]) for record in said]
 
 
+def test_own_files_go_to_a_group_over_another_account_and_no_server_decides(servers, machine):
+    """Files that only their account can open: handed over by descriptor, kept where neither account gets at them; ben's own group reads it."""
+    file = machine.home("ana") / "own.csv"
+    file.write_text("a,b\n1,2\n")
+    os.chown(file, ACCOUNTS["ana"], ACCOUNTS["ana"])
+    file.chmod(0o600)
+    done = machine.guardrails("ana", "data", "import", str(file), "ana/own", "--description", "mine", "--json")
+    assert done.returncode == 0, done.stderr
+    digest = json.loads(done.stdout)["digest"]
+    assert machine.guardrails("ben", "data", "publications", "ana/own").returncode == 1, "it is private"
+    assert machine.guardrails("ben", "data", "import", str(file), "ben/own", "--description", "not mine").returncode == 1
+    taken = machine.guardrails("ben", "data", "import", "/etc/hostname", "ana/own", "--description", "as ana's")
+    assert taken.returncode != 0
+    assert machine.guardrails("ana", "data", "propose", "ana/own", "--to", "carol").returncode == 1
+    proposed = machine.guardrails("ana", "data", "propose", "ana/own", "--to", "ben", "--json")
+    assert proposed.returncode == 0, proposed.stderr
+    digest = json.loads(proposed.stdout)["digest"]
+    own = machine.guardrails("ana", "data", "approve", "ana/own", "--digest", digest, GUARDRAILS_AS="carol")
+    assert (own.returncode, "another person" in own.stderr) == (1, True), own.stderr
+    assert machine.guardrails("ben", "data", "approve", "ana/own", "--digest", digest).returncode == 1
+    done = machine.guardrails("carol", "data", "approve", "ana/own", "--digest", digest)
+    assert done.returncode == 0, done.stderr
+    shown = machine.guardrails("ben", "data", "show", "ana/own")
+    assert ("1" in shown.stdout, shown.returncode) == (True, 0), shown.stderr
+    kept = machine.root / "var" / "lib" / "jupyter-guardrails" / "publications"
+    assert [path.stat().st_uid for path in kept.iterdir()] == [ACCOUNTS["jupyter-guardrails"]]
+    seen = machine.run("ana", "-c", "import os; print(os.listdir('/var/lib/jupyter-guardrails/publications'))")
+    assert "PermissionError" in seen.stderr
+
+
 def decision(submission):
     return {"decision": "approve"} | {name: submission[name] for name in ("content_digest", "evidence_digest")}
 

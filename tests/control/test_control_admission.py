@@ -1,5 +1,7 @@
 """Admission: who gets which kernel, when not, by which rule, and what is left of it in the records."""
 
+import json
+
 import pytest
 from resting import resting_pid
 
@@ -19,7 +21,8 @@ from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.state import Worker
 from jupyter_guardrails.errors import BadRequest, Conflict, HostCannotEnforce, LimitReached, NotFound, PolicyError, Refused
 from jupyter_guardrails.policy import Profile
-from jupyter_guardrails.records import audit, budgets, leases
+from jupyter_guardrails.records import audit, budgets, leases, marks
+from tests.control.conftest import POLICY, Desk
 
 
 def actions(desk):
@@ -335,3 +338,31 @@ def test_everything_that_happened_verifies(desk):
 def test_unknown_fields_are_mistakes():
     with pytest.raises(ValueError, match="principal"):
         KernelAdmit(kernel_id="k", kernelspec="s", workspace="/w", key="k", principal="carol")
+
+
+def test_a_kernel_that_asks_for_less_data_is_given_less_and_its_workspace_is_marked_with_no_more(world):
+    desk = read_desk(world)
+    assert set(desk.begin("all").datasets) == {"nyc/a", "nyc/b"}
+    assert set(desk.begin("one", workspace="/fresh/one", datasets=["nyc/b", "hr/never"]).datasets) == {"nyc/b"}
+    assert desk.begin("none", workspace="/fresh/none", datasets=[], kind="exec").datasets == {}
+    assert marked(desk, "/fresh/one") == {"nyc/b"}
+    assert marked(desk, "/fresh/none") == set()
+    desk.close()
+
+
+def marked(desk, place):
+    return {row["dataset"] for row in desk.state.records.read_sync(marks.overlapping, [place])}
+
+
+def read_desk(world):
+    """A desk with two datasets that everyone reads."""
+    (world.root / "state").mkdir(mode=0o700)
+    world.policy.write_text(POLICY.replace("    kernels: {profiles: [small]", "    data: {read: ['nyc/*']}\n    kernels: {profiles: [small]", 1))
+    for name in ("a", "b"):
+        (world.root / f"{name}.csv").write_text("n\n1\n")
+        contract = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": f"nyc/{name}", "name": name, "version": "1", "status": "active"}
+        contract |= {"domain": "nyc", "description": {"purpose": "x"}, "team": {"name": "t", "members": [{"username": "dana", "role": "owner"}]}}
+        contract |= {"servers": [{"server": "here", "type": "local", "path": str(world.root / f"{name}.csv"), "format": "csv"}]}
+        contract["customProperties"] = [{"property": "guardrails.classification", "value": "internal"}]
+        (world.settings.catalog_path / f"{name}.yaml").write_text(json.dumps(contract))
+    return Desk(world, "ana")

@@ -18,7 +18,7 @@ import pytest
 from jupyter_guardrails.control import activation, closing, peers, service, stations
 from jupyter_guardrails.control.frames import close_all
 from jupyter_guardrails.control.groups import Groups, system_groups
-from jupyter_guardrails.control.interface import auditing, backup, decisions, grants, notices, oversight, stops, usage, work
+from jupyter_guardrails.control.interface import auditing, backup, decisions, grants, notices, oversight, publishing, stops, usage, work
 from jupyter_guardrails.control.interface import messages as m
 from jupyter_guardrails.control.interface.content import sealed
 from jupyter_guardrails.control.interface.messages import REQUESTS
@@ -38,6 +38,8 @@ rules:
   - name: everyone
     for: everyone
     kernels: {profiles: [small], default: small, max: 2}
+    publish: {to: [team]}
+    uploads: {max_size: 1MiB}
 promotion: {production_profile: small}
 """
 
@@ -93,6 +95,12 @@ class Things:
         self.launch = counter.ask(ANA, m.LaunchMounter(), fds=[theirs.detach()])["launch"]
         self.worker_token = "worker-of-ana"
         counter.desk.state.worker_tokens[self.worker_token] = Worker(self.submission, "ana")
+
+    def published(self):
+        """The name of a table that she has published for herself; made when it is asked for, since it takes a process."""
+        with notebook(b"n\n1\n") as fd:
+            asked = publishing.DataImport(name="one/table", description="a table", format="csv")
+            return self.counter.ask(ANA, asked, fds=[fd])["name"]
 
 
 @pytest.fixture
@@ -161,6 +169,12 @@ CROSSINGS = {
     "submissions.decide": (lambda t: decide(t), NotFound),
     "submissions.decisions": (lambda t: decisions.SubmissionDecisions(id=t.submission), NotFound),
     "submissions.queue": (lambda t: decisions.SubmissionsQueue(), None),
+    "publications.import": (lambda t: publishing.DataImport(name=t.published(), description="mine", format="csv"), BadRequest),
+    "publications.list": (lambda t: publishing.PublicationsList(review=bool(t.published())), None),
+    "publications.show": (lambda t: publishing.PublicationShow(name=t.published()), NotFound),
+    "publications.propose": (lambda t: publishing.PublicationPropose(name=t.published(), group="team"), NotFound),
+    "publications.decide": (lambda t: publishing.PublicationDecide(name=t.published(), decision="approve", digest="0" * 64), NotFound),
+    "publications.withdraw": (lambda t: publishing.PublicationWithdraw(name=t.published()), NotFound),
     "decisions.past": (lambda t: oversight.DecisionsPast(since_s=3600), Refused),
     "notify.check": (lambda t: oversight.NotifyCheck(), Refused),
     "records.backup": (lambda t: backup.RecordsBackup(), Refused),

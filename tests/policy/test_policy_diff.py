@@ -54,6 +54,7 @@ ANALYSTS, ALL = {"ana", "ben"}, {"ana", "ben", "lea", "anyone else"}
         ("mask: {pii: hash}, ", "", ANALYSTS, "gains mask.pii hash|"),
         ("cpu_hours: 10", "cpu_hours: 20", ANALYSTS, "gains budget.cpu_hours 10|20"),
         (", budget: {cpu_hours: 10}", "", ANALYSTS, "gains budget.cpu_hours 10|no limit"),
+        ("budget: {cpu_hours: 10}", "budget: {cpu_hours: 10}, uploads: {max_size: 1GiB}", ANALYSTS, "gains uploads.max_size off|1GiB"),
         ("classification: restricted", "classification: secret", ALL, "loses deny.data |classification: secret"),
         ("classification: restricted", "classification: secret", ALL, "gains deny.data classification: restricted|"),
         ("mode: enforce", "mode: warn", ALL, "gains mode enforce|warn"),

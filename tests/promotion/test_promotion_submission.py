@@ -1,5 +1,6 @@
 """From a notebook to a signed package, through a real control, a real worker and a real clean run."""
 
+import base64
 import json
 import os
 import subprocess
@@ -41,6 +42,7 @@ def test_it_is_in_review_and_honest_about_it(submitted):
     states = {check["name"]: check["state"] for check in submitted["checks"]}
     assert states["clean_run"] == states["data"] == states["environment"] == states["secrets"] == states["packages"] == states["imports"] == "passed"
     assert states["vulnerabilities"] == "not_checked"
+    assert check_of(submitted, "label")["detail"].startswith("internal, from nyc/flights 1.2.0")
     assert check_of(submitted, "clean_run")["progress"] is None
     assert check_of(submitted, "clean_run")["seconds"] > 0
 
@@ -49,6 +51,11 @@ def test_the_package_holds_what_runs_and_nothing_else(world, submitted, tmp_path
     path = world.package(submitted["id"], tmp_path / "p.zip")
     found = verify_archive(path, read_trust(world.state_dir / "keys"))
     assert found.trusted, found.problems
+    with zipfile.ZipFile(path) as zipped:
+        envelope = json.loads(zipped.read("attestations/provenance.dsse.json"))
+    built = json.loads(base64.b64decode(envelope["payload"]))["predicate"]["buildDefinition"]
+    assert [item["uri"] for item in built["resolvedDependencies"]] == ["dataset://nyc/flights"]
+    assert built["internalParameters"]["classification"] == "internal"
     assert (found.digests.content, found.digests.evidence) == (submitted["content_digest"], submitted["evidence_digest"])
     archive.unpack(path, tmp_path / "p")
     source = {entry.relative_to(tmp_path / "p" / "src").as_posix() for entry in (tmp_path / "p" / "src").rglob("*") if entry.is_file()}

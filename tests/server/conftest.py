@@ -36,6 +36,7 @@ rules:
     for: everyone
     kernels: {profiles: [small, tiny], default: small, max: MAXIMUM, terminals: tiny}
     data: {read: ["nyc/*"], request: ["hr/*"], browse: all}
+    uploads: {max_size: 1MiB}
 """
 CONTRACT = """\
 apiVersion: v3.1.0

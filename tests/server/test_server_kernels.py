@@ -59,6 +59,18 @@ def test_granted_data_is_read_and_other_data_is_not(kernel, server):
     assert "FileNotFoundError" in kernel.run(f"open({str(server.root / 'data' / 'salaries.csv')!r}).read()")
 
 
+def test_what_it_was_started_with_is_its_label_and_it_publishes_with_that(kernel, server):
+    """In a real sandbox: a file of its own /tmp is handed over, and read again by name."""
+    assert kernel.run("import guarded; print(guarded.labels())").startswith("internal, from nyc/flights 1.0.0")
+    lines = ["with open('/tmp/own.csv', 'w') as file: _ = file.write('a,b\\n1,2\\n')"]
+    lines += ["made = guarded.publish('/tmp/own.csv', 'own/table', description='made here')", "print(made.state, made.details['inputs'][0]['name'])"]
+    assert kernel.run("\n".join(lines)).split() == ["private", "nyc/flights"]
+    assert kernel.run("print(guarded.open('own/table').read().decode())").split() == ["a,b", "1,2"]
+    assert "has no path" in kernel.run("guarded.path('own/table')")
+    kept = next((server.state / "publications").iterdir())
+    assert "FileNotFoundError" in kernel.run(f"open({str(kept)!r}).read()")
+
+
 def test_the_environment_holds_no_secret_of_the_server(kernel):
     seen = json.loads(kernel.run("import json, os; print(json.dumps(dict(os.environ)))"))
     assert "JUPYTER_TOKEN" not in seen

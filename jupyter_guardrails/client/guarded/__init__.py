@@ -4,6 +4,8 @@ guarded.datasets("flights")                      a table of what there is and ho
 guarded.path("nyc/flights")                      a real path, for any library
 guarded.open("nyc/flights").to_pandas()          a table (also .to_polars(), .to_arrow(), .read())
 guarded.request("hr/salaries", purpose="…")      ask for access
+guarded.publish(df, "team/churn", description="…")  hand derived data over: private until you propose it
+guarded.labels()                                 what your workspace carries: what is made of data inherits from it
 """
 
 from __future__ import annotations
@@ -13,11 +15,30 @@ from typing import Any
 from guarded import explain as _explain
 from guarded import sources as _sources
 from guarded.errors import GuardedError, NotFound, Refused, Unavailable
+from guarded.labels import Labels
 from guarded.opened import Opened, is_anothers, open_dataset, too_late
+from guarded.publishing import Publication
+from guarded.publishing import publish as _publish
 from guarded.scanned import Scanned
 from guarded.tables import DatasetTable
 
-__all__ = ["DatasetTable", "GuardedError", "NotFound", "Opened", "Refused", "Scanned", "Unavailable", "datasets", "open", "path", "request"]
+__all__ = [
+    "DatasetTable",
+    "GuardedError",
+    "Labels",
+    "NotFound",
+    "Opened",
+    "Publication",
+    "Refused",
+    "Scanned",
+    "Unavailable",
+    "datasets",
+    "labels",
+    "open",
+    "path",
+    "publish",
+    "request",
+]
 __version__ = "0.1.0"
 
 
@@ -53,6 +74,17 @@ def request(name: str, purpose: str, days: int = 30) -> dict[str, Any]:
     """Ask its owner for a dataset; gives the request with its state (`open`, or `granted` at once where policy says so)."""
     result, _ = _sources.current().call("requests.create", dataset=name, purpose=purpose, days=days)
     return result
+
+
+def labels() -> Labels:
+    """What this workspace carries and why: what you publish or submit from it inherits that."""
+    result, _ = _sources.current().call("labels")
+    return Labels(result)
+
+
+def publish(data: Any, name: str, description: str) -> Publication:
+    """Hand a table (pandas, polars, pyarrow) or a file over under a name; private to you until you propose it to a group."""
+    return _publish(data, name, description)
 
 
 _explain.install()

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -32,22 +33,22 @@ class Channel:
         self._socket: socket.socket | None = None
         self._sent = 0
 
-    def call(self, op: str, *, timeout_s: float = TIMEOUT_S, **args: Any) -> tuple[dict[str, Any], list[int]]:
-        """The result and the file descriptors that came with it (the caller closes them); raises a GuardedError."""
+    def call(self, op: str, *, timeout_s: float = TIMEOUT_S, send: Sequence[int] = (), **args: Any) -> tuple[dict[str, Any], list[int]]:
+        """The result and the file descriptors that came with it (the caller closes them); raises a GuardedError. `send`: what goes along."""
         with self._lock, ExitStack() as undo:
             undo.callback(self._drop)  # an interrupted conversation would hand the next call this one's answer
-            answer, fds = self._exchange(op, args, timeout_s)
+            answer, fds = self._exchange(op, args, timeout_s, send)
             undo.pop_all()
         if not answer.get("ok"):
             _close(fds)
             raise from_answer(answer.get("error") or {})
         return answer.get("result") or {}, fds
 
-    def _exchange(self, op: str, args: dict[str, Any], timeout_s: float) -> tuple[dict[str, Any], list[int]]:
+    def _exchange(self, op: str, args: dict[str, Any], timeout_s: float, fds: Sequence[int]) -> tuple[dict[str, Any], list[int]]:
         self._sent += 1
         request = {"v": 1, "id": self._sent, "op": op, "args": args}
         try:
-            connection = self._send(_frame(request), timeout_s)
+            connection = self._send(_frame(request), timeout_s, fds)
             answer, fds = _receive(connection)
         except (OSError, EOFError, ValueError) as error:
             raise Unavailable(f"the data broker does not answer: {error}", next_step="save your work and restart the kernel") from error
@@ -55,25 +56,33 @@ class Channel:
             raise Unavailable("the data broker answered another question", next_step="run the cell again")
         return answer, fds
 
-    def _send(self, frame: bytes, timeout_s: float) -> socket.socket:
+    def _send(self, frame: bytes, timeout_s: float, fds: Sequence[int]) -> socket.socket:
         """Send on the open connection, or once on a new one when the broker was restarted in between."""
         if self._socket is not None:
             try:
                 self._socket.settimeout(timeout_s)
-                self._socket.sendall(frame)
+                _send_all(self._socket, frame, fds)
                 return self._socket
             except (BrokenPipeError, ConnectionResetError):
                 self._drop()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(timeout_s)
         self._socket.connect("\0" + self.address[1:] if self.address.startswith("@") else self.address)
-        self._socket.sendall(frame)
+        _send_all(self._socket, frame, fds)
         return self._socket
 
     def _drop(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _send_all(connection: socket.socket, frame: bytes, fds: Sequence[int]) -> None:
+    """The frame, with descriptors at its first byte."""
+    if fds:
+        sent = connection.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+        frame = frame[sent:]
+    connection.sendall(frame)
 
 
 def _frame(message: dict[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from guarded.channel import Channel
@@ -17,7 +18,7 @@ class Bindings:
         self.file = file
         self.pid = os.getpid()
 
-    def call(self, op: str, *, timeout_s: float = 0.0, **args: Any) -> tuple[dict[str, Any], list[int]]:
+    def call(self, op: str, *, timeout_s: float = 0.0, send: Sequence[int] = (), **args: Any) -> tuple[dict[str, Any], list[int]]:
         """The same answers as the broker's, for what a job may do: search, path, open."""
         if op == "datasets.search":
             return {"datasets": [_row(name) for name in sorted(self._paths()) if args["q"] in name]}, []

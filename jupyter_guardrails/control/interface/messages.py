@@ -97,6 +97,7 @@ class KernelAdmit(Request):
     profile: str | None = None
     notebook: str | None = None
     submission: str | None = None  # clean runs: the submission whose declared datasets bound the grants
+    datasets: list[str] | None = Field(default=None, max_length=1000)  # only these are given at the start; None: all that may be read
 
 
 class KernelStarted(Request):
