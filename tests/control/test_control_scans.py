@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from data_world import Loop
-from scan_world import ROWS, SECRETS, Kernel, guarded, made, shows_nothing
+from scan_world import ROWS, SECRETS, Kernel, guarded, links, made, shows_nothing
 
 from jupyter_guardrails.control import broker_process, channel, datasets, scans, views
 from jupyter_guardrails.control.interface import receive_frame, send_frame
@@ -237,10 +237,6 @@ def test_the_worker_shows_nobody_its_memory_and_holds_no_secret_of_control(world
     while any(str(world.root) in link for link in links(pid)):  # files are closed beside the conversation: no event tells
         assert time.monotonic() < deadline, links(pid)
         time.sleep(0.02)
-
-
-def links(pid):
-    return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd") if os.path.lexists(f"/proc/{pid}/fd/{fd}")]
 
 
 def worker_secret(world):
