@@ -15,6 +15,7 @@ GuardrailsError
 ├── ControlAway       503, exit 1   the authority doesn't answer
 ├── RecordsUnwritable 503, exit 1   the disk of the records is full or fails, or their database is away
 ├── AuditAway         503, exit 1   what must be recorded can't be: a sink of the audit log fails
+├── CatalogBusy       503, exit 1   a big catalogue is read for the first time
 ├── MounterAway       503, exit 1   what gives kernels their roots has ended
 └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
 """
@@ -164,6 +165,12 @@ class AuditAway(GuardrailsError):
     """The audit log, or a witness that the policy requires, can't be written: what must be recorded isn't done."""
 
     status, code = 503, "audit_away"
+
+
+class CatalogBusy(GuardrailsError):
+    """Control has just started and reads a big catalogue: no dataset is given out before it knows all of them."""
+
+    status, code = 503, "catalog_busy"
 
 
 class MounterAway(GuardrailsError):

@@ -15,17 +15,23 @@ from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetS
 from jupyter_guardrails.control.rights import rights
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import GuardrailsError, NotFound, Refused
-from jupyter_guardrails.policy import EffectivePolicy
+from jupyter_guardrails.policy import EffectivePolicy, Policy
 
 
 async def search(state: ControlState, request: DatasetsSearch, fds: list[int]) -> dict[str, Any]:
     """Datasets that this person may know of and whose contracts have the words, best first; `total` before the limit."""
-    policy, now, held = state.effective(), state.clock(), await rights(state)
-    contracts = state.catalogs.current.by_name
-    seen = {name: held.access(contract, policy, now) for name, contract in contracts.items()}
-    wanted = {name for name, access in seen.items() if access.listed and request.scope in ("all", access.status)}
-    names = state.catalogs.index.search(request.q, wanted)
-    return {"datasets": [listing.entry(contracts[name], seen[name], policy) for name in names[: request.limit]], "total": len(names)}
+    everyones, policy = _policies(state)
+    now, held, shelf = state.clock(), await rights(state), state.catalogs.shelf
+    sets = await state.visible.of(policy, everyones, shelf, held, now)
+    page = shelf.index.search(request.q, sets.within(request.scope), shelf.numbered, limit=request.limit, offset=request.offset)
+    contracts = [contract for number in page.numbers if (contract := shelf.numbered.contracts[number])]
+    return {"datasets": [listing.entry(contract, held.access(contract, policy, now), policy) for contract in contracts], "total": page.total}
+
+
+def _policies(state: ControlState) -> tuple[Policy, EffectivePolicy]:
+    """The policy in force and what it means for this person: of one and the same file."""
+    policy, effective = state.policies.in_force, state.effective()
+    return (policy, effective) if policy.digest == effective.digest else _policies(state)
 
 
 async def show(state: ControlState, request: DatasetShow, fds: list[int]) -> dict[str, Any]:

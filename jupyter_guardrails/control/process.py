@@ -181,7 +181,7 @@ def open_state(options: Options, store: DescriptorStore | None = None) -> Contro
         settings=settings,
         principal=principal_of(settings),
         policies=policies,
-        catalogs=CatalogFolder(settings.catalog_path),
+        catalogs=CatalogFolder(settings.catalog_path, cache=settings.state_dir / "catalogue.sqlite"),
         records=open_records(database_of(settings), journal=settings.state_dir / "audit.jsonl"),
         token=token,
         lease_ttl_s=options.lease_ttl_s,

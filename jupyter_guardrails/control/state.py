@@ -20,6 +20,7 @@ from jupyter_guardrails.control.interface.messages import Request
 from jupyter_guardrails.control.more_applied import MoreForAWhile
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.sampling import Sampler
+from jupyter_guardrails.control.visibility import VisibleDatasets
 from jupyter_guardrails.errors import PolicyError, Problem
 from jupyter_guardrails.policy import Decision, EffectivePolicy
 from jupyter_guardrails.records import Records, audit
@@ -93,6 +94,7 @@ class ControlState:
     worker_tokens: dict[str, Worker] = field(default_factory=dict)
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    visible: VisibleDatasets = field(default_factory=VisibleDatasets)
     egress: EgressProcess = field(default_factory=EgressProcess)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -83,6 +83,16 @@ def test_list_finds_words_and_scopes(place):
     assert data(place, "list", "nothing-like-this").stdout == "no datasets\n"
 
 
+def test_list_goes_on_page_by_page(place):
+    names = [row["name"] for row in json.loads(data(place, "list", "--json").stdout)["datasets"]]
+    pages = [json.loads(data(place, "list", "--json", "--limit", "1", "--offset", str(number)).stdout) for number in range(len(names))]
+    assert [row["name"] for page in pages for row in page["datasets"]] == names
+    assert f"and {len(names) - 1} more" in data(place, "list", "--limit", "1").stdout
+    wrong = data(place, "list", "--limit", "0")
+    assert wrong.returncode == 2
+    assert "--limit is 1 to 1000" in wrong.stderr
+
+
 def test_show_has_columns_rows_and_the_line_to_type(place):
     shown = data(place, "show", "nyc/flights").stdout
     for words in (
