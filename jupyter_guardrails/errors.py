@@ -200,6 +200,7 @@ def from_json(body: dict[str, str]) -> GuardrailsError:
             ControlAway,
             RecordsUnwritable,
             AuditAway,
+            CatalogBusy,
             MounterAway,
             HostCannotEnforce,
         )

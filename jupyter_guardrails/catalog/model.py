@@ -44,6 +44,7 @@ class Contract:
     row_filter: str = ""
     purposes: tuple[str, ...] = ()
     path_line: int = 1
+    fresh_within_s: float = 0.0  # how old the newest file may be; 0: the contract does not say
     problems: tuple[Problem, ...] = ()
 
     @property

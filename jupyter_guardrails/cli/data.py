@@ -52,12 +52,17 @@ def run_list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found, indent=2))
         return 0
-    rows = [(row["name"], STATUSES[row["status"]], row["classification"], row["owner"], row["description"]) for row in found["datasets"]]
-    print(table(("name", "readable", "classification", "owner", "description"), rows, _width()) if rows else "no datasets")
+    rows = [(row["name"], STATUSES[row["status"]], row["classification"], row["owner"], _marks(row), row["description"]) for row in found["datasets"]]
+    print(table(("name", "readable", "classification", "owner", "marks", "description"), rows, _width()) if rows else "no datasets")
     seen = arguments.offset + len(rows)
     if found["total"] > seen:
         print(f"and {found['total'] - seen} more: add a word to narrow it down, or --offset {seen} for the next ones")
     return 0
+
+
+def _marks(row: dict[str, Any]) -> str:
+    """`advisory`: this account can open the files without us. `late`: older than the contract promises."""
+    return ", ".join(word for word, is_so in (("advisory", row["advisory"]), ("late", row["fresh"] is False)) if is_so)
 
 
 def _asked(arguments: argparse.Namespace) -> DatasetsSearch:
@@ -120,7 +125,13 @@ def described(found: dict[str, Any], width: int) -> str:
 
 def _facts(found: dict[str, Any]) -> str:
     facts = {key: found[key] for key in ("owner", "classification", "version", "format")}
-    facts |= {"size": _size(found["size_bytes"]), "updated": found["updated_at"], "readable": STATUSES[found["status"]], "rule": found["rule"]}
+    facts |= {
+        "size": _size(found["size_bytes"]),
+        "updated": found["updated_at"],
+        "readable": STATUSES[found["status"]],
+        "marks": _marks(found),
+        "rule": found["rule"],
+    }
     facts |= {"place": found["path"], "next": found["next_step"], "error": found["error"]}
     return "\n".join(f"  {key + ':':<16}{_line(value)}" for key, value in facts.items() if value)
 

@@ -25,7 +25,9 @@ async def search(state: ControlState, request: DatasetsSearch, fds: list[int]) -
     sets = await state.visible.of(policy, everyones, shelf, held, now)
     page = shelf.index.search(request.q, sets.within(request.scope), shelf.numbered, limit=request.limit, offset=request.offset)
     contracts = [contract for number in page.numbers if (contract := shelf.numbered.contracts[number])]
-    return {"datasets": [listing.entry(contract, held.access(contract, policy, now), policy) for contract in contracts], "total": page.total}
+    advisory = await state.advisory.of(contracts, state.peer_uid)
+    rows = [listing.entry(one, held.access(one, policy, now), policy, advisory=one.name in advisory) for one in contracts]
+    return {"datasets": rows, "total": page.total}
 
 
 def _policies(state: ControlState) -> tuple[Policy, EffectivePolicy]:
@@ -39,7 +41,8 @@ async def show(state: ControlState, request: DatasetShow, fds: list[int]) -> dic
     policy = state.effective()
     contract, access = await find(state, request.name)
     rows = await _preview(contract) if access.granted else None
-    return listing.detail(contract, access, policy, rows)
+    advisory = await state.advisory.of([contract], state.peer_uid)
+    return listing.detail(contract, access, policy, rows, advisory=bool(advisory))
 
 
 async def check(state: ControlState, request: DatasetCheck, fds: list[int]) -> dict[str, Any]:

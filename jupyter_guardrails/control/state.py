@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from jupyter_guardrails.catalog import CatalogFolder
+from jupyter_guardrails.control.advisory import Advisory
 from jupyter_guardrails.control.descriptor_store import DescriptorStore
 from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
@@ -94,6 +95,7 @@ class ControlState:
     worker_tokens: dict[str, Worker] = field(default_factory=dict)
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    advisory: Advisory = field(default_factory=Advisory)
     visible: VisibleDatasets = field(default_factory=VisibleDatasets)
     egress: EgressProcess = field(default_factory=EgressProcess)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -71,9 +71,9 @@ def test_list_is_a_table(place):
     done = data(place, "list")
     assert done.returncode == 0, done.stderr
     head, *rows = done.stdout.splitlines()
-    assert head.split() == ["name", "readable", "classification", "owner", "description"]
+    assert head.split() == ["name", "readable", "classification", "owner", "marks", "description"]
     assert rows[0].split()[:3] == ["hr/people", "on", "request"]
-    assert rows[1].split()[:4] == ["nyc/flights", "yes", "internal", "dana"]
+    assert rows[1].split()[:5] == ["nyc/flights", "yes", "internal", "dana", "advisory"]  # control is this account, too
     assert "\x1b" not in done.stdout
 
 
