@@ -14,6 +14,7 @@ from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.control import datasets, refusals, requests
 from jupyter_guardrails.control.dataset_files import files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
+from jupyter_guardrails.control.lineage_events import Run
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 from jupyter_guardrails.errors import NotFound, Refused
 
@@ -130,6 +131,7 @@ async def _read(state: ControlState, live: LiveKernel, name: str, file: str = ""
         owner = "" if f"({contract.owner})" in decision.next_step or not contract.owner else f" (owner: {contract.owner})"
         raise Refused(f"{decision.reason}{owner}", next_step=decision.next_step, rule=str(decision.rule))
     live.refused.pop(contract.name, None)
+    state.lineage.read(Run(live.lease, live.kernel_id, live.kind, state.principal), contract, state.clock(), state.spawn)
     return contract, access
 
 

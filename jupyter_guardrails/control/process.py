@@ -19,6 +19,7 @@ from jupyter_guardrails.control import (
     activation,
     auditing,
     breakglass,
+    company_network,
     descriptor_store,
     hardening,
     lifetimes,
@@ -32,6 +33,7 @@ from jupyter_guardrails.control import (
 from jupyter_guardrails.control.descriptor_store import LISTENER, DescriptorStore
 from jupyter_guardrails.control.groups import Groups, system_groups
 from jupyter_guardrails.control.interface import Settings
+from jupyter_guardrails.control.lineage import Lineage, Target
 from jupyter_guardrails.control.peers import account_of
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.service import Service
@@ -184,6 +186,7 @@ def open_state(options: Options, store: DescriptorStore | None = None) -> Contro
         catalogs=CatalogFolder(settings.catalog_path, cache=settings.state_dir / "catalogue.sqlite"),
         records=open_records(database_of(settings), journal=settings.state_dir / "audit.jsonl"),
         token=token,
+        lineage=lineage_of(settings),
         lease_ttl_s=options.lease_ttl_s,
         store=store,
         groups=Groups(system_groups if settings.person is None else None),
@@ -218,6 +221,12 @@ async def _end(state: ControlState, serving: asyncio.Task[None], *, lasting: boo
     await (lifetimes.leave_all(state) if lasting else lifetimes.end_all(state))
     await auditing.end(state)
     await (state.egress.leave() if lasting else state.egress.stop())
+
+
+def lineage_of(settings: Settings) -> Lineage:
+    """Where what was read in which run is told."""
+    bundle = company_network.read(settings.policy_path).ca_bundle if settings.lineage_url else None
+    return Lineage(settings.state_dir / "lineage.ndjson", Target(settings.lineage_url, settings.lineage_token_file, bundle))
 
 
 def database_of(settings: Settings) -> str | Path:

@@ -18,6 +18,7 @@ from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
 from jupyter_guardrails.control.interface.messages import Request
+from jupyter_guardrails.control.lineage import Lineage
 from jupyter_guardrails.control.more_applied import MoreForAWhile
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.sampling import Sampler
@@ -96,6 +97,7 @@ class ControlState:
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     advisory: Advisory = field(default_factory=Advisory)
+    lineage: Lineage = field(default_factory=Lineage)
     visible: VisibleDatasets = field(default_factory=VisibleDatasets)
     egress: EgressProcess = field(default_factory=EgressProcess)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
