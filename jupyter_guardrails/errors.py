@@ -16,6 +16,7 @@ GuardrailsError
 ├── RecordsUnwritable 503, exit 1   the disk of the records is full or fails, or their database is away
 ├── AuditAway         503, exit 1   what must be recorded can't be: a sink of the audit log fails
 ├── SourceAway        503, exit 1   what holds a dataset doesn't answer, or lets nobody in
+├── CatalogBusy       503, exit 1   a big catalogue is read for the first time
 ├── MounterAway       503, exit 1   what gives kernels their roots has ended
 └── HostCannotEnforce 503, exit 3   this machine can't give what the policy requires
 """
@@ -167,6 +168,12 @@ class AuditAway(GuardrailsError):
     status, code = 503, "audit_away"
 
 
+class CatalogBusy(GuardrailsError):
+    """Control has just started and reads a big catalogue: no dataset is given out before it knows all of them."""
+
+    status, code = 503, "catalog_busy"
+
+
 class MounterAway(GuardrailsError):
     """The process that gives kernels their roots has ended: nothing starts under that launch any more."""
 
@@ -202,6 +209,7 @@ def from_json(body: dict[str, str]) -> GuardrailsError:
             RecordsUnwritable,
             AuditAway,
             SourceAway,
+            CatalogBusy,
             MounterAway,
             HostCannotEnforce,
         )

@@ -13,6 +13,7 @@ PLAIN = (
     errors.LimitReached,
     errors.PackageError,
     errors.RecordsUnwritable,
+    errors.CatalogBusy,
     errors.HostCannotEnforce,
 )
 EVERY = [kind("who, what", next_step="ask", rule="guardrails.yaml:3 small") for kind in PLAIN] + [

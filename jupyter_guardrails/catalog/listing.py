@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +17,9 @@ from jupyter_guardrails.policy import EffectivePolicy
 MAX_FILES = 2000  # of a dataset that is a folder; a bigger one is listed without size and time
 
 
-def entry(contract: Contract, access: Access, policy: EffectivePolicy) -> dict[str, Any]:
-    """One row of a listing."""
-    size_bytes, updated_at = _measure(contract.path) if access.status in ("granted", "requestable") else (None, None)
+def entry(contract: Contract, access: Access, policy: EffectivePolicy, *, advisory: bool = False) -> dict[str, Any]:
+    """One row of a listing. `advisory`: this person's account can open the files without us."""
+    size_bytes, updated_s = _measure(contract.path) if access.status in ("granted", "requestable") else (None, None)
     return {
         "name": contract.name,
         "description": contract.description,
@@ -28,16 +29,18 @@ def entry(contract: Contract, access: Access, policy: EffectivePolicy) -> dict[s
         "format": contract.format,
         "columns": len(contract.columns),
         "size_bytes": size_bytes,
-        "updated_at": updated_at,
+        "updated_at": _time(updated_s),
+        "fresh": _is_fresh(contract, updated_s),
+        "advisory": advisory,
         "rule": str(access.decision.rule),
         "next_step": access.decision.next_step,
         "error": _error(contract, access, policy),
     }
 
 
-def detail(contract: Contract, access: Access, policy: EffectivePolicy, preview: Preview | None) -> dict[str, Any]:
+def detail(contract: Contract, access: Access, policy: EffectivePolicy, preview: Preview | None, *, advisory: bool = False) -> dict[str, Any]:
     """Everything about one dataset; path, preview and snippets only where it is granted."""
-    return entry(contract, access, policy) | {
+    return entry(contract, access, policy, advisory=advisory) | {
         "version": contract.version,
         "path": (contract.path or None) if access.granted and access.bounds.raw else None,
         "schema": _schema(contract, access, policy),
@@ -72,8 +75,17 @@ def _schema(contract: Contract, access: Access, policy: EffectivePolicy) -> list
     ]
 
 
-def _measure(path: str) -> tuple[int | None, str | None]:
-    """Bytes of all files, and the time of the newest."""
+def _time(updated_s: float | None) -> str | None:
+    return None if updated_s is None else datetime.fromtimestamp(updated_s, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _is_fresh(contract: Contract, updated_s: float | None) -> bool | None:
+    """Whether the newest file is as new as the contract promises; None where it promises nothing, or nothing is known."""
+    return None if updated_s is None or not contract.fresh_within_s else time.time() - updated_s <= contract.fresh_within_s
+
+
+def _measure(path: str) -> tuple[int | None, float | None]:
+    """Bytes of all files, and the time of the newest, in seconds."""
     found: list[os.stat_result] = []
     try:
         for file in _files(path):
@@ -82,9 +94,7 @@ def _measure(path: str) -> tuple[int | None, str | None]:
                 return None, None
     except OSError:
         return None, None
-    newest = max((item.st_mtime for item in found), default=None)
-    updated_at = None if newest is None else datetime.fromtimestamp(newest, UTC).isoformat().replace("+00:00", "Z")
-    return sum(item.st_size for item in found), updated_at
+    return sum(item.st_size for item in found), max((item.st_mtime for item in found), default=None)
 
 
 def _files(path: str) -> Iterator[str]:

@@ -46,6 +46,7 @@ class Contract:
     purposes: tuple[str, ...] = ()
     path_line: int = 1
     place: Mapping[str, Any] = field(default_factory=dict, hash=False)  # plain data, `kind`: files, objects or database; see servers.py
+    fresh_within_s: float = 0.0  # how old the newest file may be; 0: the contract does not say
     problems: tuple[Problem, ...] = ()
 
     @property

@@ -16,6 +16,7 @@ import pydantic
 from open_data_contract_standard.model import CustomProperty, OpenDataContractStandard, SchemaObject, SchemaProperty, Server, Team
 
 from jupyter_guardrails.catalog.document import Document, Trail, read_document
+from jupyter_guardrails.catalog.freshness import allowed_age_s
 from jupyter_guardrails.catalog.labels import LADDER
 from jupyter_guardrails.catalog.model import Column, Contract
 from jupyter_guardrails.catalog.places import FILE_FORMATS, FORMATS, complaint_about, guess_format
@@ -104,6 +105,7 @@ class _Reader:
             purposes=self._purposes(own),
             path_line=path_line,
             place=place,
+            fresh_within_s=self._fresh_within_s(),
             problems=tuple(self.problems),
         )
 
@@ -171,6 +173,12 @@ class _Reader:
             self._note(self._own_trail("purposes"), "guardrails.purposes has to be a list of texts")
             return ()
         return tuple(purposes)
+
+    def _fresh_within_s(self) -> float:
+        found, mistakes = allowed_age_s(self.standard.slaProperties or [])
+        for index, message, hint in mistakes:
+            self._note(("slaProperties", index), message, hint)
+        return found
 
     def _own(self, properties: list[CustomProperty] | None, trail: Trail, known: Sequence[str]) -> dict[str, Any]:
         """Our own keys of a customProperties list, without the prefix; other tools' keys are theirs."""

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from jupyter_guardrails.catalog import load_catalog
 from jupyter_guardrails.cli import data_decisions, data_publications
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
+from jupyter_guardrails.errors import BadRequest
 
 WIDE = 200  # where the output is no terminal
 STATUSES = {"granted": "yes", "requestable": "on request", "refused": "no", "broken": "broken contract"}
@@ -28,6 +31,8 @@ def add_parser(subparsers: Any) -> None:
     listing = data.add_parser("list", help="datasets that you may read or ask for")
     listing.add_argument("query", nargs="*", metavar="WORD", help="only those with these words in name, description, columns, tags or owner")
     listing.add_argument("--scope", choices=("all", "granted", "requestable"), default="all", help="default: all")
+    listing.add_argument("--limit", type=int, default=200, metavar="N", help="how many at once, at most 1000 (default: 200)")
+    listing.add_argument("--offset", type=int, default=0, metavar="N", help="leave out so many of the first ones: the next page")
     show = data.add_parser("show", help="one dataset: columns, first rows, the line to type")
     show.add_argument("name", help="like nyc/flights")
     check = data.add_parser("check", help="every mistake in dataset contracts, with its place; exit code 1 if there is one")
@@ -44,15 +49,29 @@ def add_parser(subparsers: Any) -> None:
 def run_list(arguments: argparse.Namespace) -> int:
     """A table of datasets, or JSON."""
     with connected(os.environ) as client:
-        found = client.call(DatasetsSearch(q=" ".join(arguments.query), scope=arguments.scope))
+        found = client.call(_asked(arguments))
     if arguments.json:
         print(json.dumps(found, indent=2))
         return 0
-    rows = [(row["name"], STATUSES[row["status"]], row["classification"], row["owner"], row["description"]) for row in found["datasets"]]
-    print(table(("name", "readable", "classification", "owner", "description"), rows, _width()) if rows else "no datasets")
-    if found["total"] > len(rows):
-        print(f"and {found['total'] - len(rows)} more: add a word to narrow it down")
+    rows = [(row["name"], STATUSES[row["status"]], row["classification"], row["owner"], _marks(row), row["description"]) for row in found["datasets"]]
+    print(table(("name", "readable", "classification", "owner", "marks", "description"), rows, _width()) if rows else "no datasets")
+    seen = arguments.offset + len(rows)
+    if found["total"] > seen:
+        print(f"and {found['total'] - seen} more: add a word to narrow it down, or --offset {seen} for the next ones")
     return 0
+
+
+def _marks(row: dict[str, Any]) -> str:
+    """`advisory`: this account can open the files without us. `late`: older than the contract promises."""
+    return ", ".join(word for word, is_so in (("advisory", row["advisory"]), ("late", row["fresh"] is False)) if is_so)
+
+
+def _asked(arguments: argparse.Namespace) -> DatasetsSearch:
+    try:
+        return DatasetsSearch(q=" ".join(arguments.query), scope=arguments.scope, limit=arguments.limit, offset=arguments.offset)
+    except ValidationError as error:
+        mistakes = "; ".join(f"--{item['loc'][0]}: {item['msg'][0].lower()}{item['msg'][1:]}" for item in error.errors())
+        raise BadRequest(mistakes, next_step="--limit is 1 to 1000, --offset 0 or more") from error
 
 
 def run_show(arguments: argparse.Namespace) -> int:
@@ -107,7 +126,13 @@ def described(found: dict[str, Any], width: int) -> str:
 
 def _facts(found: dict[str, Any]) -> str:
     facts = {key: found[key] for key in ("owner", "classification", "version", "format")}
-    facts |= {"size": _size(found["size_bytes"]), "updated": found["updated_at"], "readable": STATUSES[found["status"]], "rule": found["rule"]}
+    facts |= {
+        "size": _size(found["size_bytes"]),
+        "updated": found["updated_at"],
+        "readable": STATUSES[found["status"]],
+        "marks": _marks(found),
+        "rule": found["rule"],
+    }
     facts |= {"place": found["path"], "next": found["next_step"], "error": found["error"]}
     return "\n".join(f"  {key + ':':<16}{_line(value)}" for key, value in facts.items() if value)
 

@@ -16,6 +16,7 @@ from jupyter_guardrails.catalog.contracts import load_catalog
 from jupyter_guardrails.cli import (
     doctor_audit,
     doctor_credentials,
+    doctor_data,
     doctor_host,
     doctor_notices,
     doctor_preflight,
@@ -24,12 +25,12 @@ from jupyter_guardrails.cli import (
     tampering,
 )
 from jupyter_guardrails.cli.connection import settings_from
-from jupyter_guardrails.cli.permissions import Account, this_account
 from jupyter_guardrails.control.interface import Settings
 from jupyter_guardrails.control.interface.messages import Me
 from jupyter_guardrails.control.interface.own import running_control
 from jupyter_guardrails.control.interface.settings import ADMIN_DIR
 from jupyter_guardrails.policy import Policy, load
+from jupyter_guardrails.sandbox.permissions import Account, this_account
 from jupyter_guardrails.sandbox.probe import probe_layers
 
 DIGEST_DIGITS = 12
@@ -84,6 +85,7 @@ def examine(settings: Settings, account: Account) -> dict[str, Any]:
         "settings": {"decided_by": _decided_by(settings), "ignored": list(settings.ignored)},
         "account": str(account),
         "audit": sinks,
+        "data": doctor_data.advisory(catalog, account, settings),
         "guarantees": _guarantees(required),
         "warnings": [asdict(warning) for warning in warnings],
         "boundary": tampering.boundary(settings, account, warnings),
@@ -151,6 +153,7 @@ def _places(report: dict[str, Any]) -> Iterator[str]:
     yield f"control    {'a service of this machine, at ' + report['control']['socket'] if service else 'your own, started with what needs it'}"
     yield from (f"           {line}" for line in report["control"]["problem"].splitlines())
     yield from map(_printable, doctor_audit.lines(report["audit"]))
+    yield from map(_printable, doctor_data.lines(report["data"], report["account"]))
     yield f"settings   from {report['settings']['decided_by']}"
     yield from (f"ignored    {sentence}" for sentence in report["settings"]["ignored"])
 

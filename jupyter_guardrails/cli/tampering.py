@@ -17,9 +17,9 @@ from pathlib import Path
 from jupyter_core.paths import ENV_CONFIG_PATH, SYSTEM_CONFIG_PATH
 
 from jupyter_guardrails.catalog.contracts import contract_files
-from jupyter_guardrails.cli.permissions import Account, Seen, Way, look, ways_to
 from jupyter_guardrails.control.interface import Settings, machine
 from jupyter_guardrails.control.interface.settings import ADMIN_DIR
+from jupyter_guardrails.sandbox.permissions import Account, Seen, Way, look, ways_to
 
 POLICY, CATALOGUE, CONFIGURATION, INSTALLATION, STATE = "policy", "catalogue", "server configuration", "installation", "state directory"
 SOCKET, SETTINGS = "place of control", "settings of this machine"

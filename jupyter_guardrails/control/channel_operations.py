@@ -16,6 +16,7 @@ from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control import datasets, labels, live_grants, refusals, requests
 from jupyter_guardrails.control.dataset_files import MAX_FILES, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
+from jupyter_guardrails.control.lineage_events import Run
 from jupyter_guardrails.control.rights import rights
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 from jupyter_guardrails.errors import BadRequest, NotFound, Refused
@@ -211,6 +212,8 @@ async def read_of(
         owner = "" if f"({contract.owner})" in decision.next_step or not contract.owner else f" (owner: {contract.owner})"
         raise Refused(f"{decision.reason}{owner}", next_step=decision.next_step, rule=str(decision.rule))
     live.refused.pop(contract.name, None)
+    if not explained:
+        state.lineage.read(Run(live.lease, live.kernel_id, live.kind, state.principal), contract, state.clock(), state.spawn)
     return contract, access
 
 

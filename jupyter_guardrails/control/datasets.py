@@ -17,19 +17,28 @@ from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetS
 from jupyter_guardrails.control.rights import Rights, rights
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import GuardrailsError, NotFound, Refused
-from jupyter_guardrails.policy import EffectivePolicy
+from jupyter_guardrails.policy import EffectivePolicy, Policy
 
 
 async def search(state: ControlState, request: DatasetsSearch, fds: list[int]) -> dict[str, Any]:
     """Datasets that this person may know of and whose contracts have the words, best first; `total` before the limit."""
-    policy, now, held = state.effective(), state.clock(), await rights(state)
-    contracts = state.catalogs.current.by_name
-    seen = {name: held.access(contract, policy, now) for name, contract in contracts.items()}
-    wanted = {name for name, access in seen.items() if access.listed and request.scope in ("all", access.status)}
-    names = state.catalogs.index.search(request.q, wanted)
-    found = [(contracts[name], seen[name]) for name in names]
-    found += [(one.contract, one.access) for one in await _published(state, request)]
-    return {"datasets": [listing.entry(contract, access, policy) for contract, access in found[: request.limit]], "total": len(found)}
+    everyones, policy = _policies(state)
+    now, held, shelf = state.clock(), await rights(state), state.catalogs.shelf
+    sets = await state.visible.of(policy, everyones, shelf, held, now)
+    page = shelf.index.search(request.q, sets.within(request.scope), shelf.numbered, limit=request.limit, offset=request.offset)
+    contracts = [contract for number in page.numbers if (contract := shelf.numbered.contracts[number])]
+    advisory = await state.advisory.of(contracts, state.peer_uid)
+    rows = [listing.entry(one, held.access(one, policy, now), policy, advisory=one.name in advisory) for one in contracts]
+    more = await _published(state, request)
+    skipped = max(0, request.offset - page.total)  # what people published comes behind the catalogue's own
+    rows += [listing.entry(one.contract, one.access, policy) for one in more[skipped : skipped + request.limit - len(rows)]]
+    return {"datasets": rows, "total": page.total + len(more)}
+
+
+def _policies(state: ControlState) -> tuple[Policy, EffectivePolicy]:
+    """The policy in force and what it means for this person: of one and the same file."""
+    policy, effective = state.policies.in_force, state.effective()
+    return (policy, effective) if policy.digest == effective.digest else _policies(state)
 
 
 async def _published(state: ControlState, request: DatasetsSearch) -> list[published.Seen]:
@@ -43,7 +52,8 @@ async def show(state: ControlState, request: DatasetShow, fds: list[int]) -> dic
     policy = state.effective()
     contract, access = await find(state, request.name)
     rows = await _preview(state, contract, access) if access.granted else None
-    found = listing.detail(contract, access, policy, rows)
+    advisory = await state.advisory.of([contract], state.peer_uid)
+    found = listing.detail(contract, access, policy, rows, advisory=bool(advisory))
     return found | listing.without_path(contract) if isinstance(contract, Published) and access.granted else found
 
 

@@ -26,6 +26,7 @@ async def end(state: ControlState, row: dict[str, Any], *, reason: str, cpu_s: f
     fields = ended_fields(state, row, reason)
     use = {"cpu_s": cpu_s, "memory_peak_bytes": memory_peak_bytes, "seen_cpu_s": state.sampler.seen(row["id"]).cpu_s}
     state.sampler.forget(row["id"])
+    state.lineage.ended(row["id"], state.clock(), state.spawn)
     await state.records.write(_settle, row, fields, ttl_s=state.lease_ttl_s, use=use)
 
 
@@ -65,6 +66,7 @@ async def sweep(state: ControlState) -> None:
         log.warning("lease %s of %s expired: no beats", row["id"], row["principal"])
         state.forget(row["id"])
         state.sampler.forget(row["id"])
+        state.lineage.ended(row["id"], state.clock(), state.spawn, failed=True)
         await close_servers(state, row["id"])
 
 

@@ -44,6 +44,11 @@ class PolicyHolder:
         return self._now.policy
 
     @property
+    def in_force(self) -> Policy:
+        """The same; PolicyError with the places when there never was a valid one."""
+        return _valid(self._now, self.path)
+
+    @property
     def errors(self) -> list[str]:
         """Every mistake of the file as it is now, with file:line:column; empty when `current` is that file."""
         problem = self._now.problem
@@ -91,15 +96,20 @@ class PolicyHolder:
         PolicyError with the places when there never was a valid policy.
         """
         now = self._now
-        if now.policy is None:
-            problem = now.problem or PolicyError([Problem(str(self.path), 0, 0, "there is no policy here")])
-            raise PolicyError(problem.problems, next_step=problem.next_step or NEXT_STEP)
+        policy = _valid(now, self.path)
         found = now.people.get((person, groups))
         if found is None:
-            found = now.people[person, groups] = effective(now.policy, person, dict.fromkeys((*now.policy.groups_of(person), *groups)))
+            found = now.people[person, groups] = effective(policy, person, dict.fromkeys((*policy.groups_of(person), *groups)))
             while len(now.people) > MOST_PEOPLE:
                 now.people.popitem(last=False)
         return found
+
+
+def _valid(now: InForce, path: Path) -> Policy:
+    if now.policy is None:
+        problem = now.problem or PolicyError([Problem(str(path), 0, 0, "there is no policy here")])
+        raise PolicyError(problem.problems, next_step=problem.next_step or NEXT_STEP)
+    return now.policy
 
 
 def allowed(policy: EffectivePolicy, action: str, name: str, now: datetime) -> Decision:

@@ -19,6 +19,7 @@ from jupyter_guardrails.control import (
     activation,
     auditing,
     breakglass,
+    company_network,
     descriptor_store,
     hardening,
     lifetimes,
@@ -35,6 +36,7 @@ from jupyter_guardrails.control.credentials import CredentialsFile
 from jupyter_guardrails.control.descriptor_store import LISTENER, DescriptorStore
 from jupyter_guardrails.control.groups import Groups, system_groups
 from jupyter_guardrails.control.interface import Settings
+from jupyter_guardrails.control.lineage import Lineage, Target
 from jupyter_guardrails.control.peers import account_of
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.service import Service
@@ -188,9 +190,10 @@ def open_state(options: Options, store: DescriptorStore | None = None) -> Contro
         settings=settings,
         principal=principal_of(settings),
         policies=policies,
-        catalogs=CatalogFolder(settings.catalog_path),
+        catalogs=CatalogFolder(settings.catalog_path, cache=settings.state_dir / "catalogue.sqlite"),
         records=open_records(database_of(settings), journal=settings.state_dir / "audit.jsonl"),
         token=token,
+        lineage=lineage_of(settings),
         lease_ttl_s=options.lease_ttl_s,
         store=store,
         credentials=credentials,
@@ -227,6 +230,12 @@ async def _end(state: ControlState, serving: asyncio.Task[None], *, lasting: boo
     await state.brokers.stop()
     await auditing.end(state)
     await (state.egress.leave() if lasting else state.egress.stop())
+
+
+def lineage_of(settings: Settings) -> Lineage:
+    """Where what was read in which run is told."""
+    bundle = company_network.read(settings.policy_path).ca_bundle if settings.lineage_url else None
+    return Lineage(settings.state_dir / "lineage.ndjson", Target(settings.lineage_url, settings.lineage_token_file, bundle))
 
 
 def database_of(settings: Settings) -> str | Path:

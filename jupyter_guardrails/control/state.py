@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from jupyter_guardrails.catalog import CatalogFolder
+from jupyter_guardrails.control.advisory import Advisory
 from jupyter_guardrails.control.broker_process import Brokers
 from jupyter_guardrails.control.credentials import CredentialsFile
 from jupyter_guardrails.control.descriptor_store import DescriptorStore
@@ -19,11 +20,13 @@ from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
 from jupyter_guardrails.control.interface.messages import Request
+from jupyter_guardrails.control.lineage import Lineage
 from jupyter_guardrails.control.more_applied import MoreForAWhile
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.sampling import Sampler
 from jupyter_guardrails.control.scans import Outcomes
 from jupyter_guardrails.control.views import Views
+from jupyter_guardrails.control.visibility import VisibleDatasets
 from jupyter_guardrails.errors import PolicyError, Problem
 from jupyter_guardrails.policy import Decision, EffectivePolicy
 from jupyter_guardrails.records import Records, audit
@@ -99,6 +102,9 @@ class ControlState:
     worker_tokens: dict[str, Worker] = field(default_factory=dict)
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    advisory: Advisory = field(default_factory=Advisory)
+    lineage: Lineage = field(default_factory=Lineage)
+    visible: VisibleDatasets = field(default_factory=VisibleDatasets)
     egress: EgressProcess = field(default_factory=EgressProcess)
     brokers: Brokers = field(default_factory=Brokers)
     outcomes: Outcomes = field(default_factory=Outcomes)

@@ -100,6 +100,8 @@ class DatasetQuery(Strict):
 
     q: str = Field(default="", max_length=200)
     scope: Literal["all", "granted", "requestable"] = "all"
+    limit: int = Field(default=200, ge=1, le=1000)
+    offset: int = Field(default=0, ge=0, le=1_000_000)
 
 
 class DatasetsHandler(GuardrailsHandler):
@@ -108,7 +110,7 @@ class DatasetsHandler(GuardrailsHandler):
     async def get(self) -> None:
         """Search datasets."""
         query = query_as(self, DatasetQuery)
-        await self.answer(messages.DatasetsSearch(q=query.q, scope=query.scope))
+        await self.answer(messages.DatasetsSearch(**query.model_dump()))
 
 
 class DatasetHandler(GuardrailsHandler):

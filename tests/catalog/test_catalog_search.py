@@ -6,6 +6,7 @@ import string
 import pytest
 
 from jupyter_guardrails.catalog.model import Column, Contract
+from jupyter_guardrails.catalog.numbered import Numbered, bits
 from jupyter_guardrails.catalog.search import SearchIndex
 
 CONTRACTS = [
@@ -23,9 +24,31 @@ CONTRACTS = [
 ALL = [contract.name for contract in CONTRACTS]
 
 
+class Library:
+    """An index with its contracts; what is visible is said by names."""
+
+    def __init__(self, contracts):
+        self.numbered = Numbered().after(contracts)
+        self.index = SearchIndex(self.numbered)
+
+    def page(self, query, visible, **page):
+        known = self.numbered.numbers
+        return self.index.search(query, bits([known[name] for name in visible if name in known], len(known)), self.numbered, **page)
+
+    def search(self, query, visible, **page):
+        return [self.numbered.contracts[number].name for number in self.page(query, visible, **page).numbers]
+
+    def change(self, contracts):
+        """Other contracts in their place, as when the catalogue is read again."""
+        after = self.numbered.after(contracts)
+        assert after.continues(self.numbered)
+        self.numbered = after
+        self.index.add(after)
+
+
 @pytest.fixture(scope="module")
 def index():
-    return SearchIndex(CONTRACTS)
+    return Library(CONTRACTS)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +83,7 @@ def test_what_is_not_visible_is_not_found(index, query):
 
 def test_who_sees_one_of_thousands_still_finds_it():
     many = [Contract(f"d{i}/flights", "f", description="flights flights") for i in range(3000)]
-    assert SearchIndex([*many, *CONTRACTS]).search("flights", ["nyc/flights"]) == ["nyc/flights"]
+    assert Library([*many, *CONTRACTS]).search("flights", ["nyc/flights"]) == ["nyc/flights"]
 
 
 HOSTILE = [
@@ -108,4 +131,74 @@ def test_names_with_odd_characters_in_the_visible_set_are_data(index):
 
 
 def test_contracts_with_half_surrogates_are_indexed():
-    assert SearchIndex([Contract("a/b", "f", description="bad \ud800 text")]).search("text", ["a/b"]) == ["a/b"]
+    assert Library([Contract("a/b", "f", description="bad \ud800 text")]).search("text", ["a/b"]) == ["a/b"]
+
+
+def test_pages_follow_each_other_and_count_the_same_total(index):
+    many = Library([Contract(f"nyc/flights_{number:02d}", "f", description="flights") for number in range(25)])
+    names = list(many.numbered.numbers)
+    for query in ("flights", ""):
+        pages = [many.page(query, names, limit=10, offset=offset) for offset in (0, 10, 20, 30)]
+        assert [len(page.numbers) for page in pages] == [10, 10, 5, 0]
+        assert {page.total for page in pages} == {25}
+        assert [number for page in pages for number in page.numbers] == sorted(many.numbered.numbers.values(), key=lambda n: names[n])
+
+
+@pytest.mark.parametrize("visible", [["d/aa"], ["d/aa", "d/bb"]])
+def test_few_and_many_visible_ones_are_paged_alike(visible):
+    library = Library([Contract(f"d/{letter * 2}", "f") for letter in string.ascii_lowercase])
+    assert library.search("", visible) == visible
+    assert library.search("", list(library.numbered.numbers), limit=2, offset=1) == ["d/bb", "d/cc"]
+
+
+@pytest.mark.parametrize("query", ["cafe", "CAFÉ", "cafe\u0301", "caf"])
+def test_words_are_found_however_their_accents_are_written(query):
+    library = Library([Contract("a/one", "f", description="the café"), Contract("a/two", "f", description="the cafe\u0301s"), Contract("a/tea", "f")])
+    assert library.search(query, ["a/one", "a/two", "a/tea"]) == ["a/one", "a/two"]
+
+
+def test_a_name_comes_before_a_tag_and_a_tag_before_the_rest():
+    found = [
+        Contract("z/trips", "f"),
+        Contract("b/rides", "f", tags=("trips",)),
+        Contract("a/rides", "f", description="trips trips trips", owner="trips"),
+    ]
+    assert Library(found).search("trips", [one.name for one in found]) == ["z/trips", "b/rides", "a/rides"]
+
+
+def test_what_hidden_datasets_say_changes_neither_order_nor_total():
+    """A score by how rare a word is would: `delay` is rare among what one may know of, and common among the rest."""
+    seen = [
+        Contract("a/one", "f", description="flights flights delay"),
+        Contract("b/two", "f", description="flights delay delay delay"),
+        Contract("c/three", "f", description="delay"),
+    ]
+    names = [one.name for one in seen]
+    alone = Library(seen)
+    for word in ("delay", "flights"):
+        crowd = [Contract(f"h/hidden{number}", "f", description=f"{word} " * 20, tags=(word,)) for number in range(500)]
+        crowded = Library([*crowd, *seen])
+        for query in ("delay", "flights", "flights delay", ""):
+            page, bare = crowded.page(query, names), alone.page(query, names)
+            assert page.total == bare.total
+            assert crowded.search(query, names) == alone.search(query, names)
+
+
+def test_a_contract_that_changed_is_found_by_what_it_says_now_only():
+    library = Library([Contract("a/one", "f", description="before"), Contract("a/two", "f", description="before")])
+    stays = library.numbered.contracts[library.numbered.numbers["a/two"]]
+    old = library.numbered.numbers["a/one"]
+    library.change([Contract("a/one", "f", description="after"), stays, Contract("a/three", "f", description="after")])
+    everything = ["a/one", "a/two", "a/three"]
+    assert (library.search("before", everything), library.search("after", everything)) == (["a/two"], ["a/one", "a/three"])
+    # bits that were made before the change don't open the contract as it is now
+    assert library.index.search("after", 1 << old, library.numbered).total == 0
+
+
+def test_numbers_start_anew_when_most_stand_for_nothing():
+    numbered = Numbered().after([Contract("a/stays", "f")])
+    for turn in range(2000):
+        before, numbered = numbered, numbered.after([numbered.contracts[numbered.numbers["a/stays"]], Contract("a/changes", "f", version=str(turn))])
+        assert set(numbered.numbers) == {"a/stays", "a/changes"}
+        assert numbered.continues(before) or len(numbered.contracts) == 2
+    assert len(numbered.contracts) < 1100

@@ -71,9 +71,9 @@ def test_list_is_a_table(place):
     done = data(place, "list")
     assert done.returncode == 0, done.stderr
     head, *rows = done.stdout.splitlines()
-    assert head.split() == ["name", "readable", "classification", "owner", "description"]
+    assert head.split() == ["name", "readable", "classification", "owner", "marks", "description"]
     assert rows[0].split()[:3] == ["hr/people", "on", "request"]
-    assert rows[1].split()[:4] == ["nyc/flights", "yes", "internal", "dana"]
+    assert rows[1].split()[:5] == ["nyc/flights", "yes", "internal", "dana", "advisory"]  # control is this account, too
     assert "\x1b" not in done.stdout
 
 
@@ -81,6 +81,16 @@ def test_list_finds_words_and_scopes(place):
     assert [row["name"] for row in json.loads(data(place, "list", "--json", "all", "people").stdout)["datasets"]] == ["hr/people"]
     assert [row["name"] for row in json.loads(data(place, "list", "--json", "--scope", "granted").stdout)["datasets"]] == ["nyc/flights"]
     assert data(place, "list", "nothing-like-this").stdout == "no datasets\n"
+
+
+def test_list_goes_on_page_by_page(place):
+    names = [row["name"] for row in json.loads(data(place, "list", "--json").stdout)["datasets"]]
+    pages = [json.loads(data(place, "list", "--json", "--limit", "1", "--offset", str(number)).stdout) for number in range(len(names))]
+    assert [row["name"] for page in pages for row in page["datasets"]] == names
+    assert f"and {len(names) - 1} more" in data(place, "list", "--limit", "1").stdout
+    wrong = data(place, "list", "--limit", "0")
+    assert wrong.returncode == 2
+    assert "--limit is 1 to 1000" in wrong.stderr
 
 
 def test_show_has_columns_rows_and_the_line_to_type(place):

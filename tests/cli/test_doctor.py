@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from jupyter_guardrails.cli import doctor
-from jupyter_guardrails.cli.permissions import this_account
 from jupyter_guardrails.control.interface.settings import find_settings
 from jupyter_guardrails.policy import load
+from jupyter_guardrails.sandbox.permissions import this_account
 
 POLICY = """\
 apiVersion: guardrails/v1

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_guardrails.cli import tampering
-from jupyter_guardrails.cli.permissions import Account, this_account
 from jupyter_guardrails.control.interface import Settings
+from jupyter_guardrails.sandbox.permissions import Account, this_account
 
 NOBODY = pwd.getpwnam("nobody")
 ACCOUNT = Account(NOBODY.pw_uid, frozenset({NOBODY.pw_gid}))

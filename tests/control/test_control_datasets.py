@@ -1,6 +1,8 @@
 """Datasets as control answers for them: who sees what, what is granted, what cannot be delivered, and previews of real files."""
 
 import asyncio
+import os
+import time
 from pathlib import Path
 
 import jsonschema
@@ -273,3 +275,30 @@ def test_data_that_went_away_is_not_given_to_a_kernel(world):
     (world.data / "nyc/flights.parquet").unlink()
     assert "nyc/flights" not in at_start(world)
     assert show(world, "nyc/flights")["preview"] is None
+
+
+@pytest.mark.parametrize(
+    ("agreed", "days_old", "fresh"),
+    [
+        ([], 900, None),
+        ([{"property": "retention", "value": 1, "unit": "d"}], 900, None),
+        ([{"property": "frequency", "value": 1, "unit": "d"}], 0.5, True),
+        ([{"property": "frequency", "value": 1, "unit": "d"}], 1.5, False),
+        ([{"property": "frequency", "value": 1, "unit": "d"}, {"property": "latency", "value": 24, "unit": "hours"}], 1.5, True),
+    ],
+)
+def test_freshness_is_the_files_time_against_what_the_contract_promises(world, agreed, days_old, fresh):
+    place = world.dataset("nyc/planes", slaProperties=agreed)
+    then = time.time() - days_old * 86400
+    os.utime(place, (then, then))
+    assert show(world, "nyc/planes")["fresh"] is fresh
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"value": "daily", "unit": "d"}, {"value": 0, "unit": "d"}, {"value": 1, "unit": "moons"}, {"value": True, "unit": "d"}]
+)
+def test_a_promise_that_is_not_understood_is_a_mistake_with_its_line(world, wrong):
+    world.dataset("nyc/planes", slaProperties=[{"property": "frequency", **wrong}])
+    (problem,) = world.state().catalogs.current.problems
+    assert "frequency" in str(problem)
+    assert problem.line > 1

@@ -14,8 +14,8 @@ from jupyter_guardrails.policy.load import read_model
 from jupyter_guardrails.policy.yamltree import Node
 
 NAME = "settings.yaml"
-OF_SERVICE = ("socket", "state_dir", "records", "records_passfile")
-PATHS = ("socket", "state_dir", "records_passfile")
+OF_SERVICE = ("socket", "state_dir", "records", "records_passfile", "lineage_url", "lineage_token_file")
+PATHS = ("socket", "state_dir", "records_passfile", "lineage_token_file")
 SOCKET = "/run/jupyter-guardrails/control.sock"
 STATE_DIR = "/var/lib/jupyter-guardrails"
 
@@ -29,6 +29,20 @@ class MachineSettings(BaseModel):
     state_dir: str = Field(default=STATE_DIR, description="where the service keeps records, keys and packages")
     records: str = Field(default="", description="postgresql://user@host/database instead of SQLite in the state directory")
     records_passfile: str | None = Field(default=None, description="a password file of PostgreSQL (.pgpass), for the service's account alone")
+    lineage_url: str = Field(
+        default="", description="the address of an OpenLineage server that takes events by POST, like https://lineage.example.com/api/v1/lineage"
+    )
+    lineage_token_file: str | None = Field(default=None, description="a file with the bearer token for it, for the service's account alone")
+
+    @field_validator("lineage_url")
+    @classmethod
+    def _is_an_address_without_password(cls, value: str) -> str:
+        place = urlsplit(value)
+        if value and (place.scheme not in ("http", "https") or not place.hostname):
+            raise ValueError("must be http://… or https://…")
+        if place.username is not None or place.query:
+            raise ValueError("must hold no name, password or query: everyone can read this file; put a token into lineage_token_file")
+        return value
 
     @field_validator("records")
     @classmethod

@@ -202,6 +202,7 @@ class DatasetsSearch(Request):
     q: str = ""
     scope: Literal["all", "granted", "requestable"] = "all"
     limit: int = Field(default=200, ge=1, le=1000)
+    offset: int = Field(default=0, ge=0, le=1_000_000)
 
 
 class DatasetShow(Request):

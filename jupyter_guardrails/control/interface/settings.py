@@ -38,6 +38,8 @@ class Settings:
     service: bool = False  # one control for all accounts, which none of them starts
     records: str = ""  # of a service: postgresql://…; empty: SQLite in the state directory
     records_passfile: str | None = None
+    lineage_url: str = ""  # of a service: an OpenLineage server; the file in the state directory is written in any case
+    lineage_token_file: str | None = None
 
     @property
     def credentials_path(self) -> Path:
@@ -92,7 +94,8 @@ def _of_machine(found: Settings, machine: MachineSettings) -> Settings:
     if machine.control == "own":
         return found
     places: dict[str, Any] = {"control_socket": Path(machine.socket), "state_dir": Path(machine.state_dir)}
-    return replace(found, **places, service=True, records=machine.records, records_passfile=machine.records_passfile)
+    places |= {name: getattr(machine, name) for name in ("records", "records_passfile", "lineage_url", "lineage_token_file")}
+    return replace(found, **places, service=True)
 
 
 def _policy_of(admin_dir: Path) -> Path:

@@ -598,6 +598,10 @@ export interface components {
             size_bytes?: number | null;
             /** Format: date-time */
             updated_at?: string | null;
+            /** @description Whether the newest file is as new as slaProperties of the contract promise; null where they promise nothing */
+            fresh?: boolean | null;
+            /** @description This person's own account can open the files without us: here the policy is advice */
+            advisory?: boolean;
             rule: string;
             next_step?: string;
             /** @description Why a broken contract offers nothing; empty otherwise */
@@ -1092,6 +1096,8 @@ export interface operations {
             query?: {
                 q?: string;
                 scope?: "all" | "granted" | "requestable";
+                limit?: number;
+                offset?: number;
             };
             header?: never;
             path?: never;

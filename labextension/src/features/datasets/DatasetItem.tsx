@@ -49,12 +49,35 @@ export function DatasetItem(props: IDatasetItemProps): React.JSX.Element {
         {[dataset.owner, dataset.classification, trans._n('%1 column', '%1 columns', dataset.columns)]
           .filter(Boolean)
           .join(' · ')}
+        <Marks dataset={dataset} />
       </p>
       <Why dataset={dataset} />
       <Action {...props} opened={opened} onRequest={() => setOpened(opened === 'request' ? null : 'request')} />
       {opened === 'request' && <RequestForm dataset={dataset.name} model={model} onDone={() => setOpened(null)} />}
       {opened === 'details' && <Opened {...props} />}
     </li>
+  );
+}
+
+/** What one should know before relying on it: files that are open to this account anyway, and late ones. */
+function Marks({ dataset }: { dataset: Dataset }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <>
+      {dataset.advisory && (
+        <span
+          className="jp-Guardrails-chip"
+          title={trans.__('Your own account can open these files without Guardrails: here the policy is advice.')}
+        >
+          {trans.__('advisory')}
+        </span>
+      )}
+      {dataset.fresh === false && (
+        <span className="jp-Guardrails-chip" title={trans.__('Its files are older than its contract promises.')}>
+          {trans.__('late')}
+        </span>
+      )}
+    </>
   );
 }
 

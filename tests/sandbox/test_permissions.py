@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_guardrails.cli.permissions import Account, Permission, Seen, look, may_change, this_account, walk, ways_to
+from jupyter_guardrails.sandbox.permissions import Account, Permission, Seen, look, may_change, this_account, walk, ways_to
 
 NOBODY = pwd.getpwnam("nobody")  # an account that every machine has
 FRIENDS, STRANGERS = 47110, 47111  # groups: one of the account's, one that isn't

@@ -1,4 +1,6 @@
-"""Whether an account can change what is found at a path, and by which place on the way to it. Nothing is tried: what the system tells is judged.
+"""Whether an account can change what is found at a path, and by which place on the way to it; and whether it can read it.
+
+Nothing is tried: what the system tells is judged.
 
 That is owner, mode and POSIX access list of the thing, and of every folder and link on the way to it: who may write a folder can replace what
 lies in it. For the own account the answer of access(2) counts too, which knows other access lists (NFS) and capabilities.
@@ -88,6 +90,16 @@ def ways_to(path: Path, account: Account, look: Callable[[Path], Seen]) -> list[
     return list(found.values())
 
 
+def may_read(path: Path, account: Account, look: Callable[[Path], Seen]) -> bool:
+    """Whether the account can open what is found at a path, or let itself; of a folder, whether it can be listed too."""
+    found = list(walk(path, look))[-1]
+    if not found.mode or stat.S_ISLNK(found.mode):
+        return False
+    bits = 0o5 if stat.S_ISDIR(found.mode) else 0o4
+    reached = account.uid == 0 or all(_may_enter(account, look(folder)) for folder in found.path.parents)
+    return reached and (account.uid == 0 or account.owns(found) or _held(account, found, bits) is not None)
+
+
 def may_change(account: Account, seen: Seen) -> str:
     """How the account can write there, or make it writable, as a sentence with {} for the place; empty when it can't."""
     if seen.is_fixed:
@@ -146,7 +158,7 @@ def look(path: Path) -> Seen:
         read_only = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
         return Seen(path)
-    access = sum(bit for bit in (os.X_OK, os.W_OK) if os.access(path, bit, effective_ids=True))
+    access = sum(bit for bit in (os.X_OK, os.W_OK, os.R_OK) if os.access(path, bit, effective_ids=True))
     return Seen(path, found.st_mode, found.st_uid, tuple(_permissions(path, found)), access, read_only)
 
 

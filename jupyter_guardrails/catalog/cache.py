@@ -1,0 +1,103 @@
+"""Contracts as they were read, kept beside the records: a hundred thousand are there again in seconds, where reading them takes a minute.
+
+The file lies in control's own folder. One that somebody else could write is not used, and what in it cannot be understood is read anew from
+the contract. Only contracts without mistakes are kept, and what can be wrong with a place is looked at again each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_guardrails.catalog.model import Column, Contract
+from jupyter_guardrails.catalog.places import complaint_about
+
+log = logging.getLogger("jupyter_guardrails.catalog")
+CONTRACT_FIELDS = [field.name for field in dataclasses.fields(Contract)]
+COLUMN_FIELDS = [field.name for field in dataclasses.fields(Column)]
+LAYOUT = json.dumps([1, CONTRACT_FIELDS, COLUMN_FIELDS])  # another version of this program has another
+TABLES = "create table if not exists contracts (file text primary key, stamp text not null, body text not null) without rowid; "
+TABLES += "create table if not exists layout (text text not null);"
+READ = "select file, stamp, body from contracts"
+Fresh = Mapping[str, tuple[str, Contract]]  # file -> (stamp, contract)
+
+
+class ContractCache:
+    """A cache file. Nothing that goes wrong with it is an error: then contracts are read from their files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self, stamps: Mapping[str, str]) -> dict[str, Contract]:
+        """File -> contract, for those whose stamp is the same as when it was kept."""
+        try:
+            with self._open() as database:
+                rows = database.execute(READ)
+                return {file: contract for file, stamp, body in rows if stamps.get(file) == stamp and (contract := _decoded(file, body))}
+        except (sqlite3.Error, OSError) as error:
+            log.warning("the contracts kept in %s are not used: %s", self.path, error)
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+            return {}
+
+    def keep(self, fresh: Fresh, *, gone: set[str]) -> None:
+        """Add contracts without mistakes, and drop files that are gone or have mistakes now."""
+        sound = {file: found for file, found in fresh.items() if not found[1].problems}
+        try:
+            with self._open() as database, database:
+                database.executemany("delete from contracts where file = ?", [(file,) for file in gone | (fresh.keys() - sound.keys())])
+                rows = ((file, stamp, _encoded(contract)) for file, (stamp, contract) in sound.items())
+                database.executemany("insert or replace into contracts values (?, ?, ?)", rows)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("contracts could not be kept in %s: %s", self.path, error)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            _require_own(fd)
+        finally:
+            os.close(fd)
+        database = sqlite3.connect(self.path, isolation_level="IMMEDIATE")
+        try:
+            database.executescript(TABLES)
+            if database.execute("select text from layout").fetchall() != [(LAYOUT,)]:
+                with database:
+                    database.execute("delete from contracts")
+                    database.execute("delete from layout")
+                    database.execute("insert into layout values (?)", (LAYOUT,))
+            yield database
+        finally:
+            database.close()
+
+
+def _require_own(fd: int) -> None:
+    found = os.fstat(fd)
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077 or not stat.S_ISREG(found.st_mode):
+        raise PermissionError("it is not a file that this account alone can write")
+
+
+def _encoded(contract: Contract) -> str:
+    values = [getattr(contract, name) for name in CONTRACT_FIELDS]
+    return json.dumps(values, default=lambda column: [getattr(column, name) for name in COLUMN_FIELDS])
+
+
+def _decoded(file: str, body: str) -> Contract | None:
+    """None for what is no contract of that file, and for one whose place has a mistake now: its file says which."""
+    try:
+        values: dict[str, Any] = dict(zip(CONTRACT_FIELDS, json.loads(body), strict=True))
+        values["columns"] = tuple(Column(*column) for column in values["columns"])
+        values |= {key: tuple(values[key]) for key in ("tags", "purposes", "problems")}
+        contract = Contract(**values)
+    except (ValueError, TypeError):
+        return None
+    sound = contract.file == file and not contract.problems and not (contract.path and complaint_about(contract.path))
+    return contract if sound else None
