@@ -195,13 +195,8 @@ def test_previews_search_and_schema_show_masks_and_no_values(world, loop):
     assert shown["preview"]["columns"] == list(ROWS)
     assert [row[0] for row in shown["preview"]["rows"]] == ["Ada", "Bob"]
     assert [row[4] for row in shown["preview"]["rows"]] == ["***", "***"]
-    assert {column["name"]: column["mask"] for column in shown["schema"]} == {
-        "name": "",
-        "email": "hash",
-        "salary": "blank",
-        "region": "",
-        "note": "constant",
-    }
+    masks = {column["name"]: column["mask"] for column in shown["schema"]}
+    assert masks == {"name": "", "email": "hash", "salary": "blank", "region": "", "note": "constant"}
     assert shown["path"] is None
     assert "to_pandas" in shown["snippets"]["pandas"]
     shows_nothing(shown)
