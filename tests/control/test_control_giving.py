@@ -17,7 +17,7 @@ def world(tmp_path):
     world = DecisionWorld(tmp_path, POLICY)
     world.dataset("hr/headcount", "confidential")
     world.dataset("hr/salaries", "restricted")
-    world.dataset("hr/masked", own={"delivery": "view"})
+    world.dataset("hr/unfinished", status="draft")
     world.dataset("nyc/flights")
     yield world
     world.close()
@@ -69,7 +69,7 @@ def test_nobody_gives_to_themselves_even_as_owner_and_reviewer(world):
     [
         ({"person": "rita"}, Refused, "no rule lets rita ask for hr/headcount"),
         ({"dataset": "hr/salaries"}, Refused, "restricted"),
-        ({"dataset": "hr/masked"}, Refused, "view delivery"),
+        ({"dataset": "hr/unfinished"}, Refused, "is draft"),
         ({"dataset": "hr/none"}, NotFound, "no dataset 'hr/none'"),
         ({"dataset": "nyc/flights"}, (Conflict, Refused), "nyc/flights"),
         ({"person": "a\nb"}, BadRequest, "can't be the name of a person"),
