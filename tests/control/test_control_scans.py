@@ -328,6 +328,7 @@ def test_the_client_reads_streams_and_copies_with_what_an_environment_has(served
         import json, guarded
         people = guarded.open("nyc/people")
         out = {"copy": people.to_pandas(columns=["name", "email"]).shape, "scan": people.scan(filter="name = 'Ada'").read_all().num_rows}
+        out["polars"] = (people.to_polars(columns=["name"]).shape, guarded.open("nyc/streamed").to_polars().shape[0] > 10)
         streamed = guarded.open("nyc/streamed")
         out["streamed"] = len(streamed.to_pandas(columns=["delay"], filter=[["delay", "<", 10]]))
         import pandas
@@ -347,6 +348,7 @@ def test_the_client_reads_streams_and_copies_with_what_an_environment_has(served
     )
     out = json.loads(printed)
     assert (out["copy"], out["scan"], out["streamed"], out["fsspec"], out["bound"]) == ([2, 2], 1, 10, 2, 50)
+    assert out["polars"] == [[2, 1], True]
     assert "guarded.open('nyc/people').to_pandas()" in out["path"]
     assert "has no file" in out["file"]
     assert "churn, audit only" in out["purpose"]
