@@ -27,11 +27,12 @@ async def search(state: ControlState, request: DatasetsSearch, fds: list[int]) -
     sets = await state.visible.of(policy, everyones, shelf, held, now)
     page = shelf.index.search(request.q, sets.within(request.scope), shelf.numbered, limit=request.limit, offset=request.offset)
     contracts = [contract for number in page.numbers if (contract := shelf.numbered.contracts[number])]
-    advisory = await state.advisory.of(contracts, state.peer_uid)
-    rows = [listing.entry(one, held.access(one, policy, now), policy, advisory=one.name in advisory) for one in contracts]
+    found = [(one, held.access(one, policy, now)) for one in contracts]
     more = await _published(state, request)
     skipped = max(0, request.offset - page.total)  # what people published comes behind the catalogue's own
-    rows += [listing.entry(one.contract, one.access, policy) for one in more[skipped : skipped + request.limit - len(rows)]]
+    found += [(one.contract, one.access) for one in more[skipped : skipped + request.limit - len(found)]]
+    advisory = await state.advisory.of([contract for contract, _ in found], state.peer_uid)
+    rows = [listing.entry(contract, access, policy, advisory=contract.name in advisory) for contract, access in found]
     return {"datasets": rows, "total": page.total + len(more)}
 
 

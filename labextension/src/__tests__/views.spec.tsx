@@ -182,6 +182,18 @@ describe('datasets', () => {
     await expectNoViolations(container);
   });
 
+  it('mark what is open without us, one by one or once for all', async () => {
+    const marks = (): number => screen.queryAllByText('advisory').length;
+    api.catalogue = [aDataset({ advisory: true }), aDataset({ name: 'hr/salaries', advisory: false })];
+    await model.refresh();
+    expect([marks(), screen.queryByText(/Your own account can open all these/)]).toEqual([1, null]);
+    await expectNoViolations(container);
+    api.catalogue = api.catalogue.map(dataset => ({ ...dataset, advisory: true }));
+    await model.refresh();
+    expect(screen.getByText(/Your own account can open all these/)).toBeTruthy();
+    expect(marks()).toBe(0);
+  });
+
   it('insert code of the chosen library into the notebook', async () => {
     await model.refresh();
     model.library = 'path';

@@ -16,6 +16,8 @@ export interface IDatasetItemProps {
   model: DatasetModel;
   notebooks: INotebooks;
   onNewNotebook: () => void;
+  /** Whether it is marked as open to this account without us; not where that is said of all. */
+  advisory: boolean;
 }
 
 type Opened = 'details' | 'request' | null;
@@ -49,7 +51,7 @@ export function DatasetItem(props: IDatasetItemProps): React.JSX.Element {
         {[dataset.owner, dataset.classification, trans._n('%1 column', '%1 columns', dataset.columns)]
           .filter(Boolean)
           .join(' · ')}
-        <Marks dataset={dataset} />
+        <Marks dataset={dataset} advisory={props.advisory} />
       </p>
       <Why dataset={dataset} />
       <Action {...props} opened={opened} onRequest={() => setOpened(opened === 'request' ? null : 'request')} />
@@ -60,11 +62,11 @@ export function DatasetItem(props: IDatasetItemProps): React.JSX.Element {
 }
 
 /** What one should know before relying on it: files that are open to this account anyway, and late ones. */
-function Marks({ dataset }: { dataset: Dataset }): React.JSX.Element {
+function Marks({ dataset, advisory }: { dataset: Dataset; advisory: boolean }): React.JSX.Element {
   const trans = useTrans();
   return (
     <>
-      {dataset.advisory && (
+      {advisory && dataset.advisory && (
         <span
           className="jp-Guardrails-chip"
           title={trans.__('Your own account can open these files without Guardrails: here the policy is advice.')}
@@ -151,7 +153,7 @@ function Action({
   );
 }
 
-function InsertButton({ dataset, model, notebooks }: Omit<IDatasetItemProps, 'onNewNotebook'>): React.JSX.Element {
+function InsertButton({ dataset, model, notebooks }: Omit<IDatasetItemProps, 'onNewNotebook' | 'advisory'>): React.JSX.Element {
   const trans = useTrans();
   const [problem, setProblem] = React.useState('');
   const insert = async (): Promise<void> => {

@@ -81,6 +81,7 @@ function Results({ model, notebooks, onNewNotebook }: IDatasetsViewProps): React
     return model.error ? null : <Loading label={trans.__('Reading the catalogue')} lines={5} />;
   }
   const empty = model.datasets.length === 0 && !model.searching;
+  const allAdvisory = model.datasets.length > 1 && model.datasets.every(dataset => dataset.advisory);
   return (
     <div aria-busy={model.searching}>
       <div className="jp-Guardrails-listHead">
@@ -90,6 +91,11 @@ function Results({ model, notebooks, onNewNotebook }: IDatasetsViewProps): React
         <Filter model={model} />
       </div>
       {empty && <NothingFound model={model} />}
+      {allAdvisory && (
+        <p className="jp-Guardrails-muted">
+          {trans.__('Your own account can open all these files without Guardrails: here the policy is advice.')}
+        </p>
+      )}
       <ul className="jp-Guardrails-list">
         {model.datasets.map(dataset => (
           <DatasetItem
@@ -98,6 +104,7 @@ function Results({ model, notebooks, onNewNotebook }: IDatasetsViewProps): React
             model={model}
             notebooks={notebooks}
             onNewNotebook={onNewNotebook}
+            advisory={!allAdvisory}
           />
         ))}
       </ul>
