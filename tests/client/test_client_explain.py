@@ -51,6 +51,18 @@ def test_a_relative_path_is_explained_too(ipython, world):
     assert "hr/headcount is refused" in ipython(f"import os; os.chdir({os.path.dirname(place)!r}); open({os.path.basename(place)!r})")
 
 
+def test_a_refusal_shows_the_readers_code_and_none_of_ours(ipython):
+    shown = ipython("def study():\n    return guarded.open('hr/salaries')\nstudy()")
+    assert "return guarded.open('hr/salaries')" in shown
+    assert ("Refused" in shown, "channel.py" in shown, "opened.py" in shown) == (True, False, False)
+    assert "hr/salaries" in shown.splitlines()[-1] + shown.splitlines()[-2] + shown.splitlines()[-3]
+
+
+def test_a_mistake_in_the_arguments_shows_where_it_happened(ipython):
+    shown = ipython("guarded.open(['hr/salaries'], {}, {}).read()")
+    assert "channel.py" in shown or "opened.py" in shown
+
+
 def test_other_files_get_no_explanation(ipython):
     shown = ipython(refused("/etc/shadow"))
     assert "Permission denied" in shown

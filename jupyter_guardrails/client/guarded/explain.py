@@ -25,6 +25,7 @@ TOO_LARGE = (
 )
 QUOTED_PATH = re.compile(r"['\"](/[^'\"\n]+)['\"]")  # pyarrow names the file in the message only
 PATIENCE_S = 5.0
+HERE = os.path.dirname(os.path.abspath(__file__))
 LIMIT, PROFILE = "GUARDRAILS_MEMORY_BYTES", "GUARDRAILS_PROFILE"
 MIB = 1 << 20
 BALLAST_BYTES = 32 * MIB
@@ -124,11 +125,27 @@ def _show_in_ipython(
     """Called by IPython for the exceptions of KINDS: its own traceback, then our explanation."""
     if issubclass(kind, MemoryError):
         _ballast.drop()
-    lines = list(shell.InteractiveTB.structured_traceback(kind, error, trace, tb_offset=tb_offset))
+    lines = list(shell.InteractiveTB.structured_traceback(kind, error, _to_the_call(error, trace), tb_offset=tb_offset))
     words = explanation(error) or view.reason(error)
     lines += ["", words] if words else []
     shell._showtraceback(kind, error, lines)  # what `showtraceback` itself calls in the end; ipykernel sends it to the notebook
     return lines
+
+
+def _to_the_call(error: BaseException, trace: TracebackType | None) -> TracebackType | None:
+    """Of a refusal of ours only the frames as far as the call: what went on in here is nothing to read, why it was refused stands in its text."""
+    frames, inner = [], trace
+    while inner is not None:
+        frames.append(inner)
+        inner = inner.tb_next
+    kept = len(frames)
+    while isinstance(error, GuardedError) and kept > 1 and os.path.dirname(frames[kept - 1].tb_frame.f_code.co_filename) == HERE:
+        kept -= 1
+    if kept == len(frames):
+        return trace
+    for frame in reversed(frames[:kept]):
+        inner = TracebackType(inner, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return inner
 
 
 def _excepthook(inner: Callable[..., Any]) -> Callable[..., None]:
