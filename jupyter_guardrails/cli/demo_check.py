@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -71,6 +72,11 @@ def take_tour(server: Server, say: Say) -> dict[str, Any]:
     kernel.close()
     refusal = cells["refused"].text
     _expect("restricted-stays-shut" in refusal, "hr/salaries was not refused by the rule restricted-stays-shut", refusal)
+    masked = cells["masked"].text
+    _expect(
+        "***@airline.example.com" in masked and not re.search(r"[a-z]+\.[a-z]+\d+@", masked), "mail addresses of hr/roster were not masked", masked
+    )
+    say("hr/roster is read with its mail addresses masked")
     _expect("restricted-stays-shut" in cells["no-way-around"].text, "a plain open() of hr/salaries was not explained", cells["no-way-around"].text)
     _expect(cells["bomb"].text.startswith("MemoryError"), "the memory bomb did not end as a MemoryError", cells["bomb"].text)
     for cell in ("outside", "network"):

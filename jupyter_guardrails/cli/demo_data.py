@@ -18,12 +18,15 @@ FIRST_NAMES = ("Ada", "Bo", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ivo", 
 LAST_NAMES = ("Able", "Birch", "Cole", "Dove", "Elm", "Frost", "Gale", "Hale", "Isle", "Jay")
 DEPARTMENTS = {"cabin": 52_000, "flight deck": 148_000, "ground": 44_000, "maintenance": 71_000, "office": 63_000}
 PEOPLE = 400
+ROSTER = Path("hr", "roster.parquet")
 SEED = 2013
 
 
 def write_data(folder: Path) -> bool:
     """All files beneath `nyc/` and `hr/`, at once or not at all; False when they were there already."""
     if folder.is_dir():
+        if not (folder / ROSTER).exists():  # written by a version before it
+            _write_parquet(made_up_roster(), folder / ROSTER)
         return False
     source = source_folder()
     part = folder.with_name(folder.name + ".part")
@@ -37,6 +40,7 @@ def write_data(folder: Path) -> bool:
     _write_parquet(salaries, part / "hr" / "salaries.parquet")
     counts = Counter(salaries["department"])
     _write_parquet({"department": sorted(counts), "people": [counts[name] for name in sorted(counts)]}, part / "hr" / "headcount.parquet")
+    _write_parquet(made_up_roster(), part / ROSTER)
     part.rename(folder)
     return True
 
@@ -60,6 +64,14 @@ def made_up_salaries() -> dict[str, list[Any]]:
         "department": departments,
         "salary": [round(DEPARTMENTS[name] * chance.uniform(0.8, 1.4), -2).__int__() for name in departments],
     }
+
+
+def made_up_roster() -> dict[str, list[Any]]:
+    """Names, addresses and departments of the same people."""
+    people = made_up_salaries()
+    mailboxes = (name.lower().replace(" ", ".") for name in people["name"])
+    addresses = [f"{mailbox}{number}@airline.example.com" for mailbox, number in zip(mailboxes, people["person_id"], strict=True)]
+    return {"name": people["name"], "email": addresses, "department": people["department"]}
 
 
 def _csv_bytes(source: Path, table: str) -> bytes:
