@@ -55,7 +55,9 @@ def launched(make_server, server, shelf):
     """Of the same account as the shared one."""
     account = server.account.pw_name if server.account.pw_uid != os.getuid() else None
     launcher = ("jupyter_guardrails", "server")
-    return make_server(account=account, policy=POLICY, module=launcher, environment={"JUPYTER_PATH": str(shelf)}).wait_ready()
+    return make_server(
+        account=account, policy=POLICY.replace("nobody, root", server.account.pw_name), module=launcher, environment={"JUPYTER_PATH": str(shelf)}
+    ).wait_ready()
 
 
 @pytest.fixture(scope="module")
