@@ -278,7 +278,7 @@ def test_a_backup_that_is_not_right_changes_nothing(tmp_path, what):
     restore(tmp_path / "same.tar.gz", new, replace=True)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a backup", gzip.compress(b"x" * 2000)])
+@pytest.mark.parametrize("content", [b"", b"not a backup", gzip.compress(b"x" * 2000, mtime=0)], ids=["empty", "text", "gzip"])
 def test_what_is_no_backup_is_told(tmp_path, content):
     (tmp_path / "b").write_bytes(content)
     with pytest.raises(BadRequest, match="is no whole backup"):
