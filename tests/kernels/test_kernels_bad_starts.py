@@ -34,7 +34,7 @@ def test_a_start_that_is_killed_after_its_report_never_runs_its_program(whom):
     prepared.close()
     assert process.stdout.read() == b""
     process.stdout.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before  # fewer where what another test left was collected meanwhile
 
 
 def test_the_same_start_runs_when_nobody_kills_it():

@@ -104,13 +104,15 @@ def test_a_kernel_that_its_manager_does_not_take_over_is_ended(context, control)
         def _reconcile_connection_info(self, info):
             raise ValueError("spoilt")
 
+    folders = context.run_dir / "k"
+
     async def scene():
         manager = Stumbles(kernel_name="python3")
         with pytest.raises(ValueError, match="spoilt"):
             await asyncio.create_task(manager.start_kernel())
         process = manager.provisioner.process
         async with asyncio.timeout(20):
-            while live(control) or (process is not None and process.poll() is None):
+            while live(control) or (process is not None and process.poll() is None) or list(folders.iterdir()):
                 await asyncio.sleep(0.02)
 
     asyncio.run(scene())
