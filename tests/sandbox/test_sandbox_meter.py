@@ -79,7 +79,7 @@ def test_it_keeps_a_quarter_of_the_descriptors_at_most_and_gives_them_back():
     assert len(table.read().processes) == len(table.read().processes) > 16
     assert len(os.listdir("/proc/self/fd")) <= before + 16
     table.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_processor_time_of_one_process_and_of_none():
@@ -99,4 +99,4 @@ def test_the_end_of_an_owner_that_never_closed_it_gives_them_back():
     assert table.read().processes
     assert len(os.listdir("/proc/self/fd")) > before
     del table
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
