@@ -62,6 +62,6 @@ def _by_grant(ask: Decision, grant: Grant, contract: Contract) -> Decision:
 
 def _broken(contract: Contract, read: Decision, policy: EffectivePolicy, *, known: bool) -> Access:
     """Without a classification nobody knows which rules would have matched, so only admins see such a contract."""
-    reason = obstacle(contract, policy.obligations(contract.resource))
+    reason = obstacle(contract, policy.obligations(contract.resource), policy.attributes)
     refusal = Decision(False, reason, read.rule, f"tell its owner ({contract.owner or 'unknown'}) or an admin: `jupyter guardrails data check`")
     return Access("broken", refusal, "admin" in policy.roles or (known and bool(contract.classification)))

@@ -56,7 +56,7 @@ def place_of(contract: Contract) -> dict[str, Any]:
     return place | {"types": types} if place["kind"] == "files" else place
 
 
-def obstacle(contract: Contract, obligations: Obligations, attributes: Attributes | None = None) -> str:
+def obstacle(contract: Contract, obligations: Obligations, attributes: Attributes) -> str:
     """Why a dataset cannot be given out at all, in one sentence; empty when it can."""
     if contract.problems:
         return f"the contract of {contract.name} has mistakes, and offers nothing until they are corrected"
@@ -65,7 +65,7 @@ def obstacle(contract: Contract, obligations: Obligations, attributes: Attribute
     odd = next((column for column in contract.columns if column.mask and column.mask not in STRICTNESS), None)
     if odd is not None:
         return f"{contract.name} asks for the mask {odd.mask!r} on {odd.name}, and there are {', '.join(STRICTNESS)}"
-    return _filter_obstacle(contract, obligations, attributes or {}) or _table_obstacle(contract, obligations)
+    return _filter_obstacle(contract, obligations, attributes) or _table_obstacle(contract, obligations)
 
 
 def _filter_obstacle(contract: Contract, obligations: Obligations, attributes: Attributes) -> str:

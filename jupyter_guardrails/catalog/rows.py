@@ -77,19 +77,24 @@ def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
 
 def _scalar(kind: pa.DataType, literal: Any, one: Comparison) -> pa.Scalar:
     """The literal as a value that Arrow compares with this type without guessing."""
-    numeric = isinstance(literal, (int, float)) and not isinstance(literal, bool)
-    if is_text(kind) and isinstance(literal, str):
-        return pa.scalar(literal, kind)
-    if pa.types.is_boolean(kind) and isinstance(literal, bool):
-        return pa.scalar(literal)
-    if (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and numeric:
-        return pa.scalar(int(literal) if isinstance(literal, float) and literal.is_integer() and abs(literal) < 2**53 else literal)
-    if pa.types.is_decimal(kind) and numeric:
-        return pa.scalar(literal)
-    if (pa.types.is_date(kind) or pa.types.is_timestamp(kind)) and isinstance(literal, str):
-        return _moment(kind, literal, one)
+    for fits, of, made in VALUES:
+        if fits(kind) and isinstance(literal, of) and (bool in of or not isinstance(literal, bool)):
+            return made(kind, literal, one)
     said = {str: "a text", bool: "true or false"}.get(type(literal), "a number")
     raise BadRequest(f"{one.column} is {kind} and cannot be compared with {said}", next_step="compare it with a value of its own type")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _is_moment(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
+
+
+def _number(_kind: pa.DataType, literal: Any, _one: Comparison) -> pa.Scalar:
+    """A whole number as one, where a float holds it exactly: Arrow would not compare big integers with floats."""
+    return pa.scalar(int(literal) if isinstance(literal, float) and literal.is_integer() and abs(literal) < 2**53 else literal)
 
 
 def _moment(kind: pa.DataType, literal: str, one: Comparison) -> pa.Scalar:
@@ -99,3 +104,13 @@ def _moment(kind: pa.DataType, literal: str, one: Comparison) -> pa.Scalar:
     except (ValueError, pa.ArrowException) as error:  # the literal is the filter's own, no value of the data
         message = f"{one.column} is {kind}, and {literal[:40]!r} is none: write it like 2024-05-31"
         raise BadRequest(message, next_step="write dates as YYYY-MM-DD, times as YYYY-MM-DD HH:MM:SS") from error
+
+
+Value = tuple[Callable[[pa.DataType], bool], tuple[type, ...], Callable[[pa.DataType, Any, Comparison], pa.Scalar]]
+VALUES: list[Value] = [  # (types of columns, types of literals, how one becomes comparable with the other)
+    (is_text, (str,), lambda kind, literal, _one: pa.scalar(literal, kind)),
+    (pa.types.is_boolean, (bool,), lambda _kind, literal, _one: pa.scalar(literal)),
+    (_is_number, (int, float), _number),
+    (pa.types.is_decimal, (int, float), lambda _kind, literal, _one: pa.scalar(literal)),
+    (_is_moment, (str,), _moment),
+]

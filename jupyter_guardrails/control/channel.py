@@ -19,7 +19,18 @@ from jupyter_guardrails.control.listeners import Conversations, take
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel, log
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound
 
-OPERATIONS = {**channel_operations.OPERATIONS, **channel_scans.OPERATIONS}
+
+def _without_files(operation: channel_operations.Operation) -> channel_publishing.Operation:
+    """Most questions come without descriptors; those that came all the same are left to whoever closes them."""
+
+    async def answered(state: ControlState, live: LiveKernel, arguments: Any, _fds: list[int]) -> Answer:
+        return await operation(state, live, arguments)
+
+    return answered
+
+
+WITHOUT_FILES = channel_operations.OPERATIONS | channel_scans.OPERATIONS
+OPERATIONS = {op: (kind, _without_files(operation)) for op, (kind, operation) in WITHOUT_FILES.items()} | channel_publishing.OPERATIONS
 MAX_CONNECTIONS = 128  # beyond it the one that was silent for longest goes; clients connect again by themselves
 MAX_FRAME_BYTES = 64 << 10
 SEND_S = 30.0
@@ -93,15 +104,13 @@ class Channel:
         if frame.get("v") != 1:
             raise BadRequest("frames have `v: 1`")
         op = str(frame.get("op"))
-        kind, _ = OPERATIONS.get(op) or channel_publishing.OPERATIONS.get(op) or (None, None)
-        if kind is None:
-            raise NotFound(f"there is no operation {op[:100]!r}", next_step=f"there are: {', '.join((*OPERATIONS, *channel_publishing.OPERATIONS))}")
+        kind, operation = OPERATIONS.get(op, (None, None))
+        if kind is None or operation is None:
+            raise NotFound(f"there is no operation {op[:100]!r}", next_step=f"there are: {', '.join(OPERATIONS)}")
         try:
             arguments = kind.model_validate(frame.get("args", {}))
         except ValidationError as error:
             mistakes = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
             raise BadRequest(f"{frame['op']}: {mistakes}") from error
         await self.state.refresh()
-        if op in channel_publishing.OPERATIONS:
-            return await channel_publishing.OPERATIONS[op][1](self.state, self.live, arguments, came or [])
-        return await OPERATIONS[op][1](self.state, self.live, arguments)
+        return await operation(self.state, self.live, arguments, came or [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -47,4 +46,4 @@ async def scan_end(state: ControlState, live: LiveKernel, arguments: ScanEnd) ->
     return Answer(await state.outcomes.take(live.lease, arguments.scan))
 
 
-OPERATIONS: Mapping[str, tuple[type[Arguments], Operation]] = {"datasets.scan": (Scan, scan), "datasets.scan_end": (ScanEnd, scan_end)}
+OPERATIONS: dict[str, tuple[type[Arguments], Operation]] = {"datasets.scan": (Scan, scan), "datasets.scan_end": (ScanEnd, scan_end)}

@@ -101,7 +101,12 @@ def by_path(state: ControlState, held: Rights, effective: EffectivePolicy, now: 
 
 
 async def _preview(state: ControlState, contract: Contract, access: Access) -> Preview | None:
-    """The first rows of its file, or of the first file in its folder, as this person may see them; None where there are none to show."""
+    """The first rows of its file, or of the first file in its folder, as this person may see them; None where there are none to show.
+
+    What is bound to a purpose has none: whoever reads it has to name one.
+    """
+    if access.bounds.purposes:
+        return None
     if access.bounds.delivery != "direct":
         return await scans.preview(state, contract, access)
     form = contract.format

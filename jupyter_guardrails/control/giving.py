@@ -51,7 +51,7 @@ async def _may_have(state: ControlState, person: str, contract: Contract) -> Non
     asking = decide(policy, "data.request", contract.resource, state.clock())
     if not asking.allowed:
         await authority.refuse(state, ACTION, contract.name, asking)
-    blocked = obstacle(contract, policy.obligations(contract.resource))
+    blocked = obstacle(contract, policy.obligations(contract.resource), policy.attributes)
     if blocked:
         await authority.refuse(state, ACTION, contract.name, Decision(False, blocked, asking.rule, f"talk to its owner ({contract.owner})"))
     access = held.access(contract, policy, state.clock())

@@ -94,19 +94,24 @@ class Lineage:
         pause_s, most_s = self.back_off_s
         try:
             while self._waiting:
-                told = self._waiting[0]
-                try:
-                    await asyncio.to_thread(self._post, told)
-                except OSError as error:  # requests' errors are, too
-                    log.warning("lineage: an event did not reach %s: %s", self.target.url, error)
+                if await self._sent(self._waiting[0]):
+                    pause_s = self.back_off_s[0]
+                else:
                     await asyncio.sleep(pause_s)
                     pause_s = min(2 * pause_s, most_s)
-                else:
-                    pause_s = self.back_off_s[0]
-                    if self._waiting and self._waiting[0] is told:
-                        self._waiting.popleft()
         finally:
             self._sending = False
+
+    async def _sent(self, told: dict[str, Any]) -> bool:
+        """Whether an event has gone, and waits no more."""
+        try:
+            await asyncio.to_thread(self._post, told)
+        except OSError as error:  # requests' errors are, too
+            log.warning("lineage: an event did not reach %s: %s", self.target.url, error)
+            return False
+        if self._waiting and self._waiting[0] is told:  # not given up meanwhile, since too many wait
+            self._waiting.popleft()
+        return True
 
     def _post(self, told: dict[str, Any]) -> None:
         """OSError, which quotes no secret, unless the server took it, or will never take it."""

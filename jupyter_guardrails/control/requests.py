@@ -89,7 +89,7 @@ def _taken_back(row: dict[str, Any]) -> bool:
 def _decision(contract: Contract, policy: EffectivePolicy, state: ControlState) -> Decision:
     """The policy's decision; a dataset that could not be delivered after a grant cannot be asked for either."""
     decision = decide(policy, "data.request", contract.resource, state.clock())
-    blocked = obstacle(contract, policy.obligations(contract.resource))
+    blocked = obstacle(contract, policy.obligations(contract.resource), policy.attributes)
     if decision.allowed and blocked:
         return Decision(False, blocked, decision.rule, f"talk to its owner ({contract.owner})")
     return decision

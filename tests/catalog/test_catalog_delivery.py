@@ -24,8 +24,8 @@ PLAIN = Contract("nyc/flights", "f.yaml", status="active", delivery="direct", fo
 
 
 def test_a_plain_dataset_meets_no_obstacle():
-    assert obstacle(PLAIN, Obligations()) == ""
-    assert obstacle(replace(PLAIN, status="deprecated"), Obligations()) == ""
+    assert obstacle(PLAIN, Obligations(), {}) == ""
+    assert obstacle(replace(PLAIN, status="deprecated"), Obligations(), {}) == ""
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_plain_dataset_meets_no_obstacle():
     ],
 )
 def test_every_obligation_that_cannot_be_met_shuts_it(contract, obligations, words):
-    assert words in obstacle(contract, obligations)
+    assert words in obstacle(contract, obligations, {})
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,12 @@ def test_the_owner_and_the_policys_reviewers_give(world, who):
     assert status(world) == "requestable"
 
 
+def test_data_whose_rows_depend_on_the_person_can_be_given(world):
+    world.dataset("hr/own", "confidential", own={"rowFilter": "origin = {user.name}"})
+    assert give(world, "dana", dataset="hr/own")["dataset"] == "hr/own"
+    assert status(world, name="hr/own") == "granted"
+
+
 @pytest.mark.parametrize("who", ["ana", "ben", "carol", "rita"])
 def test_nobody_else_gives_and_that_is_recorded(world, who):
     with pytest.raises(Refused) as refusal:

@@ -125,3 +125,12 @@ def test_who_sees_which_requests(world):
     assert listed(world, "ana") == listed(world, "carol") == ["hr/headcount"]  # own; an admin
     assert listed(world, "dana") == ["hr/headcount"]  # the dataset's owner
     assert listed(world, "ben") == []
+
+
+def test_data_whose_rows_depend_on_the_person_can_be_asked_for(world):
+    """`{user.name}` is known of everybody; what is known of nobody shuts the dataset."""
+    world.dataset("hr/own", "confidential", own={"rowFilter": "origin = {user.name}"})
+    world.dataset("hr/region", "confidential", own={"rowFilter": "origin = {user.region}"})
+    assert ask(world, "hr/own")["state"] == "open"
+    with pytest.raises(Refused, match="nothing is known about that"):
+        ask(world, "hr/region")

@@ -205,6 +205,12 @@ def test_previews_search_and_schema_show_masks_and_no_values(world, loop):
     assert loop.run(datasets.search(world.state(), DatasetsSearch(q="people"), []))["total"] == 1
 
 
+def test_what_is_bound_to_a_purpose_has_no_preview_and_what_is_not_has_one(world, loop):
+    shown = {name: loop.run(datasets.show(world.state(), DatasetShow(name=name), []))["preview"] for name in ("nyc/bound", "nyc/flights")}
+    assert shown["nyc/bound"] is None
+    assert shown["nyc/flights"]["rows"]
+
+
 def worker(world):
     return world.state().brokers.of("ana")
 
