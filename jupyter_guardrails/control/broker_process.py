@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from jupyter_guardrails.control.children import send_signal
 from jupyter_guardrails.control.egress_link import Link, Question
 from jupyter_guardrails.errors import Conflict, ControlAway, LimitReached
 
@@ -124,8 +125,7 @@ class Broker:
             await link.run()
         finally:
             self._link = None
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            send_signal(process, signal.SIGKILL)
             code = await process.wait()
             if self._active:
                 log.error("a data broker (process %d) ended with code %d while it read", process.pid, code)

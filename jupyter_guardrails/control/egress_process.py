@@ -7,12 +7,14 @@ import contextlib
 import itertools
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from jupyter_guardrails.control.children import send_signal
 from jupyter_guardrails.control.egress_link import Link, Question
 from jupyter_guardrails.errors import ControlAway, GuardrailsError, NotFound
 
@@ -128,8 +130,7 @@ class EgressProcess:
             following.cancel()
             running.cancel()
             await asyncio.gather(following, running, return_exceptions=True)
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            send_signal(process, signal.SIGKILL)
             code = await process.wait()
         return code
 
@@ -152,8 +153,8 @@ class EgressProcess:
             await asyncio.wait_for(asking, STUCK_S)
         except TimeoutError:
             log.error("the network proxy (process %d) did not answer within %g s and is ended", self.pid, STUCK_S)
-            if self._process is not None and self._process.returncode is None:
-                self._process.kill()
+            if self._process is not None:
+                send_signal(self._process, signal.SIGKILL)
 
     async def _answer(self, question: Question, fds: list[int]) -> Question:
         served = self._served.get(question["key"])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails.control import stations
+from jupyter_guardrails.control.children import send_signal
 from jupyter_guardrails.control.interface.work import worker_environment
 from jupyter_guardrails.control.rights import Rights, rights
 from jupyter_guardrails.control.state import ControlState, Worker
@@ -124,8 +125,7 @@ async def _start(order: dict[str, Any], folder: Path, log: int) -> asyncio.subpr
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """SIGTERM, so that the clean run's kernel ends in order; SIGKILL for whoever is left."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+    send_signal(process, signal.SIGTERM)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), END_WAIT_S)
     with contextlib.suppress(ProcessLookupError):

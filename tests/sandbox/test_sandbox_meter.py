@@ -76,7 +76,7 @@ def test_it_keeps_a_quarter_of_the_descriptors_at_most_and_gives_them_back():
         table = ProcessTable()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert len(table.read().processes) == len(table.read().processes) > 16
+    assert all(len(table.read().processes) > 16 for _ in range(2))  # others start and end in between
     assert len(os.listdir("/proc/self/fd")) <= before + 16
     table.close()
     assert len(os.listdir("/proc/self/fd")) <= before
