@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.published import Published
-from jupyter_guardrails.control import datasets, labels, live_grants, refusals, requests
+from jupyter_guardrails.control import datasets, declared, labels, live_grants, refusals, requests
 from jupyter_guardrails.control.dataset_files import MAX_FILES, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
 from jupyter_guardrails.control.lineage_events import Run
@@ -180,11 +180,6 @@ async def explain(state: ControlState, live: LiveKernel, arguments: Path) -> Ans
     return Answer({"message": str(late)})
 
 
-def readable(live: LiveKernel, contract: Contract) -> bool:
-    """Whether this kernel's sandbox was made with the dataset's path in it."""
-    return live.admission.datasets.get(contract.name) == contract.path
-
-
 async def read_of(
     state: ControlState,
     live: LiveKernel,
@@ -200,7 +195,7 @@ async def read_of(
     `explained`: nothing is read, and no purpose needs to be named.
     """
     contract, access = await datasets.find(state, name)
-    access = _declared(live, contract, access)
+    access = declared.narrowed(state, live, contract, access)
     access = access if explained else _purposeful(contract, access, purpose)
     decision = access.decision
     what = f"version {contract.version}{_details(access, file, purpose, columns)}: {decision.reason}"
@@ -235,14 +230,6 @@ def _details(access: Access, file: str, purpose: str, columns: Sequence[str] | N
     masked = ", ".join(f"{name} {kind}" for name, kind in list(access.bounds.masks.items())[:COLUMNS_TOLD])
     parts = (file, listed and f"columns {listed}", masked and f"masked {masked}", purpose and f"purpose {purpose!r}")
     return "".join(f", {part}" for part in parts if part)
-
-
-def _declared(live: LiveKernel, contract: Contract, access: Access) -> Access:
-    """A clean run reads what it was started with and nothing else, or its package would lack an input."""
-    if live.kind != "clean_run" or readable(live, contract) or not access.granted:
-        return access
-    reason = f"{contract.name} is not among the datasets that this clean run was started with"
-    return replace(access, status="refused", decision=replace(access.decision, allowed=False, reason=reason, next_step="submit the notebook again"))
 
 
 Operation = Callable[[ControlState, LiveKernel, Any], Awaitable[Answer]]

@@ -14,6 +14,7 @@ from typing import Any
 
 from guarded import explain as _explain
 from guarded import sources as _sources
+from guarded.bound import Bound
 from guarded.errors import GuardedError, NotFound, Refused, Unavailable
 from guarded.labels import Labels
 from guarded.opened import Opened, is_anothers, open_dataset, too_late
@@ -67,7 +68,7 @@ def open(name: str, file: str = "", purpose: str = "") -> Opened | Scanned:
 
     `purpose`: what for, where its contract names what it may be used for.
     """
-    return open_dataset(_sources.current(), name, file, purpose=purpose)
+    return open_dataset(_sources.current(), name, file, purpose=purpose, in_job=Bound)
 
 
 def request(name: str, purpose: str, days: int = 30) -> dict[str, Any]:
