@@ -13,13 +13,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jupyter_guardrails.control import channel_operations, channel_publishing, channel_scans, closing, frames
+from jupyter_guardrails.control import channel_operations, channel_publishing, channel_scans, channel_sql, closing, frames
 from jupyter_guardrails.control.closing import close_own
 from jupyter_guardrails.control.listeners import Conversations, take
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel, log
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound
 
-OPERATIONS = {**channel_operations.OPERATIONS, **channel_scans.OPERATIONS}
+OPERATIONS = {**channel_operations.OPERATIONS, **channel_scans.OPERATIONS, **channel_sql.OPERATIONS}
 MAX_CONNECTIONS = 128  # beyond it the one that was silent for longest goes; clients connect again by themselves
 MAX_FRAME_BYTES = 64 << 10
 SEND_S = 30.0

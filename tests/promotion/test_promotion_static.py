@@ -133,6 +133,7 @@ def data_check(root, *sources, **fields):
         "import guarded\nguarded.path('nyc/flights')",
         "import guarded as g\ng.open(name='nyc/flights')",
         "from guarded import path as p\np('nyc/flights')",
+        "import guarded\nguarded.sql('nyc/flights', 'select 1')",
         "import pandas as pd\npd.read_csv('dataset://nyc/flights')",
         "import guarded\nNAME = 'nyc/flights'\nguarded.path(NAME)",
     ],
