@@ -37,7 +37,8 @@ def rows_digest(state: ControlState, keep: Filter | None) -> str:
 def bound(state: ControlState, contract: Contract, access: Access) -> DeclaredInput:
     """A dataset as this person reads it now."""
     bounds = access.bounds
-    return DeclaredInput(name=contract.name, version=contract.version, masks=dict(bounds.masks), rows=rows_digest(state, bounds.keep))
+    said = {"name": contract.name, "version": contract.version, "masks": dict(bounds.masks), "rows": rows_digest(state, bounds.keep)}
+    return DeclaredInput.model_validate(said)
 
 
 async def of_clean_run(state: ControlState, names: Iterable[str]) -> list[DeclaredInput]:

@@ -126,6 +126,11 @@ def test_a_job_is_admitted_to_what_it_declares(world):
         asyncio.run(admission._inputs(world.state(), admit("exec", [DeclaredInput(name="nyc/flights", masks={"delay": "blank"})])))
 
 
+def test_a_mask_that_there_is_not_is_a_mistake_and_no_failure():
+    with pytest.raises(ValueError, match="partial"):
+        DeclaredInput(name="nyc/flights", masks={"delay": "rot13"})
+
+
 def test_the_path_of_what_is_masked_is_no_path_in_a_clean_run_either(world):
     said = asyncio.run(channel_operations.path(world.state(), job(world, of(world, "nyc/people")), Name(name="nyc/people"))).result
     assert (said["readable"], said["path"]) == (False, "dataset://nyc/people")

@@ -21,7 +21,7 @@ from jupyter_guardrails.catalog.sources.deadline import Deadline
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, LimitReached, SourceAway
 
 TIMEOUT_S, GRACE_S = 60, 10
-MOST_ROWS, MOST_BYTES = 1_000_000, 128 << 20
+MOST_ROWS, MOST_BYTES = 1_000_000, 64 << 20
 BATCH_ROWS, BATCH_BYTES = 16_384, 4 << 20  # kept as Arrow from then on: Python's objects take several times as much
 LONGEST_SQL = 100_000
 STARTS = ("select", "with", "values", "table")
@@ -43,7 +43,7 @@ NATIVE |= {1082: pa.date32(), 1083: pa.time64("us"), 1114: pa.timestamp("us"), 1
 
 
 def run_sql(place: Mapping[str, Any], login: Mapping[str, Any], sql: str, *, look: Callable[[], None] | None = None) -> pa.Table:
-    """What one SELECT gives as the account `login` (`{user, password, options}`), whole: more than 1,000,000 rows or 128 MiB are LimitReached.
+    """What one SELECT gives as the account `login` (`{user, password, options}`), whole: more than 1,000,000 rows or 64 MiB are LimitReached.
 
     BadRequest with the server's own sentence for SQL that is wrong: it is the person's own, run with their own rights. What `look` raises
     while it runs cancels it in the database.
@@ -130,7 +130,7 @@ def _table(cursor: Any, sql: str) -> pa.Table:
     for count, row in enumerate(cursor.stream(sql.encode(), size=1), 1):  # psycopg sends it with PQsendQueryParams, which takes one statement
         schema = schema or _schema([(column.name, column.type_code) for column in cursor.description])
         rows.append(row)
-        size += 64 + sum(len(value) if isinstance(value, (str, bytes)) else 16 for value in row)
+        size += sum(8 + (len(value) if isinstance(value, (str, bytes)) else 8) for value in row)
         if count > MOST_ROWS or size > MOST_BYTES:
             raise LimitReached(f"more than {MOST_ROWS:,} rows or {MOST_BYTES >> 20} MiB", next_step="GROUP BY or WHERE in the database, or LIMIT")
         if len(rows) == BATCH_ROWS or size - kept > BATCH_BYTES:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+Mask = Literal["partial", "hash", "constant", "blank"]
 
 
 class DeclaredInput(BaseModel):
@@ -11,5 +15,5 @@ class DeclaredInput(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str = Field(max_length=200)
     version: str = Field(default="", max_length=200)
-    masks: dict[str, str] = Field(default_factory=dict)
+    masks: dict[str, Mask] = Field(default_factory=dict)
     rows: str = Field(default="", max_length=128)
