@@ -20,7 +20,6 @@ from data_world import POLICY, DataWorld, Loop
 import jupyter_guardrails
 from jupyter_guardrails.control import channel
 from jupyter_guardrails.control.interface import receive_frame, send_frame
-from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.records import requests
 
@@ -235,18 +234,6 @@ def test_what_was_granted_later_opens_by_descriptor_and_its_path_says_restart(wo
     os.close(fd)
     world.pass_time(days=5)
     assert kernel.result("datasets.open", name="hr/headcount")["code"] == "refused"
-
-
-def test_a_clean_run_reads_only_what_its_job_declares(world, loop):
-    served = Served(world, loop, kind="clean_run", datasets={"nyc/flights": str(world.data / "nyc/flights.parquet")})
-    inputs = [DeclaredInput(name="nyc/flights", version="1.2.0")]
-    served.live.admission = served.live.admission.model_copy(update={"declared": inputs})
-    kernel = served.connect()
-    assert kernel.result("datasets.path", name="nyc/flights")["readable"]
-    world.dataset("nyc/planes")
-    error = kernel.result("datasets.path", name="nyc/planes")
-    assert "not among the datasets" in error["message"]
-    assert [record["allowed"] for record in world.audited("data.read")] == [True, False]
 
 
 def test_a_policy_that_changes_holds_at_the_next_question(world, served):

@@ -5,7 +5,8 @@ import dataclasses
 import os
 
 import pytest
-from data_world import DataWorld
+from data_world import DataWorld, Loop
+from test_control_channel import Served
 
 from jupyter_guardrails.control import admission, channel_operations, declared
 from jupyter_guardrails.control.channel_operations import Name
@@ -134,3 +135,22 @@ def test_a_mask_that_there_is_not_is_a_mistake_and_no_failure():
 def test_the_path_of_what_is_masked_is_no_path_in_a_clean_run_either(world):
     said = asyncio.run(channel_operations.path(world.state(), job(world, of(world, "nyc/people")), Name(name="nyc/people"))).result
     assert (said["readable"], said["path"]) == (False, "dataset://nyc/people")
+
+
+@pytest.fixture
+def loop():
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+def test_a_clean_run_reads_only_what_its_job_declares(world, loop):
+    served = Served(world, loop, kind="clean_run", datasets={"nyc/flights": str(world.data / "nyc/flights.parquet")})
+    inputs = [DeclaredInput(name="nyc/flights", version="1.2.0")]
+    served.live.admission = served.live.admission.model_copy(update={"declared": inputs})
+    kernel = served.connect()
+    assert kernel.result("datasets.path", name="nyc/flights")["readable"]
+    world.dataset("nyc/planes")
+    error = kernel.result("datasets.path", name="nyc/planes")
+    assert "not among the datasets" in error["message"]
+    assert [record["allowed"] for record in world.audited("data.read")] == [True, False]
