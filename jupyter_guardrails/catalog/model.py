@@ -44,6 +44,7 @@ class Contract:
     delivery: str = ""  # the contract's own wishes, prefix `guardrails.`: each can only tighten what the policy says
     row_filter: str = ""
     purposes: tuple[str, ...] = ()
+    sql: str = ""  # "per-person": a person's own SQL is run by its database, as an account of theirs
     path_line: int = 1
     place: Mapping[str, Any] = field(default_factory=dict, hash=False)  # plain data, `kind`: files, objects or database; see servers.py
     fresh_within_s: float = 0.0  # how old the newest file may be; 0: the contract does not say

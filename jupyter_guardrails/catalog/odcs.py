@@ -24,7 +24,7 @@ from jupyter_guardrails.catalog.servers import KNOWN, LOCAL, Place, place_of
 from jupyter_guardrails.errors import CatalogError, Problem
 
 PREFIX = "guardrails."
-CONTRACT_KEYS = ("classification", "delivery", "rowFilter", "purposes")
+CONTRACT_KEYS = ("classification", "delivery", "rowFilter", "purposes", "sql")
 COLUMN_KEYS = ("mask",)
 DELIVERIES = ("direct", "view", "brokered")
 TABLE = "table"  # the format of what lies in a database
@@ -103,6 +103,7 @@ class _Reader:
             delivery=self._delivery(own, local=local),
             row_filter=str(own.get("rowFilter", "")),
             purposes=self._purposes(own),
+            sql=self._sql(own, place),
             path_line=path_line,
             place=place,
             fresh_within_s=self._fresh_within_s(),
@@ -166,6 +167,14 @@ class _Reader:
         """`guardrails.delivery`; only files of this machine can be delivered as they are."""
         allowed = DELIVERIES if local else DELIVERIES[1:]
         return self._one_of(self._own_trail("delivery"), own.get("delivery", "direct" if local else "brokered"), allowed)
+
+    def _sql(self, own: dict[str, Any], place: Place) -> str:
+        """`guardrails.sql`: whether SQL of a person is taken, run by the database as an account of theirs."""
+        if "sql" not in own:
+            return ""
+        if place.get("dialect") != "postgresql":
+            self._note(self._own_trail("sql"), "guardrails.sql is for databases of type postgres alone", "remove it")
+        return self._one_of(self._own_trail("sql"), own["sql"], ("per-person",))
 
     def _purposes(self, own: dict[str, Any]) -> tuple[str, ...]:
         purposes = own.get("purposes", [])

@@ -15,6 +15,7 @@ from uv import find_uv_bin
 from jupyter_guardrails.cli.connection import connected, home_of
 from jupyter_guardrails.cli.exec_command import follow
 from jupyter_guardrails.control.interface import Admission, ControlClient
+from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelSettle
 from jupyter_guardrails.engines import local
 from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
@@ -23,16 +24,17 @@ from jupyter_guardrails.kernels.folders import make_folders
 from jupyter_guardrails.kernels.forwards import write_hosts
 from jupyter_guardrails.kernels.kernelspecs import interpreter_folders
 from jupyter_guardrails.package.archive import unpack
-from jupyter_guardrails.package.job import Job, read_job
+from jupyter_guardrails.package.job import Input, Job, read_job
 from jupyter_guardrails.promotion.confine import index_environ, index_files, run_confined
 from jupyter_guardrails.sandbox.run import start
 
 
 def add_parser(commands: Any) -> None:
-    """`job run PACKAGE [--dataset NAME=PATH] [--param NAME=VALUE] [--out DIR]`."""
+    """`job run PACKAGE [--dataset NAME=PATH [--masked NAME]] [--param NAME=VALUE] [--out DIR]`."""
     parser = commands.add_parser("run", help="run a package under the production sandbox of this machine")
     parser.add_argument("package", type=Path, help="a .job.zip file")
     parser.add_argument("--dataset", action="append", default=[], metavar="NAME=PATH", help="where a dataset is (default: as you were granted it)")
+    parser.add_argument("--masked", action="append", default=[], metavar="NAME", help="a file given by --dataset has the masks of the clean run")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--out", type=Path, default=Path("out"), help="a new folder for results (default: ./out)")
     parser.set_defaults(run=run)
@@ -46,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         profile = _trusted(client, arguments.package)
         folder, out = private, arguments.out.resolve()
         job = _job(arguments.package, folder)
-        admission = _admit(client, out, profile)
+        given = _pairs(arguments.dataset, "--dataset")
+        admission = _admit(client, out, profile, [entry for entry in job.inputs if entry.name not in given])
         try:
             request = _request(arguments, job, admission, folder, out)
             local.unpack(request)
@@ -73,18 +76,22 @@ def _job(package: Path, folder: Path) -> Job:
     return read_job(folder / "look")
 
 
-def _admit(client: ControlClient, out: Path, profile: str) -> Admission:
+def _admit(client: ControlClient, out: Path, profile: str, inputs: list[Input]) -> Admission:
+    """Control refuses it where this person may not read an input, or would see more of it than the clean run did."""
     name = f"job-{uuid.uuid4()}"
-    return client.admit(KernelAdmit(kernel_id=name, kernelspec="job", workspace=str(out), key=name, kind="exec", profile=profile))
+    seen = [DeclaredInput.model_validate(entry.model_dump(exclude={"path"})) for entry in inputs]
+    request = KernelAdmit(kernel_id=name, kernelspec="job", workspace=str(out), key=name, kind="exec", profile=profile, inputs=seen)
+    return client.admit(request)
 
 
 def _request(arguments: argparse.Namespace, job: Job, admission: Admission, folder: Path, out: Path) -> local.Request:
-    """Datasets by flag, else as this person was granted them; what neither gives is for run.py to say."""
-    wanted = {entry.name for entry in job.inputs}
-    granted = {name: path for name, path in admission.datasets.items() if name in wanted}
+    """Datasets by flag, else by path as this person was granted them, else through control."""
+    given = {name: str(Path(path).resolve()) for name, path in _pairs(arguments.dataset, "--dataset").items()}
+    datasets = admission.datasets | given
+    brokered = tuple(entry.name for entry in job.inputs if entry.name not in datasets)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or home_of(os.environ) / ".cache") / "guardrails-jobs"
-    datasets = granted | {name: str(Path(path).resolve()) for name, path in _pairs(arguments.dataset, "--dataset").items()}
-    return local.Request(arguments.package, folder, out, cache, _pairs(arguments.param, "--param"), datasets)
+    parameters = _pairs(arguments.param, "--param")
+    return local.Request(arguments.package, folder, out, cache, parameters, datasets, brokered, tuple(arguments.masked))
 
 
 def _pairs(given: list[str], flag: str) -> dict[str, str]:
@@ -111,10 +118,20 @@ def _run_step(client: ControlClient, admission: Admission, step: local.Step, fol
     kernel_dir = kernel_folders.root
     out = Path(step.write[0])
     only = admission.model_copy(update={"datasets": {}})  # the job's own inputs are in step.read: no other grant is
-    spec = plan.make_spec(only, argv=step.argv, env=os.environ, cwd=str(step.cwd), workspace=out, kernel_dir=kernel_dir, read=read, write=step.write)
+    spec = plan.make_spec(
+        only,
+        argv=step.argv,
+        env=os.environ,
+        cwd=str(step.cwd),
+        workspace=out,
+        kernel_dir=kernel_dir,
+        read=read,
+        write=step.write,
+        channel=f"guardrails-{admission.lease}",
+    )
     started = start(spec)
     try:
-        return follow(client, admission, started, ("proxy",), say=False)
+        return follow(client, admission, started, ("channel", "proxy"), say=False)
     finally:
         with contextlib.suppress(ProcessLookupError):
             started.process.kill()

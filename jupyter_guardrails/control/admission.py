@@ -10,6 +10,7 @@ from jupyter_guardrails.control import (
     budgeting,
     company_network,
     datasets,
+    declared,
     lifetimes,
     notices,
     observing,
@@ -22,6 +23,7 @@ from jupyter_guardrails.control import (
 )
 from jupyter_guardrails.control.forwards import forwards_of
 from jupyter_guardrails.control.interface import Admission
+from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelBeat, KernelSettle, KernelStarted
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import BadRequest, BudgetUsedUp, GuardrailsError, Refused
@@ -41,11 +43,12 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
         network = company_network.read(state.settings.policy_path, reach)
         state.credentials.keep_from(reach)
         chosen = await profiles.choose(state, policy, request)
-        granted = await _granted(state, policy, request)
+        inputs = await _inputs(state, request)
+        granted = await _granted(state, policy, request, inputs)
         bounds = await observing.bounds(state, policy, kind=request.kind)
 
         def admission_of(row: dict[str, Any]) -> Admission:
-            return _with_network(_admission(policy, row, chosen, granted, bounds), network)
+            return _with_network(_admission(policy, row, chosen, granted, bounds), network).model_copy(update={"declared": inputs})
 
         admission = await reserving.reserve(state, policy, request, chosen, admission_of)
     except GuardrailsError as error:
@@ -59,15 +62,24 @@ async def admit(state: ControlState, request: KernelAdmit, fds: list[int]) -> di
     return admission.model_dump()
 
 
-async def _granted(state: ControlState, policy: EffectivePolicy, request: KernelAdmit) -> dict[str, str]:
-    """Data that the kernel may read from its start on: no more than it asks for, and a clean run only what its job declares."""
+async def _inputs(state: ControlState, request: KernelAdmit) -> list[DeclaredInput] | None:
+    """What a job declares, for its clean run or for whoever runs it, who may read all of it; None for what is no job."""
+    if request.submission is not None:
+        return list(await asyncio.to_thread(submission_work.declared_inputs, state, request.submission))
+    if request.inputs is not None:
+        if request.kind != "exec":
+            raise BadRequest(f"a {request.kind} declares no inputs")
+        await declared.check_job(state, request.inputs)
+    return request.inputs
+
+
+async def _granted(state: ControlState, policy: EffectivePolicy, request: KernelAdmit, inputs: list[DeclaredInput] | None) -> dict[str, str]:
+    """Data that the kernel may read from its start on: no more than it asks for, and a job only what it declares."""
     granted = await datasets.grants_at_start(state, policy, state.clock())
     if request.datasets is not None:
         granted = {name: path for name, path in granted.items() if name in request.datasets}
-    if request.submission is None:
-        return granted
-    declared = await asyncio.to_thread(submission_work.declared_datasets, state, request.submission)
-    return {name: path for name, path in granted.items() if name in declared}
+    named = {entry.name for entry in inputs} if inputs is not None else granted.keys()
+    return {name: path for name, path in granted.items() if name in named}
 
 
 async def started(state: ControlState, request: KernelStarted, fds: list[int]) -> dict[str, Any]:

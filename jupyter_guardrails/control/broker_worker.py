@@ -13,7 +13,9 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from jupyter_guardrails.catalog.plan import ScanPlan
@@ -51,7 +53,7 @@ class Worker:
 def serve(order: Question, fds: tuple[int, ...]) -> Question:
     """One scan from its first to its last row, into `fds[0]`; the others are the source's. All are closed in the end."""
     try:
-        return _said(order, fds)
+        return _answered(order, fds[0]) if order["do"] == "sql" else _said(order, fds)
     finally:
         for fd in fds:
             os.close(fd)
@@ -62,17 +64,34 @@ def _said(order: Question, fds: tuple[int, ...]) -> Question:
 
     plan = ScanPlan.from_json(order["plan"])
     sink = Sink(fds[0], stall_s=order["stall_s"], most_bytes=order.get("most_bytes"))
-    try:
+    with _in_our_words(plan.dataset, plan.owner, sink):
         return _scanned(order, plan, sink, fds[1:])
+
+
+def _answered(order: Question, fd: int) -> Question:
+    """What one SELECT of a person gives, as their own account in the database; it is cancelled there when nobody reads any more."""
+    from jupyter_guardrails.catalog.sources.person_sql import run_sql  # as above
+    from jupyter_guardrails.catalog.streams import Sink, write_table
+
+    sink = Sink(fd, stall_s=order["stall_s"])
+    with _in_our_words(order["dataset"], order["owner"], sink):
+        return write_table(run_sql(order["place"], order["login"], order["sql"], look=sink.check), sink)
+
+
+@contextmanager
+def _in_our_words(dataset: str, owner: str, sink: Sink) -> Iterator[None]:
+    """What libraries say quotes values, which may be behind a mask: only its kind is told."""
+    try:
+        yield
     except GuardrailsError as error:
         raise sink.failure or error from None
     except MemoryError:
-        raise _too_large(plan) from None
-    except Exception as error:  # noqa: BLE001 - what libraries say quotes values, which may be behind a mask; only its kind is told
+        raise _too_large(dataset, owner) from None
+    except Exception as error:  # noqa: BLE001 - as the docstring says
         if sink.failure is not None:
             raise sink.failure from None
-        log.error("a scan of %s failed: %s in %s", plan.dataset, type(error).__name__, _where(error))
-        raise _failed(plan, error) from None
+        log.error("a read of %s failed: %s in %s", dataset, type(error).__name__, _where(error))
+        raise Conflict(f"{dataset} cannot be read ({type(error).__name__})", next_step=f"tell its owner ({owner}) or an admin") from None
 
 
 def _scanned(order: Question, plan: ScanPlan, sink: Sink, fds: tuple[int, ...]) -> Question:
@@ -87,13 +106,9 @@ def _scanned(order: Question, plan: ScanPlan, sink: Sink, fds: tuple[int, ...]) 
         source.close()
 
 
-def _too_large(plan: ScanPlan) -> Conflict:
-    message = f"a part of {plan.dataset} is larger than the broker's memory: a value, a page or a record batch in it"
-    return Conflict(message, next_step=f"ask for fewer columns, or ask its owner ({plan.owner}) to write it in smaller parts")
-
-
-def _failed(plan: ScanPlan, error: Exception) -> Conflict:
-    return Conflict(f"{plan.dataset} cannot be read ({type(error).__name__})", next_step=f"tell its owner ({plan.owner}) or an admin")
+def _too_large(dataset: str, owner: str) -> Conflict:
+    message = f"a part of {dataset} is larger than the broker's memory: a value, a page or a record batch in it"
+    return Conflict(message, next_step=f"ask for fewer columns, or ask its owner ({owner}) to write it in smaller parts")
 
 
 def _where(error: BaseException) -> str:

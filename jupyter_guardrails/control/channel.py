@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jupyter_guardrails.control import channel_operations, channel_publishing, channel_scans, closing, frames
+from jupyter_guardrails.control import channel_operations, channel_publishing, channel_scans, channel_sql, closing, frames
 from jupyter_guardrails.control.closing import close_own
 from jupyter_guardrails.control.listeners import Conversations, take
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel, log
@@ -29,7 +29,7 @@ def _without_files(operation: channel_operations.Operation) -> channel_publishin
     return answered
 
 
-WITHOUT_FILES = channel_operations.OPERATIONS | channel_scans.OPERATIONS
+WITHOUT_FILES = {**channel_operations.OPERATIONS, **channel_scans.OPERATIONS, **channel_sql.OPERATIONS}
 OPERATIONS = {op: (kind, _without_files(operation)) for op, (kind, operation) in WITHOUT_FILES.items()} | channel_publishing.OPERATIONS
 MAX_CONNECTIONS = 128  # beyond it the one that was silent for longest goes; clients connect again by themselves
 MAX_FRAME_BYTES = 64 << 10

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.published import Published
-from jupyter_guardrails.control import datasets, labels, live_grants, refusals, requests
+from jupyter_guardrails.control import datasets, declared, labels, live_grants, refusals, requests, statements
 from jupyter_guardrails.control.dataset_files import MAX_FILES, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
 from jupyter_guardrails.control.lineage_events import Run
 from jupyter_guardrails.control.rights import rights
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
+from jupyter_guardrails.control.statements import Statement
 from jupyter_guardrails.errors import BadRequest, NotFound, Refused
 
 COLUMNS_TOLD = 20  # of a read, in its record
@@ -180,11 +181,6 @@ async def explain(state: ControlState, live: LiveKernel, arguments: Path) -> Ans
     return Answer({"message": str(late)})
 
 
-def readable(live: LiveKernel, contract: Contract) -> bool:
-    """Whether this kernel's sandbox was made with the dataset's path in it."""
-    return live.admission.datasets.get(contract.name) == contract.path
-
-
 async def read_of(
     state: ControlState,
     live: LiveKernel,
@@ -194,17 +190,21 @@ async def read_of(
     purpose: str = "",
     columns: Sequence[str] | None = None,
     explained: bool = False,
+    statement: Statement | None = None,
 ) -> tuple[Contract, Access]:
     """The dataset that this kernel is about to read, recorded; Refused, with all that one needs to know, when it may not.
 
-    `explained`: nothing is read, and no purpose needs to be named.
+    `explained`: nothing is read, and no purpose needs to be named. `statement`: it is read by SQL.
     """
     contract, access = await datasets.find(state, name)
-    access = _declared(live, contract, access)
+    access = declared.narrowed(state, live, contract, access)
     access = access if explained else _purposeful(contract, access, purpose)
-    decision = access.decision
-    what = f"version {contract.version}{_details(access, file, purpose, columns)}: {decision.reason}"
-    fields = state.audit_fields("data.read", contract.name, decision, reason=what, kernel=live.kernel_id, policy_digest=access.policy_digest)
+    access = access if statement is None else statements.narrowed(state, contract, access)
+    decision, said = access.decision, statement.recorded() if statement else {}
+    how = f", SQL {statement.digest[:12]}" if statement else ""
+    what = f"version {contract.version}{_details(access, file, purpose, columns)}{how}: {decision.reason}"
+    said |= {"reason": what, "kernel": live.kernel_id, "policy_digest": access.policy_digest}
+    fields = state.audit_fields("data.read", contract.name, decision, **said)
     given = labels.given(state, await rights(state), contract, state.principal, decision)
     await labels.record_read(state, live, given, fields, allowed=access.granted and not explained)
     if not access.granted:
@@ -235,14 +235,6 @@ def _details(access: Access, file: str, purpose: str, columns: Sequence[str] | N
     masked = ", ".join(f"{name} {kind}" for name, kind in list(access.bounds.masks.items())[:COLUMNS_TOLD])
     parts = (file, listed and f"columns {listed}", masked and f"masked {masked}", purpose and f"purpose {purpose!r}")
     return "".join(f", {part}" for part in parts if part)
-
-
-def _declared(live: LiveKernel, contract: Contract, access: Access) -> Access:
-    """A clean run reads what it was started with and nothing else, or its package would lack an input."""
-    if live.kind != "clean_run" or readable(live, contract) or not access.granted:
-        return access
-    reason = f"{contract.name} is not among the datasets that this clean run was started with"
-    return replace(access, status="refused", decision=replace(access.decision, allowed=False, reason=reason, next_step="submit the notebook again"))
 
 
 Operation = Callable[[ControlState, LiveKernel, Any], Awaitable[Answer]]

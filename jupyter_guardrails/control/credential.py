@@ -13,11 +13,30 @@ from jupyter_guardrails.catalog.servers import DATABASES, SAME_SCHEME
 
 PORTS = {dialect: port for dialect, port in DATABASES.values() if port}
 DIALECTS = {kind: dialect for kind, (dialect, _) in DATABASES.items() if dialect != "sqlite"} | {"mssql": "mssql"}
-OF_DATABASES = frozenset(("for", "user", "password", "options", "role_per_person"))
+OF_DATABASES = frozenset(("for", "user", "password", "options", "role_per_person", "roles"))
 OF_S3 = frozenset(("for", "endpoint", "key", "secret", "token", "profile", "ambient", "options"))
 OF_STORES = frozenset(("for", "endpoint", "ambient", "options"))
 ROLE = re.compile(r"[^{}\0]*\{person\}[^{}\0]*")
+ROLE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 Scalar = str | int | float | bool
+
+
+class PersonRole(BaseModel):
+    """One person's account in a database; the password may be left out where the database asks for none, or for a certificate."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    user: str = Field(description="the account")
+    password: str | None = Field(default=None, description="its password")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield "user", self.user
+
+    @field_validator("user")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if not ROLE_NAME.fullmatch(value):
+            raise ValueError("user must be small letters, digits, . _ -")
+        return value
 
 
 class Credential(BaseModel):
@@ -35,6 +54,7 @@ class Credential(BaseModel):
     ambient: bool = Field(default=False, description="what the machine itself has (an instance's role, a service account)")
     options: dict[str, Scalar] = Field(default_factory=dict, description="more options of the fsspec file system or the database's driver")
     role_per_person: str | None = Field(default=None, description="PostgreSQL: the role that SQL of a person runs as; holds `{person}`")
+    roles: dict[str, PersonRole] = Field(default_factory=dict, description="PostgreSQL: person -> {user, password} that their SQL runs as")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         yield "for", self.for_
@@ -68,9 +88,23 @@ class Credential(BaseModel):
             raise ValueError("key and secret go together")
         if "endpoint_url" in self.options or "client_kwargs" in self.options:
             raise ValueError("the address stands under `endpoint`, so that no other one is told the secret")
-        if self.role_per_person and scheme != "postgresql":
-            raise ValueError("role_per_person is for postgresql alone")
+        if (self.role_per_person or self.roles) and scheme != "postgresql":
+            raise ValueError(f"{'role_per_person is' if self.role_per_person else 'roles are'} for postgresql alone")
+        users = [role.user for role in self.roles.values()]
+        if len(set(users)) < len(users) or self.user in users:
+            raise ValueError("two of `roles` have one account, or it is control's own: each person needs one that is theirs alone")
         return self
+
+    def login_of(self, person: str) -> dict[str, Any] | None:
+        """`{user, password, options}` of this person's own account; None where they have none."""
+        role = self.roles.get(person) or self._by_template(person)
+        return role.model_dump() | {"options": dict(self.options)} if role else None
+
+    def _by_template(self, person: str) -> PersonRole | None:
+        """By `role_per_person`: None too for a person whose name can't be part of one of an account."""
+        user = (self.role_per_person or "").replace("{person}", person)
+        taken = {role.user for role in self.roles.values()} | {self.user}
+        return PersonRole(user=user) if person and ROLE_NAME.fullmatch(user) and user not in taken else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,14 @@ class CredentialsFile:
             message = "the credentials of object stores and databases can't be used now"
             raise SourceAway(message, next_step="tell your admin: control's log and `jupyter guardrails doctor` say what is wrong")
         entry = self._best(place)
-        return entry.model_dump(by_alias=True, exclude_none=True, exclude={"for_", "endpoint"}) if entry else None
+        return entry.model_dump(by_alias=True, exclude_none=True, exclude={"for_", "endpoint", "role_per_person", "roles"}) if entry else None
+
+    def for_person(self, place: Mapping[str, Any], person: str) -> dict[str, Any] | None:
+        """`{user, password, options}` of a person's own account in a database; None when they have none there. SourceAway as `for_place`."""
+        if self.for_place(place) is None:
+            return None
+        entry = self._best(place)
+        return entry.login_of(person) if entry else None
 
     def problems(self, reach: Sequence[str] = ()) -> tuple[Problem, ...]:
         """Every mistake of the file as it is now. `reach`: what a kernel that is about to start may read."""

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from jupyter_guardrails.catalog.labels import Input, Label, in_words, label_of, rank
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.published import Published
+from jupyter_guardrails.control import written
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.rights import BREAK_GLASS, Rights, rights
 from jupyter_guardrails.control.state import ControlState, LiveKernel
@@ -27,14 +28,10 @@ from jupyter_guardrails.records.columns import iso, storable
 UNKNOWN = "a dataset that you may not know of"
 
 
-def written(workspace: str, admission: Admission) -> list[str]:
-    """The folders in which a kernel leaves things for later; an unknown workspace is everywhere."""
-    return [os.path.realpath(path or "/") for path in (workspace, *admission.write_paths)]
-
-
 def seen(live: LiveKernel) -> list[str]:
-    """The folders in which a kernel may find what others made of data."""
-    return [*written(live.workspace, live.admission), *map(os.path.realpath, live.admission.read_paths)]
+    """The places in which a kernel may find what was made of data; in everything of its person's lies what nobody knows the place of."""
+    anywhere = written.everything_of(live.admission.principal)
+    return [*written.places(live), *map(os.path.realpath, live.admission.read_paths), anywhere]
 
 
 async def record_read(state: ControlState, live: LiveKernel, given: list[Input], fields: dict[str, Any], *, allowed: bool) -> None:
@@ -44,16 +41,16 @@ async def record_read(state: ControlState, live: LiveKernel, given: list[Input],
 
 def _record_read(connection: Connection, live: LiveKernel, given: list[Input], fields: dict[str, Any], now: datetime) -> None:
     audit.append(connection, **fields)
-    mark(connection, live.admission, live.workspace, live.kernel_id, given, now=now)
+    mark(connection, live, given, now=now)
 
 
-def mark(connection: Connection, admission: Admission, workspace: str, kernel: str, given: Iterable[Input], *, now: datetime) -> None:
+def mark(connection: Connection, live: LiveKernel, given: Iterable[Input], *, now: datetime) -> None:
     """Inside the transaction in which a kernel gets data: at its start, or when it reads."""
     for item in given:
         said = {"dataset": storable(item.name), "version": storable(item.version), "classification": storable(item.classification)}
-        said |= {"principal": admission.principal, "kernel": kernel}
+        said |= {"principal": live.admission.principal, "kernel": live.kernel_id}
         bounds: dict[str, Any] = {"purposes": list(item.purposes), "expires_at": item.expires_at}
-        marks.put(connection, [said | bounds | {"place": storable(place)} for place in written(workspace, admission)], now=now)
+        marks.put(connection, [said | bounds | {"place": storable(place)} for place in written.places(live)], now=now)
 
 
 async def at_start(state: ControlState, admission: Admission) -> list[Input]:
@@ -87,8 +84,10 @@ def _until(state: ControlState, held: Rights, contract: Contract, person: str, d
 
 
 async def of_kernel(state: ControlState, live: LiveKernel) -> Label:
-    """What is made in this kernel inherits this."""
-    return label_of(map(_input, await state.records.read(marks.overlapping, seen(live))))
+    """What is made in this kernel inherits this; all that its person was ever given, where nobody knows what it sees."""
+    found = await state.records.read(marks.overlapping, seen(live))
+    found += await state.records.read(marks.of_person, live.admission.principal) if written.is_unknown(live) else []
+    return label_of({*map(_input, found)})
 
 
 async def of_job(state: ControlState, workspace: str, declared: Iterable[str]) -> Label:
@@ -98,6 +97,7 @@ async def of_job(state: ControlState, workspace: str, declared: Iterable[str]) -
     """
     policy = state.effective()
     places = [os.path.realpath(path) for path in (workspace, *policy.write_paths, *policy.read_paths)]
+    places.append(written.everything_of(state.principal))
     held, contracts = await rights(state), state.catalogs.current.by_name
     inputs = [item for name in declared if name in contracts for item in given(state, held, contracts[name], state.principal)]
     return label_of({*inputs, *map(_input, await state.records.read(marks.overlapping, places))})

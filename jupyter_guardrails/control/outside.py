@@ -24,15 +24,25 @@ PROC = Path("/proc")
 
 def require(connection: socket.socket, op: str) -> None:
     """Refused when a decision comes from inside of a governed server, or from a process that can't be looked at."""
-    if op not in DECIDING or is_marked(1):
+    if op not in DECIDING:
         return
-    pid: int = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[0]
-    if is_marked(pid) is not False:
+    if is_inside(pid_of(connection)):
         raise Refused(
             "decisions are made outside of JupyterLab: what runs in a governed server could make them in its person's name",
             next_step="type the command in a shell of your own, outside of JupyterLab and of `jupyter guardrails exec`",
             rule="built-in decisions-are-made-outside",
         )
+
+
+def pid_of(connection: socket.socket) -> int:
+    """The process that connected."""
+    found: int = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[0]
+    return found
+
+
+def is_inside(pid: int) -> bool:
+    """Whether a process is in a governed server, or can't be looked at; False where nothing can be told by it, since all are alike."""
+    return not is_marked(1) and is_marked(pid) is not False
 
 
 def is_marked(pid: int) -> bool | None:

@@ -8,12 +8,14 @@ import re
 import shutil
 import tomllib
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from jupyter_guardrails.catalog.labels import Label
+from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.policies import allowed
 from jupyter_guardrails.errors import PackageError
 from jupyter_guardrails.package import archive, manifest, signatures
@@ -32,6 +34,14 @@ class Kept:
     name: str
     digests: manifest.Digests
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a job's results inherit from, and what its clean run read and was bound to."""
+
+    inherited: Label
+    declared: Sequence[DeclaredInput]
 
 
 def job_name(notebook: str) -> str:
@@ -75,15 +85,18 @@ def _names(lock: str) -> list[str]:
     return [str(package["name"]) for package in tomllib.loads(lock)["packages"]]
 
 
-def check_job(job: Job, row: dict[str, Any], policy_digest: str) -> None:
-    """PackageError unless what the worker built is the job that was submitted."""
+def check_job(job: Job, row: dict[str, Any], policy_digest: str, inputs: Sequence[DeclaredInput]) -> None:
+    """PackageError unless what the worker built is the job that was submitted, and says of its data what its clean run was bound to."""
     wanted = {"name": row["name"], "entry": row["notebook"], "owner": row["principal"], "policy_digest": policy_digest}
     wrong = [key for key, value in wanted.items() if getattr(job, key) != value]
     if wrong or job.parameters.values != row["parameters"]:
         raise PackageError(f"the worker built another job than was submitted ({', '.join(wrong) or 'parameters'})", next_step="submit again")
+    said = {entry.name: (entry.version, entry.masks, entry.rows) for entry in job.inputs}
+    if said != {entry.name: (entry.version, entry.masks, entry.rows) for entry in inputs}:
+        raise PackageError("the package says something else of its data than its clean run was bound to", next_step="submit again")
 
 
-def keep(folder: Path, row: dict[str, Any], state_dir: Path, *, now: datetime, service: bool, inherited: Label) -> Kept:
+def keep(folder: Path, row: dict[str, Any], state_dir: Path, *, now: datetime, service: bool, data: Data) -> Kept:
     """Sign the built folder, pack it under its content digest, read the zip back: only what verifies is kept."""
     signer = signatures.open_signer(state_dir / "keys")
     digests, problems = manifest.check(folder)
@@ -92,7 +105,7 @@ def keep(folder: Path, row: dict[str, Any], state_dir: Path, *, now: datetime, s
     attestations = folder / manifest.ATTESTATIONS
     shutil.rmtree(attestations, ignore_errors=True)
     attestations.mkdir()
-    for name, (kind, predicate) in _statements(row, now, service=service, inherited=inherited).items():
+    for name, (kind, predicate) in _statements(row, now, service=service, data=data).items():
         (attestations / name).write_text(signatures.sign(signer, digests, kind, predicate), encoding="utf-8")
     path = _pack(folder, row, state_dir / "packages" / digests.content)
     verified = verify_archive(path, [signer.public_key])
@@ -115,20 +128,21 @@ def _pack(folder: Path, row: dict[str, Any], store: Path) -> Path:
     return path
 
 
-def _inputs(inherited: Label) -> list[dict[str, Any]]:
-    """The data that its workspace was given, as SLSA's resource descriptors."""
-    said = {(item.name, item.version): item.classification for item in inherited.inputs}
+def _inputs(data: Data) -> list[dict[str, Any]]:
+    """The data that its workspace was given, as SLSA's resource descriptors; of what it declares, with what its clean run was bound to."""
+    said = {(item.name, item.version): item.classification for item in data.inherited.inputs}
+    bound = {(entry.name, entry.version): {"masks": entry.masks, "rows": entry.rows} for entry in data.declared}
     return [
-        {"name": name, "uri": f"dataset://{name}", "annotations": {"version": version, "classification": label}}
+        {"name": name, "uri": f"dataset://{name}", "annotations": {"version": version, "classification": label} | bound.get((name, version), {})}
         for (name, version), label in said.items()
     ]
 
 
-def _statements(row: dict[str, Any], now: datetime, *, service: bool, inherited: Label) -> dict[str, tuple[str, dict[str, Any]]]:
+def _statements(row: dict[str, Any], now: datetime, *, service: bool, data: Data) -> dict[str, tuple[str, dict[str, Any]]]:
     """File name -> predicate type and predicate: where the package came from, and what control was told of its checks."""
     external = {"notebook": row["notebook"], "notebook_sha256": row["notebook_digest"], "submitter": row["principal"], "version": row["version"]}
-    built: dict[str, Any] = {"buildType": BUILD_TYPE, "externalParameters": external, "resolvedDependencies": _inputs(inherited)}
-    built["internalParameters"] = {"classification": inherited.classification, "purposes": list(inherited.purposes)}
+    built: dict[str, Any] = {"buildType": BUILD_TYPE, "externalParameters": external, "resolvedDependencies": _inputs(data)}
+    built["internalParameters"] = {"classification": data.inherited.classification, "purposes": list(data.inherited.purposes)}
     details = {
         "builder": {"id": f"https://guardrails.jupyter.org/control/{'service' if service else 'own'}"},
         "metadata": {"invocationId": row["id"], "finishedOn": now.isoformat()},

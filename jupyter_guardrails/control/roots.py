@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
+from jupyter_guardrails.control import written
 from jupyter_guardrails.control.closing import close_all
 from jupyter_guardrails.control.dataset_files import file_of
 from jupyter_guardrails.control.interface.messages import Admission, KernelRoot, LaunchMounter
@@ -120,6 +121,8 @@ async def give(state: ControlState, request: KernelRoot, fds: list[int]) -> dict
     granted = await asyncio.to_thread(_granted, admission)
     asked = request.model_dump(include={"read", "write", "temporary", "covers", "terminal", "fresh_proc"}) | {"device": request.devices}
     answer = await mounter.order({"asked": asked, "granted": granted, "shm_bytes": admission.shm_bytes}, fds[0])
+    if "error" not in answer and "written" in answer:  # a launch from before an upgrade doesn't say it
+        written.remember(state, fds[0], answer["written"])
     return {key: value for key, value in answer.items() if key in ("missing", "error")}
 
 

@@ -8,7 +8,7 @@ import fcntl
 import os
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -77,11 +77,21 @@ async def begin(state: ControlState, contract: Contract, plan: ScanPlan, into: i
 
 async def stream(state: ControlState, contract: Contract, plan: ScanPlan) -> tuple[Outcome, int]:
     """The outcome to come, and the reading end of the pipe that the scan goes into; the caller closes it."""
+    return await _into_pipe(lambda writing: begin(state, contract, plan, writing))
+
+
+async def answer(state: ControlState, order: dict[str, Any]) -> tuple[Outcome, int]:
+    """The same for another order to this person's worker."""
+    order |= {"stall_s": STALL_S}
+    return await _into_pipe(lambda writing: state.brokers.of(state.principal).begin(order, (writing,)))
+
+
+async def _into_pipe(begun: Callable[[int], Awaitable[Outcome]]) -> tuple[Outcome, int]:
     reading, writing = os.pipe2(os.O_CLOEXEC)
     with contextlib.suppress(OSError):  # beyond what this account may have of pipes: the usual size does, more slowly
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     try:
-        return await begin(state, contract, plan, writing), reading
+        return await begun(writing), reading
     except BaseException:
         os.close(reading)
         raise

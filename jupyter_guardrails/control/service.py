@@ -93,6 +93,7 @@ class Peer(NamedTuple):
 
     uid: int
     principal: str
+    pid: int = 0
 
 
 class Service:
@@ -158,7 +159,7 @@ class Service:
             if frames.has_hung_up(connection):  # it waited in our queue while there was no control, and its caller gave up
                 raise ControlAway("the caller did not wait for this")
             outside.require(connection, str(frame.get("op")))
-            return await self._outcome(frame, fds, await self._peer(uid))
+            return await self._outcome(frame, fds, (await self._peer(uid))._replace(pid=outside.pid_of(connection)))
         except GuardrailsError as error:
             return frames.encode({"id": number, "ok": False, "error": error.to_json()}), ()
         finally:
@@ -199,7 +200,7 @@ class Service:
         request = parse(frame)
         if worker is not None and request.op not in WORKER_OPS:
             raise Refused(f"a worker may not ask for {request.op}")
-        state = dataclasses.replace(self.state, principal=peer.principal, peer_uid=peer.uid, worker=worker)
+        state = dataclasses.replace(self.state, principal=peer.principal, peer_uid=peer.uid, peer_pid=peer.pid, worker=worker)
         try:
             async with asyncio.timeout(request.timeout_s - BEFORE_CLIENT_S) as bound:
                 await state.refresh()

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jupyter_guardrails.catalog.labels import Input
-from jupyter_guardrails.control import channel, egress, frames, labels, lifetimes, limits_groups, listeners, live_grants, sampling
+from jupyter_guardrails.control import channel, egress, frames, labels, lifetimes, limits_groups, listeners, live_grants, sampling, written
 from jupyter_guardrails.control.interface import Admission
 from jupyter_guardrails.control.interface.messages import KernelStarted, ListenerKind
 from jupyter_guardrails.control.state import Closable, ControlState, LiveKernel
@@ -36,7 +36,7 @@ async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> 
         return  # its answer was lost with the control that gave it
     try:
         pid_started = sampling.start_of(request.pid, uid=state.peer_uid, person=state.principal)
-        request = _with_place(state, request)
+        request = written.noted(state, _with_place(state, request))
         require(admission, request.report)
         await lifetimes.close_servers(state, request.lease)
         await asyncio.to_thread(_put_aside, state, request, fds)
@@ -137,7 +137,7 @@ def _start(
 ) -> None:
     """Lease, record, and the marks of what it is given from its start on: one transaction."""
     now = said[0]["now"]
-    labels.mark(connection, live.admission, live.workspace, live.kernel_id, given, now=now)
+    labels.mark(connection, live, given, now=now)
     notices.begin_run(connection, row["id"], now=now)
     run: dict[str, Any] = {"pid": request.pid, "pid_started": pid_started, "report": request.report, "listeners": request.listeners}
     leases.start(connection, row["id"], row["principal"], now=now, ttl_s=ttl_s, **run)

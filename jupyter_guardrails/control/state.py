@@ -71,7 +71,7 @@ class Worker(NamedTuple):
 
 @dataclass
 class ControlState:
-    """Handed to every handler. `principal`, `peer_uid` and `worker` belong to the one connection, all else is shared.
+    """Handed to every handler. `principal`, `peer_uid`, `peer_pid` and `worker` belong to the one connection, all else is shared.
 
     `worker_tokens` maps the secret of a promotion worker to its submission: such a token may only do what a worker does, for its owner, and
     the handler sees that submission as `worker`, None for all others. Work that outlives a request goes through `spawn`; `at_end` runs at SIGTERM.
@@ -93,12 +93,14 @@ class ControlState:
     ended: defaultdict[str, deque[Admission]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=16)))
     mounters: dict[str, Any] = field(default_factory=dict)  # launch -> its mounter (roots.Mounter)
     stations: list[Any] = field(default_factory=list)  # of accounts, that start workers (stations.Station); the newest last
+    roots: dict[int, Any] = field(default_factory=dict)  # process that a mounter gave a root -> what that lets it write (written.Root)
     admitted: dict[str, Admission] = field(default_factory=dict)
     sampler: Sampler = field(default_factory=Sampler)
     store: DescriptorStore = field(default_factory=DescriptorStore)  # listeners and mounters, for the control after this one
     untold: dict[str, str] = field(default_factory=dict)  # lease -> what its person must hear at its next beat
     worker: str | None = None
     peer_uid: int = field(default_factory=os.getuid)
+    peer_pid: int = 0  # of the process on the connection; 0 where there is none
     worker_tokens: dict[str, Worker] = field(default_factory=dict)
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)

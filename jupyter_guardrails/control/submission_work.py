@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from jupyter_guardrails.control import stations, workers
 from jupyter_guardrails.control.interface.content import MAX_NOTEBOOK_BYTES, MAX_PACKAGE_BYTES, open_notebook, read_sealed
+from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.interface.messages import SubmissionCreate
 from jupyter_guardrails.control.interface.work import PART_BYTES, WorkerPart
 from jupyter_guardrails.control.state import ControlState
@@ -57,17 +58,19 @@ def check_room(state: ControlState, rows: list[dict[str, Any]], request: Submiss
         raise Conflict("nothing of yours runs here that could check a draft", next_step="jupyter guardrails submit --draft NOTEBOOK")
 
 
-def write_inputs(state: ControlState, submission: str, names: list[str]) -> None:
-    """What its notebook names; see `declared_datasets`."""
-    (workers.folder_of(state, submission) / INPUTS).write_text(json.dumps(sorted(names)))
+def write_inputs(state: ControlState, submission: str, inputs: list[DeclaredInput]) -> None:
+    """What its notebook names; see `declared_inputs`."""
+    said = [entry.model_dump() for entry in sorted(inputs, key=lambda entry: entry.name)]
+    (workers.folder_of(state, submission) / INPUTS).write_text(json.dumps(said))
 
 
-def declared_datasets(state: ControlState, submission: str) -> frozenset[str]:
-    """What a submission's notebook names, as its worker found: a clean run is granted these and no others."""
+def declared_inputs(state: ControlState, submission: str) -> tuple[DeclaredInput, ...]:
+    """What a submission's notebook names, as its worker found, and what it was bound to then: a clean run reads these and no others."""
     try:
-        return frozenset(json.loads((workers.folder_of(state, submission) / INPUTS).read_text()))
+        said = json.loads((workers.folder_of(state, submission) / INPUTS).read_text())
     except (OSError, ValueError):
-        return frozenset()
+        return ()
+    return tuple(DeclaredInput.model_validate(entry) for entry in said)
 
 
 async def take_part(state: ControlState, request: WorkerPart, fds: list[int]) -> dict[str, Any]:

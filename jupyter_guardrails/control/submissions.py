@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jupyter_guardrails.catalog.labels import Label, in_words
-from jupyter_guardrails.control import announcing, authority, labels, packages, reviews, shapes, stations, stops, submission_work, workers
+from jupyter_guardrails.control import announcing, authority, declared, labels, packages, reviews, shapes, stations, stops, submission_work, workers
 from jupyter_guardrails.control.interface.content import is_sealed
 from jupyter_guardrails.control.interface.messages import (
     PackageVerify,
@@ -143,10 +143,11 @@ async def open_station(state: ControlState, request: StationOpen, fds: list[int]
 
 
 async def take_inputs(state: ControlState, request: WorkerInputs, fds: list[int]) -> dict[str, Any]:
-    """A worker's word on what its notebook names."""
+    """A worker's word on what its notebook names; it hears how its author reads that, which is what the package says."""
     await _worked_on(state, request.submission)
-    await asyncio.to_thread(submission_work.write_inputs, state, request.submission, request.names)
-    return {}
+    inputs = await declared.of_clean_run(state, request.names)
+    await asyncio.to_thread(submission_work.write_inputs, state, request.submission, inputs)
+    return {"inputs": [entry.model_dump() for entry in inputs]}
 
 
 async def take_part(state: ControlState, request: WorkerPart, fds: list[int]) -> dict[str, Any]:
@@ -271,15 +272,17 @@ async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> 
 async def _inherit(state: ControlState, row: dict[str, Any]) -> Label:
     """What its results inherit, as a check that its reviewers read: of its inputs, and of all that was given to the workspace that it comes from."""
     asked = json.loads((workers.folder_of(state, row["id"]) / "asked.json").read_text())
-    declared = await asyncio.to_thread(submission_work.declared_datasets, state, row["id"])
-    found = await labels.of_job(state, asked["workspace"], declared)
+    inputs = await asyncio.to_thread(submission_work.declared_inputs, state, row["id"])
+    found = await labels.of_job(state, asked["workspace"], [entry.name for entry in inputs])
     await _set_check(state, row["id"], name="label", title="Data that its results inherit from", value="passed", detail=in_words(found))
     return found
 
 
 def _keep(state: ControlState, row: dict[str, Any], folder: Path, inherited: Label) -> packages.Kept:
-    packages.check_job(read_job(folder), row, state.effective(row["principal"]).digest)
-    return packages.keep(folder, row, state.settings.state_dir, now=state.clock(), service=state.service, inherited=inherited)
+    inputs = submission_work.declared_inputs(state, row["id"])
+    packages.check_job(read_job(folder), row, state.effective(row["principal"]).digest, inputs)
+    data = packages.Data(inherited, inputs)
+    return packages.keep(folder, row, state.settings.state_dir, now=state.clock(), service=state.service, data=data)
 
 
 def _note(connection: Connection, state: ControlState, id: str, kept: packages.Kept) -> None:

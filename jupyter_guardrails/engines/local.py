@@ -37,6 +37,8 @@ class Request:
     environments: Path
     parameters: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
+    brokered: tuple[str, ...] = ()  # those that are read through control instead
+    masked: tuple[str, ...] = ()  # those of `datasets` that are said to have the clean run's masks
 
 
 def unpack(request: Request) -> Job:
@@ -58,6 +60,7 @@ def run(request: Request, start: Start) -> int:
         raise GuardrailsError(f"the job's environments were not built (exit code {code})", next_step="see what it printed above")
     given = [f"--param={name}={text}" for name, text in request.parameters.items()]
     given += [f"--dataset={name}={path}" for name, path in request.datasets.items()]
+    given += [f"--brokered={name}" for name in request.brokered] + [f"--masked={name}" for name in request.masked]
     return start(_step(request, [*given, f"--out={request.out}"], read=tuple(request.datasets.values()), write=(str(request.out),)))
 
 

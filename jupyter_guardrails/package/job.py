@@ -43,12 +43,16 @@ class Resources(_Part):
 
 
 class Input(_Part):
-    """A dataset that the notebook reads; `path` is where its contract says it is, `masks` those it was seen with."""
+    """A dataset that the notebook reads; `path` is where its contract says it is (None for what has none, or is masked).
+
+    `masks`: those that its clean run saw it with; `rows`: the digest of the row filter then, empty for all rows.
+    """
 
     name: str
     version: str = ""
     path: str | None = None
     masks: dict[str, str] = Field(default_factory=dict)
+    rows: str = ""
 
 
 class Job(_Part):

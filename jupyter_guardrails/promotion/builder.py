@@ -59,7 +59,8 @@ def job_of(work: Work) -> Job:
 def _write_evidence(work: Work, results: Mapping[str, Result], folder: Path) -> None:
     folder.mkdir()
     checks = {name: result.to_json() for name, result in results.items()}
-    said = {"checks": checks, "reason": work.order.reason, "profile": work.order.profile, "policy_digest": work.order.policy_digest}
+    inputs = [entry.model_dump(include={"name", "version", "masks", "rows"}) for entry in sorted(work.inputs, key=lambda entry: entry.name)]
+    said = {"checks": checks, "reason": work.order.reason, "profile": work.order.profile, "policy_digest": work.order.policy_digest, "inputs": inputs}
     (folder / "checks.json").write_text(canonical.dumps(said), encoding="utf-8")
     if work.executed is not None:
         shutil.copyfile(work.executed, folder / "executed.ipynb")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 READS = ("open", "read_", "Path", "load", "glob", "listdir", "scandir", "loadtxt", "genfromtxt", "imread", "scan_", "connect")
 WRITES = ("to_", "save", "write", "dump", "mkdir", "makedirs")
 CLIENT = "guarded"
+GIVERS = ("path", "open", "sql")  # of the client: each gives what a dataset holds, and takes its name first
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ def constants(trees: Iterable[ast.AST]) -> dict[str, str]:
 
 
 def client_names(trees: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
-    """Under which names the code knows our client: the module's, and those of its `path` and `open`."""
+    """Under which names the code knows our client: the module's, and those of its `path`, `open` and `sql`."""
     nodes = [node for tree in trees for node in ast.walk(tree)]
     modules = _known_as([node for node in nodes if isinstance(node, ast.Import)], (CLIENT,))
-    return modules, _known_as([node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == CLIENT], ("path", "open"))
+    return modules, _known_as([node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == CLIENT], GIVERS)
 
 
 def _known_as(statements: Iterable[ast.Import | ast.ImportFrom], names: tuple[str, ...]) -> set[str]:
@@ -75,7 +76,7 @@ def _known_as(statements: Iterable[ast.Import | ast.ImportFrom], names: tuple[st
 
 
 def dataset_calls(tree: ast.AST, modules: set[str], functions: set[str]) -> Iterator[tuple[ast.expr | None, int]]:
-    """The first argument, and the line, of each call of the client's `path` or `open`."""
+    """The first argument, and the line, of each call of the client's `path`, `open` or `sql`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _is_client_call(node.func, modules, functions):
             named = next((keyword.value for keyword in node.keywords if keyword.arg == "name"), None)
@@ -84,7 +85,7 @@ def dataset_calls(tree: ast.AST, modules: set[str], functions: set[str]) -> Iter
 
 def _is_client_call(function: ast.expr, modules: set[str], functions: set[str]) -> bool:
     if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
-        return function.value.id in modules and function.attr in ("path", "open")
+        return function.value.id in modules and function.attr in GIVERS
     return isinstance(function, ast.Name) and function.id in functions
 
 

@@ -99,7 +99,7 @@ def _carry_out(control: socket.socket, tables: Tables, order: dict[str, Any], fd
 
 
 def _do(tables: Tables, order: dict[str, Any], process: int) -> dict[str, Any]:
-    return {"failed": follow(tables, order["follow"], process)} if "follow" in order else {"missing": give_root(tables, order, process)}
+    return {"failed": follow(tables, order["follow"], process)} if "follow" in order else give_root(tables, order, process)
 
 
 def follow(tables: Tables, body: dict[str, Any], process: int) -> dict[str, str]:
@@ -118,8 +118,11 @@ def _inside(process: int, work: Callable[[], Any]) -> Any:
     return work()
 
 
-def give_root(tables: Tables, order: dict[str, Any], process: int) -> list[str]:
-    """Put a root together in the namespaces of the process behind a pidfd, and make it its root; what of the order isn't to be had."""
+def give_root(tables: Tables, order: dict[str, Any], process: int) -> dict[str, Any]:
+    """Put a root together in the namespaces of the process behind a pidfd, and make it its root.
+
+    `missing`: what of the order isn't to be had; `written`: the places in it that are written and outlive it.
+    """
     asked = order["asked"]
     found = choose(tables, asked, order["granted"])
     view = View((), (), shm_bytes=order["shm_bytes"], terminal=asked["terminal"], fresh_proc=asked["fresh_proc"])
@@ -128,7 +131,9 @@ def give_root(tables: Tables, order: dict[str, Any], process: int) -> list[str]:
     # refused for the server itself, whose user namespace this one is: only a sandbox gets another root
     syscall(SETNS[os.uname().machine], process, NEWUSER | NEWNS | (NEWPID if view.fresh_proc else 0))
     _in_child(lambda: _build(root, view, trees, found.links))
-    return found.missing
+    own = tables.private_path + "/"  # goes with the kernel
+    lasting = [one.path for one in found.shown if one.rights == "write" and not one.elsewhere and not one.path.startswith(own)]
+    return {"missing": found.missing, "written": lasting}
 
 
 def choose(tables: Tables, asked: dict[str, Any], granted: dict[str, Any]) -> Found:

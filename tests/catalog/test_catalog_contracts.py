@@ -89,6 +89,11 @@ BROKEN = {
         "unknown key clasification",
     ),
     "misspelt own key": ({"customProperties": [{"property": "guardrails.rowfilter", "value": "a = 1"}]}, "guardrails.rowfilter is unknown"),
+    "sql of files": (
+        {"customProperties": [{"property": "guardrails.sql", "value": "per-person"}]},
+        "guardrails.sql is for databases of type postgres alone",
+    ),
+    "sql of a kind": ({"customProperties": [{"property": "guardrails.sql", "value": "all"}]}, "all is not one of per-person"),
     "own key in capitals": ({"customProperties": [{"property": "Guardrails.rowFilter", "value": "a = 1"}]}, "Guardrails.rowFilter is unknown"),
     "own key twice": (
         {"customProperties": [{"property": "guardrails.classification", "value": v} for v in ("restricted", "public")]},

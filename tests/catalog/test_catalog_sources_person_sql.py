@@ -6,8 +6,7 @@ from decimal import Decimal
 import pytest
 
 from jupyter_guardrails.catalog.sources import person_sql
-from jupyter_guardrails.catalog.sources.person_sql import role_of, run_sql
-from jupyter_guardrails.errors import BadRequest, LimitReached, Refused, SourceAway
+from jupyter_guardrails.errors import BadRequest, LimitReached, SourceAway
 from tests.records.conftest import fresh_database, postgres  # noqa: F401 - a fixture
 
 SETUP = """
@@ -32,6 +31,10 @@ def dwh(postgres):  # noqa: F811 - the fixture
     yield {"kind": "database", "dialect": "postgresql", "host": host, "port": 5432, "database": name, "schema": "public", "table": "masked"}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("drop owned by p_ana, p_ben, p_two, p_files, analysts; drop role p_ana, p_two, p_ben, p_boss, p_files, analysts")
+
+
+def run_sql(place, role, sql, password=None):
+    return person_sql.run_sql(place, {"user": role, "password": password}, sql)
 
 
 def test_a_person_s_own_question(dwh):
@@ -122,8 +125,19 @@ def test_too_much_is_refused_and_never_cut(dwh, monkeypatch, sql):
     assert run_sql(dwh, "p_ana", "select generate_series(1, 100)").num_rows == 100
 
 
-def test_the_account_of_a_person():
-    assert role_of("guarded_{person}", "ana") == "guarded_ana"
-    for person in ("", "a b", 'a"; drop', "ana\0", "Ana", "x" * 80, "a=b", "a host=evil"):
-        with pytest.raises(Refused):
-            role_of("{person}", person)
+def test_an_answer_in_several_batches_is_whole(dwh, monkeypatch):
+    monkeypatch.setattr(person_sql, "BATCH_ROWS", 7)
+    table = run_sql(dwh, "p_ana", "select i, 'x' || i as t from generate_series(1, 50) i")
+    assert (table["i"].to_pylist(), table["t"].to_pylist()[-1]) == (list(range(1, 51)), "x50")
+
+
+def test_who_stops_waiting_cancels_it_in_the_database(dwh):
+    """The twin above waits, and has its rows."""
+
+    def gone():
+        raise BadRequest("nobody waits")
+
+    with pytest.raises(BadRequest, match="nobody waits"):
+        person_sql.run_sql(dwh, {"user": "p_ana"}, "select pg_sleep(50)", look=gone)
+    busy = "select count(*) as n from pg_stat_activity where usename = 'p_ana' and query like '%pg_sleep%' and pid <> pg_backend_pid()"
+    assert run_sql(dwh, "p_ana", busy).to_pylist() == [{"n": 0}]

@@ -236,15 +236,6 @@ def test_what_was_granted_later_opens_by_descriptor_and_its_path_says_restart(wo
     assert kernel.result("datasets.open", name="hr/headcount")["code"] == "refused"
 
 
-def test_a_clean_run_reads_only_what_it_started_with(world, loop):
-    kernel = Served(world, loop, kind="clean_run", datasets={"nyc/flights": str(world.data / "nyc/flights.parquet")}).connect()
-    assert kernel.result("datasets.path", name="nyc/flights")["readable"]
-    world.dataset("nyc/planes")
-    error = kernel.result("datasets.path", name="nyc/planes")
-    assert "not among the datasets" in error["message"]
-    assert [record["allowed"] for record in world.audited("data.read")] == [True, False]
-
-
 def test_a_policy_that_changes_holds_at_the_next_question(world, served):
     kernel = served.connect()
     assert kernel.result("datasets.path", name="nyc/flights")["readable"]

@@ -164,6 +164,12 @@ MISTAKES = {
     "role of all": ("sources: [{for: 'postgresql://db/x', role_per_person: analyst}]\n", "must hold {person}"),
     "role of a bucket": ("sources: [{for: s3://lake, role_per_person: 'p_{person}'}]\n", "role_per_person means nothing for s3"),
     "role of another database": ("sources: [{for: 'mysql://db/x', role_per_person: 'p_{person}'}]\n", "role_per_person is for postgresql alone"),
+    "role of two": ("sources: [{for: 'postgresql://db/x', roles: {ana: {user: p}, ben: {user: p}}}]\n", "each person needs one that is theirs alone"),
+    "role of control": ("sources: [{for: 'postgresql://db/x', user: p, roles: {ana: {user: p}}}]\n", "or it is control's own"),
+    "role of a name": (f"sources: [{{for: 'postgresql://db/x', roles: {{ana: {{user: 'x {SECRET}'}}}}}}]\n", "user must be small letters"),
+    "roles of a bucket": ("sources: [{for: 's3://x', roles: {ana: {user: p}}}]\n", "roles means nothing for s3"),
+    "roles of another database": ("sources: [{for: 'mysql://db/x', roles: {ana: {user: p}}}]\n", "roles are for postgresql alone"),
+    "key of a role": (f"sources: [{{for: 'postgresql://db/x', roles: {{ana: {{user: p, pass: '{SECRET}'}}}}}}]\n", "there is no such key"),
     "same place": (f"sources:\n- {{for: s3://lake}}\n- {{for: s3://lake/, key: a, secret: '{SECRET}'}}\n", "is for the same place as line 2"),
     "bytes": (b"sources: [\xff\xfe]\n", "is not plain YAML"),
 }
@@ -261,3 +267,19 @@ def test_the_file_of_the_admins_guide(file):
     file.write_text(SHOWN)
     file.chmod(0o600)
     assert len(load(file)) == len(yaml.safe_load(SHOWN)["sources"])
+
+
+DWH = {"kind": "database", "dialect": "postgresql", "host": "db", "port": 5432, "database": "x"}
+
+
+def test_a_person_s_own_account_by_name_or_by_template(file):
+    file.write_text("sources: [{for: 'postgresql://db/x', user: reader, password: s, role_per_person: 'g_{person}', roles: {eve: {user: g_ana}}}]\n")
+    file.chmod(0o600)
+    held = CredentialsFile(file)
+    assert held.for_person(DWH, "eve") == {"user": "g_ana", "password": None, "options": {}}
+    assert held.for_person(DWH, "ben") == {"user": "g_ben", "password": None, "options": {}}
+    assert held.for_person(DWH, "ana") is None  # by the template it would be eve's
+    assert held.for_person(DWH | {"database": "y"}, "ben") is None
+    for person in ("", "a b", 'a"; drop', "ana\0", "Ana", "x" * 80, "a=b", "a host=evil"):
+        assert held.for_person(DWH, person) is None
+    assert set(held.for_place(DWH)) == {"user", "password", "options", "ambient"}

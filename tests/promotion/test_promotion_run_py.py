@@ -91,6 +91,7 @@ def test_results_in_the_package_s_folder_do_not_alter_it(folder):
         (["--param=n=x"], "parameter n is integer: 'x' is not"),
         (["--param=n=1.5"], "parameter n is integer"),
         (["--param=n=true"], "parameter n is integer"),
+        (["--masked=hr/x"], "this job reads no dataset hr/x"),
         (["--bindings=/not/there"], "the bindings /not/there can't be read"),
     ],
 )
@@ -117,14 +118,28 @@ def test_a_binding_counts_below_a_flag_and_above_the_contract(tmp_path):
     assert "/flag can't be read" in run(job, "--bindings", str(tmp_path / "b.json"), "--dataset=nyc/flights=/flag").stderr
 
 
-def test_a_masked_input_binds_only_to_the_same_masks(tmp_path):
-    job = package(tmp_path / "job", **JOB | {"inputs": [{"name": "nyc/flights", "masks": {"tail": "hash"}}]})
-    assert "was seen with masks (tail)" in run(job, "--dataset=nyc/flights=/etc/hostname").stderr
-    for masks, code in (({}, 2), ({"tail": "blank"}, 2)):
-        (tmp_path / "b.json").write_text(json.dumps({"nyc/flights": {"path": "/etc/hostname", "masks": masks}}))
-        assert run(job, "--bindings", str(tmp_path / "b.json")).returncode == code
-    (tmp_path / "b.json").write_text(json.dumps({"nyc/flights": {"path": "/etc/hostname", "masks": {"tail": "hash"}}}))
-    assert run(job, "--bindings", str(tmp_path / "b.json")).returncode != 2
+SEEN = {"nyc/flights": {"masks": {"tail": "hash"}, "rows": "5e1f"}}
+
+
+def test_a_masked_input_binds_only_to_the_same_masks_and_rows(tmp_path):
+    job = package(tmp_path / "job", **JOB | {"inputs": [{"name": "nyc/flights", "path": "/etc/hostname"} | SEEN["nyc/flights"]]})
+    for options in ((), ("--dataset=nyc/flights=/etc/hostname",)):
+        assert "was seen masked (tail hash; only some of its rows (filter 5e1f))" in run(job, *options).stderr
+    for said in ({}, {"masks": {"tail": "blank"}, "rows": "5e1f"}, {"masks": {"tail": "hash"}}, {"masks": {"tail": "hash"}, "rows": "0000"}):
+        (tmp_path / "b.json").write_text(json.dumps({"nyc/flights": {"path": "/etc/hostname"} | said}))
+        assert run(job, "--bindings", str(tmp_path / "b.json")).returncode == 2
+    (tmp_path / "b.json").write_text(json.dumps({"nyc/flights": {"path": "/etc/hostname"} | SEEN["nyc/flights"]}))
+    bound = run(job, "--bindings", str(tmp_path / "b.json"))
+    assert bound.returncode != 2
+    assert "was masked in the clean run: tail hash; only some of its rows (filter 5e1f); here by the word of --bindings" in bound.stdout
+    said = run(job, "--dataset=nyc/flights=/etc/hostname", "--masked=nyc/flights")
+    assert (said.returncode != 2, "here by the word of --masked" in said.stdout) == (True, True)
+
+
+def test_outside_of_a_sandbox_of_ours_nothing_is_read_through_control(folder):
+    assert "--brokered is for a sandbox of ours" in run(folder, "--brokered=nyc/flights").stderr
+    inside = run(folder, "--brokered=nyc/flights", GUARDRAILS_CHANNEL="@there")
+    assert inside.returncode != 2
 
 
 @pytest.mark.parametrize("python", [{"version": "3.2"}, {"machine": "vax"}, {"system": "plan9"}])

@@ -6,6 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_output
 from work_bench import bench, messages, nothing, places
 
+from jupyter_guardrails.control.interface.work import WorkerInputs
 from jupyter_guardrails.errors import BadRequest, Refused
 from jupyter_guardrails.promotion import code
 from jupyter_guardrails.promotion.checks import data, parameters, secrets
@@ -95,9 +96,8 @@ SHOWN = {
         "status": "granted",
         "version": "1.2.0",
         "path": "/data/nyc",
-        "schema": [{"name": "a", "mask": "hash"}, {"name": "b", "mask": ""}],
     },
-    "hr/people": {"status": "granted", "version": "1.0.0", "path": None, "schema": [{"name": "a", "mask": "hash"}]},
+    "hr/people": {"status": "granted", "version": "1.0.0", "path": None},
     "hr/salaries": {
         "status": "requestable",
         "rule": "guardrails.yaml:9 everyone",
@@ -107,10 +107,15 @@ SHOWN = {
 }
 
 
+BOUND = {"hr/people": {"masks": {"a": "hash"}, "rows": "5e1f"}}
+
+
 class Catalogue:
     """Answers as control does for three datasets; the real one is asked in test_promotion_submission."""
 
     def call(self, request):
+        if isinstance(request, WorkerInputs):
+            return {"inputs": [{"name": name, "version": SHOWN[name]["version"]} | BOUND.get(name, {}) for name in request.names]}
         if request.name not in SHOWN:
             raise Refused(f"there is no dataset {request.name}", next_step="look it up")
         return SHOWN[request.name]
@@ -128,6 +133,7 @@ def data_check(root, *sources, **fields):
         "import guarded\nguarded.path('nyc/flights')",
         "import guarded as g\ng.open(name='nyc/flights')",
         "from guarded import path as p\np('nyc/flights')",
+        "import guarded\nguarded.sql('nyc/flights', 'select 1')",
         "import pandas as pd\npd.read_csv('dataset://nyc/flights')",
         "import guarded\nNAME = 'nyc/flights'\nguarded.path(NAME)",
     ],
@@ -135,7 +141,7 @@ def data_check(root, *sources, **fields):
 def test_each_way_of_naming_a_dataset_declares_it(tmp_path, source):
     work, result = data_check(tmp_path, source)
     assert result.state == "passed"
-    assert [(entry.name, entry.version, entry.path, entry.masks) for entry in work.inputs] == [("nyc/flights", "1.2.0", "/data/nyc", {"a": "hash"})]
+    assert [(entry.name, entry.version, entry.path, entry.masks) for entry in work.inputs] == [("nyc/flights", "1.2.0", "/data/nyc", {})]
 
 
 def test_a_dataset_that_is_not_granted_fails_with_rule_and_next_step(tmp_path):
@@ -147,11 +153,10 @@ def test_a_dataset_that_is_not_granted_fails_with_rule_and_next_step(tmp_path):
     assert [entry.name for entry in work.inputs] == ["nyc/flights"]
 
 
-def test_data_that_has_no_path_fails_before_the_clean_run(tmp_path):
-    work, result = data_check(tmp_path, "import guarded\nguarded.open('hr/people')")
-    assert result.state == "failed"
-    assert "jobs can't read such data yet" in messages(result)[0]
-    assert work.inputs == []
+def test_masked_data_is_declared_with_what_it_is_bound_to(tmp_path):
+    work, result = data_check(tmp_path, "import guarded\nguarded.open('hr/people')\nguarded.open('nyc/flights')")
+    assert (result.state, result.detail) == ("passed", "granted: hr/people (a hash; some of its rows), nyc/flights")
+    assert next((entry.name, entry.path, entry.masks, entry.rows) for entry in work.inputs) == ("hr/people", None, {"a": "hash"}, "5e1f")
 
 
 def test_a_place_of_a_contract_is_declared_and_warned_about(tmp_path):

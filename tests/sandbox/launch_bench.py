@@ -106,7 +106,15 @@ class Launch:
 
     def outcome(self, answer: dict[str, object]) -> dict[str, object]:
         """How the sandbox fared with this answer."""
+        self.send(answer)
+        return self.heard()
+
+    def send(self, answer: dict[str, object]) -> None:
+        """The answer alone, where the sandbox is to be looked at while it runs."""
         wire.send_in_memory(self.ours, answer)
+
+    def heard(self) -> dict[str, object]:
+        """How the sandbox fared, once it has ended."""
         return json.loads(self.ours.recv(1 << 20))
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ def test_a_kernel_sees_the_table_its_own_folder_and_what_was_granted(launch):
     place = launch.place
     launch.start(place / "granted", place / "secret", place / "w", launch.private / "tmp", launch.private / "state", read=(str(place / "granted"),))
     answer = launch.order(launch.process_behind_the_request(), read=(str(place / "granted"),), granted=(named(place / "granted"),))
-    assert answer == {"missing": []}
+    assert answer == {"missing": [], "written": [str(place / "w")]}
     outcome = launch.outcome(answer)
     assert outcome["out"].split() == [str(place / "granted"), str(place / "w"), str(launch.private / "tmp")]
     assert "sockets" in outcome["held"]
@@ -39,7 +39,7 @@ def test_a_path_that_nobody_granted_is_missing(launch, path):
     wanted = str(launch.place / path) if not path.startswith("/") else path
     launch.start(launch.place / "secret", read=(wanted,))
     answer = launch.order(launch.process_behind_the_request(), read=(wanted,))
-    assert answer == {"missing": [wanted]}
+    assert answer == {"missing": [wanted], "written": [str(launch.place / "w")]}
     assert launch.outcome(answer)["out"].strip() == ""
 
 

@@ -251,6 +251,16 @@ def test_without_its_mounter_a_kernel_is_told_to_read_another_way(make_server, l
     kernel.stop()
 
 
+def test_control_knows_from_the_mounter_what_a_launched_kernel_writes(launched, kernel):
+    """Also of one that was made ready ahead: its root was ordered under the lease before it."""
+    second = launched.start_kernel()
+    with contextlib.closing(sqlite3.connect(launched.state / "records.sqlite")) as records:
+        rows = records.execute("select kernel_id, report from leases where state = 'active' and kind = 'kernel'").fetchall()
+    found = {name: json.loads(report).get("written") for name, report in rows}
+    assert (found[kernel.id], found[second.id]) == ([str(launched.workspace)], [str(launched.workspace)])
+    second.stop()
+
+
 def test_a_place_that_became_a_link_before_the_start_is_not_shown(launched, tmp_path):
     place = launched.root / "data" / "flights.csv"
     place.rename(place.with_name("moved.csv"))

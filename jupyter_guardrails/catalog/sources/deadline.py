@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from jupyter_guardrails.errors import SourceAway
 
 T = TypeVar("T")
+LOOK_S = 0.25
 Work = tuple["Future[Any]", Callable[[], Any]]
 
 
@@ -23,19 +25,27 @@ class Deadline:
         self._stuck = self._ended = False
         threading.Thread(target=self._serve, name=f"source {what}", daemon=True).start()
 
-    def call(self, function: Callable[[], T]) -> T:
-        """Its result or error; SourceAway when it takes too long, and for everything after that."""
+    def call(self, function: Callable[[], T], *, look: Callable[[], None] | None = None) -> T:
+        """Its result or error; SourceAway when it takes too long, and for everything after that.
+
+        `look` is called now and then while it runs; what that raises is raised here, and the call goes on behind it.
+        """
         if self._stuck:
             raise self._away()
         done: Future[T] = Future()
         self._work.put((done, function))
-        try:
-            return done.result(self._timeout_s)
-        except TimeoutError:
-            if done.done():  # the call's own
-                raise
-            self._stuck = True
-            raise self._away() from None
+        until = time.monotonic() + self._timeout_s
+        while True:
+            left_s = until - time.monotonic()
+            try:
+                return done.result(min(left_s, LOOK_S) if look else left_s)
+            except TimeoutError:
+                if done.done():  # the call's own
+                    raise
+            if look is None or time.monotonic() >= until:
+                self._stuck = True
+                raise self._away() from None
+            look()
 
     def end(self, function: Callable[[], object]) -> None:
         """A last call, which isn't made where the one before it is stuck; then the thread ends. Once."""

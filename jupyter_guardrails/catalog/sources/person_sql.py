@@ -8,7 +8,9 @@ One statement in the extended protocol, in a read-only transaction, with the ser
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -16,14 +18,14 @@ import pyarrow as pa
 from jupyter_guardrails.catalog.servers import shown
 from jupyter_guardrails.catalog.sources.connecting import CONNECT_S, in_our_words
 from jupyter_guardrails.catalog.sources.deadline import Deadline
-from jupyter_guardrails.errors import BadRequest, GuardrailsError, LimitReached, Refused, SourceAway
+from jupyter_guardrails.errors import BadRequest, GuardrailsError, LimitReached, SourceAway
 
 TIMEOUT_S, GRACE_S = 60, 10
-MOST_ROWS, MOST_BYTES = 1_000_000, 256 << 20
+MOST_ROWS, MOST_BYTES = 1_000_000, 64 << 20
+BATCH_ROWS, BATCH_BYTES = 16_384, 4 << 20  # kept as Arrow from then on: Python's objects take several times as much
 LONGEST_SQL = 100_000
 STARTS = ("select", "with", "values", "table")
 SPACE = re.compile(r"(\s+|--[^\n]*(\n|$)|/\*([^*]|\*(?!/))*\*/)*")
-ROLE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 # An account with one of these is nobody's own: it sees or does more than its grants say.
 TOO_MUCH = """
 select coalesce(string_agg(reason, ', '), '') from (
@@ -40,33 +42,61 @@ NATIVE = {16: pa.bool_(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 700: p
 NATIVE |= {1082: pa.date32(), 1083: pa.time64("us"), 1114: pa.timestamp("us"), 1184: pa.timestamp("us", tz="UTC"), 17: pa.binary()}
 
 
-def role_of(template: str, person: str) -> str:
-    """The account of a person by `role_per_person`; Refused for a name that is none."""
-    role = template.replace("{person}", person)
-    if not ROLE_NAME.fullmatch(role):
-        raise Refused(f"{person} has no account in this database", next_step="ask an admin: the name can't be one of an account there")
-    return role
+def run_sql(place: Mapping[str, Any], login: Mapping[str, Any], sql: str, *, look: Callable[[], None] | None = None) -> pa.Table:
+    """What one SELECT gives as the account `login` (`{user, password, options}`), whole: more than 1,000,000 rows or 64 MiB are LimitReached.
 
-
-def run_sql(place: Mapping[str, Any], role: str, sql: str, *, password: str | None = None, options: Mapping[str, Any] | None = None) -> pa.Table:
-    """What one SELECT gives as that account, whole: more than 1,000,000 rows or 256 MiB are LimitReached, never a part.
-
-    BadRequest with the server's own sentence for SQL that is wrong: it is the person's own, run with their own rights.
+    BadRequest with the server's own sentence for SQL that is wrong: it is the person's own, run with their own rights. What `look` raises
+    while it runs cancels it in the database.
     """
     _one_select(sql)
-    deadline = Deadline(shown(place), TIMEOUT_S + GRACE_S)
+    deadline, asking = Deadline(shown(place), TIMEOUT_S + GRACE_S), _Asking()
     try:
-        return deadline.call(lambda: _run(place, role, sql, {"password": password} | dict(options or {})))
+        return deadline.call(lambda: _run(place, login, sql, asking), look=look)
+    except BaseException:
+        asking.cancel()
+        raise
     finally:
         deadline.end(lambda: None)
 
 
-def _run(place: Mapping[str, Any], role: str, sql: str, login: Mapping[str, Any]) -> pa.Table:
-    import psycopg  # an extra
+class _Asking:
+    """The statement under way, which another thread may cancel at any moment, also before it is sent."""
 
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+        self._connection: Any = None
+
+    def begin(self, connection: Any) -> None:
+        """Called once connected; SourceAway where nobody waits any more."""
+        self._connection = connection
+        if self._cancelled.is_set():
+            raise SourceAway("this statement was cancelled", next_step="run it again")
+
+    def end(self) -> None:
+        """There is nothing left to cancel."""
+        self._connection = None
+
+    def cancel(self) -> None:
+        """Have the database end it, if it runs."""
+        self._cancelled.set()
+        import psycopg  # an extra
+
+        connection = self._connection
+        if connection is not None:
+            with suppress(psycopg.Error):  # it has ended meanwhile, or its own timeout ends it
+                connection.cancel()
+
+
+def _run(place: Mapping[str, Any], login: Mapping[str, Any], sql: str, asking: _Asking) -> pa.Table:
     try:
-        server = {"host": place["host"], "port": place["port"], "dbname": place["database"], "connect_timeout": CONNECT_S}
-        with psycopg.connect(**server, user=role, **login) as connection:
+        import psycopg  # an extra
+    except ImportError:
+        raise SourceAway("SQL can't be run where control is installed", next_step="tell an admin: install psycopg[binary]") from None
+    server = {"host": place["host"], "port": place["port"], "dbname": place["database"], "connect_timeout": CONNECT_S}
+    account = {"user": login["user"], "password": login.get("password")}
+    try:
+        with psycopg.connect(**dict(login.get("options") or {}) | server | account) as connection:
+            asking.begin(connection)
             connection.execute("SET TRANSACTION READ ONLY")
             connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_S * 1000}")
             connection.execute("SET LOCAL TimeZone = 'UTC'")
@@ -75,10 +105,10 @@ def _run(place: Mapping[str, Any], role: str, sql: str, login: Mapping[str, Any]
                 raise _unsafe(place, str(too_much and too_much[0]))
             with connection.cursor() as cursor:
                 return _table(cursor, sql)
-    except GuardrailsError:
-        raise
     except psycopg.Error as error:
         raise _said(error, place) from None
+    finally:
+        asking.end()
 
 
 def _one_select(sql: str) -> None:
@@ -94,19 +124,30 @@ def _one_select(sql: str) -> None:
 
 def _table(cursor: Any, sql: str) -> pa.Table:
     """The rows of one statement that isn't asked for in pieces: what its functions set can't change how the rest of it is read."""
-    rows, size = [], 0
-    columns: list[tuple[str, int]] = []
-    for row in cursor.stream(sql.encode(), size=1):  # psycopg sends it with PQsendQueryParams, which takes one statement
-        columns = columns or [(column.name, column.type_code) for column in cursor.description]
+    batches: list[pa.RecordBatch] = []
+    rows: list[Any] = []
+    size, kept, schema = 0, 0, None
+    for count, row in enumerate(cursor.stream(sql.encode(), size=1), 1):  # psycopg sends it with PQsendQueryParams, which takes one statement
+        schema = schema or _schema([(column.name, column.type_code) for column in cursor.description])
         rows.append(row)
-        size += 64 + sum(len(value) if isinstance(value, (str, bytes)) else 16 for value in row)
-        if len(rows) > MOST_ROWS or size > MOST_BYTES:
+        size += sum(8 + (len(value) if isinstance(value, (str, bytes)) else 8) for value in row)
+        if count > MOST_ROWS or size > MOST_BYTES:
             raise LimitReached(f"more than {MOST_ROWS:,} rows or {MOST_BYTES >> 20} MiB", next_step="GROUP BY or WHERE in the database, or LIMIT")
-    columns = columns or _described(cursor, sql)
-    types = [NATIVE.get(code, pa.string()) for _, code in columns]
-    values = list(zip(*rows, strict=True)) if rows else [()] * len(types)
-    arrays = [pa.array(list(_plain(column, kind)), kind) for column, kind in zip(values, types, strict=True)]
-    return pa.Table.from_arrays(arrays, names=[name for name, _ in columns])
+        if len(rows) == BATCH_ROWS or size - kept > BATCH_BYTES:
+            batches.append(_batch(rows, schema))
+            rows, kept = [], size
+    schema = schema or _schema(_described(cursor, sql))
+    return pa.Table.from_batches([*batches, _batch(rows, schema)], schema)
+
+
+def _schema(columns: Sequence[tuple[str, int]]) -> pa.Schema:
+    return pa.schema([pa.field(name, NATIVE.get(code, pa.string())) for name, code in columns])
+
+
+def _batch(rows: Sequence[Any], schema: pa.Schema) -> pa.RecordBatch:
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    arrays = [pa.array(list(_plain(column, field.type)), field.type) for column, field in zip(values, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _described(cursor: Any, sql: str) -> list[tuple[str, int]]:

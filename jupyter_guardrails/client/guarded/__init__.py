@@ -3,6 +3,7 @@
 guarded.datasets("flights")                      a table of what there is and how to get it
 guarded.path("nyc/flights")                      a real path, for any library
 guarded.open("nyc/flights").to_pandas()          a table (also .to_polars(), .to_arrow(), .read())
+guarded.sql("dwh/warehouse", "SELECT …")         one SELECT, run by the database as your own account there
 guarded.request("hr/salaries", purpose="…")      ask for access
 guarded.publish(df, "team/churn", description="…")  hand derived data over: private until you propose it
 guarded.labels()                                 what your workspace carries: what is made of data inherits from it
@@ -14,12 +15,14 @@ from typing import Any
 
 from guarded import explain as _explain
 from guarded import sources as _sources
+from guarded.bound import Bound
 from guarded.errors import GuardedError, NotFound, Refused, Unavailable
 from guarded.labels import Labels
 from guarded.opened import Opened, is_anothers, open_dataset, too_late
 from guarded.publishing import Publication
 from guarded.publishing import publish as _publish
 from guarded.scanned import Scanned
+from guarded.scanned import sql as _scanned_sql
 from guarded.tables import DatasetTable
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "path",
     "publish",
     "request",
+    "sql",
 ]
 __version__ = "0.1.0"
 
@@ -67,7 +71,15 @@ def open(name: str, file: str = "", purpose: str = "") -> Opened | Scanned:
 
     `purpose`: what for, where its contract names what it may be used for.
     """
-    return open_dataset(_sources.current(), name, file, purpose=purpose)
+    return open_dataset(_sources.current(), name, file, purpose=purpose, in_job=Bound)
+
+
+def sql(name: str, query: str, purpose: str = "") -> Any:
+    """A pyarrow RecordBatchReader (`.read_pandas()`, `.read_all()`) over what one SELECT gives in a dataset's database, as your own account there.
+
+    Refused where its contract doesn't open it for SQL, or you have no account there. Closing it early cancels the statement.
+    """
+    return _scanned_sql(_sources.current(), name, query, purpose)
 
 
 def request(name: str, purpose: str, days: int = 30) -> dict[str, Any]:

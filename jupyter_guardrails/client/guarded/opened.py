@@ -127,15 +127,18 @@ class Opened:
             raise ImportError(f"{name.partition('.')[0]} is not installed in this environment; .read() and .file() need no library") from error
 
 
-def open_dataset(source: Any, name: str, file: str = "", purpose: str = "") -> Opened | scanned.Scanned:
-    """Ask a source for a dataset (or one file in it): by path where this process can open that, else by file descriptor, else as a stream."""
+def open_dataset(source: Any, name: str, file: str = "", purpose: str = "", *, in_job: type[Opened] = Opened) -> Opened | scanned.Scanned:
+    """Ask a source for a dataset (or one file in it): by path where this process can open that, else by file descriptor, else as a stream.
+
+    `in_job`: what a file is that a job was bound to.
+    """
     bound = {"purpose": purpose} if purpose else {}
     found, _ = source.call("datasets.path", name=name, **bound)
     if found.get("delivery") == "brokered":
         return scanned.Scanned(source, name, purpose)
     path = os.path.join(found["path"], file) if file else str(found["path"])
     if found.get("readable", True) and can_open(path):
-        return Opened(name, path, source=source, purpose=purpose)
+        return (in_job if found.get("bound") else Opened)(name, path, source=source, purpose=purpose)
     answer, fds = source.call("datasets.open", timeout_s=COPY_S, name=name, **bound, **({"file": file} if file else {}))
     if not fds:
         raise file_by_file(name, list(answer.get("files") or ()), found)

@@ -20,12 +20,11 @@ NO_PYARROW = "this environment has no pyarrow, which reads streams of the broker
 
 
 class Stream:
-    """One scan under way: `file` is what comes, `finish()` tells whether it was all."""
+    """One scan or statement under way: `file` is what comes, `finish()` tells whether it was all."""
 
-    def __init__(self, source: Any, name: str, form: str, **asked: Any) -> None:
+    def __init__(self, source: Any, op: str, **asked: Any) -> None:
         self._source = source
-        said = {key: value for key, value in asked.items() if value is not None and value != ""}
-        answer, fds = source.call("datasets.scan", name=name, format=form, **said)
+        answer, fds = source.call(op, **{key: value for key, value in asked.items() if value is not None and value != ""})
         for fd in fds[1:]:
             os.close(fd)
         self._scan = str(answer["scan"])
@@ -86,8 +85,21 @@ class Scanned:
 
 def scan(source: Any, name: str, **asked: Any) -> Any:
     """A pyarrow RecordBatchReader over a scan; it raises where the stream is not whole."""
+    _library("pyarrow")  # before anything is read and recorded
+    return _reader(Stream(source, "datasets.scan", name=name, format="arrow", **_plain(asked)))
+
+
+def sql(source: Any, name: str, query: str, purpose: str) -> Any:
+    """The same over what one SELECT gives; closing it cancels the statement."""
+    try:
+        importlib.import_module("pyarrow")
+    except ImportError as error:
+        raise ImportError("this environment has no pyarrow, in whose form answers of SQL come") from error
+    return _reader(Stream(source, "datasets.sql", name=name, sql=query, purpose=purpose))
+
+
+def _reader(stream: Stream) -> Any:
     pyarrow, ipc = _library("pyarrow"), _library("pyarrow.ipc")
-    stream = Stream(source, name, "arrow", **_plain(asked))
     try:
         reader = ipc.open_stream(stream.file)
     except (pyarrow.ArrowException, OSError):
@@ -112,7 +124,7 @@ def _batches(pyarrow: Any, reader: Any, stream: Stream) -> Iterator[Any]:
 
 def to_csv_file(source: Any, name: str, path: str | os.PathLike[str], **asked: Any) -> str:
     """A scan as a CSV file at `path`, whole or not at all."""
-    stream, part = Stream(source, name, "csv", **_plain(asked)), f"{os.fspath(path)}.part"
+    stream, part = Stream(source, "datasets.scan", name=name, format="csv", **_plain(asked)), f"{os.fspath(path)}.part"
     try:
         with stream.file, open(part, "wb") as file:
             shutil.copyfileobj(stream.file, file, BUFFER_BYTES)
@@ -127,7 +139,7 @@ def to_csv_file(source: Any, name: str, path: str | os.PathLike[str], **asked: A
 
 def rows(source: Any, name: str, **asked: Any) -> Iterator[dict[str, str]]:
     """A scan row by row."""
-    stream = Stream(source, name, "csv", **_plain(asked))
+    stream = Stream(source, "datasets.scan", name=name, format="csv", **_plain(asked))
     with stream.file:
         yield from csv.DictReader(io.TextIOWrapper(stream.file, encoding="utf-8", newline=""))
     stream.finish()

@@ -7,30 +7,37 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from guarded.channel import Channel
+from guarded.channel import TIMEOUT_S, Channel
 from guarded.errors import GuardedError, NotFound, Unavailable
 
 
 class Bindings:
-    """A production job's datasets: a JSON file `{name: path}` that the job's run wrote."""
+    """A production job's datasets: a JSON file `{name: path}` that the job's run wrote; null for one that is read through `channel`."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, channel: Channel | None = None) -> None:
         self.file = file
         self.pid = os.getpid()
+        self._channel = channel
 
     def call(self, op: str, *, timeout_s: float = 0.0, send: Sequence[int] = (), **args: Any) -> tuple[dict[str, Any], list[int]]:
-        """The same answers as the broker's, for what a job may do: search, path, open."""
+        """The same answers as the broker's, for what a job may do: search, path, open; all else for what is read through the broker."""
+        if self._channel is not None and (op == "datasets.scan_end" or self._is_brokered(args.get("name"))):
+            return self._channel.call(op, timeout_s=timeout_s or TIMEOUT_S, send=send, **args)
         if op == "datasets.search":
             return {"datasets": [_row(name) for name in sorted(self._paths()) if args["q"] in name]}, []
         if op == "datasets.path":
-            return {"path": self._path(args["name"])}, []
+            return {"path": self._path(args["name"]), "bound": True}, []
         if op == "datasets.open":
             return self._open(self._path(args["name"]), args.get("file"))
         if op == "explain":
             return {"message": ""}, []
         raise GuardedError(f"a production job can't do this: {op}", next_step="do it in a governed kernel and submit the notebook again")
 
-    def _paths(self) -> dict[str, str]:
+    def _is_brokered(self, name: str | None) -> bool:
+        paths = self._paths()
+        return name in paths and paths[name] is None
+
+    def _paths(self) -> dict[str, str | None]:
         try:
             with open(self.file, encoding="utf-8") as file:
                 return dict(json.load(file))
@@ -42,7 +49,10 @@ class Bindings:
         if name not in paths:
             known = ", ".join(sorted(paths)) or "none"
             raise NotFound(f"this job has no dataset {name} (it has: {known})", next_step=f"start it with --dataset {name}=PATH")
-        return os.path.abspath(paths[name])
+        where = paths[name]
+        if where is None:
+            raise Unavailable(f"{name} is read through the broker, and this process has none", next_step="start the job with `job run`")
+        return os.path.abspath(where)
 
     def _open(self, path: str, file: str | None) -> tuple[dict[str, Any], list[int]]:
         chosen = os.path.join(path, file) if file else path
@@ -66,10 +76,10 @@ def current() -> Channel | Bindings:
 
 
 def _find(channel: str, bindings: str) -> Channel | Bindings:
+    if bindings:  # a job's own, also where it runs in a sandbox with a channel
+        return Bindings(bindings, Channel(channel) if channel else None)
     if channel:
         return Channel(channel)
-    if bindings:
-        return Bindings(bindings)
     raise Unavailable(
         "datasets are given out in governed kernels and jobs only, and this is neither (GUARDRAILS_CHANNEL and GUARDRAILS_BINDINGS are not set)",
         next_step="open the notebook in `jupyter guardrails lab`",

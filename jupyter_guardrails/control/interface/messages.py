@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.interface.live import LivePlace
 
 CHECK_STATES = ("waiting", "running", "passed", "failed", "warned", "not_checked")
@@ -98,6 +99,7 @@ class KernelAdmit(Request):
     notebook: str | None = None
     submission: str | None = None  # clean runs: the submission whose declared datasets bound the grants
     datasets: list[str] | None = Field(default=None, max_length=1000)  # only these are given at the start; None: all that may be read
+    inputs: list[DeclaredInput] | None = Field(default=None, max_length=1000)  # exec: a job's, which reads these alone, by path or channel
 
 
 class KernelStarted(Request):
@@ -361,6 +363,7 @@ class Admission(BaseModel):
     observed: list[str] = Field(default_factory=list)  # "files", "network": not refused, recorded
     shut: list[str] = Field(default_factory=list)  # real paths that stay shut though files are observed
     softly: list[str] = Field(default_factory=list)  # those of `datasets` that enforcement would refuse
+    declared: list[DeclaredInput] | None = None  # a job's inputs, and no more is read on its channel; None: whatever its person may read
 
     @property
     def required(self) -> list[str]:

@@ -25,7 +25,7 @@ class StationOpen(Request):
 
 
 class WorkerInputs(Request):
-    """Worker only -> {}. The datasets that the notebook names: its clean run is granted these and no others."""
+    """Worker only -> {inputs: [DeclaredInput]}. The datasets that the notebook names: its clean run reads these and no others, bound like that."""
 
     op = "worker.inputs"
     submission: str

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import nbformat
 
-from jupyter_guardrails.control.interface.work import WorkerInputs
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels.governed import GovernedContext
 from jupyter_guardrails.promotion import cleanrun, compare
@@ -23,7 +22,6 @@ def run(work: Work, progress: Progress) -> Result:
     """Build, execute, keep the executed notebook as evidence, compare its outputs with the author's."""
     if work.interpreter is None or not work.locks:
         return not_checked("there is no environment to run it in")
-    work.control.call(WorkerInputs(submission=work.order.submission, names=[entry.name for entry in work.inputs]))
     total = len(work.notebook.cells)
     progress(0, total, "building the environment")
     try:

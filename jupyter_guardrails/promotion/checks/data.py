@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from jupyter_guardrails.control.interface.messages import DatasetShow
+from jupyter_guardrails.control.interface.work import WorkerInputs
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.package.job import Input
 from jupyter_guardrails.promotion import code
@@ -30,7 +31,8 @@ def run(work: Work, progress: Progress) -> Result:
         progress(done, len(names), name)
     if refused:
         return failed(f"{len(refused)} of {len(names)} dataset(s) can't be used", [*refused, *unclear])
-    granted = f"granted: {', '.join(names)}" if names else "the code names no dataset"
+    _declare(work)
+    granted = f"granted: {', '.join(map(_as_seen, work.inputs))}" if names else "the code names no dataset"
     return warned(granted, unclear) if unclear else passed(granted)
 
 
@@ -44,12 +46,22 @@ def _ask(work: Work, name: str, cell: int, line: int) -> list[Finding]:
         why = shown.get("error") or f"you may not read {name}: it is {shown['status']}"
         ask = shown.get("next_step") or f"guarded.request('{name}', purpose='…')"
         return [Finding(f"{why} {_rule(shown.get('rule', ''))}".strip(), cell, line, ask)]
-    if shown.get("path") is None:  # a job's data is files that are bound to it, and the broker serves kernels only
-        fix = "ask its owner for a masked copy that is a dataset of its own"
-        return [Finding(f"{name} is masked, filtered, streamed or bound to a purpose, and jobs can't read such data yet", cell, line, fix)]
-    masks = {column["name"]: column["mask"] for column in shown.get("schema", ()) if column.get("mask")}
-    work.inputs.append(Input(name=name, version=shown.get("version", ""), path=shown.get("path"), masks=masks))
+    work.inputs.append(Input(name=name, version=shown.get("version", ""), path=shown.get("path")))
     return []
+
+
+def _declare(work: Work) -> None:
+    """Tell control the names: the clean run reads these alone, bound as its answer says, and so does the package."""
+    asked = WorkerInputs(submission=work.order.submission, names=[entry.name for entry in work.inputs])
+    said = {entry["name"]: entry for entry in work.control.call(asked)["inputs"]}
+    work.inputs[:] = [entry.model_copy(update=said[entry.name]) for entry in work.inputs]
+
+
+def _as_seen(entry: Input) -> str:
+    """`hr/people (email hash; some of its rows)`"""
+    masks = ", ".join(f"{column} {kind}" for column, kind in entry.masks.items())
+    told = "; ".join(filter(None, (masks, "some of its rows" if entry.rows else "")))
+    return f"{entry.name} ({told})" if told else entry.name
 
 
 def _rule(rule: str) -> str:

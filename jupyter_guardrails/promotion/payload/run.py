@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs this package without its author. Standard library only, Python 3.11 or newer.
 
-    python3 run.py [--param NAME=VALUE] [--dataset NAME=PATH] [--bindings FILE] [--out DIR]
+    python3 run.py [--param NAME=VALUE] [--dataset NAME=PATH [--masked NAME]] [--bindings FILE] [--out DIR]
 
 Verifies every file, finds the datasets, builds two environments from the locks (with uv, else with venv and pip; kept in the cache),
 runs the notebook top to bottom and writes executed.ipynb, run.json and the files that the notebook wrote.
@@ -47,6 +47,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--dataset", action="append", default=[], metavar="NAME=PATH")
+    parser.add_argument("--masked", action="append", default=[], metavar="NAME", help="its file has the masks and rows that the clean run saw")
+    parser.add_argument("--brokered", action="append", default=[], metavar="NAME", help="read through the control in whose sandbox this runs")
     parser.add_argument("--bindings", default=os.environ.get("GUARDRAILS_BINDINGS"), metavar="FILE", help="JSON {dataset: path} of the engine")
     parser.add_argument("--out", default="out", metavar="DIR")
     parser.add_argument("--environments", metavar="DIR", help="where environments are kept (default: the account's cache)")
@@ -125,26 +127,41 @@ def parameters(job: dict[str, Any], given: list[str]) -> dict[str, Any]:
     return values
 
 
-def bindings(job: dict[str, Any], given: list[str], file: str | None) -> dict[str, str]:
-    """Dataset -> path: the command line's, else the engine's, else the contract's; ends when one is found nowhere."""
-    flags = pairs(given, "--dataset")
+def bindings(job: dict[str, Any], options: argparse.Namespace) -> dict[str, str | None]:
+    """Dataset -> path: the command line's, else the engine's, else the contract's; None: through control. Ends when one is found nowhere."""
+    flags, brokered, masked = pairs(options.dataset, "--dataset"), set(options.brokered), set(options.masked)
     names = [wanted["name"] for wanted in job["inputs"]]
-    if unknown := sorted(flags.keys() - set(names)):
+    if unknown := sorted((flags.keys() | brokered | masked) - set(names)):
         stop(USAGE, f"this job reads no dataset {unknown[0]}; it reads: {', '.join(names) or 'none'}")
-    engine = read_bindings(file)
-    return {wanted["name"]: bind(wanted, flags.get(wanted["name"]) or engine.get(wanted["name"])) for wanted in job["inputs"]}
+    if brokered and not os.environ.get("GUARDRAILS_CHANNEL"):
+        stop(USAGE, "--brokered is for a sandbox of ours, and this is none; give the files of the datasets by --dataset NAME=PATH")
+    engine, found = read_bindings(options.bindings), dict.fromkeys(sorted(brokered))
+    rest = [wanted for wanted in job["inputs"] if wanted["name"] not in brokered]
+    given = {name: flags.get(name) or engine.get(name) for name in names}
+    return found | {wanted["name"]: bind(wanted, given[wanted["name"]], vouched=wanted["name"] in masked) for wanted in rest}
 
 
-def bind(wanted: dict[str, Any], given: Any) -> str:
-    """The path of one dataset; ends when it can't be read, or when it was seen masked and this delivery doesn't say the same masks."""
+def as_seen(wanted: dict[str, Any]) -> str:
+    """How the clean run saw a dataset: its masks, and whether it saw some rows only; empty where it saw all of it."""
+    masks = ", ".join(f"{column} {kind}" for column, kind in sorted(wanted.get("masks", {}).items()))
+    rows = f"only some of its rows (filter {wanted['rows'][:12]})" if wanted.get("rows") else ""
+    return "; ".join(part for part in (masks, rows) if part)
+
+
+def bind(wanted: dict[str, Any], given: Any, *, vouched: bool = False) -> str:
+    """The path of one dataset; ends when it can't be read, or when it was seen masked and nobody vouches for the same masks here."""
     name = wanted["name"]
     entry = {"path": given} if isinstance(given, str) else given or wanted
     if not entry["path"] or not os.access(entry["path"], os.R_OK):
         why = f"{entry['path']} can't be read here" if entry["path"] else "nothing says where it is"
         stop(USAGE, f"dataset {name} is not resolved: {why}; start again with --dataset {name}=PATH")
-    if wanted["masks"] and entry.get("masks") != wanted["masks"]:
-        masks = ", ".join(sorted(wanted["masks"]))
-        stop(USAGE, f"dataset {name} was seen with masks ({masks}); bind it by --bindings to a delivery that says the same masks")
+    same = (entry.get("masks") or {}, entry.get("rows") or "") == (wanted.get("masks") or {}, wanted.get("rows") or "")
+    if as_seen(wanted) and (entry is wanted or not same) and not vouched:
+        stop(
+            USAGE,
+            f"dataset {name} was seen masked ({as_seen(wanted)}), and nothing says that {entry['path']} has them: "
+            f"add --masked {name} where it has, or say them in --bindings",
+        )
     return os.path.abspath(entry["path"])
 
 
@@ -225,21 +242,33 @@ def environments(job: dict[str, Any], folder: str | None) -> tuple[Path, Path]:
     return environment("runner", python, cache.absolute()), environment("kernel", python, cache.absolute())
 
 
-def run(job: dict[str, Any], values: dict[str, Any], datasets: dict[str, str], pythons: tuple[Path, Path], out: Path, package: str) -> int:
-    """Execute in a fresh folder that holds only src/; 0 or 1. Results lie in `out`."""
+def inputs(job: dict[str, Any], datasets: dict[str, str | None], masked: list[str]) -> list[dict[str, Any]]:
+    """For run.json: how the clean run saw each dataset, from where it is read here, who says that it is masked alike; what was masked is told."""
+    found = []
+    for wanted in job["inputs"]:
+        path, said = datasets[wanted["name"]], {key: wanted[key] for key in ("name", "version", "masks", "rows") if key in wanted}
+        word = "control" if path is None else "--masked" if wanted["name"] in masked else "--bindings"
+        found.append(said | {"path": path, "masked_by_word_of": word if as_seen(wanted) else None})
+        if as_seen(wanted):
+            print(f"{wanted['name']} {wanted['version']} was masked in the clean run: {as_seen(wanted)}; here by the word of {word}", flush=True)
+    return found
+
+
+def run(job: dict[str, Any], config: dict[str, Any], pythons: tuple[Path, Path], out: Path) -> int:
+    """Execute in a fresh folder that holds only src/, with the config's values and datasets; 0 or 1. Results lie in `out`."""
     runner, kernel = pythons
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="job-") as private:
         work = Path(private, "work")
         shutil.copytree(HERE / "src", work)
-        config = {"notebook": str(work / job["entry"]), "values": values, "out": str(out), "datasets": datasets, "package": package}
-        Path(private, "config.json").write_text(json.dumps(config))
-        Path(private, "bindings.json").write_text(json.dumps(datasets))
+        Path(private, "config.json").write_text(json.dumps(config | {"notebook": str(work / job["entry"]), "out": str(out)}))
+        Path(private, "bindings.json").write_text(json.dumps(config["datasets"]))
         write_kernelspec(Path(private), kernel)
         command = [str(runner), "-I", str(HERE / "run.py"), "--inside", str(Path(private, "config.json"))]
-        code = wait(command, job_environ(Path(private), kernel), (work / job["entry"]).parent, job["resources"]["wall_s"])
+        environ = job_environ(Path(private), kernel, brokered=None in config["datasets"].values())
+        code = wait(command, environ, (work / job["entry"]).parent, job["resources"]["wall_s"])
         if code is None:
-            status = {"state": "failed", "error": f"stopped after {job['resources']['wall_s']} s", "package": package}
+            status = {"state": "failed", "error": f"stopped after {job['resources']['wall_s']} s", "package": config["package"]}
             (out / "run.json").write_text(json.dumps(status) + "\n")
         keep_results(work, out)
     print(f"{'complete' if code == 0 else 'failed'}: see {out}/run.json", flush=True)
@@ -255,9 +284,9 @@ def write_kernelspec(private: Path, kernel: Path) -> None:
     )
 
 
-def job_environ(private: Path, kernel: Path) -> dict[str, str]:
+def job_environ(private: Path, kernel: Path, *, brokered: bool) -> dict[str, str]:
     """The engine's environment, with our client on the path and nothing of the account's own Jupyter or IPython."""
-    dropped = {"PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "GUARDRAILS_CHANNEL", "GUARDRAILS_DATA"}
+    dropped = {"PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "GUARDRAILS_DATA", *(() if brokered else ("GUARDRAILS_CHANNEL",))}
     environ = {name: value for name, value in os.environ.items() if name not in dropped}
     (private / "r").mkdir(mode=0o700)
     environ["JUPYTER_RUNTIME_DIR"] = str(private / "r")
@@ -310,7 +339,7 @@ def execute(config: dict[str, Any]) -> int:
     inject(notebook, config["values"], nbformat.v4.new_code_cell)
     cells: list[dict[str, Any]] = []
     status = {"state": "complete", "error": "", "started": time.time(), "cells": cells, "package": config["package"]}
-    status |= {"datasets": config["datasets"], "parameters": config["values"]}
+    status |= {"datasets": config["datasets"], "inputs": config["inputs"], "parameters": config["values"]}
     total = sum(cell.cell_type == "code" for cell in notebook.cells)
 
     def executed(cell: Any, cell_index: int, execute_reply: Any) -> None:
@@ -354,8 +383,9 @@ def main() -> int:
     if options.prepare:
         environments(job, options.environments)
         return 0
-    values, datasets = parameters(job, options.param), bindings(job, options.dataset, options.bindings)
-    return run(job, values, datasets, environments(job, options.environments), out, package)
+    values, datasets = parameters(job, options.param), bindings(job, options)
+    config = {"values": values, "datasets": datasets, "inputs": inputs(job, datasets, options.masked), "package": package}
+    return run(job, config, environments(job, options.environments), out)
 
 
 if __name__ == "__main__":
