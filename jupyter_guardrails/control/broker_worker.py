@@ -22,6 +22,9 @@ from jupyter_guardrails.control.egress_link import Link, Question
 from jupyter_guardrails.errors import Conflict, GuardrailsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_guardrails.catalog.sources import Source
     from jupyter_guardrails.catalog.streams import Sink
 
 log = logging.getLogger("broker")
@@ -63,7 +66,7 @@ def _said(order: Question, fds: tuple[int, ...]) -> Question:
     plan = ScanPlan.from_json(order["plan"])
     sink = Sink(fds[0], stall_s=order["stall_s"], most_bytes=order.get("most_bytes"))
     try:
-        return _scanned(order, plan, sink, fds[1:])
+        return (_measured if order["do"] == "quality" else _scanned)(order, plan, sink, fds[1:])
     except GuardrailsError as error:
         raise sink.failure or error from None
     except MemoryError:
@@ -85,6 +88,21 @@ def _scanned(order: Question, plan: ScanPlan, sink: Sink, fds: tuple[int, ...]) 
         return WRITERS[plan.form](Scan(plan, source, bytes.fromhex(order["salt"])), sink)
     finally:
         source.close()
+
+
+def _measured(order: Question, plan: ScanPlan, sink: Sink, fds: tuple[int, ...]) -> Question:
+    """Counts by the contract's quality rules; `fds[0]` is a file for what does not fit into memory."""
+    from jupyter_guardrails.catalog.measuring import measured
+    from jupyter_guardrails.catalog.quality import QualityRule
+    from jupyter_guardrails.catalog.sources import open_source
+
+    rules = [QualityRule.from_json(said) for said in order["rules"]]
+    credentials, files = order.get("credentials"), fds[1:]
+
+    def opened(columns: Sequence[str] | None) -> Source:
+        return open_source(plan.place, columns=columns, credentials=credentials, fds=files)
+
+    return measured(rules, opened, fds[0], sink.check)
 
 
 def _too_large(plan: ScanPlan) -> Conflict:

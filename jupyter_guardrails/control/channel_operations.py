@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.products import versions
 from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control import datasets, labels, live_grants, refusals, requests
 from jupyter_guardrails.control.dataset_files import MAX_FILES, files_of, open_data
@@ -203,7 +204,7 @@ async def read_of(
     access = _declared(live, contract, access)
     access = access if explained else _purposeful(contract, access, purpose)
     decision = access.decision
-    what = f"version {contract.version}{_details(access, file, purpose, columns)}: {decision.reason}"
+    what = f"version {versions(contract)}{_details(access, file, purpose, columns)}: {decision.reason}"
     fields = state.audit_fields("data.read", contract.name, decision, reason=what, kernel=live.kernel_id, policy_digest=access.policy_digest)
     given = labels.given(state, await rights(state), contract, state.principal, decision)
     await labels.record_read(state, live, given, fields, allowed=access.granted and not explained)
