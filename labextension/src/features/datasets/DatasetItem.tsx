@@ -153,7 +153,11 @@ function Action({
   );
 }
 
-function InsertButton({ dataset, model, notebooks }: Omit<IDatasetItemProps, 'onNewNotebook' | 'advisory'>): React.JSX.Element {
+function InsertButton({
+  dataset,
+  model,
+  notebooks
+}: Omit<IDatasetItemProps, 'onNewNotebook' | 'advisory'>): React.JSX.Element {
   const trans = useTrans();
   const [problem, setProblem] = React.useState('');
   const insert = async (): Promise<void> => {
