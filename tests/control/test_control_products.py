@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from scan_world import Kernel, made, shows_nothing
 from jupyter_guardrails.control import channel, datasets, quality
 from jupyter_guardrails.control.interface.messages import DatasetShow, DatasetsSearch
 from jupyter_guardrails.control.interface.quality import QualityCheck
+from jupyter_guardrails.control.rights import Rights
 from jupyter_guardrails.errors import NotFound
 from jupyter_guardrails.records import marks, suspensions
 
@@ -131,6 +133,23 @@ def test_an_owner_has_all_its_rows_checked(loop, world):
     assert show(loop, world, "nyc/customer", "ana")["quality"]["checks"][0]["count"] is None, "rows are hidden from ana"
 
 
+def granted(loop, world):
+    found = loop.run(datasets.search(world.state(), DatasetsSearch(q="", scope="granted"), []))
+    return [one["name"] for one in found["datasets"]]
+
+
+@pytest.mark.parametrize("unmasked", [True, False])
+def test_break_glass_lifts_what_the_inputs_ask_for_only_where_it_says_so(world, unmasked):
+    state, contract = world.state("somebody"), world.state().catalogs.current.contracts["nyc/customer"]
+    exempt = {"unmasked": unmasked, "person": "somebody", "given_by": "carol", "reason": "outage", "ends_at": world.now}
+    ana = state.effective("somebody")
+    held = Rights(exempt={"nyc/customer": exempt}, datasets={})
+    closed = replace(contract, classification="restricted")
+    bounds = held.access(closed, ana, world.now).bounds
+    assert held.access(closed, ana, world.now).granted
+    assert (set(bounds.masks), bounds.hides_rows) == ((set(), False) if unmasked else ({"mail", "pay", "iban"}, True))
+
+
 def test_an_input_that_an_admin_suspends_stops_the_product(loop, world, kernel):
     fields = world.state("carol").audit_fields("suspend.dataset", "hr/staff", reason="under review")
     said = {"id": "1", "kind": "dataset", "name": "hr/staff", "reason": "under review", "ends_kernels_at": None}
@@ -141,8 +160,10 @@ def test_an_input_that_an_admin_suspends_stops_the_product(loop, world, kernel):
     assert "hr/staff" not in str(error), "who may read the product need not know of its inputs"
     row = next(one for one in loop.run(datasets.search(world.state(), DatasetsSearch(q="customer"), []))["datasets"] if one["name"] == "nyc/customer")
     assert row["status"] == "refused"
+    assert "nyc/customer" not in granted(loop, world)
     world.records.write_sync(suspensions.lift, "dataset", "hr/staff", reason="done", fields=fields | {"action": "lift.dataset"})
     assert kernel.table("nyc/customer", columns=["team"])[1] == {"rows": 2}
+    assert "nyc/customer" in granted(loop, world)
 
 
 def test_a_label_that_rises_in_an_input_shuts_the_product_at_once(world, kernel):
