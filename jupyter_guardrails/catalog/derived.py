@@ -60,4 +60,4 @@ def place_for(contract: Contract, bounds: Bounds | None) -> dict[str, Any]:
 def _input(contract: Contract, bounds: Bounds | None) -> dict[str, Any]:
     keep = filters.to_json(bounds.keep if bounds is not None else None)
     known = [column.name for column in contract.columns]
-    return {"dataset": contract.name, "place": place_for(contract, bounds), "keep": keep, "known": known}
+    return {"place": place_for(contract, bounds), "keep": keep, "known": known}

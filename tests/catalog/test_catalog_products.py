@@ -300,8 +300,7 @@ def write(path, table):
 @contextlib.contextmanager
 def opened(tmp_path, tables, how="join", on=("k",), **columns):
     inputs = [
-        {"dataset": f"a/{number}", "place": write(tmp_path / f"{number}.parquet", table), "keep": None, "known": table.column_names}
-        for number, table in enumerate(tables)
+        {"place": write(tmp_path / f"{number}.parquet", table), "keep": None, "known": table.column_names} for number, table in enumerate(tables)
     ]
     fds = [os.open(one["place"]["path"], os.O_RDONLY) for one in inputs]
     place = {"kind": "product", "how": how, "on": list(on) if how == "join" else [], "columns": columns, "inputs": inputs}
@@ -324,12 +323,12 @@ def test_many_rows_with_one_key_come_in_bounded_batches(tmp_path):
 
 @pytest.mark.parametrize(("rows", "size"), [(5, 1 << 30), (1 << 30, 100)])
 def test_a_later_input_that_is_too_large_is_refused_by_name(tmp_path, monkeypatch, rows, size):
-    small, large = pa.table({"k": [1, 2]}), pa.table({"k": list(range(100))})
+    small, large = pa.table({"k": [1, 2]}), pa.table({"k": list(range(100)), "x": list(range(100))})
     monkeypatch.setattr(source, "HELD_ROWS", rows)
     monkeypatch.setattr(source, "HELD_BYTES", size)
-    with opened(tmp_path, [large, small], k=[-1, "k"]) as found:
+    with opened(tmp_path, [large, small], k=[-1, "k"], x=[0, "x"]) as found:
         assert sum(batch.num_rows for batch in found.batches()) == 2
-    with pytest.raises(Conflict, match="a/1 is too large to be joined") as caught, opened(tmp_path, [small, large], k=[-1, "k"]):
+    with pytest.raises(Conflict, match="input 2 is too large to be joined") as caught, opened(tmp_path, [small, large], k=[-1, "k"], x=[1, "x"]):
         pass
     assert "comes first" in caught.value.next_step
 
@@ -337,8 +336,8 @@ def test_a_later_input_that_is_too_large_is_refused_by_name(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("how", "second", "words"),
     [
-        ("join", pa.array(["secret-value"]), "the key k is string in a/1 and int64 in a/0"),
-        ("union", pa.array(["secret-value"]), "the column k is string in a/1 and int64 in a/0"),
+        ("join", pa.array(["secret-value"]), "the key k is string in input 2 and int64 in input 1"),
+        ("union", pa.array(["secret-value"]), "the column k is string in input 2 and int64 in input 1"),
         ("join", pa.array([[1]]), "the key k is"),
     ],
 )
@@ -352,7 +351,7 @@ def test_inputs_that_do_not_fit_are_refused_without_a_value(tmp_path, how, secon
 def test_a_value_that_does_not_fit_the_first_inputs_type_is_not_quoted(tmp_path):
     tables = [pa.table({"k": pa.array([1], pa.int8())}), pa.table({"k": pa.array([987654], pa.int64())})]
     with opened(tmp_path, tables, "union", k=[-1, "k"]) as found:
-        with pytest.raises(Conflict, match="a value of k in a/1 does not fit int8") as caught:
+        with pytest.raises(Conflict, match="a value of k in input 2 does not fit int8") as caught:
             list(found.batches())
         assert "987654" not in str(caught.value) + str(caught.value.__cause__)
 
@@ -361,7 +360,7 @@ def test_a_place_says_which_rows_of_an_input_may_be_used(shop):
     shop.join()
     contract = shop.contract()
     assert [one["keep"] for one in place_for(contract, None)["inputs"]] == [None, None]
-    assert [one["dataset"] for one in place_for(contract, Bounds(inputs=(Bounds(), Bounds())))["inputs"]] == ["crm/people", "shop/orders"]
+    assert [one["place"]["kind"] for one in place_for(contract, Bounds(inputs=(Bounds(), Bounds())))["inputs"]] == ["files", "files"]
     text = yaml.safe_dump(place_for(contract, None))
     assert "guardrails" not in text
 

@@ -10,6 +10,7 @@ import pytest
 from data_world import Loop
 from scan_world import Kernel, made, shows_nothing
 
+from jupyter_guardrails.catalog.sources.products import HELD_ROWS
 from jupyter_guardrails.control import channel, datasets, quality
 from jupyter_guardrails.control.interface.messages import DatasetShow, DatasetsSearch
 from jupyter_guardrails.control.interface.quality import QualityCheck
@@ -131,6 +132,25 @@ def test_an_owner_has_all_its_rows_checked(loop, world):
     assert (found["summary"], found["version"]) == ("1 of 1 checks passed", "1.2.0 (of hr/staff 1.2.0, nyc/people 1.2.0)")
     assert found["checks"][0]["count"] == 3, "all rows, not those of a person"
     assert show(loop, world, "nyc/customer", "ana")["quality"]["checks"][0]["count"] is None, "rows are hidden from ana"
+
+
+def test_a_join_with_as_much_as_may_be_held_fits_into_the_worker_and_with_more_is_refused(loop, world, kernel):
+    for name, rows in (("much", HELD_ROWS), ("more", HELD_ROWS + 1)):
+        keys = {"first": [f"key of a customer {number}" for number in range(rows)], "second": [f"second {number}" for number in range(rows)]}
+        for kind, table in (("left", pa.table(keys)), ("right", pa.table(keys | {"pay": ["x" * 60] * rows}))):
+            path = world.data / f"{name}-{kind}.parquet"
+            pq.write_table(table, path)
+            schema = [{"name": "t", "properties": [{"name": column, "logicalType": "string"} for column in table.column_names]}]
+            world.dataset(f"hr/{name}-{kind}", path=path, schema=schema)
+        said = {"from": [f"hr/{name}-left", f"hr/{name}-right"], "how": "join", "on": ["first", "second"]}
+        said["columns"] = {"first": "first", "pay": f"hr/{name}-right:pay"}
+        schema = [{"name": "t", "properties": [{"name": column, "logicalType": "string"} for column in said["columns"]]}]
+        world.dataset(f"nyc/{name}", own={"product": said}, schema=schema, servers=[])
+    assert kernel.table("nyc/much")[1] == {"rows": HELD_ROWS}
+    refused = kernel.table("nyc/more")[1]
+    assert "input 2 is too large to be joined" in refused["message"]
+    assert "hr/more" not in str(refused), "who may read the product need not know of its inputs"
+    assert kernel.table("nyc/customer", columns=["team"])[1] == {"rows": 2}, "the worker goes on"
 
 
 def granted(loop, world):

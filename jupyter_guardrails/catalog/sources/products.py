@@ -18,8 +18,8 @@ from jupyter_guardrails.errors import Conflict
 from jupyter_guardrails.policy.rowfilter import Filter
 
 EVERY = -1  # catalog/products.py
-HELD_ROWS = 300_000  # of all inputs of a join but the first: their keys are some 50 MB then
-HELD_BYTES = 48 << 20
+HELD_ROWS = 200_000  # of all inputs of a join but the first: keys of two texts are some 65 MB then
+HELD_BYTES = 16 << 20  # of their columns, without the keys
 TELL = "tell the product's owner"
 
 
@@ -39,10 +39,10 @@ def open_source(
 
 
 class Input:
-    """One input: `columns` of it, of rows that may be used."""
+    """One input: `columns` of it, of rows that may be used. Its `name` is its place in `from`: readers may not know of the dataset itself."""
 
-    def __init__(self, said: Mapping[str, Any], columns: Sequence[str], credentials: Mapping[str, Any] | None, fds: Sequence[int]) -> None:
-        self.name = str(said["dataset"])
+    def __init__(self, name: str, said: Mapping[str, Any], columns: Sequence[str], credentials: Mapping[str, Any] | None, fds: Sequence[int]) -> None:
+        self.name = name
         self.columns = list(dict.fromkeys(columns))
         self._keep = filters.from_json(said["keep"])
         known = said["known"]
@@ -83,7 +83,7 @@ class _Inputs:
             for number, (said, own) in enumerate(zip(place["inputs"], given, strict=True)):
                 count = files_in(said["place"])
                 mine, fds = fds[:count], fds[count:]
-                self._inputs.append(Input(said, self._columns_of(number), own, mine))
+                self._inputs.append(Input(f"input {number + 1}", said, self._columns_of(number), own, mine))
             self._prepare()
         except BaseException:
             self.close()
@@ -151,9 +151,13 @@ class Join(_Inputs):
                     raise Conflict(f"the key {key} is {theirs} in {one.name} and {mine} in {first.name}: they are never equal", next_step=TELL)
         self._places = {name: self._place["columns"][name] for name in self._wanted}
         self._room = [HELD_ROWS, HELD_BYTES]
-        self._held = [_Held(number, one, on, self._room) for number, one in enumerate(self._inputs) if number]
+        self._held = [_Held(number, one, self._delivered(number), on, self._room) for number, one in enumerate(self._inputs) if number]
         fields = (pa.field(name, self._inputs[max(number, 0)].schema.field(theirs).type) for name, (number, theirs) in self._places.items())
         self.schema = pa.schema(list(fields))
+
+    def _delivered(self, number: int) -> list[str]:
+        """The columns of an input that come out; keys are those of the first."""
+        return list(dict.fromkeys(theirs for source, theirs in self._places.values() if source == number))
 
     def _joined(self, mine: pa.Array, keys: list[Any], columns: dict[tuple[int, str], pa.Array], held: Sequence[_Held]) -> Iterator[pa.RecordBatch]:
         if not held:
@@ -170,22 +174,23 @@ class Join(_Inputs):
 class _Held:
     """An input in memory: its columns, and the places of its rows by key."""
 
-    def __init__(self, number: int, one: Input, on: Sequence[str], room: list[int]) -> None:
+    def __init__(self, number: int, one: Input, kept: list[str], on: Sequence[str], room: list[int]) -> None:
         self.number = number
+        self._rows: dict[Any, int | list[int]] = {}
         batches: list[pa.RecordBatch] = []
+        count = 0
         for batch in one.batches():
             room[0] -= batch.num_rows
-            room[1] -= batch.nbytes
+            room[1] -= batch.select(kept).nbytes
             if min(room) < 0:
                 message = f"{one.name} is too large to be joined: of all inputs but the first {HELD_ROWS} rows and {HELD_BYTES >> 20} MiB are held"
                 raise Conflict(message, next_step=f"{TELL}: the largest input comes first in `from`, and larger ones are joined beforehand")
-            batches.append(batch)
+            for row, key in enumerate(_keys(batch, on), count):
+                self._put(key, row)
+            count += batch.num_rows
+            batches.append(batch.select(kept))
         one.close()
-        whole = pa.Table.from_batches(batches, one.schema).combine_chunks()
-        self.columns = {name: _single(whole.column(name)) for name in one.columns}
-        self._rows: dict[Any, int | list[int]] = {}
-        for row, key in enumerate(_keys(whole, on)):
-            self._put(key, row)
+        self.columns = {name: _single([batch.column(name) for batch in batches], one.schema.field(name).type) for name in kept}
 
     def matches(self, rows_of: list[int], keys: list[Any]) -> Iterator[tuple[list[int], list[int]]]:
         """Places on both sides of rows with equal keys, at most MAX_BATCH_ROWS at once."""
@@ -219,7 +224,7 @@ def files_in(place: Mapping[str, Any]) -> int:
     return 1 if place["kind"] == "files" else 0
 
 
-def _keys(table: Any, on: Sequence[str]) -> list[Any]:
+def _keys(table: pa.RecordBatch, on: Sequence[str]) -> list[Any]:
     """The key of each row; None where any part of it is null, which equals nothing."""
     if len(on) == 1:
         return list(table.column(on[0]).to_pylist())
@@ -227,8 +232,8 @@ def _keys(table: Any, on: Sequence[str]) -> list[Any]:
     return [None if None in pair else pair for pair in pairs]
 
 
-def _single(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+def _single(arrays: list[pa.Array], kind: pa.DataType) -> pa.Array:
+    return pa.concat_arrays(arrays) if arrays else pa.array([], kind)
 
 
 def _family(kind: pa.DataType) -> Any:
