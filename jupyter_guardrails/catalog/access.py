@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
-from jupyter_guardrails.catalog.delivery import Bounds, bounds_of, obstacle
+from jupyter_guardrails.catalog.delivery import Bounds, obstacle
+from jupyter_guardrails.catalog.derived import bounds_for, obstacle_for
 from jupyter_guardrails.catalog.model import Contract
-from jupyter_guardrails.policy import Decision, EffectivePolicy, decide
+from jupyter_guardrails.policy import Decision, EffectivePolicy, Obligations, decide
 
 Status = Literal["granted", "requestable", "refused", "broken"]
 Grant = Mapping[str, Any]  # a row of records.grants: granted_by, expires_at
@@ -46,12 +48,15 @@ def _access(contract: Contract, policy: EffectivePolicy, now: datetime, grant: G
     if contract.problems:
         return _broken(contract, read, policy, known=known)
     if not read.blocks:
-        obligations = policy.obligations(contract.resource)
-        blocked = obstacle(contract, obligations, policy.attributes)
+        blocked = obstacle_for(contract, partial(_obliged, policy), policy.attributes)
         if blocked:
             return Access("refused", Decision(False, blocked, read.rule, f"talk to its owner ({contract.owner})"), True)
-        return Access("granted", read, True, bounds=bounds_of(contract, obligations, policy.attributes))
+        return Access("granted", read, True, bounds=bounds_for(contract, partial(_obliged, policy), policy.attributes))
     return Access("requestable" if ask.allowed else "refused", read, known)
+
+
+def _obliged(policy: EffectivePolicy, contract: Contract) -> Obligations:
+    return policy.obligations(contract.resource)
 
 
 def _by_grant(ask: Decision, grant: Grant, contract: Contract) -> Decision:

@@ -19,11 +19,13 @@ from typing import Any
 
 from jupyter_guardrails.catalog.model import Column, Contract
 from jupyter_guardrails.catalog.places import complaint_about
+from jupyter_guardrails.catalog.quality import QualityRule
 
 log = logging.getLogger("jupyter_guardrails.catalog")
 CONTRACT_FIELDS = [field.name for field in dataclasses.fields(Contract)]
 COLUMN_FIELDS = [field.name for field in dataclasses.fields(Column)]
-LAYOUT = json.dumps([1, CONTRACT_FIELDS, COLUMN_FIELDS])  # another version of this program has another
+RULE_FIELDS = [field.name for field in dataclasses.fields(QualityRule)]
+LAYOUT = json.dumps([1, CONTRACT_FIELDS, COLUMN_FIELDS, RULE_FIELDS])  # another version of this program has another
 TABLES = "create table if not exists contracts (file text primary key, stamp text not null, body text not null) without rowid; "
 TABLES += "create table if not exists layout (text text not null);"
 READ = "select file, stamp, body from contracts"
@@ -87,7 +89,11 @@ def _require_own(fd: int) -> None:
 
 def _encoded(contract: Contract) -> str:
     values = [getattr(contract, name) for name in CONTRACT_FIELDS]
-    return json.dumps(values, default=lambda column: [getattr(column, name) for name in COLUMN_FIELDS])
+    return json.dumps(values, default=_encoded_part)
+
+
+def _encoded_part(part: Any) -> Any:
+    return part.to_json() if isinstance(part, QualityRule) else [getattr(part, name) for name in COLUMN_FIELDS]
 
 
 def _decoded(file: str, body: str) -> Contract | None:
@@ -95,9 +101,10 @@ def _decoded(file: str, body: str) -> Contract | None:
     try:
         values: dict[str, Any] = dict(zip(CONTRACT_FIELDS, json.loads(body), strict=True))
         values["columns"] = tuple(Column(*column) for column in values["columns"])
-        values |= {key: tuple(values[key]) for key in ("tags", "purposes", "problems")}
+        values["quality"] = tuple(map(QualityRule.from_json, values["quality"]))
+        values |= {key: tuple(values[key]) for key in ("tags", "purposes", "problems", "made_from")}
         contract = Contract(**values)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         return None
     sound = contract.file == file and not contract.problems and not (contract.path and complaint_about(contract.path))
     return contract if sound else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from jupyter_guardrails.catalog.conflicts import without_conflicts
 from jupyter_guardrails.catalog.model import Catalog, Contract
 from jupyter_guardrails.catalog.odcs import read_contract
+from jupyter_guardrails.catalog.products import with_inputs
 from jupyter_guardrails.errors import Problem
 
 SUFFIXES = (".yaml", ".yml")
@@ -28,6 +29,7 @@ def assembled(contracts: Iterable[Contract], *, problems: tuple[Problem, ...] = 
     """The catalogue of contracts that were read; those without conflicts stay the objects that they were."""
     given = list(contracts)
     checked = [old if len(old.problems) == len(new.problems) else new for old, new in zip(given, without_conflicts(given), strict=True)]
+    checked = with_inputs(checked)
     usable = {contract.name: contract for contract in checked if not contract.problems}
     return Catalog(usable, tuple(contract for contract in checked if contract.problems), problems)
 

@@ -25,6 +25,12 @@ class Bounds:
     masks: Mapping[str, str] = field(default_factory=dict)  # path of a column -> kind
     keep: Filter | None = None  # rows, with the person's attributes filled in
     purposes: tuple[str, ...] = ()
+    inputs: tuple[Bounds, ...] = ()  # of a product: what binds the datasets that it is made of
+
+    @property
+    def hides_rows(self) -> bool:
+        """Whether there may be rows that this person does not see."""
+        return self.keep is not None or any(one.hides_rows for one in self.inputs)
 
     @property
     def raw(self) -> bool:

@@ -122,7 +122,7 @@ def hashed(array: pa.Array, salt: bytes) -> pa.Array:
 
     def digest(value: Any) -> str:
         made = keyed.copy()  # cheaper than to key each one anew
-        made.update(value.encode("utf-8", "surrogatepass") if type(value) is str else _canonical(value))
+        made.update(value.encode("utf-8", "surrogatepass") if type(value) is str else canonical(value))
         return made.hexdigest()
 
     return _each(array, digest, pa.string())
@@ -146,7 +146,7 @@ def _each(array: pa.Array, function: Callable[[Any], Any], kind: pa.DataType) ->
     return pc.take(values, encoded.indices)
 
 
-def _canonical(value: Any) -> bytes:
+def canonical(value: Any) -> bytes:
     """The same bytes for the same value in any file format: 5, 5.0 and '5' are one."""
     match value:
         case bytes():

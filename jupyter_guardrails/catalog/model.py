@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
+from jupyter_guardrails.catalog.quality import QualityRule
 from jupyter_guardrails.errors import Problem
 from jupyter_guardrails.policy.decision import Resource
 
@@ -46,8 +47,10 @@ class Contract:
     purposes: tuple[str, ...] = ()
     sql: str = ""  # "per-person": a person's own SQL is run by its database, as an account of theirs
     path_line: int = 1
-    place: Mapping[str, Any] = field(default_factory=dict, hash=False)  # plain data, `kind`: files, objects or database; see servers.py
+    place: Mapping[str, Any] = field(default_factory=dict, hash=False)  # plain data, `kind`: files, objects, database or product; see servers.py
     fresh_within_s: float = 0.0  # how old the newest file may be; 0: the contract does not say
+    quality: tuple[QualityRule, ...] = ()
+    made_from: tuple[Contract, ...] = ()  # of a product: its inputs, found in the catalogue; see products.py
     problems: tuple[Problem, ...] = ()
 
     @property

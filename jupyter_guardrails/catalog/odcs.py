@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from jupyter_guardrails.catalog.freshness import allowed_age_s
 from jupyter_guardrails.catalog.labels import LADDER
 from jupyter_guardrails.catalog.model import Column, Contract
 from jupyter_guardrails.catalog.places import FILE_FORMATS, FORMATS, complaint_about, guess_format
+from jupyter_guardrails.catalog.products import read_product
+from jupyter_guardrails.catalog.quality import QualityRule, read_rules
 from jupyter_guardrails.catalog.servers import KNOWN, LOCAL, Place, place_of
 from jupyter_guardrails.errors import CatalogError, Problem
 
 PREFIX = "guardrails."
-CONTRACT_KEYS = ("classification", "delivery", "rowFilter", "purposes", "sql")
+CONTRACT_KEYS = ("classification", "delivery", "rowFilter", "purposes", "product", "sql")
 COLUMN_KEYS = ("mask",)
 DELIVERIES = ("direct", "view", "brokered")
 TABLE = "table"  # the format of what lies in a database
@@ -81,7 +84,7 @@ class _Reader:
         """All values with all problems."""
         self._check_unknown(self.document.data, self.standard.model_dump(by_alias=True, exclude_unset=True), ())
         standard, own = self.standard, self._own(self.standard.customProperties, ("customProperties",), CONTRACT_KEYS)
-        place, path_line = self._place()
+        place, path_line = self._product(own["product"]) if "product" in own else self._place()
         local = place.get("kind", "files") == "files"
         columns = tuple(self._columns())
         description = standard.description.purpose if standard.description else None
@@ -107,6 +110,7 @@ class _Reader:
             path_line=path_line,
             place=place,
             fresh_within_s=self._fresh_within_s(),
+            quality=tuple(self._quality()),
             problems=tuple(self.problems),
         )
 
@@ -207,6 +211,36 @@ class _Reader:
         properties = self.standard.customProperties or []
         index = next((i for i, item in enumerate(properties) if item.property == PREFIX + key), 0)
         return ("customProperties", index, "value")
+
+    def _product(self, value: Any) -> tuple[Place, int]:
+        """The place of what is made of other datasets, and the line that says so."""
+        tables = self.standard.schema_ or []
+        names = [item.name or "" for item in (tables[0].properties if tables else None) or []]
+        place, complaints = read_product(value, names)
+        if self.standard.servers:
+            self._note(("servers",), "a product has no servers of its own", "remove them: its data is that of its inputs")
+        if len(tables) > 1:
+            self._note(("schema", 1), f"{len(tables)} tables in one contract", "a product is one table")
+        for message, hint in complaints:
+            self._note(self._own_trail("product"), message, hint)
+        return place or {"kind": "product", "from": []}, self.document.line(self._own_trail("product"))
+
+    def _quality(self) -> Iterator[QualityRule]:
+        """The rules of every table and column. Columns of several tables have the table's name before theirs, and no one source."""
+        tables = self.standard.schema_ or []
+        for index, table in enumerate(tables):
+            yield from self._rules(table, "", ("schema", index), checked=len(tables) == 1)
+
+    def _rules(self, item: SchemaObject | SchemaProperty, path: str, trail: Trail, *, checked: bool) -> Iterator[QualityRule]:
+        rules, mistakes = read_rules(item.quality or [], path)
+        for index, key, message, hint in mistakes:
+            self._note((*trail, "quality", index, *([key] if key else [])), message, hint)
+        yield from rules if checked else (replace(rule, unchecked="its contract describes several tables") for rule in rules if not rule.unchecked)
+        for index, inner in enumerate(item.properties or []):
+            name = f"{path}.{inner.name}" if path else inner.name or ""
+            yield from self._rules(inner, name, (*trail, "properties", index), checked=checked)
+        if isinstance(item, SchemaProperty) and item.items:
+            yield from self._rules(item.items, f"{path}[]", (*trail, "items"), checked=checked)
 
     def _place(self) -> tuple[Place, int]:
         """The place and its line, of the first local server, else of the first that can be read."""

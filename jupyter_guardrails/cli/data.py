@@ -7,15 +7,16 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from jupyter_guardrails.catalog import load_catalog
-from jupyter_guardrails.cli import data_decisions, data_publications
+from jupyter_guardrails.catalog.odcs import NAME
+from jupyter_guardrails.cli import data_decisions, data_publications, data_quality
 from jupyter_guardrails.cli.connection import connected
+from jupyter_guardrails.cli.printing import line, table
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 from jupyter_guardrails.errors import BadRequest
 
@@ -24,7 +25,7 @@ STATUSES = {"granted": "yes", "requestable": "on request", "refused": "no", "bro
 
 
 def add_parser(subparsers: Any) -> None:
-    """`data list [QUERY]`, `data show NAME`, `data check [DIR]`."""
+    """`data list [QUERY]`, `data show NAME`, `data check [DIR|NAME]`."""
     data = subparsers.add_parser("data", help="datasets: list, show, check contracts, decide requests").add_subparsers(
         dest="data_command", required=True, metavar="COMMAND"
     )
@@ -35,9 +36,12 @@ def add_parser(subparsers: Any) -> None:
     listing.add_argument("--offset", type=int, default=0, metavar="N", help="leave out so many of the first ones: the next page")
     show = data.add_parser("show", help="one dataset: columns, first rows, the line to type")
     show.add_argument("name", help="like nyc/flights")
-    check = data.add_parser("check", help="every mistake in dataset contracts, with its place; exit code 1 if there is one")
+    check = data.add_parser("check", help="mistakes in dataset contracts, or whether one dataset's data is as it should be; exit code 1 if not")
     check.add_argument(
-        "folder", nargs="?", type=Path, metavar="DIR", help="contracts to check (default: the catalogue of the running control, for admins)"
+        "what",
+        nargs="?",
+        metavar="DIR|NAME",
+        help="a folder of contracts; or a dataset, whose quality rules are then measured (default: the catalogue of the running control, for admins)",
     )
     for parser, run in ((listing, run_list), (show, run_show), (check, run_check)):
         parser.add_argument("--json", action="store_true", help="the answer as JSON")
@@ -83,8 +87,11 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Every contract with its mistakes; 1 if there is any."""
-    contracts = _checked(arguments.folder) if arguments.folder else _catalogue()
+    """Every contract with its mistakes, or one dataset's checks; 1 if there is a mistake, or a check that fails."""
+    what = arguments.what
+    if what and NAME.fullmatch(what) and not os.path.isdir(what):
+        return data_quality.run_check(what, as_json=arguments.json, width=_width())
+    contracts = _checked(Path(what)) if what else _catalogue()
     if arguments.json:
         print(json.dumps({"contracts": contracts}, indent=2))
     else:
@@ -117,8 +124,9 @@ def _print_check(contracts: list[dict[str, Any]]) -> None:
 def described(found: dict[str, Any], width: int) -> str:
     """One dataset as text: facts, columns, first rows, and how to read or ask for it."""
     columns = [(c["name"], c["type"], c["classification"], c["mask"], c["description"]) for c in found["schema"]]
-    parts = [f"{_line(found['name'])}: {_line(found['description'])}", _facts(found)]
+    parts = [f"{line(found['name'])}: {line(found['description'])}", _facts(found)]
     parts.append(table(("column", "type", "classification", "mask", "description"), columns, width) if columns else "")
+    parts.append(data_quality.described(found["quality"], width) if found["quality"] else "")
     parts.append(_rows(found["preview"], width) if found["preview"] else "")
     parts.append(found["snippets"].get("pandas", ""))
     return "\n\n".join(filter(None, parts))
@@ -133,24 +141,13 @@ def _facts(found: dict[str, Any]) -> str:
         "marks": _marks(found),
         "rule": found["rule"],
     }
+    facts["made of"] = ", ".join(f"{one['name']} {one['version']}".strip() for one in found["inputs"])
     facts |= {"place": found["path"], "next": found["next_step"], "error": found["error"]}
-    return "\n".join(f"  {key + ':':<16}{_line(value)}" for key, value in facts.items() if value)
+    return "\n".join(f"  {key + ':':<16}{line(value)}" for key, value in facts.items() if value)
 
 
 def _rows(preview: dict[str, Any], width: int) -> str:
     return table(preview["columns"], [["" if cell is None else cell for cell in row] for row in preview["rows"]], width)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
-    """Columns side by side; lines longer than `width` are cut. Cells were written by others: nothing in them moves the cursor."""
-    cells = [[_line(cell) for cell in row] for row in (head, *rows)]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(head))]
-    lines = ["  ".join(cell.ljust(widths[index]) for index, cell in enumerate(row)).rstrip() for row in cells]
-    return "\n".join(line if len(line) <= width else line[: width - 1] + "…" for line in lines)
-
-
-def _line(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _size(count: int | None) -> str:

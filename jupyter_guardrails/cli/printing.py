@@ -22,6 +22,14 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
+    """Columns side by side; lines longer than `width` are cut. Cells were written by others: nothing in them moves the cursor."""
+    cells = [[line(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(head))]
+    lines = ["  ".join(cell.ljust(widths[index]) for index, cell in enumerate(row)).rstrip() for row in cells]
+    return "\n".join(text if len(text) <= width else text[: width - 1] + "…" for text in lines)
+
+
 def line(text: str) -> str:
     """What others wrote, on one line: nothing in it moves the cursor or steers the terminal."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -24,6 +24,9 @@ from jupyter_guardrails.control.egress_link import Link, Question
 from jupyter_guardrails.errors import Conflict, GuardrailsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_guardrails.catalog.sources import Source
     from jupyter_guardrails.catalog.streams import Sink
 
 log = logging.getLogger("broker")
@@ -65,7 +68,7 @@ def _said(order: Question, fds: tuple[int, ...]) -> Question:
     plan = ScanPlan.from_json(order["plan"])
     sink = Sink(fds[0], stall_s=order["stall_s"], most_bytes=order.get("most_bytes"))
     with _in_our_words(plan.dataset, plan.owner, sink):
-        return _scanned(order, plan, sink, fds[1:])
+        return (_measured if order["do"] == "quality" else _scanned)(order, plan, sink, fds[1:])
 
 
 def _answered(order: Question, fd: int) -> Question:
@@ -104,6 +107,21 @@ def _scanned(order: Question, plan: ScanPlan, sink: Sink, fds: tuple[int, ...]) 
         return WRITERS[plan.form](Scan(plan, source, bytes.fromhex(order["salt"])), sink)
     finally:
         source.close()
+
+
+def _measured(order: Question, plan: ScanPlan, sink: Sink, fds: tuple[int, ...]) -> Question:
+    """Counts by the contract's quality rules; `fds[0]` is a file for what does not fit into memory."""
+    from jupyter_guardrails.catalog.measuring import measured
+    from jupyter_guardrails.catalog.quality import QualityRule
+    from jupyter_guardrails.catalog.sources import open_source
+
+    rules = [QualityRule.from_json(said) for said in order["rules"]]
+    credentials, files = order.get("credentials"), fds[1:]
+
+    def opened(columns: Sequence[str] | None) -> Source:
+        return open_source(plan.place, columns=columns, credentials=credentials, fds=files)
+
+    return measured(rules, opened, fds[0], sink.check)
 
 
 def _too_large(dataset: str, owner: str) -> Conflict:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.products import versions
 from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control import datasets, declared, labels, live_grants, refusals, requests, statements
 from jupyter_guardrails.control.dataset_files import MAX_FILES, files_of, open_data
@@ -202,7 +203,7 @@ async def read_of(
     access = access if statement is None else statements.narrowed(state, contract, access)
     decision, said = access.decision, statement.recorded() if statement else {}
     how = f", SQL {statement.digest[:12]}" if statement else ""
-    what = f"version {contract.version}{_details(access, file, purpose, columns)}{how}: {decision.reason}"
+    what = f"version {versions(contract)}{_details(access, file, purpose, columns)}{how}: {decision.reason}"
     said |= {"reason": what, "kernel": live.kernel_id, "policy_digest": access.policy_digest}
     fields = state.audit_fields("data.read", contract.name, decision, **said)
     given = labels.given(state, await rights(state), contract, state.principal, decision)

@@ -11,7 +11,7 @@ from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.preview import Preview, preview
 from jupyter_guardrails.catalog.published import Published
-from jupyter_guardrails.control import published, scans
+from jupyter_guardrails.control import labels, published, quality_state, scans
 from jupyter_guardrails.control.dataset_files import file_of, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 from jupyter_guardrails.control.rights import Rights, rights
@@ -55,7 +55,15 @@ async def show(state: ControlState, request: DatasetShow, fds: list[int]) -> dic
     rows = await _preview(state, contract, access) if access.granted else None
     advisory = await state.advisory.of([contract], state.peer_uid)
     found = listing.detail(contract, access, policy, rows, advisory=bool(advisory))
+    found |= {"quality": await quality_state.state_of(state, contract, access), "inputs": await _inputs(state, contract, policy)}
     return found | listing.without_path(contract) if isinstance(contract, Published) and access.granted else found
+
+
+async def _inputs(state: ControlState, contract: Contract, policy: EffectivePolicy) -> list[dict[str, str]]:
+    """What a product is made of, with versions; a dataset that this person may not know of has no name here."""
+    held, now = await rights(state), state.clock()
+    known = ((one, held.access(one, policy, now).listed) for one in contract.made_from)
+    return [{"name": one.name, "version": one.version} if listed else {"name": labels.UNKNOWN, "version": ""} for one, listed in known]
 
 
 async def check(state: ControlState, request: DatasetCheck, fds: list[int]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from jupyter_guardrails.catalog.labels import Input, Label, in_words, label_of, rank
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.products import parts_of
 from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control import written
 from jupyter_guardrails.control.interface import Admission
@@ -60,11 +61,11 @@ async def at_start(state: ControlState, admission: Admission) -> list[Input]:
 
 
 def given(state: ControlState, held: Rights, contract: Contract, person: str, decision: Decision | None = None) -> list[Input]:
-    """A dataset as an input, with the end of whatever it is given by; published data together with what it was made of."""
+    """A dataset as an input, with the end of whatever it is given by; published data and products together with what they are made of."""
     if isinstance(contract, Published):
         return [Input(contract.name, contract.version, contract.classification, contract.purposes, contract.expires_at), *_made_of(contract)]
     until = _until(state, held, contract, person, decision)
-    return [Input(contract.name, contract.version, contract.classification, contract.purposes, until)]
+    return [Input(one.name, one.version, one.classification, one.purposes, until) for one in parts_of(contract)]
 
 
 def _made_of(contract: Published) -> list[Input]:

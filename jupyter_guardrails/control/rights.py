@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jupyter_guardrails.catalog.access import Access, access_to
-from jupyter_guardrails.catalog.delivery import bounds_of, obstacle
+from jupyter_guardrails.catalog.derived import bounds_for, obstacle_for
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.products import parts_of
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import Refused
 from jupyter_guardrails.policy import Decision, EffectivePolicy, Obligations, RuleRef
@@ -35,13 +36,17 @@ class Rights:
     def access(self, contract: Contract, policy: EffectivePolicy, now: datetime) -> Access:
         """Read access to one dataset: a suspension stops it, break-glass opens it, else the policy and grants say."""
         found = access_to(contract, policy, now, self.grants.get(contract.name))
-        if stop := self.person or self.datasets.get(contract.name):
-            decision = stopped(stop)
+        if stop := self.person or self._stop_of(contract):
+            decision = stopped(stop) if stop is self.person or stop["name"] == contract.name else _stopped_below(contract, stop)
             return replace(found, status="broken" if found.status == "broken" else "refused", decision=decision, told=decision.reason)
         exempt = self.exempt.get(contract.name)
         if exempt is None or (found.granted and found.decision.allowed):
             return found
         return _exempted(found, exempt, contract, policy)
+
+    def _stop_of(self, contract: Contract) -> Row | None:
+        """Its own suspension, or that of a dataset that it is made of."""
+        return next((stop for one in parts_of(contract) if (stop := self.datasets.get(one.name))), None) if self.datasets else None
 
     def lasting(self) -> Rights:
         """The same without break-glass: what a kernel is started with it keeps until its end, and break-glass ends before."""
@@ -79,20 +84,29 @@ def stopped(row: Row) -> Decision:
     return Decision(False, reason, SUSPENDED, f"talk to {row['suspended_by']}: an admin lifts it with `jupyter guardrails suspend lift`")
 
 
+def _stopped_below(contract: Contract, row: Row) -> Decision:
+    """A product whose input is suspended; its readers may not know of that one."""
+    reason = f"{contract.name} is made of a dataset that was suspended by {row['suspended_by']} on {row['since']:%Y-%m-%d %H:%M} UTC"
+    return replace(stopped(row), reason=reason)
+
+
 def _exempted(found: Access, exempt: Row, contract: Contract, policy: EffectivePolicy) -> Access:
     """Open by break-glass, with the policy's masks and row filters unless they were lifted by name."""
-    obligations = Obligations() if exempt["unmasked"] else policy.obligations(contract.resource)
     bare = unbound(contract) if exempt["unmasked"] else contract
-    blocked = obstacle(bare, obligations, policy.attributes)
+
+    def obliged(one: Contract) -> Obligations:
+        return Obligations() if exempt["unmasked"] else policy.obligations(one.resource)
+
+    blocked = obstacle_for(bare, obliged, policy.attributes)
     until = f"until {exempt['ends_at']:%Y-%m-%d %H:%M} UTC"
     reason = f"{contract.name} is open to {exempt['person']} by break-glass of {exempt['given_by']} {until}: {exempt['reason']}"
     if blocked:
         return replace(found, decision=Decision(False, blocked, BREAK_GLASS, "an admin may lift masks with `break-glass --unmasked`"), listed=True)
-    decision = Decision(True, reason, BREAK_GLASS, obligations=obligations)
-    return Access("granted", decision, True, found.policy_digest, bounds_of(bare, obligations, policy.attributes))
+    decision = Decision(True, reason, BREAK_GLASS, obligations=obliged(contract))
+    return Access("granted", decision, True, found.policy_digest, bounds_for(bare, obliged, policy.attributes))
 
 
 def unbound(contract: Contract) -> Contract:
-    """The contract without masks, row filter and purposes of its own, as break-glass lifts them by name."""
-    columns = tuple(replace(column, mask="") for column in contract.columns)
-    return replace(contract, columns=columns, row_filter="", purposes=(), delivery="direct")
+    """The contract without masks, row filter and purposes of its own, as break-glass lifts them by name; a product's inputs too."""
+    columns, inputs = tuple(replace(column, mask="") for column in contract.columns), tuple(map(unbound, contract.made_from))
+    return replace(contract, columns=columns, row_filter="", purposes=(), delivery="direct", made_from=inputs)

@@ -8,15 +8,17 @@ import fcntl
 import os
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jupyter_guardrails.catalog import filters
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.delivery import place_of
+from jupyter_guardrails.catalog.derived import place_for
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.plan import ScanPlan
+from jupyter_guardrails.catalog.products import leaves
 from jupyter_guardrails.control.broker_process import STALL_S, outcome_of
 from jupyter_guardrails.control.dataset_files import open_data
 from jupyter_guardrails.control.egress_link import Question
@@ -63,16 +65,27 @@ def plan_of(contract: Contract, access: Access, **asked: Any) -> ScanPlan:
     if unknown:
         raise BadRequest(f"{contract.name} has no column {unknown[0]!r} in its contract", next_step=f"it has {', '.join(known[:8])}")
     masks, owner = dict(bounds.masks), contract.owner or "unknown"
-    return ScanPlan(contract.name, contract.version, owner, place_of(contract), known, masks, bounds.keep, **asked)
+    return ScanPlan(contract.name, contract.version, owner, place_for(contract, bounds), known, masks, bounds.keep, **asked)
 
 
 async def begin(state: ControlState, contract: Contract, plan: ScanPlan, into: int, *, most_bytes: int | None = None) -> Outcome:
     """Hand the plan to this person's worker, which writes into `into`; descriptors stay the caller's. The outcome is still to come."""
     salt = salt_of(state.settings.state_dir)
-    order = {"do": "scan", "plan": plan.to_json(), "salt": salt.hex(), "stall_s": STALL_S, "most_bytes": most_bytes}
-    order |= {"credentials": state.credentials.for_place(plan.place)}
-    with _opened(contract, plan) as fds:
-        return await state.brokers.of(state.principal).begin(order, (into, *fds))
+    return await order(state, contract, plan, (into,), {"do": "scan", "salt": salt.hex(), "most_bytes": most_bytes})
+
+
+async def order(state: ControlState, contract: Contract, plan: ScanPlan, into: Sequence[int], said: Question) -> Outcome:
+    """Hand an order about the data of a plan to this person's worker: it gets `into`, and descriptors of what it reads behind them."""
+    told = said | {"plan": plan.to_json(), "stall_s": STALL_S, "credentials": credentials_for(state, plan.place)}
+    with _opened(contract) as fds:
+        return await state.brokers.of(state.principal).begin(told, (*into, *fds))
+
+
+def credentials_for(state: ControlState, place: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What opens a place; of a product what opens each of its inputs."""
+    if place["kind"] == "product":
+        return {"inputs": [credentials_for(state, one["place"]) for one in place["inputs"]]}
+    return state.credentials.for_place(place)
 
 
 async def stream(state: ControlState, contract: Contract, plan: ScanPlan) -> tuple[Outcome, int]:
@@ -114,16 +127,20 @@ async def preview(state: ControlState, contract: Contract, access: Access) -> di
 
 
 @contextmanager
-def _opened(contract: Contract, plan: ScanPlan) -> Iterator[Sequence[int]]:
-    """Descriptors of local data: the one file, or the folder, which is opened again beneath it by the worker. Nothing else gets out of it."""
-    if plan.place["kind"] != "files":
-        yield ()
-        return
-    fd = open_root(contract)
+def _opened(contract: Contract) -> Iterator[Sequence[int]]:
+    """Descriptors of local data: the one file, or the folder, which is opened again beneath it by the worker. Nothing else gets out of it.
+
+    Of a product: those of its inputs, in their order.
+    """
+    fds: list[int] = []
     try:
-        yield (fd,)
+        for one in leaves(contract):
+            if place_of(one)["kind"] == "files":
+                fds.append(open_root(one))
+        yield tuple(fds)
     finally:
-        os.close(fd)
+        for fd in fds:
+            os.close(fd)
 
 
 def open_root(contract: Contract) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -21,6 +21,7 @@ from jupyter_guardrails.catalog.delivery import OFFERED
 from jupyter_guardrails.catalog.folder import Shelf
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.numbered import Bits, Numbered, bits, members
+from jupyter_guardrails.catalog.products import parts_of
 from jupyter_guardrails.policy import EffectivePolicy, Policy
 from jupyter_guardrails.policy.visible import Visibility
 
@@ -70,7 +71,7 @@ class VisibleDatasets:
         sets = ground.people.get((effective.person, effective.groups))
         if sets is None:
             sets = await asyncio.to_thread(ground.person, effective, now)
-        return _with_rights(sets, shelf.numbered, effective, rights, now)
+        return _with_rights(sets, shelf.numbered, ground.above, effective, rights, now)
 
     def _renew(self, policy: Policy, shelf: Shelf) -> _Ground:
         with self._lock:
@@ -91,6 +92,7 @@ class _Ground:
         self._broken = bits((number for number, contract in contracts if contract.problems), self._size)
         self._unplain = bits((number for number, contract in contracts if not _is_plain(contract)), self._size)
         self._labelled = _by_label(contracts, self._size)
+        self.above = _by_input(contracts)
         self.people: OrderedDict[tuple[str, tuple[str, ...]], Sets] = OrderedDict()
 
     def is_of(self, policy: Policy, shelf: Shelf) -> bool:
@@ -146,13 +148,23 @@ def _by_label(contracts: Iterable[tuple[int, Contract]], size: int) -> dict[str,
     return {label: bits(numbers, size) for label, numbers in found.items()}
 
 
+def _by_input(contracts: Iterable[tuple[int, Contract]]) -> dict[str, list[int]]:
+    """For each dataset that products are made of, these."""
+    found: dict[str, list[int]] = {}
+    for number, contract in contracts:
+        for one in parts_of(contract) if contract.made_from else ():
+            found.setdefault(one.name, []).append(number)
+    return found
+
+
 def _is_soft(effective: EffectivePolicy) -> bool:
     return effective.mode.value != "enforce" or any(mode != "enforce" for mode in effective.deny_modes.values())
 
 
-def _with_rights(sets: Sets, numbered: Numbered, effective: EffectivePolicy, rights: Rights, now: datetime) -> Sets:
-    """With grants, suspensions and break-glass: nothing is open to a person whom an admin has suspended."""
+def _with_rights(sets: Sets, numbered: Numbered, above: Mapping[str, list[int]], effective: EffectivePolicy, rights: Rights, now: datetime) -> Sets:
+    """With grants, suspensions (of what products are made of, too) and break-glass: nothing is open to whom an admin has suspended."""
     numbers = {numbered.numbers[name] for name in {*rights.grants, *rights.datasets, *rights.exempt} if name in numbered.numbers}
+    numbers |= {number for name in rights.datasets for number in above.get(name, ())}
     access = partial(rights.access, policy=effective, now=now)
     named = ((number, contract) for number in numbers if (contract := numbered.contracts[number]))
     decided = sets.with_decided(((number, access(contract)) for number, contract in named), len(numbered.contracts))

@@ -411,3 +411,17 @@ publications = Table(
     UniqueConstraint("name", "version"),
     Index(None, "author", "state"),
 )
+
+# Quality of datasets: what each check found (records/quality.py)
+
+quality = Table(
+    "quality",
+    metadata,
+    Column("dataset", Text, primary_key=True),
+    Column("checked_at", Time, primary_key=True),
+    Column("version", Text, nullable=False),  # of the contract, of a product with those of its inputs
+    Column("rules", Text, nullable=False),  # digest of the rules: results of other ones say nothing
+    Column("checked_by", Text, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("results", JSON, nullable=False),  # [{state, count, percent, reason}] in the order of the rules; never a value of the data
+)

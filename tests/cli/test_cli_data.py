@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jupyter_guardrails.cli.data import table
+from jupyter_guardrails.cli.printing import table
 from jupyter_guardrails.control.interface import Settings, start_own_control
 
 POLICY = """\
@@ -123,6 +123,28 @@ def test_check_is_zero_when_all_is_in_order_and_names_every_mistake_otherwise(ow
         assert done.stdout == "2 contracts are in order, 1 has mistakes\n"
     found = json.loads(data(place, "check", place / "catalog", "--json").stdout)["contracts"]
     assert {row["name"]: len(row["problems"]) for row in found} == {"nyc/bad": 3, "nyc/flights": 0, "hr/people": 0}
+
+
+def test_check_of_a_dataset_measures_its_rules_and_is_one_when_any_fails(own):
+    rules = [{"metric": "nullValues", "mustBeLessThan": 60, "unit": "percent"}, {"metric": "nullValues", "mustBe": 0, "severity": "error"}]
+    schema = [{"name": "flights", "properties": [{"name": "origin", "quality": rules}]}]
+    contract(own, "nyc/flights", "flights.parquet", schema=schema)
+    done = data(own, "check", "nyc/flights", person="dana")
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("nyc/flights quality: 1 of 2 checks passed, at 20")
+    assert lines[2].split("  ")[0] == "passed"
+    assert "FAILED  exactly 0 null values in origin       1 (50 %)  error" in done.stdout
+    found = json.loads(data(own, "check", "nyc/flights", "--json", person="dana").stdout)
+    assert [check["state"] for check in found["checks"]] == ["passed", "failed"]
+    assert "1 of 2 checks passed" in data(own, "show", "nyc/flights").stdout
+    contract(own, "nyc/flights", "flights.parquet", schema=[{"name": "flights", "properties": [{"name": "origin", "quality": rules[:1]}]}])
+    assert data(own, "check", "nyc/flights", person="dana").returncode == 0
+    refused = data(own, "check", "nyc/flights")
+    assert refused.returncode == 1
+    assert "checked by its owner (dana) and by admins" in refused.stderr
+    (own / "nyc" / "flights").mkdir(parents=True)
+    assert "0 contracts are in order" in data(own, "check", own / "nyc" / "flights").stdout, "a folder is a folder"
 
 
 def test_check_of_the_catalogue_is_for_admins_and_a_missing_folder_is_a_mistake(place):

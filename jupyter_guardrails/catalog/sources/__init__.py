@@ -31,6 +31,7 @@ SOURCES: dict[str, str] = {
     "files": "jupyter_guardrails.catalog.sources.files",
     "objects": "jupyter_guardrails.catalog.sources.objects",
     "database": "jupyter_guardrails.catalog.sources.databases",
+    "product": "jupyter_guardrails.catalog.sources.products",
 }
 
 

@@ -2,6 +2,7 @@
 
 from jupyter_guardrails.control.interface import auditing, decisions, grants, oversight, stops
 from jupyter_guardrails.control.interface import publishing as publishing  # likewise
+from jupyter_guardrails.control.interface import quality as quality  # likewise
 from jupyter_guardrails.control.interface import work as work  # its requests are known from here on
 from jupyter_guardrails.control.interface.backup import RecordsBackup
 from jupyter_guardrails.control.interface.client import ControlClient, receive_frame, send_frame

@@ -126,6 +126,8 @@ export function aDetail(values: Partial<DatasetDetail> = {}): DatasetDetail {
     schema: [{ name: 'tailnum', type: 'string', classification: 'pii', mask: 'hash', description: 'Tail number' }],
     preview: { columns: ['tailnum'], rows: [['N14228'], [null]] },
     snippets: { path: 'guarded.path()', pandas: 'pd.read_parquet()' },
+    quality: null,
+    inputs: [],
     ...values
   };
 }

@@ -616,6 +616,10 @@ export interface components {
         };
         DatasetDetail: components["schemas"]["Dataset"] & {
             version: string;
+            /** @description None where the contract has no quality rules */
+            quality: components["schemas"]["Quality"] | null;
+            /** @description What a product is made of */
+            inputs: components["schemas"]["Input"][];
             path?: string | null;
             schema: components["schemas"]["Column"][];
             preview: {
@@ -626,6 +630,39 @@ export interface components {
             snippets: {
                 [key: string]: string;
             };
+        };
+        Input: {
+            /** @description Not the name of a dataset that this person may not know of */
+            name: string;
+            version: string;
+        };
+        Quality: {
+            /**
+             * Format: date-time
+             * @description None while these rules were not checked
+             */
+            checked_at: string | null;
+            /** @description Of the contract that was checked; for owner and admins with those of a product's inputs */
+            version: string;
+            summary: string;
+            checks: components["schemas"]["QualityCheck"][];
+        };
+        QualityCheck: {
+            name: string;
+            /** @description Empty for the table's */
+            column: string;
+            /** @description The contract's own description */
+            text: string;
+            /** @description What is asked for: at most 5 % null values in email */
+            limit: string;
+            severity: string;
+            /** @enum {string} */
+            state: "passed" | "failed" | "not_checked" | "text";
+            /** @description None too where it would tell of what masks or row filters hide from this person */
+            count: number | null;
+            percent: number | null;
+            /** @description Why it was not checked */
+            reason: string;
         };
         NewRequest: {
             /** @enum {string} */
@@ -941,6 +978,9 @@ export type Datasets = components['schemas']['Datasets'];
 export type Dataset = components['schemas']['Dataset'];
 export type Column = components['schemas']['Column'];
 export type DatasetDetail = components['schemas']['DatasetDetail'];
+export type Input = components['schemas']['Input'];
+export type Quality = components['schemas']['Quality'];
+export type QualityCheck = components['schemas']['QualityCheck'];
 export type NewRequest = components['schemas']['NewRequest'];
 export type NewMore = components['schemas']['NewMore'];
 export type Requests = components['schemas']['Requests'];

@@ -9,6 +9,7 @@ import { useTrans } from '../../components/translation';
 import { ago, bytes } from '../../format';
 import { DatasetModel } from '../../state/datasetModel';
 import { INotebooks } from '../../state/notebooks';
+import { QualityState } from './Quality';
 
 export interface IDatasetDetailsProps {
   detail: DatasetDetail;
@@ -31,6 +32,7 @@ export function DatasetDetails({ detail, model, notebooks }: IDatasetDetailsProp
           rows={detail.schema.map(column => [<code key="name">{column.name}</code>, column.type, notes(column, trans)])}
         />
       )}
+      {detail.quality && <QualityState quality={detail.quality} />}
       {detail.preview && (
         <DataTable
           title={trans.__('First rows')}
@@ -48,7 +50,9 @@ export function DatasetDetails({ detail, model, notebooks }: IDatasetDetailsProp
 function facts(detail: DatasetDetail, trans: TranslationBundle): string[] {
   const size = typeof detail.size_bytes === 'number' ? bytes(detail.size_bytes) : '';
   const age = detail.updated_at ? trans.__('updated %1', ago(detail.updated_at, Date.now(), trans)) : '';
-  return [detail.version && trans.__('version %1', detail.version), detail.format, size, age].filter(Boolean);
+  const names = detail.inputs.map(input => [input.name, input.version].filter(Boolean).join(' '));
+  const inputs = names.length > 0 ? trans.__('made of %1', names.join(', ')) : '';
+  return [detail.version && trans.__('version %1', detail.version), detail.format, size, age, inputs].filter(Boolean);
 }
 
 function notes(column: Column, trans: TranslationBundle): string {
