@@ -128,9 +128,9 @@ def by_descriptor(contract: Contract, access: Access) -> str:
 def shut(contract: Contract, access: Access) -> dict[str, str]:
     """Why there is no path to data that may be read, and what to type instead."""
     bounds = access.bounds
-    if bounds.masks or bounds.keep is not None:
+    if bounds.masks or bounds.hides_rows:
         parts = [f"its columns {', '.join(list(bounds.masks)[:5])} are masked"] if bounds.masks else []
-        why = " and ".join([*parts, *(["only some of its rows are yours"] if bounds.keep is not None else [])])
+        why = " and ".join([*parts, *(["only some of its rows are yours"] if bounds.hides_rows else [])])
     else:
         why = f"it is bound to a purpose ({', '.join(bounds.purposes)})" if bounds.purposes else f"its delivery is {bounds.delivery}"
     purpose = f", purpose={bounds.purposes[0]!r}" if bounds.purposes else ""

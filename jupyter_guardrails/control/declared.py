@@ -10,34 +10,42 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from jupyter_guardrails.catalog import filters
 from jupyter_guardrails.catalog.access import Access
-from jupyter_guardrails.catalog.delivery import STRICTNESS
+from jupyter_guardrails.catalog.delivery import STRICTNESS, Bounds
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.control import datasets
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.salt import salt_of
 from jupyter_guardrails.control.state import ControlState, LiveKernel
 from jupyter_guardrails.errors import Refused
-from jupyter_guardrails.policy.rowfilter import Filter
 
 AS_ITS_AUTHOR = "run it as somebody who reads {name} with these masks or stricter ones, or submit the notebook as yourself"
 AGAIN = "submit the notebook again"
 
 
-def rows_digest(state: ControlState, keep: Filter | None) -> str:
-    """Names a row filter without telling it: keyed with control's secret, since who guesses an attribute could try it out. Empty for all rows."""
-    if keep is None:
+def rows_digest(state: ControlState, bounds: Bounds) -> str:
+    """Names row filters, of a product's inputs too, without telling them; empty for all rows.
+
+    Keyed with control's secret, since who guesses an attribute could try it out.
+    """
+    if not bounds.hides_rows:
         return ""
-    text = json.dumps(filters.to_json(keep), sort_keys=True, default=str)
+    text = json.dumps(_filters_of(bounds), sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), key=salt_of(state.settings.state_dir), person=b"row filter", digest_size=16).hexdigest()
+
+
+def _filters_of(bounds: Bounds) -> Any:
+    keep = filters.to_json(bounds.keep)
+    return [keep, *map(_filters_of, bounds.inputs)] if bounds.inputs else keep
 
 
 def bound(state: ControlState, contract: Contract, access: Access) -> DeclaredInput:
     """A dataset as this person reads it now."""
     bounds = access.bounds
-    said = {"name": contract.name, "version": contract.version, "masks": dict(bounds.masks), "rows": rows_digest(state, bounds.keep)}
+    said = {"name": contract.name, "version": contract.version, "masks": dict(bounds.masks), "rows": rows_digest(state, bounds)}
     return DeclaredInput.model_validate(said)
 
 

@@ -54,7 +54,7 @@ def _objection(state: ControlState, contract: Contract, access: Access) -> tuple
     read = f"guarded.open({contract.name!r}).to_pandas()"
     if contract.sql != PER_PERSON:
         return f"{contract.name} takes no SQL: nobody has opened it for that", read
-    if access.bounds.masks or access.bounds.keep is not None:
+    if access.bounds.masks or access.bounds.hides_rows:
         return f"{contract.name} is masked or filtered for you here, and SQL in the database would go round that", read
     if login_of(state, contract) is None:
         step = f"{read}; or ask an admin for an account of yours there, and its entry under `roles` in credentials.yaml"

@@ -8,6 +8,8 @@ import pytest
 from data_world import DataWorld, Loop
 from test_control_channel import Served
 
+from jupyter_guardrails.catalog.access import access_to
+from jupyter_guardrails.catalog.delivery import Bounds
 from jupyter_guardrails.control import admission, channel_operations, declared
 from jupyter_guardrails.control.channel_operations import Name
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
@@ -112,6 +114,17 @@ def test_equal_or_stricter(seen, now, words):
 @pytest.mark.parametrize(("seen", "now", "same"), [("", "", True), ("", "1f", True), ("1f", "1f", True), ("1f", "", False), ("1f", "2e", False)])
 def test_rows_are_the_same_or_were_all(seen, now, same):
     assert (declared.looser(DeclaredInput(name="x/y", rows=seen), DeclaredInput(name="x/y", rows=now)) == "") is same
+
+
+def test_rows_that_a_products_inputs_keep_are_its_own_too(world):
+    people = access_to(world.state().catalogs.current.contracts["nyc/people"], world.state().effective(), world.state().clock()).bounds
+    digests = {
+        declared.rows_digest(world.state(), bounds)
+        for bounds in (people, Bounds(inputs=(people, Bounds())), Bounds(inputs=(Bounds(), people)), Bounds(inputs=(people,), keep=people.keep))
+    }
+    assert len(digests) == 4
+    assert "" not in digests
+    assert declared.rows_digest(world.state(), Bounds(inputs=(Bounds(), Bounds()))) == ""
 
 
 def admit(kind, inputs):
