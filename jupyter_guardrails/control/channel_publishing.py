@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
+from jupyter_guardrails.catalog.published import contract_of
 from jupyter_guardrails.control import labels, publications, publishing
 from jupyter_guardrails.control.channel_operations import Arguments
+from jupyter_guardrails.control.lineage_events import Run
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 from jupyter_guardrails.errors import BadRequest, Refused
 
@@ -29,6 +31,8 @@ async def publish(state: ControlState, live: LiveKernel, arguments: Publish, fds
         raise Refused("a clean run publishes nothing: its results go into the package", next_step="publish from a kernel of yours")
     wanted = publishing.Wanted(arguments.name, arguments.description, arguments.format)
     row = await publishing.take(state, wanted, fds[0], lambda: labels.of_kernel(state, live))
+    run = Run(live.lease, live.kernel_id, live.kind, state.principal)
+    state.lineage.published(run, contract_of(row, ""), state.clock(), state.spawn)
     return Answer(await publications.shape(state, row))
 
 

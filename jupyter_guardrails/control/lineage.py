@@ -19,7 +19,10 @@ from typing import Any
 
 import requests
 
+from jupyter_guardrails.catalog.labels import Input
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.products import parts_of
+from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control.lineage_events import EventType, Run, event
 
 log = logging.getLogger("jupyter_guardrails.control")
@@ -39,30 +42,56 @@ class Target:
 
 
 @dataclass
+class _Known:
+    """What was told of a run: the name of each dataset, and what was read or written of it."""
+
+    run: Run
+    read: dict[str, Contract | Input] = field(default_factory=dict)
+    written: dict[str, Contract] = field(default_factory=dict)
+
+    @property
+    def next(self) -> EventType:
+        return "RUNNING" if self.read or self.written else "START"
+
+
+@dataclass
 class Lineage:
-    """The runs that read something, and the events that wait for the server."""
+    """The runs that read or published something, and the events that wait for the server."""
 
     file: Path | None = None
     target: Target = field(default_factory=Target)
     back_off_s: tuple[float, float] = BACK_OFF_S
-    _runs: dict[str, tuple[Run, dict[str, Contract]]] = field(default_factory=dict)
+    _runs: dict[str, _Known] = field(default_factory=dict)
     _waiting: deque[dict[str, Any]] = field(default_factory=deque)
     _sending: bool = False
 
     def read(self, run: Run, contract: Contract, now: datetime, spawn: Spawn) -> None:
-        """A dataset was read: the run's START when it is its first one, RUNNING when it is another one, nothing when it was told."""
-        _, known = self._runs.setdefault(run.lease, (run, {}))
-        if known.get(contract.name) == contract:
+        """A dataset was read: the run's START when it is its first one, RUNNING when it is another one, nothing when it was told.
+
+        A product comes with all that it is made of.
+        """
+        known = self._runs.setdefault(run.lease, _Known(run))
+        if known.read.get(contract.name) == contract:
             return
-        kind: EventType = "RUNNING" if known else "START"
-        known[contract.name] = contract
-        self._emit(event(kind, run, [contract], now), spawn)
+        kind, parts = known.next, list(parts_of(contract))
+        known.read |= {one.name: one for one in parts}
+        self._emit(event(kind, run, now, inputs=parts), spawn)
+
+    def published(self, run: Run, contract: Published, now: datetime, spawn: Spawn) -> None:
+        """A run published data: an event with it and all that it inherits from, also what was read in its workspace before."""
+        known = self._runs.setdefault(run.lease, _Known(run))
+        kind = known.next
+        inherited: dict[str, Contract | Input] = {item.name: item for item in contract.inputs}
+        known.read = inherited | known.read
+        known.written[contract.name] = contract
+        inputs = [known.read[name] for name in inherited]
+        self._emit(event(kind, run, now, inputs=inputs, outputs=[contract]), spawn)
 
     def ended(self, lease: str, now: datetime, spawn: Spawn, *, failed: bool = False) -> None:
-        """A lease is over: COMPLETE or FAIL with all that the run read; nothing for one that read nothing."""
-        run, known = self._runs.pop(lease, (None, {}))
-        if run is not None:
-            self._emit(event("FAIL" if failed else "COMPLETE", run, known.values(), now), spawn)
+        """A lease is over: COMPLETE or FAIL with all that the run read and published; nothing for one that did neither."""
+        if known := self._runs.pop(lease, None):
+            kind: EventType = "FAIL" if failed else "COMPLETE"
+            self._emit(event(kind, known.run, now, inputs=known.read.values(), outputs=known.written.values()), spawn)
 
     def _emit(self, told: dict[str, Any], spawn: Spawn) -> None:
         self._write(told)

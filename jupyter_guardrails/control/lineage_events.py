@@ -1,4 +1,4 @@
-"""What was read in which run, as OpenLineage 2-0-2 run events (https://openlineage.io/spec/2-0-2/OpenLineage.json). Names only, no data."""
+"""What each run read and published, as OpenLineage 2-0-2 run events (https://openlineage.io/spec/2-0-2/OpenLineage.json). Names only, no data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Literal
 
+from jupyter_guardrails.catalog.labels import Input
 from jupyter_guardrails.catalog.model import Contract
 
 SPEC = "https://openlineage.io/spec"
@@ -29,8 +30,8 @@ class Run:
     principal: str
 
 
-def event(kind: EventType, run: Run, inputs: Iterable[Contract], now: datetime) -> dict[str, Any]:
-    """One event; `inputs` are the contracts of what was read."""
+def event(kind: EventType, run: Run, now: datetime, *, inputs: Iterable[Contract | Input], outputs: Iterable[Contract] = ()) -> dict[str, Any]:
+    """One event; `inputs` are the contracts of what was read, or no more than their names and versions, `outputs` those of what was published."""
     kernel = {"_producer": PRODUCER, "_schemaURL": f"{SPEC}/2-0-2/OpenLineage.json#/$defs/RunFacet", "id": run.kernel_id, "kind": run.kind}
     return {
         "eventTime": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
@@ -39,19 +40,18 @@ def event(kind: EventType, run: Run, inputs: Iterable[Contract], now: datetime) 
         "schemaURL": RUN_EVENT,
         "run": {"runId": str(uuid.uuid5(RUNS, run.lease)), "facets": {"guardrails_kernel": kernel}},
         "job": {"namespace": NAMESPACE, "name": f"{run.principal}/{run.kind}", "facets": {}},
-        "inputs": [_input(contract) for contract in inputs],
-        "outputs": [],
+        "inputs": [_dataset(one) for one in inputs],
+        "outputs": [_dataset(one) for one in outputs],
     }
 
 
-def _input(contract: Contract) -> dict[str, Any]:
-    fields = [{"name": column.name, "type": column.type, "description": column.description} for column in contract.columns]
-    facets = {
-        "schema": _facet("SchemaDatasetFacet", "1-1-1", fields=fields),
-        "version": _facet("DatasetVersionDatasetFacet", "1-0-1", datasetVersion=contract.version),
-        "ownership": _facet("OwnershipDatasetFacet", "1-0-1", owners=[{"name": contract.owner}]),
-    }
-    return {"namespace": NAMESPACE, "name": contract.name, "facets": facets}
+def _dataset(known: Contract | Input) -> dict[str, Any]:
+    facets = {"version": _facet("DatasetVersionDatasetFacet", "1-0-1", datasetVersion=known.version)}
+    if isinstance(known, Contract):
+        fields = [{"name": column.name, "type": column.type, "description": column.description} for column in known.columns]
+        facets["schema"] = _facet("SchemaDatasetFacet", "1-1-1", fields=fields)
+        facets["ownership"] = _facet("OwnershipDatasetFacet", "1-0-1", owners=[{"name": known.owner}])
+    return {"namespace": NAMESPACE, "name": known.name, "facets": facets}
 
 
 def _facet(name: str, release: str, **said: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Lineage: one START, what was read, one end; in the file always, and at a real server, which may be away, slow or wrong for a while."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import threading
@@ -10,12 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from data_world import DataWorld
+from publishing_world import PublishingWorld
 
 from jupyter_guardrails.control import channel_operations, lifetimes
 from jupyter_guardrails.control import lineage as lineage_module
 from jupyter_guardrails.control.channel_operations import Name
 from jupyter_guardrails.control.interface.machine import read_machine_settings
 from jupyter_guardrails.control.lineage import Lineage, Target
+from jupyter_guardrails.control.lineage_events import Run
 from jupyter_guardrails.errors import PolicyError, Refused
 
 TOKEN = "a-secret-of-the-lineage-server"
@@ -209,3 +212,30 @@ def test_an_address_and_its_token_file_are_settings(tmp_path):
     (tmp_path / "settings.yaml").write_text("control: service\nlineage_url: https://l.example.com/api/v1/lineage\nlineage_token_file: /etc/token\n")
     found = read_machine_settings(tmp_path)
     assert (found.lineage_url, found.lineage_token_file) == ("https://l.example.com/api/v1/lineage", "/etc/token")
+
+
+def test_what_a_kernel_publishes_is_an_output_with_all_that_it_inherits_from(tmp_path):
+    """Also from what another kernel read in its workspace before."""
+    world = PublishingWorld(tmp_path)
+    world.state().lineage.file = file = tmp_path / "lineage.ndjson"
+    world.carry()
+    world.state().lineage.ended("l-1", world.now, world.state().spawn)
+    world.publish()
+    world.state().lineage.ended("l-1", world.now, world.state().spawn)
+    world.close()
+    events = lines(file)
+    assert summary(events) == [("START", ["hr/headcount"]), ("COMPLETE", ["hr/headcount"])] * 2
+    outputs = [[item["name"] for item in event["outputs"]] for event in events]
+    assert outputs == [[], [], ["team/churn"], ["team/churn"]]
+    made = events[2]["outputs"][0]["facets"]
+    assert [field["name"] for field in made["schema"]["fields"]] == ["customer", "score"]
+    assert made["version"]["datasetVersion"] == "1"
+    assert events[2]["inputs"][0]["facets"]["version"]["datasetVersion"] == "1.2.0"
+
+
+def test_a_product_comes_with_what_it_is_made_of(world, tmp_path):
+    contracts = world.state().catalogs.current.contracts
+    product = dataclasses.replace(contracts["nyc/flights"], name="nyc/all", made_from=(contracts["nyc/flights"], contracts["nyc/trains"]))
+    lineage = Lineage(tmp_path / "lineage.ndjson")
+    lineage.read(Run("l-1", "k-1", "kernel", "ana"), product, world.now, world.state().spawn)
+    assert summary(lines(tmp_path / "lineage.ndjson")) == [("START", ["nyc/all", "nyc/flights", "nyc/trains"])]
