@@ -243,13 +243,17 @@ class Kernel:
         self.__init__(self.server, self.id)
 
     def run_when_back(self, code):
-        """jupyter_server 2.21 tells of a restart before it happens: what is sent until the new kernel listens may go to the one that died."""
+        """jupyter_server 2.21 tells of a restart before it happens: what is sent until the new kernel listens may go to the one that died.
+
+        And it opens a connection to a kernel that it takes for busy, as one that died in a cell, before output can come: the first of it is lost.
+        """
         deadline = time.monotonic() + PATIENCE_S
         while True:
             self.connect_again()
             self.socket.settimeout(3)
             try:
-                return self.run(code)
+                if "up" in self.run("print('up')") or time.monotonic() > deadline:
+                    return self.run(code)
             except AssertionError:
                 if time.monotonic() > deadline:
                     raise
