@@ -1,10 +1,14 @@
 """What no software can keep apart is at least said where people look for it."""
 
+import re
 from pathlib import Path
 
 import pytest
+from masked_ways import WAYS
+from test_attacks_published import ABSENT, SUITE, cases_of
 
 SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+TABLE = SECURITY.parent / "reference" / "attacks.md"
 
 
 def test_the_docs_say_that_a_prompt_may_be_a_kernels():
@@ -14,3 +18,22 @@ def test_the_docs_say_that_a_prompt_may_be_a_kernels():
     text = SECURITY.read_text()
     assert "the panel never asks for a secret" in text
     assert "a cell's prompt" in text
+
+
+def test_the_docs_say_that_what_is_read_can_leave():
+    """DATA-17: no scan of outputs, plots or files tells data from a result."""
+    if not SECURITY.exists():
+        pytest.skip("the documentation is not beside these tests")
+    assert "Data that a kernel may read can leave" in SECURITY.read_text()
+
+
+def test_the_table_of_data_and_paths_has_every_case_and_every_way():
+    if not TABLE.exists():
+        pytest.skip("the documentation is not beside these tests")
+    if SUITE is None:
+        pytest.skip(ABSENT)
+    rows = re.findall(r"^\| ((?:DATA|PATH)-\d+) \|.* \| ([^|]+) \|$", TABLE.read_text(), re.MULTILINE)
+    assert [name for name, _ in rows] == list(cases_of("DATA", "PATH"))
+    assert [end for _, end in rows if not re.search(r": \d+ passed$", end)] == []
+    ways = re.findall(r"^\| ([^|]+) \|", TABLE.read_text().partition("## Ways")[2], re.MULTILINE)[2:]
+    assert sorted(ways) == sorted([*WAYS, "package evidence"])
