@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from math import floor, isfinite, log10
@@ -25,6 +26,7 @@ import pyarrow.compute as pc
 HIDDEN = "***"
 DIGEST_BYTES = 16
 VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+EDGES = re.compile(r"\.|\[\]|$")  # of what is around a nested column, and of itself
 EPOCH = datetime.date(1970, 1, 1)
 
 
@@ -34,10 +36,11 @@ class Masker:
     def __init__(self, masks: Mapping[str, str], salt: bytes) -> None:
         self._masks = masks
         self._salt = salt
+        self._touched = {path[: edge.start()] for path in masks for edge in EDGES.finditer(path)}
 
     def touches(self, name: str) -> bool:
         """Whether a top-level column or anything in it is masked."""
-        return any(path == name or path.startswith((f"{name}.", f"{name}[]")) for path in self._masks)
+        return name in self._touched
 
     def column(self, name: str, array: pa.Array) -> pa.Array:
         """A top-level column with every mask on it or in it applied, without dictionaries."""

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jupyter_guardrails.catalog.masks import is_text, plain
+from jupyter_guardrails.catalog.spelling import alike, listed
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.policy.rowfilter import Comparison, Filter
+from jupyter_guardrails.policy.wording import visible
 
 COMPARE: dict[str, Callable[..., Any]] = {
     "=": pc.equal,
@@ -60,17 +62,23 @@ def _among(array: pa.Array, values: list[pa.Scalar]) -> pa.Array:
     return found
 
 
+def _missing(batch: pa.RecordBatch, name: str) -> BadRequest:
+    names = batch.schema.names
+    message = f"the filter names {name!r}, and there is no such column{alike(name, names)}"
+    return BadRequest(message, next_step=f"there are {listed(names)}")
+
+
 def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
     """A column, or a field in one by `outer.inner`."""
     if name in batch.schema.names:
         return plain(batch.column(name))
     first, *rest = name.split(".")
     if first not in batch.schema.names:
-        raise BadRequest(f"the filter names {name!r}, and there is no such column")
+        raise _missing(batch, name)
     array = plain(batch.column(first))
     for part in rest:
         if not pa.types.is_struct(array.type) or array.type.get_field_index(part) < 0:
-            raise BadRequest(f"the filter names {name!r}, and there is no such column")
+            raise _missing(batch, name)
         array = plain(array.flatten()[array.type.get_field_index(part)])
     return array
 
@@ -81,7 +89,7 @@ def _scalar(kind: pa.DataType, literal: Any, one: Comparison) -> pa.Scalar:
         if fits(kind) and isinstance(literal, of) and (bool in of or not isinstance(literal, bool)):
             return made(kind, literal, one)
     said = {str: "a text", bool: "true or false"}.get(type(literal), "a number")
-    raise BadRequest(f"{one.column} is {kind} and cannot be compared with {said}", next_step="compare it with a value of its own type")
+    raise BadRequest(f"{visible(one.column)} is {kind} and cannot be compared with {said}", next_step="compare it with a value of its own type")
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -102,7 +110,7 @@ def _moment(kind: pa.DataType, literal: str, one: Comparison) -> pa.Scalar:
         value = date.fromisoformat(literal) if pa.types.is_date(kind) else datetime.fromisoformat(literal)
         return pa.scalar(value).cast(kind)
     except (ValueError, pa.ArrowException) as error:  # the literal is the filter's own, no value of the data
-        message = f"{one.column} is {kind}, and {literal[:40]!r} is none: write it like 2024-05-31"
+        message = f"{visible(one.column)} is {kind}, and {literal[:40]!r} is none: write it like 2024-05-31"
         raise BadRequest(message, next_step="write dates as YYYY-MM-DD, times as YYYY-MM-DD HH:MM:SS") from error
 
 

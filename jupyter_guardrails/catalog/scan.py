@@ -11,6 +11,7 @@ from jupyter_guardrails.catalog import rows
 from jupyter_guardrails.catalog.masks import KINDS, Masker, plain
 from jupyter_guardrails.catalog.plan import ScanPlan
 from jupyter_guardrails.catalog.sources import MAX_BATCH_ROWS, Source
+from jupyter_guardrails.catalog.spelling import alike, listed
 from jupyter_guardrails.errors import BadRequest, Conflict
 
 
@@ -66,25 +67,25 @@ class Scan:
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if twice:
             raise self._conflict(f"{self.plan.dataset} has the column {twice[0]!r} more than once")
-        missing = [name for name in self._columns if name not in set(names)]
-        if missing:
-            known = ", ".join(names[:8])
-            raise BadRequest(f"{self.plan.dataset} has no column {missing[0]!r}", next_step=f"it has {known}{' …' if len(names) > 8 else ''}")
+        known = set(names)
+        missing = next((name for name in self._columns if name not in known), None)
+        if missing is not None:
+            raise BadRequest(f"{self.plan.dataset} has no column {missing!r}{alike(missing, names)}", next_step=f"it has {listed(names)}")
 
     def _check_masks(self) -> None:
         """A renamed column would come out unmasked: data and contract have to agree on every name before anything is delivered."""
         unknown_kind = next((kind for kind in self.plan.masks.values() if kind not in KINDS), None)
         if unknown_kind is not None:
             raise self._conflict(f"{self.plan.dataset} asks for the mask {unknown_kind!r}, and there are {', '.join(KINDS)}")
-        found = [path for field in self._source.schema for path in paths_of(field.name, field.type)]
+        names = set(self._source.schema.names)
+        found = {path: None for field in self._source.schema for path in paths_of(field.name, field.type)}
         described = set(self.plan.known)
         for path in found:
             if path not in described and not _is_inside_undescribed(path, described):
-                raise self._conflict(
-                    f"the data of {self.plan.dataset} has a column {path!r} that its contract lacks, and its masks may not fit any more"
-                )
+                lacks = f"has a column {path!r} that its contract lacks{alike(path, described)}"
+                raise self._conflict(f"the data of {self.plan.dataset} {lacks}, and its masks may not fit any more")
         for path in self.plan.masks:
-            if path not in found and (self.plan.columns is None or _outermost(path) in self._source.schema.names):
+            if path not in found and (self.plan.columns is None or _outermost(path) in names):
                 raise self._conflict(f"the contract of {self.plan.dataset} masks the column {path!r}, which the data lacks")
 
     def _conflict(self, message: str) -> Conflict:

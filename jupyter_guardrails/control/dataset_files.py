@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.spelling import listed
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound
 from jupyter_guardrails.sandbox.beneath import open_beneath
 
@@ -48,16 +50,23 @@ def _regular(contract: Contract, root: int, file: str) -> int:
     try:
         fd = open_beneath(root, file, FLAGS, no_symlinks=True) if file else open_beneath("/", contract.path.lstrip("/"), FLAGS, no_symlinks=True)
     except (OSError, ValueError) as error:
-        raise NotFound(f"{contract.name} has no file {file or contract.path}: {error}", next_step="name one of its files") from error
+        raise NotFound(f"{contract.name} has no file {(file or contract.path)!r}{_why(error)}", next_step="name one of its files") from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise BadRequest(f"{file or contract.path} of {contract.name} is not a regular file", next_step="name one of its files")
+        raise BadRequest(f"{(file or contract.path)!r} of {contract.name} is not a regular file", next_step="name one of its files")
     return fd
 
 
+def _why(error: OSError | ValueError) -> str:
+    """Why a file of a dataset can't be opened, where its absence isn't why."""
+    number = error.errno if isinstance(error, OSError) else errno.ENOENT  # a name with NUL in it is nowhere
+    known = {errno.ENOENT: "", errno.EXDEV: ": that leads out of the dataset", errno.ELOOP: ": a link is on the way to it"}
+    return known.get(number or 0, f": {getattr(error, 'strerror', '')}")
+
+
 def _which_file(contract: Contract) -> BadRequest:
-    shown = ", ".join(files_of(contract)[:5])
-    return BadRequest(f"{contract.name} is a folder of files", next_step=f"name one of them ({shown} …), or use guarded.path({contract.name!r})")
+    shown = listed(files_of(contract))
+    return BadRequest(f"{contract.name} is a folder of files", next_step=f"name one of them ({shown}), or use guarded.path({contract.name!r})")
 
 
 def files_of(contract: Contract, most: int = MAX_LISTED) -> list[str]:

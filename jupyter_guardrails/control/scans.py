@@ -19,6 +19,7 @@ from jupyter_guardrails.catalog.derived import place_for
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.plan import ScanPlan
 from jupyter_guardrails.catalog.products import leaves
+from jupyter_guardrails.catalog.spelling import alike, listed
 from jupyter_guardrails.control.broker_process import STALL_S, outcome_of
 from jupyter_guardrails.control.dataset_files import open_data
 from jupyter_guardrails.control.egress_link import Question
@@ -61,9 +62,11 @@ def plan_of(contract: Contract, access: Access, **asked: Any) -> ScanPlan:
     """The plan of a read; `asked`: columns, where, limit, form. BadRequest for a column that the contract and so the mask don't know."""
     bounds, known = access.bounds, tuple(column.name for column in contract.columns)
     wanted = asked.get("columns")
-    unknown = [name for name in wanted or () if name not in known] if bounds.masks else []
+    described = set(known)
+    unknown = [name for name in wanted or () if name not in described] if bounds.masks else []
     if unknown:
-        raise BadRequest(f"{contract.name} has no column {unknown[0]!r} in its contract", next_step=f"it has {', '.join(known[:8])}")
+        said = f"{contract.name} has no column {unknown[0]!r} in its contract{alike(unknown[0], known)}"
+        raise BadRequest(said, next_step=f"it has {listed(known)}")
     masks, owner = dict(bounds.masks), contract.owner or "unknown"
     return ScanPlan(contract.name, contract.version, owner, place_for(contract, bounds), known, masks, bounds.keep, **asked)
 

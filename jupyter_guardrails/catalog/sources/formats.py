@@ -11,7 +11,9 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from jupyter_guardrails.catalog.sources import MAX_BATCH_ROWS
+from jupyter_guardrails.catalog.spelling import alike, listed
 from jupyter_guardrails.errors import BadRequest, Conflict
+from jupyter_guardrails.policy.wording import visible
 
 BATCH_BYTES = 4 << 20
 BUFFERS_BYTES = 32 << 20  # of all columns together
@@ -71,7 +73,7 @@ def open_format(form: str, fd: int, *, columns: Sequence[str] | None, place: Map
 
 def unreadable(error: BaseException, name: str) -> Conflict:
     """A sentence for an error of Arrow's. What Arrow itself says names values, which may be behind a mask."""
-    what = name or "the file"
+    what = visible(name) or "the file"
     if isinstance(error, MemoryError):
         message = f"a part of {what} is larger than the broker's memory: a value, a page or a record batch in it"
         return Conflict(message, next_step="ask for fewer columns, or ask its owner to write it in smaller parts")
@@ -88,7 +90,7 @@ def _present(names: Sequence[str], columns: Sequence[str] | None) -> list[str]:
     known, wanted = set(names), set(columns)
     missing = [column for column in columns if column not in known]
     if missing:
-        raise BadRequest(f"there is no column {missing[0]!r}", next_step=f"there are {', '.join(names[:8])}{' …' if len(names) > 8 else ''}")
+        raise BadRequest(f"there is no column {missing[0]!r}{alike(missing[0], names)}", next_step=f"there are {listed(names)}")
     return [name for name in names if name in wanted]
 
 
