@@ -14,7 +14,7 @@ from scan_world import Kernel
 from test_control_channel import Served
 
 pytestmark = pytest.mark.soak
-ROUNDS = 500 if os.environ.get("GUARDRAILS_SOAK") else 50
+ROUNDS = 500 if os.environ.get("GUARDRAILS_SOAK") else 25
 OWN, SECRET = "its own row", "what the link leads to"
 
 
