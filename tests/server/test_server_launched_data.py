@@ -31,6 +31,7 @@ rules:
     kernels: {profiles: [small], default: small, max: 10, terminals: small}
     data: {read: ["nyc/*"], request: ["hr/*"], auto_grant: {classification: [internal], max_days: 30}}
 """
+ROUNDS = 100 if os.environ.get("GUARDRAILS_SOAK") else 10
 WITHIN_S = 10.0  # what docs promise is 2 s; machines that test are busy
 
 
@@ -68,15 +69,43 @@ def kernel(launched):
     return launched.start_kernel()
 
 
-def guardrails(server, *arguments):
-    """The ended process of `jupyter guardrails …` of the server's account."""
+def as_its_account(server, *arguments):
+    """The words and the environment of a Python of the server's account."""
     become = ["setpriv", f"--reuid={server.account.pw_uid}", f"--regid={server.account.pw_gid}", "--clear-groups"]
     names = {"GUARDRAILS_POLICY": server.policy, "GUARDRAILS_CATALOG": server.root / "catalog", "GUARDRAILS_STATE_DIR": server.state}
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(server.root / "home"), **{k: str(v) for k, v in names.items()}}
-    command = [*(become if server.account.pw_uid != os.getuid() else []), sys.executable, "-m", "jupyter_guardrails", *arguments]
-    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=False)
+    return [*(become if server.account.pw_uid != os.getuid() else []), sys.executable, *arguments], environment
+
+
+def guardrails(server, *arguments):
+    """What `jupyter guardrails …` of the server's account prints."""
+    words, environment = as_its_account(server, "-m", "jupyter_guardrails", *arguments)
+    done = subprocess.run(words, env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@contextlib.contextmanager
+def revoking(server):
+    """A process of the server's account that stays: it revokes what it is told, one after the other. The command line would start anew for each."""
+    program = """
+import os, sys
+from jupyter_guardrails.cli.connection import connected
+from jupyter_guardrails.control.interface.decisions import GrantRevoke
+with connected(os.environ) as client:
+    for line in sys.stdin:
+        print(client.call(GrantRevoke(id=line.strip(), reason="the study is over"))["dataset"], flush=True)
+"""
+    words, environment = as_its_account(server, "-c", program)
+    with subprocess.Popen(words, env=environment, cwd="/", text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+
+        def revoke_one(request):
+            process.stdin.write(f"{request}\n")
+            process.stdin.flush()
+            return process.stdout.readline().strip()
+
+        yield revoke_one
+        process.stdin.close()
 
 
 def revoke(server):
@@ -212,6 +241,25 @@ def test_a_control_that_was_killed_goes_on_and_takes_what_was_revoked(launched, 
     assert kernel.run(READ).strip() == "AA,3"
     revoke(launched)
     assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "FileNotFoundError" in said)
+
+
+@pytest.mark.soak
+def test_grants_and_revocations_in_turn_in_one_kernel_that_runs(launched, kernel):
+    """What is open from a round before stays readable, what is new is as the last decision says, and nothing piles up."""
+    mounts = "print(len(open('/proc/self/mounts').readlines()), len(os.listdir('/proc/self/fd')))"
+    kernel.run("import os, guarded\nkept = []")
+    before = kernel.run(mounts)
+    with revoking(launched) as revoke_one:
+        for number in range(ROUNDS):
+            assert "FileNotFoundError" in kernel.run(READ), number
+            request = kernel.run("print(guarded.request('hr/salaries', purpose='study of pay', days=5)['id'])").strip()
+            assert kernel.run(f"kept[:] = [*kept[-1:], open({SALARIES})]\n{READ}").strip() == "AA,3", number
+            assert revoke_one(request) == "hr/salaries"
+            gone = within(lambda: kernel.run(READ), until=lambda said: "FileNotFoundError" in said)
+            assert "FileNotFoundError" in gone, number
+            assert kernel.run("for file in kept: file.seek(0); print(file.read().split()[1])").split() == ["AA,3"] * min(number + 1, 2)
+    kernel.run("for file in kept: file.close()")
+    assert kernel.run(mounts) == before
 
 
 def test_a_restarted_kernel_has_it_from_its_start(launched, granted):
