@@ -31,6 +31,8 @@ rules:
     kernels: {profiles: [small], default: small, max: 10, terminals: small}
     data: {read: ["nyc/*"], request: ["hr/*"], auto_grant: {classification: [internal], max_days: 30}}
 """
+GUIDE = Path(__file__).parents[2] / "docs" / "scientists.md"
+R_LINE = 'read.csv(file.path(Sys.getenv("GUARDRAILS_DATA"), "hr/salaries"))'
 ROUNDS = 100 if os.environ.get("GUARDRAILS_SOAK") else 10
 WITHIN_S = 10.0  # what docs promise is 2 s; machines that test are busy
 
@@ -52,6 +54,10 @@ def shelf():
     spec = {"argv": [python, "-m", "bash_kernel", "-f", "{connection_file}"], "display_name": "Bash", "language": "bash", "env": {"PS1": "$"}}
     if installed:
         (folder / "kernels" / "bash" / "kernel.json").write_text(json.dumps(spec))
+    if shutil.which("Rscript") and subprocess.run(["Rscript", "-e", "library(IRkernel)"], capture_output=True, check=False).returncode == 0:
+        (folder / "kernels" / "r").mkdir()
+        argv = ["R", "--slave", "-e", "IRkernel::main()", "--args", "{connection_file}"]
+        (folder / "kernels" / "r" / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "R", "language": "R"}))
     yield folder
     shutil.rmtree(folder)
 
@@ -241,6 +247,29 @@ def test_a_control_that_was_killed_goes_on_and_takes_what_was_revoked(launched, 
     assert kernel.run(READ).strip() == "AA,3"
     revoke(launched)
     assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "FileNotFoundError" in said)
+
+
+@pytest.mark.skipif(not shutil.which("Rscript"), reason="Rscript is not on this machine")
+def test_r_reads_it_as_the_guide_says(launched, kernel, granted):
+    """Its line, in a script that a kernel starts; the twin is the line in a kernel to which it was not given."""
+    line = re.search(r"`(read\.csv\(.*?\))` in R", GUIDE.read_text()).group(1).replace("hr/headcount", "hr/salaries") if GUIDE.exists() else R_LINE
+    script = f"import subprocess\nprint(subprocess.run(['Rscript', '-e', {f'cat({line}$flights)'!r}], capture_output=True, text=True))"
+    assert "stdout='3 5'" in kernel.run(script)
+    revoke(launched)
+    assert "cannot open file" in within(lambda: kernel.run(script), until=lambda said: "cannot open" in said)
+
+
+def test_an_r_kernel_reads_it_and_reads_it_no_longer(launched, kernel, granted, shelf):
+    if not (shelf / "kernels" / "r" / "kernel.json").exists():
+        pytest.skip("IRkernel is not on this machine")
+    started = launched.start_kernel("r")
+    try:
+        assert started.run(f"cat({R_LINE}$flights)").strip() == "3 5"
+        assert "cannot open" in started.run(f"readLines({str(launched.root / 'elsewhere' / 'secret.txt')!r})")
+        revoke(launched)
+        assert "cannot open" in within(lambda: started.run(f"cat({R_LINE}$flights)"), until=lambda said: "cannot open" in said)
+    finally:
+        started.stop()
 
 
 @pytest.mark.soak
