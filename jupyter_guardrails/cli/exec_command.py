@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client, run_dirs.held() as private:
         admission = client.admit(_request(arguments.profile, workspace, arguments.data))
         try:
-            started = start(_spec(admission, arguments.argv, workspace, folders.make_folders(private)))
+            started = start(_spec(admission, _found(arguments.argv), workspace, folders.make_folders(private)))
         except BaseException:
             client.call(KernelSettle(lease=admission.lease, reason="did not start"))
             raise
@@ -72,6 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _request(profile: str | None, workspace: Path, datasets: list[str] | None) -> KernelAdmit:
     name = f"exec-{uuid.uuid4()}"
     return KernelAdmit(kernel_id=name, kernelspec="exec", workspace=str(workspace), key=name, kind="exec", profile=profile, datasets=datasets)
+
+
+def _found(argv: list[str]) -> list[str]:
+    """The words with the program as this shell finds it: a `python` of its environment has that environment's folder first on its PATH."""
+    program = None if "/" in argv[0] else shutil.which(argv[0])
+    return [os.path.abspath(program), *argv[1:]] if program else argv
 
 
 def _spec(admission: Admission, argv: list[str], workspace: Path, private: folders.KernelFolders) -> SandboxSpec:

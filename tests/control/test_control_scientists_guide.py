@@ -1,6 +1,7 @@
 """Each line about data in docs/scientists.md runs, over a real channel, as in a kernel that has pandas and pyarrow."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ groups: {analysts: [ana]}
 rules:
   - name: everyone
     for: everyone
-    data: {read: ["nyc/*", "hr/people"], request: ["hr/*"]}
+    data: {read: ["nyc/*", "hr/people", "hr/days"], request: ["hr/*"]}
     mask: {pii: partial}
 """
 FLIGHTS = {"carrier": ["AA", "UA"], "arr_delay": [5, 7]}
@@ -42,6 +43,9 @@ def served(tmp_path):
         pq.write_table(pa.table(data), place[name])
         columns = [{"name": column, "logicalType": "string"} | ({"classification": "pii"} if column == "name" else {}) for column in data]
         world.dataset(name, path=place[name], schema=[{"name": "table", "properties": columns}])
+    (world.data / "days").mkdir()
+    (world.data / "days" / "may.csv").write_text("day,people\n1,7\n")
+    world.dataset("hr/days", path=world.data / "days", form="csv")
     found = Served(world, loop, datasets={"nyc/flights": str(place["nyc/flights"])})
     yield found
     loop.run(world.state().brokers.stop())
@@ -54,16 +58,38 @@ def test_the_guide_has_blocks():
     assert "guarded.path(" in blocks()[0]
 
 
+def said_by(served, work, program):
+    """What a program with the client prints."""
+    work.mkdir()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CLIENT), "GUARDRAILS_CHANNEL": f"@{served.name}", "HOME": str(work)}
+    program = f"import guarded, pandas as pd\n{program}"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, cwd=work, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_every_line_of_it_runs(served, tmp_path, number):
     work = tmp_path / "work"
-    work.mkdir()
     lines = [line for line in blocks()[number].splitlines() if line.strip()]
-    program = "import guarded, pandas as pd\n" + "\n".join(f"{line}\nprint({index})" for index, line in enumerate(lines))
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CLIENT), "GUARDRAILS_CHANNEL": f"@{served.name}", "HOME": str(work)}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, cwd=work, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(index) for index in range(len(lines))]
+    printed = said_by(served, work, "\n".join(f"{line}\nprint({index})" for index, line in enumerate(lines)))
+    assert printed.split() == [str(index) for index in range(len(lines))]
     if number == 1:
         written = (work / "people.csv").read_text()
         assert ("A***" in written, "Annabel" in written, "41" in written) == (True, False, True)
+
+
+def test_what_its_sentences_say_runs_as_well(served, tmp_path):
+    """But for `guarded.sql`, which test_control_sql.py has a PostgreSQL for, and `…`, which stands for a choice."""
+    prose = re.sub(r"```.*?```", "", GUIDE.read_text().partition("## Data\n")[2].partition("### Publish what you made")[0], flags=re.DOTALL)
+    calls = sorted(set(re.findall(r"`(guarded\.[^`]*\))`", prose)))
+    assert calls == ['guarded.open("hr/days", file="may.csv")', 'guarded.open("nyc/flights")', 'guarded.sql("dwh/warehouse", "SELECT …")']
+    printed = said_by(served, tmp_path / "work", "".join(f"print({call}.read()[:4])\n" for call in calls[:2]))
+    assert printed == "b'day,'\nb'PAR1'\n"
+
+
+def test_sql_runs_in_the_kernel_over_what_one_was_given(served, tmp_path):
+    """DuckDB over `.scan()`, say."""
+    pytest.importorskip("duckdb")
+    program = "import duckdb\npeople = guarded.open('hr/people').scan()\nprint(duckdb.sql('select name, age from people order by age').fetchall())"
+    assert said_by(served, tmp_path / "work", program) == "[('B***', 29), ('A***', 41)]\n"

@@ -249,6 +249,16 @@ def test_a_control_that_was_killed_goes_on_and_takes_what_was_revoked(launched, 
     assert "FileNotFoundError" in within(lambda: kernel.run(READ), until=lambda said: "FileNotFoundError" in said)
 
 
+def test_a_shell_reads_it_as_the_guide_says(launched, kernel, granted):
+    if not GUIDE.exists():
+        pytest.skip("the documentation is not beside these tests")
+    line = re.search(r"`(head [^`]*)` in a terminal", GUIDE.read_text()).group(1).replace("hr/headcount", "hr/salaries")
+    run = f"import subprocess\nprint(subprocess.run({line!r}, shell=True, capture_output=True, text=True))"
+    assert "carrier,flights" in kernel.run(run)
+    revoke(launched)
+    assert "No such file" in within(lambda: kernel.run(run), until=lambda said: "No such file" in said)
+
+
 @pytest.mark.skipif(not shutil.which("Rscript"), reason="Rscript is not on this machine")
 def test_r_reads_it_as_the_guide_says(launched, kernel, granted):
     """Its line, in a script that a kernel starts; the twin is the line in a kernel to which it was not given."""
