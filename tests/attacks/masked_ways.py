@@ -81,6 +81,7 @@ tried(
     lambda: differs("note", "Analytical Engine", "Steam Engine"),
     lambda: differs("salary", 91250, 91251),
     lambda: between("salary", 0, 1 << 20),
+    lambda: bytes_of(f"{STATE}/mask.salt") and "who has the salt tries ada@example.com",
     lambda: [guess for guess in ("ada@example.com", "bob@example.com") if set(hashed(guess)) & set(table["email"].to_pylist())],
 )
 """,

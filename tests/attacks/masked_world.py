@@ -50,6 +50,8 @@ class World:
         self._belongs_to_its_account()
         self._measure()
         self.kernel = server.start_kernel()
+        assert self.kernel.run(f"import guarded; print(guarded.open({MASKED!r}).to_arrow().num_rows)").strip() == "3"
+        assert (server.state / "mask.salt").stat().st_size == 32  # the salt that probes look for
 
     def add_tables(self, postgres):
         """The same rows in a database in which this account has a login of its own; what opens it lies beside the policy."""
@@ -128,6 +130,7 @@ class World:
         given = {
             "NAME": name,
             "PLACE": str(self.place(name)),
+            "STATE": str(self.server.state),
             "PIDS": pids,
             "SAID": [SECRETS[0], SECRETS[2]],
             "TABLE": f"{name.partition('/')[2]}_rows",

@@ -161,10 +161,11 @@ def test_files_that_vanish_while_they_are_read(world, kernel):
 
 @pytest.fixture
 def silent():
-    """A store that takes connections and never says a word; who connected is counted by the backlog."""
+    """A store that takes connections and never says a word."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(16)
+        listener.settimeout(60)
         yield listener
 
 

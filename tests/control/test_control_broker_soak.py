@@ -96,7 +96,9 @@ def test_a_big_table_is_streamed_whole_and_in_bounded_memory(world, served, requ
 
 
 def worker_of(world):
-    return world.state().brokers.of("ana").pid
+    pid = world.state().brokers.of("ana").pid
+    assert pid > 1  # 0 before the first worker: a signal to that would be one to these tests
+    return pid
 
 
 READER = f"""
