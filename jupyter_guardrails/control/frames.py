@@ -27,7 +27,10 @@ async def receive(connection: socket.socket, *, limit_bytes: int = MAX_REQUEST_B
     try:
         (length,) = struct.unpack(">I", await _exactly(connection, 4, fds))
         if length > limit_bytes:
-            raise BadRequest(f"a request of {length} bytes is too long", next_step=f"at most {limit_bytes} bytes")
+            raise BadRequest(
+                f"a request of {length} bytes is too long",
+                next_step=f"ask for less at a time (fewer columns or values): at most {limit_bytes:,} bytes",
+            )
         return _object(await _exactly(connection, length, fds)), fds
     except BaseException:
         close_all(fds)

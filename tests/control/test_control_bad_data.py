@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from data_world import DataWorld, Loop
-from scan_world import Kernel
+from scan_world import Kernel, guarded
 from test_control_channel import Served
+
+from jupyter_guardrails.control import channel
 
 SOAK = bool(os.environ.get("GUARDRAILS_SOAK"))
 SECRET = "ada@example.com"
@@ -130,13 +132,39 @@ def test_a_column_that_its_contract_knows_by_another_name_is_not_delivered(world
     assert unicodedata.normalize("NFC", contract) in {contract}
 
 
-def test_ten_thousand_masked_columns(world, kernel):
+def test_ten_thousand_masked_columns(world, kernel, served):
     masked(world, "nyc/wide", WIDE)
     found, end = kernel.table("nyc/wide")
     assert (end, found.num_columns) == ({"rows": 1}, len(WIDE))
     assert SECRET not in str(found.to_pylist())
     assert kernel.table("nyc/wide", columns=[WIDE[-1]], filter=[[WIDE[0], "=", SECRET]])[1] == {"rows": 0}
+    assert kernel.table("nyc/wide", columns=WIDE[:2000])[0].num_columns == 2000
+    error, _ = kernel.ask("datasets.scan", name="nyc/wide", columns=WIDE)
+    assert ("is too long" in clear(error), "fewer columns" in error["next_step"]) == (True, True)
+    kernel.socket.close()
+    kernel.__init__(served.name)  # after such a frame the connection is closed
     assert "no column 'ghost'" in clear(kernel.ask("datasets.scan", name="nyc/wide", columns=["ghost"])[0])
+
+
+QUESTIONS = """
+import guarded
+fine = guarded.open("nyc/fine")
+for asked in ({"filter": [["origin", "in", ["x" * 100] * 900]]}, {"columns": ["delay"] * 20_000}):
+    try:
+        fine.scan(**asked)
+    except guarded.GuardedError as error:
+        print(str(error).splitlines())
+    print(fine.scan(columns=["delay"]).read_all().num_rows)
+print(fine.scan(filter=[["origin", "in", ["JFK", *["x" * 50] * 900]]]).read_all().num_rows)
+"""
+
+
+def test_a_question_that_is_too_long_is_said_by_the_client_and_costs_nothing(served):
+    lines = guarded(served.name, QUESTIONS).splitlines()
+    assert ["and a question has at most 65,536" in line for line in lines] == [True, False, True, False, False]
+    assert ["fewer values in a filter" in line for line in lines] == [True, False, True, False, False]
+    assert (lines[1], lines[3], lines[4]) == ("50", "50", "25")
+    assert channel.MAX_FRAME_BYTES == 65_536
 
 
 def test_files_that_vanish_while_they_are_read(world, kernel):

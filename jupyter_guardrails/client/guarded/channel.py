@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from guarded.errors import Unavailable, from_answer
+from guarded.errors import GuardedError, Unavailable, from_answer
 
 MAX_FRAME_BYTES = 16 << 20
+MAX_QUESTION_BYTES = 1 << 16
 MAX_FDS = 8
 TIMEOUT_S = 60.0
 
@@ -86,7 +87,11 @@ def _send_all(connection: socket.socket, frame: bytes, fds: Sequence[int]) -> No
 
 
 def _frame(message: dict[str, Any]) -> bytes:
+    """The frame of a question; GuardedError for one that the broker would hang up on."""
     body = json.dumps(message).encode()
+    if len(body) > MAX_QUESTION_BYTES:
+        said = f"what is asked takes {len(body):,} bytes, and a question has at most {MAX_QUESTION_BYTES:,}"
+        raise GuardedError(said, next_step="name fewer columns, or fewer values in a filter, at a time")
     return struct.pack(">I", len(body)) + body
 
 
