@@ -63,11 +63,12 @@ def serve(order: Question, fds: tuple[int, ...]) -> Question:
 
 
 def _said(order: Question, fds: tuple[int, ...]) -> Question:
+    from jupyter_guardrails.catalog.sources.deadline import watched
     from jupyter_guardrails.catalog.streams import Sink  # big libraries: loaded after the limits are set, and in this process only
 
     plan = ScanPlan.from_json(order["plan"])
     sink = Sink(fds[0], stall_s=order["stall_s"], most_bytes=order.get("most_bytes"))
-    with _in_our_words(plan.dataset, plan.owner, sink):
+    with _in_our_words(plan.dataset, plan.owner, sink), watched(sink.check):
         return (_measured if order["do"] == "quality" else _scanned)(order, plan, sink, fds[1:])
 
 

@@ -12,7 +12,7 @@ from data_world import DataWorld, Loop
 from scan_world import Kernel, guarded
 from test_control_channel import Served
 
-from jupyter_guardrails.control import channel
+from jupyter_guardrails.control import broker_process, channel
 
 SOAK = bool(os.environ.get("GUARDRAILS_SOAK"))
 SECRET = "ada@example.com"
@@ -213,4 +213,8 @@ def test_a_store_that_stalls_holds_up_nobody_else(world, kernel, served, silent)
         assert "did not answer" in clear(error)
     else:
         os.close(fds[0])
+        assert "the reader has gone" in str(kernel.ask("datasets.scan_end", scan=said["scan"])[0])
     connection.close()
+    for _, fds in [kernel.ask("datasets.scan", name="nyc/stalled") for _ in range(broker_process.AT_ONCE)]:
+        os.close(fds[0])  # as who interrupts the cell
+    assert kernel.table("nyc/fine")[1] == {"rows": 50}  # and not only when the store's minute is over

@@ -5,31 +5,49 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from jupyter_guardrails.errors import SourceAway
 
 T = TypeVar("T")
 LOOK_S = 0.25
+MOST_THREADS = 64  # of one process: four scans of sixteen inputs, or what was left alone in the last minute
+_look: ContextVar[Callable[[], None] | None] = ContextVar("look", default=None)
+THREAD = "source "
 Work = tuple["Future[Any]", Callable[[], Any]]
+
+
+@contextmanager
+def watched(look: Callable[[], None]) -> Iterator[None]:
+    """Every source that is opened in this block calls `look` while it waits: what that raises ends the read, not only at the next row."""
+    before = _look.set(look)
+    try:
+        yield
+    finally:
+        _look.reset(before)
 
 
 class Deadline:
     """One thread for the calls of one source, in their order: drivers that belong to a thread stay in it."""
 
     def __init__(self, what: str, timeout_s: float) -> None:
-        self._what, self._timeout_s = what, timeout_s
+        self._what, self._timeout_s, self._look = what, timeout_s, _look.get()
+        if sum(thread.name.startswith(THREAD) for thread in threading.enumerate()) >= MOST_THREADS:
+            raise SourceAway("too many places that were asked for you have not answered yet", next_step="wait a minute, and try again")
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._stuck = self._ended = False
-        threading.Thread(target=self._serve, name=f"source {what}", daemon=True).start()
+        threading.Thread(target=self._serve, name=f"{THREAD}{what}", daemon=True).start()
 
     def call(self, function: Callable[[], T], *, look: Callable[[], None] | None = None) -> T:
         """Its result or error; SourceAway when it takes too long, and for everything after that.
 
-        `look` is called now and then while it runs; what that raises is raised here, and the call goes on behind it.
+        `look` (else that of `watched`) is called now and then while it runs; what that raises is raised here, and the call goes on behind it.
         """
+        look = look or self._look
         if self._stuck:
             raise self._away()
         done: Future[T] = Future()
