@@ -35,6 +35,7 @@ class Names:
         if missing:
             shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
             raise Conflict(f"the data has no column {shown}", next_step="tell the dataset's owner: it was renamed, or the contract names it wrongly")
+        self.there = list(there)
         self.ours = list(dict.fromkeys(columns)) if columns is not None else known
         position = {name: index for index, name in enumerate(known)}
         self.indices = [position[name] for name in self.ours]
