@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from jupyter_guardrails.catalog.cut import Cut
 from jupyter_guardrails.catalog.scan import Scan
 from jupyter_guardrails.errors import Conflict, GuardrailsError, WorkspaceFull
 
@@ -30,10 +31,14 @@ class ReaderGone(GuardrailsError):
 
 
 class Sink(io.RawIOBase):
-    """A descriptor to write to: a pipe whose reader may be slow for `stall_s` at a time, or a file of `most_bytes` at most."""
+    """A descriptor to write to: a pipe whose reader may be slow for `stall_s` at a time, or a file of `most_bytes` at most.
 
-    def __init__(self, fd: int, *, stall_s: float, most_bytes: int | None = None) -> None:
+    Nothing more is written from when `cut` says why.
+    """
+
+    def __init__(self, fd: int, *, stall_s: float, most_bytes: int | None = None, cut: Cut | None = None) -> None:
         self._fd = fd
+        self._cut = cut
         self._stall_s = stall_s
         self._most_bytes = most_bytes
         self.failure: GuardrailsError | None = None
@@ -55,13 +60,17 @@ class Sink(io.RawIOBase):
         return len(view)
 
     def check(self) -> None:
-        """ReaderGone where nobody would read what is being made."""
+        """ReaderGone where nobody would read what is being made; what cut it, where that happened."""
+        if self._cut is not None and self._cut.reason is not None:
+            raise self._cut.reason
         poll = select.poll()
         poll.register(self._fd, 0)
         if any(event & select.POLLERR for _, event in poll.poll(0)):
             raise ReaderGone("the reader has gone")
 
     def _some(self, rest: memoryview) -> int:
+        if self._cut is not None and self._cut.reason is not None:
+            raise self._failed(OSError(errno.ECANCELED, "cut"), self._cut.reason)
         try:
             return os.write(self._fd, rest)
         except BlockingIOError:
@@ -77,6 +86,8 @@ class Sink(io.RawIOBase):
     def _wait(self) -> None:
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
+        if self._cut is not None:
+            poll.register(self._cut.fd, select.POLLIN)
         if not poll.poll(self._stall_s * 1000):
             message = f"nothing was read from this scan for {self._stall_s:g} s, and it was ended"
             raise self._failed(TimeoutError(message), Conflict(message, next_step="scan again, and read without long pauses"))
