@@ -102,10 +102,10 @@ def measured(options: argparse.Namespace, root: Path) -> list[tuple[str, float, 
     plain = json.loads(subprocess.run([sys.executable, str(READER), "plain", str(root / "data")], capture_output=True, text=True, check=True).stdout)
     with peak_of_workers() as peak:
         ours = json.loads(governed(root))
-    rows = [(f"direct, {name}", ours[name], "s", plain[name], 0.0) for name in plain if name != "stream"]
+    rows = [(f"direct, {name}", ours[name], "s", plain[name], 0.0) for name in plain]
     rows += [("view, first read", ours["view, first"], "s", plain["pyarrow"], 0.0)]
     rows += [(f"view, {name}, later", ours[f"view, {name}"], "s", plain[name], 0.0) for name in ("pyarrow", "pandas")]
-    rows += [(f"stream, {name}", ours[f"stream, {name}"], "s", plain["stream"], 0.0) for name in ("raw", "blank", "hash")]
+    rows += [(f"stream, {name}", ours[f"stream, {name}"], "s", ours["stream"], 0.0) for name in ("raw", "blank", "hash")]
     rows += [
         (f"broker's {name}, {p}", ours[f"{key} {p}"] * 1e3, "ms", 0.0, target if p == "p50" else 0.0) for name, key, target in ASKED for p in PARTS
     ]
