@@ -34,6 +34,9 @@ OWN: dict[str, dict[str, Any]] = {
     "hash": {"delivery": "brokered", "mask": "hash"},
     "small": {"delivery": "brokered"},
 }
+# what is asked, as data_reader.py names it, and within how many milliseconds: a small read of its own is three questions, two of them recorded
+ASKED = (("answer, first rows", "first rows", 2.0), ("answer, a path", "path", 2.0), ("small read (open, scan, end)", "small", 0.0))
+PARTS = ("p50", "p99")
 WORKER = b"jupyter_guardrails.control.broker_worker"
 LOOK_S = 0.1
 PIECE = 1_000_000
@@ -99,12 +102,14 @@ def measured(options: argparse.Namespace, root: Path) -> list[tuple[str, float, 
     plain = json.loads(subprocess.run([sys.executable, str(READER), "plain", str(root / "data")], capture_output=True, text=True, check=True).stdout)
     with peak_of_workers() as peak:
         ours = json.loads(governed(root))
-    rows = [(f"direct, {name}", ours[name], "s", plain[name], 0.0) for name in plain if name != "stream"]
+    rows = [(f"direct, {name}", ours[name], "s", plain[name], 0.0) for name in plain]
     rows += [("view, first read", ours["view, first"], "s", plain["pyarrow"], 0.0)]
     rows += [(f"view, {name}, later", ours[f"view, {name}"], "s", plain[name], 0.0) for name in ("pyarrow", "pandas")]
-    rows += [(f"stream, {name}", ours[f"stream, {name}"], "s", plain["stream"], 0.0) for name in ("raw", "blank", "hash")]
-    rows += [("broker's answer, p50", ours["scan p50"] * 1e3, "ms", 0.0, 2.0), ("broker's answer, p99", ours["scan p99"] * 1e3, "ms", 0.0, 0.0)]
-    return [*rows, ("a path, p50", ours["path p50"] * 1e3, "ms", 0.0, 0.0), ("broker's memory, peak", peak[0] / 2**20, "MiB", 0.0, 300.0)]
+    rows += [(f"stream, {name}", ours[f"stream, {name}"], "s", ours["stream"], 0.0) for name in ("raw", "blank", "hash")]
+    rows += [
+        (f"broker's {name}, {p}", ours[f"{key} {p}"] * 1e3, "ms", 0.0, target if p == "p50" else 0.0) for name, key, target in ASKED for p in PARTS
+    ]
+    return [*rows, ("broker's memory, peak", peak[0] / 2**20, "MiB", 0.0, 300.0)]
 
 
 def governed(root: Path) -> str:

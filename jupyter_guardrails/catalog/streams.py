@@ -10,13 +10,16 @@ import io
 import json
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from jupyter_guardrails.catalog.cut import Cut
 from jupyter_guardrails.catalog.scan import Scan
 from jupyter_guardrails.errors import Conflict, GuardrailsError, WorkspaceFull
 
@@ -30,10 +33,14 @@ class ReaderGone(GuardrailsError):
 
 
 class Sink(io.RawIOBase):
-    """A descriptor to write to: a pipe whose reader may be slow for `stall_s` at a time, or a file of `most_bytes` at most."""
+    """A descriptor to write to: a pipe whose reader may be slow for `stall_s` at a time, or a file of `most_bytes` at most.
 
-    def __init__(self, fd: int, *, stall_s: float, most_bytes: int | None = None) -> None:
+    Nothing more is written from when `cut` says why.
+    """
+
+    def __init__(self, fd: int, *, stall_s: float, most_bytes: int | None = None, cut: Cut | None = None) -> None:
         self._fd = fd
+        self._cut = cut
         self._stall_s = stall_s
         self._most_bytes = most_bytes
         self.failure: GuardrailsError | None = None
@@ -55,13 +62,17 @@ class Sink(io.RawIOBase):
         return len(view)
 
     def check(self) -> None:
-        """ReaderGone where nobody would read what is being made."""
+        """ReaderGone where nobody would read what is being made; what cut it, where that happened."""
+        if self._cut is not None and self._cut.reason is not None:
+            raise self._cut.reason
         poll = select.poll()
         poll.register(self._fd, 0)
         if any(event & select.POLLERR for _, event in poll.poll(0)):
             raise ReaderGone("the reader has gone")
 
     def _some(self, rest: memoryview) -> int:
+        if self._cut is not None and self._cut.reason is not None:
+            raise self._failed(OSError(errno.ECANCELED, "cut"), self._cut.reason)
         try:
             return os.write(self._fd, rest)
         except BlockingIOError:
@@ -77,6 +88,8 @@ class Sink(io.RawIOBase):
     def _wait(self) -> None:
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
+        if self._cut is not None:
+            poll.register(self._cut.fd, select.POLLIN)
         if not poll.poll(self._stall_s * 1000):
             message = f"nothing was read from this scan for {self._stall_s:g} s, and it was ended"
             raise self._failed(TimeoutError(message), Conflict(message, next_step="scan again, and read without long pauses"))
@@ -91,14 +104,36 @@ class Sink(io.RawIOBase):
         return error
 
 
+def ahead(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
+    """The same, where each but the first two is made in a thread while the one before it is written: a slow reader's pauses are used.
+
+    Who stops in the middle waits for what is being made; close it then.
+    """
+    for _ in range(2):  # short scans need no thread
+        if (batch := next(batches, None)) is None:
+            return
+        yield batch
+        del batch  # it may be large
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
+        try:
+            making = thread.submit(next, batches, None)
+        except RuntimeError:  # memory is short: no thread can be started, and all goes on in this one
+            yield from batches
+            return
+        while (made := making.result()) is not None:
+            making = thread.submit(next, batches, None)
+            yield made
+
+
 def write_arrow(scan: Scan, sink: Sink) -> dict[str, Any]:
     """The scan as an Arrow IPC stream; how many rows."""
-    count = 0
-    with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), scan.schema) as stream:
-        for batch in scan.batches():
+    count, stream = 0, pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), scan.schema)
+    with closing(ahead(scan.batches())) as batches:
+        for batch in batches:
             stream.write_batch(batch)
             count += batch.num_rows
             sink.check()
+    stream.close()  # as a context it would write the end mark after a failure, too
     return {"rows": count}
 
 
@@ -115,8 +150,8 @@ def write_csv(scan: Scan, sink: Sink) -> dict[str, Any]:
     """The scan as CSV with a header; nested values as JSON."""
     count, file = 0, pa.PythonFile(sink, mode="w")
     schema = pa.schema([field.with_type(_csv_type(field.type)) for field in scan.schema])
-    with pa.csv.CSVWriter(file, schema) as writer:
-        for batch in scan.batches():
+    with pa.csv.CSVWriter(file, schema) as writer, closing(ahead(scan.batches())) as batches:
+        for batch in batches:
             writer.write_batch(pa.RecordBatch.from_arrays([_flat(array) for array in batch.columns], schema=schema))
             count += batch.num_rows
             sink.check()
@@ -126,8 +161,8 @@ def write_csv(scan: Scan, sink: Sink) -> dict[str, Any]:
 def write_parquet(scan: Scan, sink: Sink) -> dict[str, Any]:
     """The scan as a Parquet file: its statistics are of what is delivered, since nothing else comes here."""
     count = 0
-    with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), scan.schema, compression="zstd") as writer:
-        for batch in scan.batches():
+    with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), scan.schema, compression="zstd") as writer, closing(ahead(scan.batches())) as batches:
+        for batch in batches:
             writer.write_batch(batch, row_group_size=VIEW_GROUP_ROWS)
             count += batch.num_rows
     return {"rows": count, "bytes": sink.written_bytes}

@@ -14,7 +14,7 @@ from typing import Any
 
 from jupyter_guardrails.control.children import send_signal
 from jupyter_guardrails.control.egress_link import Link, Question
-from jupyter_guardrails.errors import Conflict, ControlAway, LimitReached
+from jupyter_guardrails.errors import Conflict, ControlAway, GuardrailsError, LimitReached
 
 log = logging.getLogger("jupyter_guardrails.control")
 PASSED = ("PATH", "LANG", "TZ")
@@ -60,6 +60,11 @@ class Broker:
         outcome.add_done_callback(self._give_back)
         return outcome
 
+    async def cut(self, scan: str, reason: GuardrailsError) -> None:
+        """End one scan, whose reader is told why; ControlAway when its worker has ended."""
+        if self._link is not None:
+            await self._link.ask({"do": "cut", "scan": scan, "reason": reason.to_json()})
+
     async def stop(self) -> None:
         """End the worker; whoever still reads gets a broken stream, and an error that says so."""
         if self._idle is not None:
@@ -69,7 +74,17 @@ class Broker:
             await asyncio.gather(self._running, return_exceptions=True)
 
     async def _take_place(self) -> None:
-        if self._places.locked() and self._waiting >= MOST_WAITING:
+        if self._places.locked():
+            await self._wait_for_place()
+        else:
+            await self._places.acquire()  # at once
+        self._active += 1
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+    async def _wait_for_place(self) -> None:
+        if self._waiting >= MOST_WAITING:
             raise _busy()
         self._waiting += 1
         try:
@@ -78,10 +93,6 @@ class Broker:
             raise _busy() from None
         finally:
             self._waiting -= 1
-        self._active += 1
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
 
     def _give_back(self, outcome: asyncio.Future[Question] | None) -> None:
         if outcome is not None and not outcome.cancelled():

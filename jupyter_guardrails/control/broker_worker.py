@@ -18,10 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from jupyter_guardrails.catalog.cut import Cut
 from jupyter_guardrails.catalog.plan import ScanPlan
 from jupyter_guardrails.control import hardening
 from jupyter_guardrails.control.egress_link import Link, Question
-from jupyter_guardrails.errors import Conflict, GuardrailsError
+from jupyter_guardrails.errors import Conflict, GuardrailsError, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,7 @@ class Worker:
     def __init__(self, connection: socket.socket) -> None:
         self.link = Link(connection, self._do, worker="the data broker")
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="scan")
+        self._cuts: dict[str, Cut] = {}
         together = threading.Barrier(THREADS + 1)
         for _ in range(THREADS):  # all of them now: when memory is short, none could be started
             self._threads.submit(together.wait)
@@ -48,36 +50,45 @@ class Worker:
     async def _do(self, order: Question, fds: list[int]) -> Question:
         if order["do"] == "hello":
             return {}
-        ours = tuple(fds)
+        if order["do"] == "cut":
+            if (running := self._cuts.get(order["scan"])) is not None:
+                running.now(from_json(order["reason"]))
+            return {}
+        ours, name, cut = tuple(fds), order.get("scan", ""), Cut()
         fds.clear()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, serve, order, ours)
+        self._cuts[name] = cut
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, serve, order, ours, cut)
+        finally:
+            self._cuts.pop(name, None)
+            cut.close()
 
 
-def serve(order: Question, fds: tuple[int, ...]) -> Question:
+def serve(order: Question, fds: tuple[int, ...], cut: Cut) -> Question:
     """One scan from its first to its last row, into `fds[0]`; the others are the source's. All are closed in the end."""
     try:
-        return _answered(order, fds[0]) if order["do"] == "sql" else _said(order, fds)
+        return _answered(order, fds[0], cut) if order["do"] == "sql" else _said(order, fds, cut)
     finally:
         for fd in fds:
             os.close(fd)
 
 
-def _said(order: Question, fds: tuple[int, ...]) -> Question:
+def _said(order: Question, fds: tuple[int, ...], cut: Cut) -> Question:
     from jupyter_guardrails.catalog.sources.deadline import watched
     from jupyter_guardrails.catalog.streams import Sink  # big libraries: loaded after the limits are set, and in this process only
 
     plan = ScanPlan.from_json(order["plan"])
-    sink = Sink(fds[0], stall_s=order["stall_s"], most_bytes=order.get("most_bytes"))
+    sink = Sink(fds[0], stall_s=order["stall_s"], most_bytes=order.get("most_bytes"), cut=cut)
     with _in_our_words(plan.dataset, plan.owner, sink), watched(sink.check):
         return (_measured if order["do"] == "quality" else _scanned)(order, plan, sink, fds[1:])
 
 
-def _answered(order: Question, fd: int) -> Question:
+def _answered(order: Question, fd: int, cut: Cut) -> Question:
     """What one SELECT of a person gives, as their own account in the database; it is cancelled there when nobody reads any more."""
     from jupyter_guardrails.catalog.sources.person_sql import run_sql  # as above
     from jupyter_guardrails.catalog.streams import Sink, write_table
 
-    sink = Sink(fd, stall_s=order["stall_s"])
+    sink = Sink(fd, stall_s=order["stall_s"], cut=cut)
     with _in_our_words(order["dataset"], order["owner"], sink):
         return write_table(run_sql(order["place"], order["login"], order["sql"], look=sink.check), sink)
 

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
-from jupyter_guardrails.catalog.products import versions
 from jupyter_guardrails.catalog.published import Published
-from jupyter_guardrails.control import datasets, declared, labels, live_grants, refusals, requests, statements
+from jupyter_guardrails.control import datasets, labels, live_grants, requests
 from jupyter_guardrails.control.dataset_files import MAX_FILES, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
-from jupyter_guardrails.control.lineage_events import Run
-from jupyter_guardrails.control.rights import rights
+from jupyter_guardrails.control.reads import read_of
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
-from jupyter_guardrails.control.statements import Statement
 from jupyter_guardrails.errors import BadRequest, NotFound, Refused
 
-COLUMNS_TOLD = 20  # of a read, in its record
 LATE = "was granted after this kernel started, and this machine can't show it to a kernel that runs"
 HOW_TO_LATE = "read it now with guarded.open({name!r}), or restart the kernel to use its path"
 ELSEWHERE = "was granted after this kernel started: it is at {path} in this kernel"
@@ -180,62 +175,6 @@ async def explain(state: ControlState, live: LiveKernel, arguments: Path) -> Ans
     what, next_step = (ELSEWHERE.format(path=seen), f"guarded.path({contract.name!r})") if seen else (LATE, HOW_TO_LATE.format(name=contract.name))
     late = Refused(f"{contract.name} {what}", next_step=next_step, rule=str(access.decision.rule))
     return Answer({"message": str(late)})
-
-
-async def read_of(
-    state: ControlState,
-    live: LiveKernel,
-    name: str,
-    *,
-    file: str = "",
-    purpose: str = "",
-    columns: Sequence[str] | None = None,
-    explained: bool = False,
-    statement: Statement | None = None,
-) -> tuple[Contract, Access]:
-    """The dataset that this kernel is about to read, recorded; Refused, with all that one needs to know, when it may not.
-
-    `explained`: nothing is read, and no purpose needs to be named. `statement`: it is read by SQL.
-    """
-    contract, access = await datasets.find(state, name)
-    access = declared.narrowed(state, live, contract, access)
-    access = access if explained else _purposeful(contract, access, purpose)
-    access = access if statement is None else statements.narrowed(state, contract, access)
-    decision, said = access.decision, statement.recorded() if statement else {}
-    how = f", SQL {statement.digest[:12]}" if statement else ""
-    what = f"version {versions(contract)}{_details(access, file, purpose, columns)}{how}: {decision.reason}"
-    said |= {"reason": what, "kernel": live.kernel_id, "policy_digest": access.policy_digest}
-    fields = state.audit_fields("data.read", contract.name, decision, **said)
-    given = labels.given(state, await rights(state), contract, state.principal, decision)
-    await labels.record_read(state, live, given, fields, allowed=access.granted and not explained)
-    if not access.granted:
-        refusals.note(live, contract.name, state.clock())
-        owner = "" if f"({contract.owner})" in decision.next_step or not contract.owner else f" (owner: {contract.owner})"
-        raise Refused(f"{decision.reason}{owner}", next_step=decision.next_step, rule=str(decision.rule))
-    live.refused.pop(contract.name, None)
-    if not explained:
-        state.lineage.read(Run(live.lease, live.kernel_id, live.kind, state.principal), contract, state.clock(), state.spawn)
-    return contract, access
-
-
-def _purposeful(contract: Contract, access: Access, purpose: str) -> Access:
-    """Data that is bound to purposes is given to who names one of them."""
-    if not access.granted or not access.bounds.purposes or purpose in access.bounds.purposes:
-        return access
-    listed = ", ".join(access.bounds.purposes)
-    reason = f"{contract.name} may be used for {listed} only" + (f", and {purpose!r} is none of them" if purpose else ", and no purpose was named")
-    step = f"guarded.open({contract.name!r}, purpose={access.bounds.purposes[0]!r})"
-    return replace(access, status="refused", decision=replace(access.decision, allowed=False, reason=reason, next_step=step))
-
-
-def _details(access: Access, file: str, purpose: str, columns: Sequence[str] | None) -> str:
-    """What exactly was read, for the record."""
-    listed = (
-        f"{', '.join(columns[:COLUMNS_TOLD])}{f' and {len(columns) - COLUMNS_TOLD} more' if len(columns) > COLUMNS_TOLD else ''}" if columns else ""
-    )
-    masked = ", ".join(f"{name} {kind}" for name, kind in list(access.bounds.masks.items())[:COLUMNS_TOLD])
-    parts = (file, listed and f"columns {listed}", masked and f"masked {masked}", purpose and f"purpose {purpose!r}")
-    return "".join(f", {part}" for part in parts if part)
 
 
 Operation = Callable[[ControlState, LiveKernel, Any], Awaitable[Answer]]

@@ -7,8 +7,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from jupyter_guardrails.catalog.filters import read_filter
-from jupyter_guardrails.control import scans
-from jupyter_guardrails.control.channel_operations import Arguments, Operation, read_of
+from jupyter_guardrails.control import following, scans
+from jupyter_guardrails.control.channel_operations import Arguments, Operation
+from jupyter_guardrails.control.reads import Asked, decided, with_record
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 
 MOST_COLUMNS = 20_000
@@ -34,10 +35,17 @@ class ScanEnd(Arguments):
 async def scan(state: ControlState, live: LiveKernel, arguments: Scan) -> Answer:
     """The reading end of a pipe with the rows; ask `datasets.scan_end` after the last byte, since a broken pipe looks like an end."""
     columns, where = scans.names(arguments.columns), read_filter(arguments.filter)
-    contract, access = await read_of(state, live, arguments.name, purpose=arguments.purpose, columns=columns)
-    plan = scans.plan_of(contract, access, columns=columns, where=where, limit=arguments.limit, form=arguments.format)
-    outcome, fd = await scans.stream(state, contract, plan)
-    said = {"scan": state.outcomes.put(live.lease, outcome), "format": arguments.format, "masks": dict(access.bounds.masks)}
+    name = scans.fresh_name()
+    read = await decided(state, live, Asked(arguments.name, purpose=arguments.purpose, columns=columns))
+
+    async def begun() -> scans.Streamed:
+        plan = scans.plan_of(read.contract, read.access, columns=columns, where=where, limit=arguments.limit, form=arguments.format)
+        return await scans.stream(state, read.contract, plan, scan=name)
+
+    outcome, fd = await with_record(state, live, read, begun, drop=scans.drop)
+    state.outcomes.put(live.lease, name, outcome)
+    following.follow(state, live, read, scan=name, outcome=outcome)
+    said = {"scan": name, "format": arguments.format, "masks": dict(read.access.bounds.masks)}
     return Answer(said, (fd,))
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from jupyter_guardrails.control import scans, statements
-from jupyter_guardrails.control.channel_operations import Arguments, Operation, read_of
+from jupyter_guardrails.control import following, scans, statements
+from jupyter_guardrails.control.channel_operations import Arguments, Operation
+from jupyter_guardrails.control.reads import Asked, decided, recorded
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 
 
@@ -22,10 +23,21 @@ class Sql(Arguments):
 async def sql(state: ControlState, live: LiveKernel, arguments: Sql) -> Answer:
     """As `datasets.scan`: the reading end of a pipe, and the name by which to ask how it ended. Who closes the pipe cancels the statement."""
     statement = statements.statement_of(state, arguments.sql)
-    contract, _ = await read_of(state, live, arguments.name, purpose=arguments.purpose, statement=statement)
-    order = {"do": "sql", "dataset": contract.name, "owner": contract.owner or "unknown", "place": dict(contract.place), "sql": arguments.sql}
+    read = await decided(state, live, Asked(arguments.name, purpose=arguments.purpose, statement=statement))
+    await recorded(state, live, read)
+    contract, name = read.contract, scans.fresh_name()
+    order = {
+        "do": "sql",
+        "scan": name,
+        "dataset": contract.name,
+        "owner": contract.owner or "unknown",
+        "place": dict(contract.place),
+        "sql": arguments.sql,
+    }
     outcome, fd = await scans.answer(state, order | {"login": statements.login_of(state, contract)})
-    return Answer({"scan": state.outcomes.put(live.lease, outcome), "format": "arrow"}, (fd,))
+    state.outcomes.put(live.lease, name, outcome)
+    following.follow(state, live, read, scan=name, outcome=outcome)
+    return Answer({"scan": name, "format": "arrow"}, (fd,))
 
 
 OPERATIONS: Mapping[str, tuple[type[Arguments], Operation]] = {"datasets.sql": (Sql, sql)}

@@ -76,11 +76,11 @@ async def check(state: ControlState, request: DatasetCheck, fds: list[int]) -> d
     return {"contracts": folder + [{"file": c.file, "name": c.name, "problems": [str(problem) for problem in c.problems]} for c in contracts]}
 
 
-async def find(state: ControlState, name: str) -> tuple[Contract, Access]:
-    """A contract and what this person may have of it; NotFound when there is none, or none that they may know of."""
+async def find(state: ControlState, name: str, held: Rights | None = None) -> tuple[Contract, Access]:
+    """A contract and what this person may have of it, by these rights or (None) those of now; NotFound when they may know of none."""
     contract = state.catalogs.current.by_name.get(name)
     if contract is not None:
-        access = (await rights(state)).access(contract, state.effective(), state.clock())
+        access = (held or await rights(state)).access(contract, state.effective(), state.clock())
         if access.listed:
             return contract, access
     elif (one := await published.find(state, name)) is not None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import itertools
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from jupyter_guardrails.control import frames
+from jupyter_guardrails.control.closing import close_own
 from jupyter_guardrails.errors import ControlAway, GuardrailsError, from_json
 
 log = logging.getLogger("jupyter_guardrails.control")
@@ -104,5 +107,33 @@ class Link:
             log.debug("an answer found nobody: %s", error)
 
     async def _send(self, message: Question, fds: Sequence[int] = ()) -> None:
-        async with self._sending:
-            await asyncio.shield(asyncio.ensure_future(frames.send(self._connection, frames.encode(message), fds)))
+        """At once where there is room. Whoever has to wait may go away and close the descriptors: the frame goes on whole, with its own."""
+        await self._sending.acquire()
+        try:
+            data = frames.encode(message)
+            sent = _at_once(self._connection, data, fds)
+        except BaseException:
+            self._sending.release()
+            raise
+        if sent == len(data):
+            self._sending.release()
+            return
+        await asyncio.shield(self._rest(data[sent:], () if sent else [os.dup(fd) for fd in fds]))
+
+    def _rest(self, data: bytes, copies: Sequence[int]) -> asyncio.Future[None]:
+        def over(_sent: asyncio.Future[None]) -> None:
+            close_own(copies)
+            self._sending.release()
+
+        sending = asyncio.ensure_future(frames.send(self._connection, data, copies))
+        sending.add_done_callback(over)
+        return sending
+
+
+def _at_once(connection: socket.socket, data: bytes, fds: Sequence[int]) -> int:
+    """How many bytes the socket took; descriptors go with the first of them."""
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    try:
+        return connection.sendmsg([data], rights)
+    except (BlockingIOError, InterruptedError):
+        return 0

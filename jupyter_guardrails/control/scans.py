@@ -34,6 +34,7 @@ PIPE_BYTES = 1 << 20
 MOST_REMEMBERED = 256  # outcomes of one control's scans that nobody asked for yet
 PREVIEW_S = 30.0
 Outcome = asyncio.Future[Question]
+Streamed = tuple[Outcome, int]  # how it ends, and the reading end of its pipe
 
 
 class Outcomes:
@@ -42,13 +43,11 @@ class Outcomes:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
 
-    def put(self, lease: str, outcome: Outcome) -> str:
-        """The name by which that kernel may ask for it."""
-        name = f"scan-{secrets.token_hex(8)}"
+    def put(self, lease: str, name: str, outcome: Outcome) -> None:
+        """That kernel may ask for it by this name."""
         self._known[lease, name] = outcome
         while len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)
-        return name
 
     async def take(self, lease: str, name: str) -> Question:
         """The outcome, once; raises what ended the scan."""
@@ -56,6 +55,11 @@ class Outcomes:
         if outcome is None:
             raise NotFound("there is no such scan of this kernel, or control was restarted since", next_step="scan again")
         return await outcome_of(outcome)
+
+
+def fresh_name() -> str:
+    """By which a kernel asks how its scan ended, and control ends it."""
+    return f"scan-{secrets.token_hex(8)}"
 
 
 def plan_of(contract: Contract, access: Access, **asked: Any) -> ScanPlan:
@@ -71,10 +75,12 @@ def plan_of(contract: Contract, access: Access, **asked: Any) -> ScanPlan:
     return ScanPlan(contract.name, contract.version, owner, place_for(contract, bounds), known, masks, bounds.keep, **asked)
 
 
-async def begin(state: ControlState, contract: Contract, plan: ScanPlan, into: int, *, most_bytes: int | None = None) -> Outcome:
-    """Hand the plan to this person's worker, which writes into `into`; descriptors stay the caller's. The outcome is still to come."""
-    salt = salt_of(state.settings.state_dir)
-    return await order(state, contract, plan, (into,), {"do": "scan", "salt": salt.hex(), "most_bytes": most_bytes})
+async def begin(state: ControlState, contract: Contract, plan: ScanPlan, into: int, **said: Any) -> Outcome:
+    """Hand the plan to this person's worker, which writes into `into`; descriptors stay the caller's. The outcome is still to come.
+
+    `said`: `most_bytes` of a file, `scan` by which it can be cut.
+    """
+    return await order(state, contract, plan, (into,), {"do": "scan", "salt": salt_of(state.settings.state_dir).hex()} | said)
 
 
 async def order(state: ControlState, contract: Contract, plan: ScanPlan, into: Sequence[int], said: Question) -> Outcome:
@@ -91,18 +97,23 @@ def credentials_for(state: ControlState, place: Mapping[str, Any]) -> dict[str, 
     return state.credentials.for_place(place)
 
 
-async def stream(state: ControlState, contract: Contract, plan: ScanPlan) -> tuple[Outcome, int]:
+async def stream(state: ControlState, contract: Contract, plan: ScanPlan, *, scan: str) -> Streamed:
     """The outcome to come, and the reading end of the pipe that the scan goes into; the caller closes it."""
-    return await _into_pipe(lambda writing: begin(state, contract, plan, writing))
+    return await _into_pipe(lambda writing: begin(state, contract, plan, writing, scan=scan))
 
 
-async def answer(state: ControlState, order: dict[str, Any]) -> tuple[Outcome, int]:
+async def answer(state: ControlState, order: dict[str, Any]) -> Streamed:
     """The same for another order to this person's worker."""
     order |= {"stall_s": STALL_S}
     return await _into_pipe(lambda writing: state.brokers.of(state.principal).begin(order, (writing,)))
 
 
-async def _into_pipe(begun: Callable[[int], Awaitable[Outcome]]) -> tuple[Outcome, int]:
+def drop(streamed: Streamed) -> None:
+    """Nobody gets it: its worker sees that nobody reads."""
+    os.close(streamed[1])
+
+
+async def _into_pipe(begun: Callable[[int], Awaitable[Outcome]]) -> Streamed:
     reading, writing = os.pipe2(os.O_CLOEXEC)
     with contextlib.suppress(OSError):  # beyond what this account may have of pipes: the usual size does, more slowly
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

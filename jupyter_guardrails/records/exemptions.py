@@ -9,12 +9,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from jupyter_guardrails.errors import NotFound
 from jupyter_guardrails.records import audit
 from jupyter_guardrails.records.columns import storable
 from jupyter_guardrails.records.tables import exemptions
+
+# Made once: each read of a dataset asks it (records/leases.py)
+IN_FORCE = (exemptions.c.state == "active") & (exemptions.c.ends_at > bindparam("after"))
+ACTIVE = select(exemptions).where(IN_FORCE, exemptions.c.person == bindparam("of_person")).order_by(exemptions.c.ends_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,10 @@ def get(connection: Connection, id: str) -> dict[str, Any]:
     return dict(row)
 
 
-def active(connection: Connection, person: str | None, *, now: datetime) -> dict[tuple[str, str], dict[str, Any]]:
+def active(connection: Connection, person: str, *, now: datetime) -> dict[tuple[str, str], dict[str, Any]]:
     """(kind, name) -> exemption in force, the one that lasts longest; of one person. Past its end it counts for nothing, swept or not."""
-    live = (exemptions.c.state == "active") & (exemptions.c.ends_at > now)
-    query = select(exemptions).where(live, exemptions.c.person == person).order_by(exemptions.c.ends_at)
-    return {(row["kind"], row["name"]): dict(row) for row in connection.execute(query).mappings()}
+    found = connection.execute(ACTIVE, {"of_person": person, "after": now}).mappings()
+    return {(row["kind"], row["name"]): dict(row) for row in found}
 
 
 def over(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:

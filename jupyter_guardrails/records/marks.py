@@ -7,13 +7,14 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jupyter_guardrails.records.tables import marks
 
 KEYS = ("place", "principal", "dataset", "version", "classification")
 RENEWED = ("purposes", "expires_at", "kernel")
+BY_KEYS = select(marks.c.purposes, marks.c.expires_at).where(*(marks.c[key] == bindparam(f"of_{key}") for key in KEYS))  # made once: leases.py
 Row = dict[str, Any]
 
 
@@ -30,8 +31,7 @@ def put(connection: Connection, rows: Iterable[Row], *, now: datetime) -> None:
 
 def _is_there(connection: Connection, row: Row) -> bool:
     """Whether nothing would change: a dataset that is read a thousand times is written once."""
-    query = select(marks.c.purposes, marks.c.expires_at).where(*(marks.c[key] == row[key] for key in KEYS))
-    found = connection.execute(query).first()
+    found = connection.execute(BY_KEYS, {f"of_{key}": row[key] for key in KEYS}).first()
     return found is not None and (list(found.purposes), found.expires_at) == (list(row["purposes"]), row["expires_at"])
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from jupyter_guardrails.errors import Conflict, NotFound
 from jupyter_guardrails.records import allowances, audit
 from jupyter_guardrails.records.columns import storable
 from jupyter_guardrails.records.tables import grants, requests
 
+# Made once: each read of a dataset asks it (records/leases.py)
+LIVE = (grants.c.principal == bindparam("of_principal")) & (grants.c.expires_at > bindparam("after")) & grants.c.revoked_at.is_(None)
+LIVE_GRANTS = select(grants).where(LIVE).order_by(grants.c.expires_at)
 TRANSITIONS: dict[str, frozenset[str]] = {
     "open": frozenset({"granted", "refused", "expired"}),
     "granted": frozenset({"expired"}),
@@ -126,8 +129,7 @@ def shorten(connection: Connection, id: str, *, until: datetime) -> None:
 
 def active_grants(connection: Connection, principal: str, *, now: datetime) -> dict[str, dict[str, Any]]:
     """Dataset name -> the grant that lasts longest, of those neither expired nor revoked."""
-    live = (grants.c.principal == principal) & (grants.c.expires_at > now) & grants.c.revoked_at.is_(None)
-    rows = connection.execute(select(grants).where(live).order_by(grants.c.expires_at)).mappings()
+    rows = connection.execute(LIVE_GRANTS, {"of_principal": principal, "after": now}).mappings()
     return {row["dataset"]: dict(row) for row in rows}
 
 

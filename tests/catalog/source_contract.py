@@ -1,5 +1,6 @@
 """What every source keeps, whatever is behind it: a class of tests inherits it and gives `placed`, which puts a table where the source reads it."""
 
+import contextlib
 import json
 import operator
 import subprocess
@@ -73,12 +74,19 @@ def matches(tree, row):
     return OPERATORS[tree.operator](value, wanted)
 
 
+@contextlib.contextmanager
+def opened(place, credentials, **asked):
+    """The open source; of local files with a descriptor, as control gives one."""
+    with contextlib.ExitStack() as stack:
+        fds = (stack.enter_context(open(place["path"], "rb")).fileno(),) if place["kind"] == "files" else ()
+        source = open_source(place, **{"columns": None, "credentials": credentials, "fds": fds} | asked)
+        stack.callback(source.close)
+        yield source
+
+
 def read(place, credentials, columns=None, predicate=None):
-    source = open_source(place, columns=columns, predicate=predicate, credentials=credentials)
-    try:
+    with opened(place, credentials, columns=columns, predicate=predicate) as source:
         return pa.Table.from_batches(source.batches(), source.schema)
-    finally:
-        source.close()
 
 
 def rows(table):
@@ -142,9 +150,8 @@ class SourceContract:
     def test_many_batches_of_bounded_size(self, placed):
         count = 70_000
         big = pa.table({"id": pa.array(range(count), pa.int64()), "text": pa.array([f"{i % 977:060d}" for i in range(count)])})
-        source = open_source((spot := placed(big, "big"))[0], columns=None, credentials=spot[1])
-        seen = list(source.batches())
-        source.close()
+        with opened(*placed(big, "big")) as source:
+            seen = list(source.batches())
         assert len(seen) >= 2
         assert max(batch.num_rows for batch in seen) <= MAX_ROWS
         assert max(batch.get_total_buffer_size() for batch in seen[:1]) <= 8 * TARGET_BYTES
@@ -156,11 +163,10 @@ class SourceContract:
         big = pa.table({"id": pa.array(range(count), pa.int64()), "text": pa.array([f"{i % 977:060d}" for i in range(count)])})
         place, credentials = placed(big, "big")
         assert none(connections) == 0
-        source = open_source(place, columns=None, credentials=credentials)
-        next(source.batches())
-        assert connections() >= self.least_connections
-        source.close()
-        source.close()
+        with opened(place, credentials) as source:
+            next(source.batches())
+            assert connections() >= self.least_connections
+            source.close()
         assert none(connections) == 0
 
 
@@ -180,4 +186,4 @@ class BoundedMemory:
         assert after - before <= 100 << 10, done.stdout
 
 
-__all__ = ["TABLE", "BoundedMemory", "SourceContract", "matches", "read", "rows"]
+__all__ = ["TABLE", "BoundedMemory", "SourceContract", "matches", "opened", "read", "rows"]

@@ -353,7 +353,8 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("answer", "kind", "sentence"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_a_server_that_fails_is_said_in_bounded_time_and_nothing_is_leaked(monkeypatch, caplog, capfd, answer, kind, sentence):
-    monkeypatch.setattr(objects, "TIMEOUT_S", 3.0)
+    if answer in (stall, stall_in_the_body, reset):  # the others answer, and a busy machine may take a while for it
+        monkeypatch.setattr(objects, "TIMEOUT_S", 3.0)
     with Answering(answer) as server:
         with pytest.raises(kind, match=sentence) as refused:
             read(server.place, CREDENTIALS)

@@ -10,7 +10,7 @@ from test_control_channel import Served
 
 from jupyter_guardrails.catalog.access import access_to
 from jupyter_guardrails.catalog.delivery import Bounds
-from jupyter_guardrails.control import admission, channel_operations, declared
+from jupyter_guardrails.control import admission, channel_operations, declared, reads
 from jupyter_guardrails.control.channel_operations import Name
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.interface.messages import KernelAdmit
@@ -41,7 +41,7 @@ def job(world, entries, kind="clean_run"):
 
 
 def read(world, live, name, purpose=""):
-    return asyncio.run(channel_operations.read_of(world.state(), live, name, purpose=purpose))
+    return asyncio.run(reads.read_of(world.state(), live, name, purpose=purpose))
 
 
 def test_it_is_bound_as_its_author_reads_it(world):

@@ -94,6 +94,22 @@ def test_what_is_no_scan_is_refused_before_anything_is_read(kernel, asked, code)
     assert kernel.table("nyc/people", limit=1)[1] == {"rows": 1}
 
 
+def test_a_scan_that_cannot_be_recorded_gives_nothing_out(world, kernel, loop):
+    """It had begun when that came out; its worker sees that nobody reads, and is free for the next one."""
+    kernel.table("nyc/streamed")
+    journal = world.records.sinks.journal._records
+    real, journal._file = journal._file, open("/dev/full", "wb", buffering=0)  # noqa: SIM115 - closed below
+    try:
+        for _ in range(broker_process.AT_ONCE + 1):
+            error, fds = kernel.ask("datasets.scan", name="nyc/streamed")
+            assert error["code"] in ("records_unwritable", "audit_away")
+            assert fds == []
+    finally:
+        journal._file.close()
+        journal._file, journal._torn_at = real, None
+    assert kernel.table("nyc/streamed")[1] == {"rows": 50}
+
+
 def test_an_error_in_the_stream_is_told_at_its_end(kernel):
     found, end = kernel.table("nyc/people", filter="email > 5")
     assert found is None

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
 
-from jupyter_guardrails.catalog.sources.formats import open_format
-from jupyter_guardrails.errors import BadRequest, Conflict
+from jupyter_guardrails.catalog.sources.formats import Opened, Wanted, open_file
+from jupyter_guardrails.catalog.sources.shape import bounded
+from jupyter_guardrails.errors import BadRequest, Conflict, GuardrailsError
 from jupyter_guardrails.policy.rowfilter import Filter
+from jupyter_guardrails.policy.wording import visible
 
+T = TypeVar("T")
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -33,41 +36,43 @@ def open_source(
     credentials: Mapping[str, Any] | None = None,
     fds: Sequence[int] = (),
 ) -> FilesSource:
-    """The file or folder whose descriptor is `fds[0]`; `predicate` is left to the caller."""
-    return FilesSource(fds[0], place, columns)
+    """The file or folder whose descriptor is `fds[0]`; by `predicate` parts of Parquet files are left out, all else is left to the caller."""
+    return FilesSource(fds[0], place, columns, predicate)
 
 
 class FilesSource:
     """One table in one or several files of the same columns."""
 
-    def __init__(self, root: int, place: Mapping[str, Any], columns: Sequence[str] | None) -> None:
+    def __init__(self, root: int, place: Mapping[str, Any], columns: Sequence[str] | None, keep: Filter | None) -> None:
         self._root = root
         self._place = place
         self._columns = columns
+        self._keep = keep
         self._open: int | None = None
-        self._table: Any = None
+        self._file: pa.NativeFile | None = None
         self._files = sorted(_files_below(root, "")) if stat.S_ISDIR(os.fstat(root).st_mode) else [""]
         if not self._files:
             raise Conflict("the dataset's folder has no data files", next_step="tell its owner")
         self._forms = [self._form(name) for name in self._files]
         self._parts = Partitions(self._files)
-        self.schema = self._parts.schema(self._reader(0).schema, columns)
+        self._first: Opened | None = self._opened(0, None)
+        self.schema = self._parts.schema(self._first.schema, columns)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows of the first file, then of the next."""
         for number, name in enumerate(self._files):
-            reader = self._table if number == 0 else self._reader(number)
+            opened, self._first = self._first or self._opened(number, self.schema), None
             before = os.fstat(self._descriptor())
-            yield from (self._whole(number, batch) for batch in reader.batches())
+            yield from bounded(self._whole(number, batch) for batch in _read(opened, shown(name)))
             after = os.fstat(self._descriptor())
             if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
                 raise Conflict(f"{shown(name)} changed while it was read", next_step="read it again; if it happens each time, tell its owner")
 
     def close(self) -> None:
         """Let go of the file that is open."""
-        if self._table is not None:
-            self._table.close()
-            self._table = None
+        if self._file is not None:
+            self._file.close()
+        self._file = self._first = None
         if self._open is not None and self._open != self._root:
             os.close(self._open)
         self._open = None
@@ -75,14 +80,15 @@ class FilesSource:
     def _descriptor(self) -> int:
         return self._root if self._open is None else self._open
 
-    def _reader(self, number: int) -> Any:
+    def _opened(self, number: int, alike: pa.Schema | None) -> Opened:
         name = self._files[number]
         self.close()
         if name:
             self._open = _open_file(self._root, name)
-        wanted = None if self._columns is None else [column for column in self._columns if column not in self._parts.names]
-        self._table = open_format(self._forms[number], self._descriptor(), columns=wanted, place=self._place, name=shown(name))
-        return self._table
+        columns = None if self._columns is None else [column for column in self._columns if column not in self._parts.names]
+        file = self._file = pa.OSFile(f"/proc/self/fd/{self._descriptor()}", "rb")
+        wanted = Wanted(self._forms[number], self._place, columns, self._keep, alike)
+        return _told(lambda: open_file(file, wanted), shown(name))
 
     def _whole(self, number: int, batch: pa.RecordBatch) -> pa.RecordBatch:
         """A batch with its folder's columns, in the order and of the types of the first file."""
@@ -115,6 +121,25 @@ class FilesSource:
                 f"{shown(name) or 'the file'} is no table: its name ends in .{ending[:20]}", next_step="declare the format in its contract"
             )
         return ENDINGS[ending]
+
+
+def _read(opened: Opened, name: str) -> Iterator[pa.RecordBatch]:
+    while (batch := _told(lambda: next(opened.batches, None), name)) is not None:
+        yield batch
+
+
+def _told(function: Callable[[], T], name: str) -> T:
+    """What Arrow gives, or a sentence: what it says itself names values, which may be behind a mask."""
+    try:
+        return function()
+    except GuardrailsError:
+        raise
+    except MemoryError:
+        message = f"a part of {visible(name) or 'the file'} is larger than the broker's memory: a value, a page or a record batch in it"
+        raise Conflict(message, next_step="ask for fewer columns, or ask its owner to write it in smaller parts") from None
+    except (pa.ArrowException, OSError, UnicodeError, KeyError) as error:
+        message = f"{visible(name) or 'the file'} cannot be read ({type(error).__name__}): it is damaged, changed, or not of its declared format"
+        raise Conflict(message, next_step="tell its owner, who finds the reason with pyarrow") from None
 
 
 class Partitions:

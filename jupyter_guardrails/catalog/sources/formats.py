@@ -1,25 +1,25 @@
-"""Formats of table files, each read from a descriptor piece by piece: Parquet by pages, CSV and JSON lines by blocks, Arrow by record batches."""
+"""Parquet, CSV, JSON lines and Arrow from a seekable file, of this machine or of an object store, a bounded piece at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet as pq
+from pyarrow import csv, ipc, json, parquet
 
-from jupyter_guardrails.catalog.sources import MAX_BATCH_ROWS
-from jupyter_guardrails.catalog.spelling import alike, listed
-from jupyter_guardrails.errors import BadRequest, Conflict
-from jupyter_guardrails.policy.wording import visible
+from jupyter_guardrails.catalog.sources.groups import chunks_of, groups_that_may_pass
+from jupyter_guardrails.catalog.sources.shape import MAX_ROWS, TARGET_BYTES, Names
+from jupyter_guardrails.errors import Conflict
+from jupyter_guardrails.policy.rowfilter import Filter
 
-BATCH_BYTES = 4 << 20
-BUFFERS_BYTES = 32 << 20  # of all columns together
-BLOCK_BYTES = 1 << 20
-# ODCS logical types, for formats that carry none; what is not here is found out from the first block
-TYPES = {
+BLOCK_BYTES, BLOCK_BYTES_FAR = 1 << 20, 4 << 20
+BUFFERS_BYTES = 32 << 20  # of all columns of a Parquet file together
+LEAST_BUFFER, MOST_BUFFER = 4 << 10, 1 << 20
+HELD_BYTES = 32 << 20
+SAMPLED_CHUNKS, SAMPLED_GROUPS = 1000, 8  # by which it is told how much a row has
+TYPES = {  # of a contract -> of Arrow, for formats that have none; the rest is inferred
     "string": pa.string(),
     "integer": pa.int64(),
     "number": pa.float64(),
@@ -29,147 +29,150 @@ TYPES = {
 }
 
 
-class Table:
-    """An open file: `schema`, and `batches()` once."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is read of files in one format. `keep` may be used to read less, on columns that are of the types in `alike` (None: any).
 
-    def __init__(self, schema: pa.Schema, batches: Callable[[], Iterator[pa.RecordBatch]], name: str) -> None:
-        self.schema = schema
-        self.file: Any = None  # what to close in the end
-        self._batches = batches
-        self._name = name
+    `far`: each request takes a while, and one is made at a time.
+    """
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Its rows; errors of the format as a sentence without values."""
-        rows = iter(self._batches())
-        while True:
-            try:
-                batch = next(rows)
-            except StopIteration:
-                return
-            except (pa.ArrowException, OSError, UnicodeError, MemoryError) as error:
-                raise unreadable(error, self._name) from None  # its text quotes values
-            yield batch
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._batches = lambda: iter(())
-        if self.file is not None:
-            self.file.close()
+    form: str
+    place: Mapping[str, Any]
+    columns: Sequence[str] | None
+    keep: Filter | None = None
+    alike: pa.Schema | None = None
+    far: bool = False
 
 
-def open_format(form: str, fd: int, *, columns: Sequence[str] | None, place: Mapping[str, Any], name: str) -> Table:
-    """The table in a file of one of FORMATS; BadRequest or Conflict, without values, when it isn't one."""
-    source = pa.OSFile(f"/proc/self/fd/{fd}", "rb")
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One file: the columns that are read, and their rows, once."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+def open_file(file: Any, wanted: Wanted) -> Opened:
+    """The table in a file of Arrow's or of Python's; Arrow's errors quote what it read, and are not for readers."""
+    return READERS[wanted.form](file, wanted)
+
+
+def _parquet(file: Any, wanted: Wanted) -> Opened:
+    metadata = parquet.read_metadata(file)
+    names = Names(wanted.place, metadata.schema.to_arrow_schema().names, wanted.columns)
+    leaves = metadata.num_columns * max(1, len(names.theirs)) // max(1, len(names.there))
+    width = min(max(BUFFERS_BYTES // max(leaves, 1), LEAST_BUFFER), MOST_BUFFER)
+    opened = parquet.ParquetFile(file, metadata=metadata, buffer_size=width, pre_buffer=False)
+    stored = opened.schema_arrow  # made anew each time
+    schema = _named(pa.schema([stored.field(index) for index in names.indices]), names)
+    return Opened(schema, _parquet_batches(file, opened, names, (schema, wanted)))
+
+
+def _parquet_batches(file: Any, opened: parquet.ParquetFile, names: Names, of: tuple[pa.Schema, Wanted]) -> Iterator[pa.RecordBatch]:
+    schema, wanted = of
+    groups = groups_that_may_pass(opened.metadata, schema, names, keep=wanted.keep, alike=wanted.alike)
+    rows = _rows_at_once(opened.metadata, groups, names, schema)
+    for together in ([group] for group in groups) if wanted.far else [groups]:
+        if wanted.far:
+            _hold(file, chunks_of(opened.metadata.row_group(together[0]), names.theirs))
+        for batch in opened.iter_batches(batch_size=rows, row_groups=together, columns=names.theirs, use_threads=not wanted.far):
+            position = {name: index for index, name in enumerate(batch.schema.names)}
+            yield _chosen(batch, [position[name] for name in names.theirs], schema)
+
+
+def _chosen(batch: pa.RecordBatch, indices: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
+    """Columns of a batch under their names; without any it still has its rows, as where only folders' names are wanted."""
+    if not indices:
+        return batch.select([]).replace_schema_metadata(None)
+    return pa.RecordBatch.from_arrays([batch.column(index) for index in indices], schema=schema)
+
+
+def _hold(file: Any, chunks: Sequence[Any]) -> None:
+    """Small chunks that lie together are fetched at once: 10,000 columns would be 10,000 requests."""
+    if not chunks:
+        return
+    starts = [min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset))) for chunk in chunks]
+    end = max(start + chunk.total_compressed_size for start, chunk in zip(starts, chunks, strict=True))
+    read, span = sum(chunk.total_compressed_size for chunk in chunks), end - min(starts)
+    if span <= HELD_BYTES and read * 2 >= span:
+        file.hold(min(starts), span)
+
+
+def _rows_at_once(metadata: Any, groups: Sequence[int], names: Names, schema: pa.Schema) -> int:
+    """So many rows as make some 4 MiB: a file of 10,000 columns has 800 times as much in a row as one of twelve."""
+    fixed = sum(field.type.bit_width // 8 if pa.types.is_primitive(field.type) else 16 for field in schema)
+    widest = max(fixed, 1)
+    for group in groups[: min(SAMPLED_GROUPS, max(1, SAMPLED_CHUNKS // max(metadata.num_columns, 1)))]:
+        found = metadata.row_group(group)
+        stored = sum(int(chunk.total_uncompressed_size) for chunk in chunks_of(found, names.theirs))
+        widest = max(widest, stored // max(found.num_rows, 1))
+    return max(1, min(MAX_ROWS, TARGET_BYTES // widest))
+
+
+def _csv(file: Any, wanted: Wanted) -> Opened:
+    columns = None if wanted.columns is None else [_theirs(wanted.place, name) for name in dict.fromkeys(wanted.columns)]
+    reading = csv.ReadOptions(use_threads=not wanted.far, block_size=_block(wanted))
+    parsing = csv.ParseOptions(delimiter=str(wanted.place.get("delimiter") or _delimiter(file)), newlines_in_values=True)
+    converting = csv.ConvertOptions(column_types=_types(wanted.place), strings_can_be_null=True, include_columns=columns)
     try:
-        table = FORMATS[form](source, columns, place, name)
-    except BaseException as error:
-        source.close()
-        if isinstance(error, (pa.ArrowException, OSError, UnicodeError, MemoryError, KeyError)):
-            raise unreadable(error, name) from None  # its text quotes values
-        raise
-    table.file = source
-    return table
-
-
-def unreadable(error: BaseException, name: str) -> Conflict:
-    """A sentence for an error of Arrow's. What Arrow itself says names values, which may be behind a mask."""
-    what = visible(name) or "the file"
-    if isinstance(error, MemoryError):
-        message = f"a part of {what} is larger than the broker's memory: a value, a page or a record batch in it"
-        return Conflict(message, next_step="ask for fewer columns, or ask its owner to write it in smaller parts")
-    hint = "its owner, who finds the reason with pyarrow"
-    return Conflict(
-        f"{what} cannot be read ({type(error).__name__}): it is damaged, changed, or not of its declared format", next_step=f"tell {hint}"
-    )
-
-
-def _present(names: Sequence[str], columns: Sequence[str] | None) -> list[str]:
-    """The wanted ones of a file's columns, in the file's order; BadRequest for one that it lacks."""
-    if columns is None:
-        return list(names)
-    known, wanted = set(names), set(columns)
-    missing = [column for column in columns if column not in known]
-    if missing:
-        raise BadRequest(f"there is no column {missing[0]!r}{alike(missing[0], names)}", next_step=f"there are {listed(names)}")
-    return [name for name in names if name in wanted]
-
-
-def _parquet(source: Any, columns: Sequence[str] | None, place: Mapping[str, Any], name: str) -> Table:
-    plain = pq.ParquetFile(source, pre_buffer=False)
-    meta, schema = plain.metadata, plain.schema_arrow
-    wanted = _present(schema.names, columns)
-    leaves = max(1, meta.num_columns * max(1, len(wanted)) // max(1, len(schema.names)))
-    buffer_bytes = max(4096, min(1 << 20, BUFFERS_BYTES // leaves))
-    file = pq.ParquetFile(source, pre_buffer=False, buffer_size=buffer_bytes, metadata=meta)
-    rows = _batch_rows(meta, leaves)
-    given = None if columns is None else wanted
-    kept = schema if columns is None else pa.schema([schema.field(schema.get_field_index(one)) for one in wanted])
-    return Table(kept, lambda: (batch.select(wanted) for batch in file.iter_batches(batch_size=rows, columns=given)), name)
-
-
-def _batch_rows(meta: Any, leaves: int) -> int:
-    """So many that a batch is about BATCH_BYTES: by the file's own sizes, and eight bytes a value at the least."""
-    total = sum(meta.row_group(number).total_byte_size for number in range(min(meta.num_row_groups, 8)))
-    counted = sum(meta.row_group(number).num_rows for number in range(min(meta.num_row_groups, 8)))
-    wide = total / max(1, counted) * leaves / max(1, meta.num_columns)
-    return max(64, min(MAX_BATCH_ROWS, int(BATCH_BYTES / max(wide, 8 * leaves, 1))))
-
-
-def _csv(source: Any, columns: Sequence[str] | None, place: Mapping[str, Any], name: str) -> Table:
-    read = pa.csv.ReadOptions(block_size=BLOCK_BYTES)
-    parse = pa.csv.ParseOptions(delimiter=str(place.get("delimiter") or _delimiter(source)), newlines_in_values=True)
-    convert = pa.csv.ConvertOptions(column_types=_declared(place), strings_can_be_null=True, include_columns=list(columns) if columns else None)
-    try:
-        reader = pa.csv.open_csv(source, read_options=read, parse_options=parse, convert_options=convert)
+        opened = csv.open_csv(file, reading, parsing, converting)
     except pa.ArrowKeyError:
-        raise BadRequest(f"one of the columns {', '.join(columns or ())} is not in the data", next_step="look at its schema in the panel") from None
-    wanted = _present(reader.schema.names, columns)
-    return Table(pa.schema([reader.schema.field(one) for one in wanted]), lambda: (batch.select(wanted) for batch in reader), name)
+        message = f"the data has none of the columns {', '.join(list(wanted.columns or ())[:5])}, or not all of them"
+        raise Conflict(message, next_step="tell the dataset's owner: one was renamed, or the contract names it wrongly") from None
+    return _selected(opened.schema, opened, wanted)
 
 
-def _delimiter(source: Any) -> str:
+def _delimiter(file: Any) -> str:
     """The most frequent of the usual ones in the first line."""
-    line = source.read(1 << 16).partition(b"\n")[0]
-    source.seek(0)
+    line = bytes(file.read(1 << 16)).partition(b"\n")[0]
+    file.seek(0)
     return max(",;\t|", key=lambda one: line.count(one.encode()))
 
 
-def _json(source: Any, columns: Sequence[str] | None, place: Mapping[str, Any], name: str) -> Table:
-    declared = _declared(place)
-    explicit = pa.schema(list(declared.items())) if declared else None
-    parse = pa.json.ParseOptions(explicit_schema=explicit, unexpected_field_behavior="infer", newlines_in_values=False)
-    reader = pa.json.open_json(source, read_options=pa.json.ReadOptions(block_size=BLOCK_BYTES), parse_options=parse)
-    wanted = _present(reader.schema.names, columns)
-    return Table(pa.schema([reader.schema.field(one) for one in wanted]), lambda: (batch.select(wanted) for batch in reader), name)
+def _json(file: Any, wanted: Wanted) -> Opened:
+    types = _types(wanted.place)
+    explicit = pa.schema(list(types.items())) if types else None
+    parsing = json.ParseOptions(explicit_schema=explicit, newlines_in_values=False)
+    opened = json.open_json(file, json.ReadOptions(use_threads=not wanted.far, block_size=_block(wanted)), parsing)
+    return _selected(opened.schema, opened, wanted)
 
 
-def _arrow(source: Any, columns: Sequence[str] | None, place: Mapping[str, Any], name: str) -> Table:
-    try:
-        schema = pa.ipc.open_file(source).schema
-    except pa.ArrowInvalid:
-        return _arrow_stream(source, columns, name)
-    wanted = _present(schema.names, columns)
-    options = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(one) for one in wanted], use_threads=False)
-    file = pa.ipc.open_file(source, options=options)
-    kept = pa.schema([schema.field(one) for one in wanted])
-    return Table(kept, lambda: (file.get_batch(number).select(wanted) for number in range(file.num_record_batches)), name)
+def _arrow(file: Any, wanted: Wanted) -> Opened:
+    """The file format (Feather) or the stream format, whichever it is."""
+    whole = bytes(file.read(6)) == b"ARROW1"
+    file.seek(0)
+    if not whole:
+        stream = ipc.open_stream(file)
+        return _selected(stream.schema, stream, wanted)
+    opened = ipc.open_file(file)
+    names = Names(wanted.place, opened.schema.names, wanted.columns)
+    if wanted.columns is not None:  # what is not asked for is not read
+        opened = ipc.open_file(file, options=ipc.IpcReadOptions(included_fields=names.indices, use_threads=False))
+    return _selected(opened.schema, (opened.get_batch(index) for index in range(opened.num_record_batches)), wanted)
 
 
-def _arrow_stream(source: Any, columns: Sequence[str] | None, name: str) -> Table:
-    source.seek(0)
-    reader = pa.ipc.open_stream(source)
-    wanted = _present(reader.schema.names, columns)
-    return Table(pa.schema([reader.schema.field(one) for one in wanted]), lambda: (batch.select(wanted) for batch in reader), name)
+def _selected(schema: pa.Schema, batches: Any, wanted: Wanted) -> Opened:
+    names = Names(wanted.place, schema.names, wanted.columns)
+    chosen = _named(pa.schema([schema.field(index) for index in names.indices]), names)
+    return Opened(chosen, (_chosen(batch, names.indices, chosen) for batch in batches))
 
 
-def _declared(place: Mapping[str, Any]) -> dict[str, pa.DataType]:
+def _named(schema: pa.Schema, names: Names) -> pa.Schema:
+    """Under the contract's names, without the metadata that pandas leaves: it names columns that nobody asked for."""
+    return pa.schema([pa.field(name, field.type, field.nullable) for name, field in zip(names.ours, schema, strict=True)])
+
+
+def _theirs(place: Mapping[str, Any], name: str) -> str:
+    return str(place.get("physical", {}).get(name, name))
+
+
+def _types(place: Mapping[str, Any]) -> dict[str, pa.DataType]:
     """The contract's types of columns, so that a postcode stays a text."""
-    return {name: TYPES[kind] for name, kind in dict(place.get("types") or {}).items() if kind in TYPES}
+    return {_theirs(place, name): TYPES[kind] for name, kind in (place.get("types") or {}).items() if kind in TYPES}
 
 
-FORMATS: dict[str, Callable[[Any, Sequence[str] | None, Mapping[str, Any], str], Table]] = {
-    "parquet": _parquet,
-    "csv": _csv,
-    "json": _json,
-    "arrow": _arrow,
-}
+def _block(wanted: Wanted) -> int:
+    return BLOCK_BYTES_FAR if wanted.far else BLOCK_BYTES
+
+
+READERS: dict[str, Callable[[Any, Wanted], Opened]] = {"parquet": _parquet, "csv": _csv, "json": _json, "arrow": _arrow}

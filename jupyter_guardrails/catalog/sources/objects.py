@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import fsspec
@@ -17,8 +18,8 @@ from fsspec.registry import known_implementations
 
 from jupyter_guardrails.catalog.servers import OWN_SCHEMES, shown
 from jupyter_guardrails.catalog.sources.deadline import Deadline
+from jupyter_guardrails.catalog.sources.formats import Opened, Wanted, open_file
 from jupyter_guardrails.catalog.sources.shape import bounded
-from jupyter_guardrails.catalog.sources.streams import Opened, open_file
 from jupyter_guardrails.errors import BadRequest, Conflict, GuardrailsError, NotFound, SourceAway
 from jupyter_guardrails.policy.rowfilter import Filter
 
@@ -44,15 +45,16 @@ def open_source(
     credentials: Mapping[str, Any] | None = None,
     fds: Sequence[int] = (),
 ) -> Objects:
-    """Called by `sources.open_source`. Filters are not pushed down: object stores have none."""
-    return Objects(place, columns, credentials or {})
+    """Called by `sources.open_source`. By `predicate` parts of Parquet files are not fetched; object stores have no filters of their own."""
+    return Objects(place, columns, credentials or {}, predicate)
 
 
 class Objects:
     """A Source. Every request runs in a thread of its own, with a bounded time."""
 
-    def __init__(self, place: Mapping[str, Any], columns: Sequence[str] | None, credentials: Mapping[str, Any]) -> None:
-        self._place, self._columns, self._what = place, columns, shown(place)
+    def __init__(self, place: Mapping[str, Any], columns: Sequence[str] | None, credentials: Mapping[str, Any], keep: Filter | None) -> None:
+        self._place, self._what = place, shown(place)
+        self._wanted = Wanted(str(place["format"]), place, columns, keep, far=True)
         self._deadline = Deadline(self._what, TIMEOUT_S)
         self._file: _File | None = None
         self._store: Any = None
@@ -62,6 +64,7 @@ class Objects:
             self._names = self._told(self._objects)
             self._first = self._open(self._names[0])
             self.schema: pa.Schema = self._first.schema
+            self._wanted = replace(self._wanted, alike=self.schema)
         except BaseException:
             self.close()
             raise
@@ -100,7 +103,7 @@ class Objects:
 
     def _open(self, name: str) -> Opened:
         self._file = _File(lambda: self._store.open(name, "rb", cache_type="none", fill_cache=False), self._told)
-        return self._read(lambda: open_file(self._file, self._place, self._columns))  # type: ignore[arg-type]  # it has what readers use
+        return self._read(lambda: open_file(self._file, self._wanted))
 
     def _guarded(self, opened: Opened) -> Iterator[pa.RecordBatch]:
         while (batch := self._read(lambda: next(opened.batches, None))) is not None:

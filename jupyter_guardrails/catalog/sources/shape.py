@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from jupyter_guardrails.catalog.spelling import alike, listed
 from jupyter_guardrails.errors import Conflict
 
 MAX_ROWS = 1 << 16
@@ -31,11 +32,12 @@ class Names:
         known = [ours.get(name, name) for name in there]
         if len(set(known)) != len(known):
             raise Conflict("two columns of the data have one name", next_step="tell its owner: `physicalName` in the contract tells them apart")
-        missing = [name for name in columns or () if name not in known]
-        if missing:
-            shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
-            raise Conflict(f"the data has no column {shown}", next_step="tell the dataset's owner: it was renamed, or the contract names it wrongly")
-        self.ours = list(dict.fromkeys(columns)) if columns is not None else known
         position = {name: index for index, name in enumerate(known)}
+        missing = [name for name in columns or () if name not in position]
+        if missing:
+            shown = f"{listed(missing)}{alike(missing[0], known)}"
+            raise Conflict(f"the data has no column {shown}", next_step="tell the dataset's owner: it was renamed, or the contract names it wrongly")
+        self.there = list(there)
+        self.ours = list(dict.fromkeys(columns)) if columns is not None else known
         self.indices = [position[name] for name in self.ours]
         self.theirs = [there[index] for index in self.indices]
