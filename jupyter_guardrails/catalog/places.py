@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
+from functools import cache
 from itertools import takewhile
 from pathlib import PurePosixPath
 
@@ -12,8 +14,23 @@ FORMATS = (*FILE_FORMATS, "directory")
 Complaint = tuple[str, str]  # what is wrong, and what to write instead
 
 
+class Places:
+    """Looks at many places at one moment: the folders on the way are looked at once."""
+
+    def __init__(self) -> None:
+        self._real = cache(os.path.realpath)
+
+    def complaint_about(self, path: str) -> Complaint | None:
+        """Why a place cannot be granted, or None. A symlink is refused: it can be turned to another place later."""
+        return _complaint_about(path, self._real)
+
+
 def complaint_about(path: str) -> Complaint | None:
-    """Why a place cannot be granted, or None. A symlink is refused: it can be turned to another place later."""
+    """The same about one place."""
+    return _complaint_about(path, os.path.realpath)
+
+
+def _complaint_about(path: str, real_folder: Callable[[str], str]) -> Complaint | None:
     malformed = _malformed(path)
     if malformed:
         return malformed
@@ -21,7 +38,8 @@ def complaint_about(path: str) -> Complaint | None:
         mode = os.lstat(path).st_mode
     except OSError as error:
         return f"{path} cannot be reached: {error.strerror}", "put the data there, or correct the path"
-    real = os.path.realpath(path)
+    folder, _, name = path.rpartition("/")
+    real = f"{real_folder(folder).rstrip('/')}/{name}" if folder and not stat.S_ISLNK(mode) else os.path.realpath(path)
     if real != path:
         return f"{path} leads over a symlink", f"write the real place: {real}"
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
