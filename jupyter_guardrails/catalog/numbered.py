@@ -49,6 +49,11 @@ class Numbered:
         """Each number from `start` on, with its contract."""
         return ((number, contract) for number, contract in enumerate(self.contracts[start:], start) if contract is not None)
 
+    def among(self, found: Bits) -> Iterator[Contract]:
+        """The contracts whose numbers are in a set."""
+        contracts = (self.contracts[number] for number in members(found, len(self.contracts)))
+        return (contract for contract in contracts if contract is not None)
+
     def resources(self, start: int = 0) -> tuple[Resource, ...]:
         """The labels of each number from `start` on."""
         return tuple(NOBODY if contract is None else contract.resource for contract in self.contracts[start:])

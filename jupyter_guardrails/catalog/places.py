@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from functools import cache
 from itertools import takewhile
 from pathlib import PurePosixPath
@@ -18,33 +17,35 @@ class Places:
     """Looks at many places at one moment: the folders on the way are looked at once."""
 
     def __init__(self) -> None:
-        self._real = cache(os.path.realpath)
+        self._folders = cache(os.path.realpath)
+
+    def real(self, path: str) -> str:
+        """The path without symlinks; what is not there has none."""
+        folder, _, name = path.rpartition("/")
+        if not folder or name in ("", ".", "..") or os.path.islink(path):
+            return os.path.realpath(path)
+        return f"{self._folders(folder).rstrip('/')}/{name}"
 
     def complaint_about(self, path: str) -> Complaint | None:
         """Why a place cannot be granted, or None. A symlink is refused: it can be turned to another place later."""
-        return _complaint_about(path, self._real)
+        malformed = _malformed(path)
+        if malformed:
+            return malformed
+        try:
+            mode = os.lstat(path).st_mode
+        except OSError as error:
+            return f"{path} cannot be reached: {error.strerror}", "put the data there, or correct the path"
+        real = self.real(path)
+        if real != path:
+            return f"{path} leads over a symlink", f"write the real place: {real}"
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            return f"{path} is neither a file nor a folder", ""
+        return None
 
 
 def complaint_about(path: str) -> Complaint | None:
-    """The same about one place."""
-    return _complaint_about(path, os.path.realpath)
-
-
-def _complaint_about(path: str, real_folder: Callable[[str], str]) -> Complaint | None:
-    malformed = _malformed(path)
-    if malformed:
-        return malformed
-    try:
-        mode = os.lstat(path).st_mode
-    except OSError as error:
-        return f"{path} cannot be reached: {error.strerror}", "put the data there, or correct the path"
-    folder, _, name = path.rpartition("/")
-    real = f"{real_folder(folder).rstrip('/')}/{name}" if folder and not stat.S_ISLNK(mode) else os.path.realpath(path)
-    if real != path:
-        return f"{path} leads over a symlink", f"write the real place: {real}"
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        return f"{path} is neither a file nor a folder", ""
-    return None
+    """The same about one place, looked at now."""
+    return Places().complaint_about(path)
 
 
 def _malformed(path: str) -> Complaint | None:
