@@ -81,6 +81,11 @@ class CatalogFolder:
             raise CatalogBusy(f"the catalogue {self.path} is being read", next_step="try again in a minute: it is big, and control has just started")
         return self._shelf
 
+    @property
+    def known(self) -> Shelf | None:
+        """The last shelf, without a look at the files; None while a big catalogue is read for the first time."""
+        return self._shelf
+
     def refresh(self, *, places: bool = True) -> None:
         """Look, and read what changed; blocks, safe to use from several threads. Without `places` only where the kernel says that files changed."""
         with self._lock:

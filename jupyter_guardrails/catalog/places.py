@@ -26,6 +26,10 @@ class Places:
             return os.path.realpath(path)
         return f"{self._folders(folder).rstrip('/')}/{name}"
 
+    def is_there(self, path: str) -> bool:
+        """Whether there is something at an absolute path, and no symlink on the way, which somebody put there since it was checked."""
+        return self.real(path) == path and os.path.lexists(path)
+
     def complaint_about(self, path: str) -> Complaint | None:
         """Why a place cannot be granted, or None. A symlink is refused: it can be turned to another place later."""
         malformed = _malformed(path)

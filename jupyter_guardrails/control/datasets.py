@@ -11,10 +11,11 @@ from jupyter_guardrails.catalog import listing
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.numbered import Numbered
+from jupyter_guardrails.catalog.places import Places
 from jupyter_guardrails.catalog.preview import Preview, preview
 from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control import labels, published, quality_state, scans
-from jupyter_guardrails.control.dataset_files import file_of, files_of, open_data
+from jupyter_guardrails.control.dataset_files import files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 from jupyter_guardrails.control.rights import Rights, rights
 from jupyter_guardrails.control.state import ControlState, Operations
@@ -102,7 +103,8 @@ async def grants_at_start(state: ControlState, effective: EffectivePolicy, now: 
 
 
 def _those_there(found: dict[str, str]) -> dict[str, str]:
-    return {name: path for name, path in found.items() if file_of(path)}
+    places = Places()
+    return {name: path for name, path in found.items() if places.is_there(path)}
 
 
 async def by_path(state: ControlState, held: Rights, effective: EffectivePolicy, now: datetime) -> dict[str, str]:

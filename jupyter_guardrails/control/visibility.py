@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_guardrails.catalog.access import Access, access_to
 from jupyter_guardrails.catalog.delivery import OFFERED
+from jupyter_guardrails.catalog.folder import Shelf
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.numbered import Bits, Numbered, bits, members
 from jupyter_guardrails.catalog.products import parts_of
@@ -107,6 +108,11 @@ class VisibleDatasets:
         first, *later = (ground.of(effective, now) for ground in grounds)
         sets = first.beside(later[0] if later else Sets(), grounds[-1].start, numbered.there)
         return _with_rights(sets, numbered, grounds, effective, rights, now)
+
+    async def prepare(self, policy: Policy | None, shelf: Shelf | None) -> None:
+        """Make what is the same for all people before somebody waits for it; nothing where there is no policy or no catalogue yet."""
+        if policy is not None and shelf is not None and not _are_of(self._grounds, policy, shelf.numbered):
+            await asyncio.to_thread(self._renew, policy, shelf.numbered)
 
     def _renew(self, policy: Policy, numbered: Numbered) -> tuple[_Ground, ...]:
         with self._lock:
