@@ -6,9 +6,10 @@
 Each figure is a function that gives rows of one table. Search: a catalogue made from a seed, `datasets.search` as a real control answers it on
 its socket, with status and visibility, for people in 500 groups under 200 rules; the plain thing is the same words asked of a bare FTS5 table
 of the same texts that hides nothing. To hold: p50 <= 5 ms, index built <= 10 s, one changed contract known within 2 s, and what a kernel's start
-asks of the catalogue <= 20 ms for a person who reads one dataset in 200; the plain thing there is an empty catalogue. Reading: one Parquet file of
-five columns in a process that `exec` started, beside the same libraries in a plain one: to hold: direct and later views 1.00 of plain, streams >= 0.7 of its rate (a ratio <= 1.43 here),
-the broker's answer p50 <= 2 ms, its memory <= 300 MB. Exit status 1: a target is missed at the whole scale.
+asks of the catalogue <= 20 ms for a person who reads one dataset in 200; the plain thing there is an empty catalogue.
+Reading: one Parquet file of five columns in a process that `exec` started, beside the same libraries in a plain one. To hold: direct and later
+views 1.00 of plain, streams >= 0.7 of its rate (a ratio <= 1.43 here), the broker's answer p50 <= 2 ms, its memory <= 300 MB. Exit status 1: a
+target is missed at the whole scale.
 """
 
 from __future__ import annotations
