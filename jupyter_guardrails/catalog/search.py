@@ -82,7 +82,8 @@ class SearchIndex:
         return [number for (number,) in self._database.execute(FIND, (match,))]
 
     def _is_seen(self, number: int) -> int:
-        return self._seen[number >> 3] >> (number & 7) & 1
+        place = number >> 3  # beyond what is known, where more is being added
+        return self._seen[place] >> (number & 7) & 1 if place < len(self._seen) else 0
 
 
 def _known(found: Sequence[int], numbered: Numbered) -> Iterator[tuple[int, Contract]]:
