@@ -92,14 +92,20 @@ class CatalogFolder:
             stirred = self._watch.take()
             stamps, problems = self._files.look(None if places else stirred), missing_folder(self.path)
             changed = {file for file, stamp in stamps.items() if self._stamps.get(file) != stamp} | (self._moved() if places else set())
-            with many_objects_to_keep() if len(changed) > self._small else nullcontext():
-                self._take(stamps, changed, problems, places=places)
+            try:
+                with many_objects_to_keep() if len(changed) > self._small else nullcontext():
+                    self._take(stamps, changed, problems, places=places)
+            except BaseException:  # broad: whatever it was, what was half done is done anew at the next look
+                self._assembly, self._stamps, self._waiting = Assembly(), {}, {}
+                raise
 
     def _take(self, stamps: Stamps, changed: set[str], problems: tuple[Problem, ...], *, places: bool) -> None:
         gone = self._stamps.keys() - stamps.keys()
         kept = self._cache.read(stamps) if self._cache and self._shelf is None and len(stamps) > self._small else {}
         read = read_all([file for file in stamps if file in changed and file not in kept])
         names = self._assembly.change(kept | read, gone, places=places)
+        if not self._stamps and self._shelf is not None:  # begun anew
+            names |= self._shelf.catalog.by_name.keys()
         self._stamps, self._is_big = stamps, len(stamps) > self._small
         self._note_waiting(kept | read, gone)
         self._put_up(names, problems)

@@ -16,7 +16,7 @@ from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.odcs import read_contract
 
 log = logging.getLogger("jupyter_guardrails.catalog")
-FEW = 500  # are read here: a process takes as long to start
+FEW = 2000  # are read here, in a second: processes take nearly as long to start
 PART = 100  # files that a process is given at once
 MOST_PROCESSES = 4
 WORKER = "jupyter_guardrails.catalog.reading_worker"

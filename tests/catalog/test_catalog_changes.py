@@ -166,6 +166,29 @@ def test_a_change_is_read_alone(world, monkeypatch):
     assert folder.current.contracts["nyc/d7"].version == "2.0.0"
 
 
+def test_a_look_that_fails_is_done_anew(world, monkeypatch):
+    """What was there stays in force, and nothing of the change that failed is lost."""
+    for name in ("nyc/flights", "nyc/planes", "nyc/trains"):
+        world.write(name)
+    folder = CatalogFolder(world.folder, check_every_s=1e9)
+    before = folder.current
+    (world.folder / "nyc-planes.odcs.yaml").unlink()
+    world.write("nyc/trains", version="2.0.0")
+    with monkeypatch.context() as patched:
+        patched.setattr(Numbered, "changed", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            folder.refresh()
+    assert folder.current is before
+    world.write("nyc/boats")
+    folder.refresh()
+    assert {name: one.version for name, one in folder.current.contracts.items()} == {
+        "nyc/flights": "1.2.0",
+        "nyc/trains": "2.0.0",
+        "nyc/boats": "1.2.0",
+    }
+    assert_as_from_nothing(folder, world)
+
+
 def test_many_same_names_are_told_in_short(world):
     for number in range(14):
         world.write("nyc/flights", world.parquet(f"{number}.parquet"), file=f"f{number:02}.yaml")
