@@ -15,6 +15,10 @@ NAMES = ("a/x", "a/y", "b/z", "b/sum", "b/top")
 SUFFIXED = ("one.yaml", "two.yaml", "deep/one.yaml", "deep/three.yaml", "deep/er/four.yaml", "wide/five.yml", "wide/six.yaml")
 
 
+CLAIMS = ("is also the name in", "is also the place of", "holds the place of", "is not in the catalogue", "has mistakes", "cannot be reached")
+SOAK = os.environ.get("GUARDRAILS_SOAK") == "1"
+
+
 class Changing:
     """Contract files that change in every way that a seed finds; each step is what one admin does."""
 
@@ -88,21 +92,21 @@ def assert_as_from_nothing(folder, world):
     assert [shelf.numbered.contracts[number].name for number in shelf.numbered.ordered] == sorted(expected.by_name)
     assert shelf.numbered.there == sum(1 << number for number in shelf.numbered.numbers.values())
     fresh = Numbered().after(expected.by_name.values())
-    for words in ("red", "blue x", "1", "everything about"):
+    for words in ("red", "blue x"):
         found = shelf.index.search(words, shelf.numbered.there, shelf.numbered)
         wanted = SearchIndex(fresh).search(words, fresh.there, fresh)
         assert [shelf.numbered.contracts[n].name for n in found.numbers] == [fresh.contracts[n].name for n in wanted.numbers]
 
 
-@pytest.fixture(params=[True, False], ids=["one by one", "made anew"])
-def one_by_one(monkeypatch, request):
-    """Whether what contracts claim is kept up to date however much changes, as in a big catalogue where little does."""
-    if request.param:
-        monkeypatch.setattr("jupyter_guardrails.catalog.assembly.PART", 0)
+@pytest.fixture
+def one_by_one(monkeypatch):
+    """What contracts claim is kept up to date however much changes, as in a big catalogue where little does."""
+    monkeypatch.setattr("jupyter_guardrails.catalog.assembly.PART", 0)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_any_changes_one_by_one_are_what_reading_anew_gives(world, seed, one_by_one):
+@pytest.mark.usefixtures("one_by_one")
+@pytest.mark.parametrize("seed", range(20 if SOAK else 2))
+def test_any_changes_one_by_one_are_what_reading_anew_gives(world, seed):
     changing = Changing(world, seed)
     folder = CatalogFolder(world.folder, check_every_s=1e9)
     seen = set()
@@ -112,21 +116,15 @@ def test_any_changes_one_by_one_are_what_reading_anew_gives(world, seed, one_by_
         assert_as_from_nothing(folder, world)
         seen |= {problem.message for problem in folder.current.problems} | {*folder.current.contracts}
     assert {*NAMES[:4]} <= seen
-    for words in (
-        "is also the name in",
-        "is also the place of",
-        "holds the place of",
-        "is not in the catalogue",
-        "has mistakes",
-        "cannot be reached",
-    ):
+    for words in CLAIMS:
         assert any(words in message for message in seen), words
 
 
-def test_several_changes_at_once_are_what_reading_anew_gives(world, one_by_one):
-    changing = Changing(world, 7)
+@pytest.mark.parametrize("seed", range(2))
+def test_several_changes_at_once_are_what_reading_anew_gives(world, seed):
+    changing = Changing(world, seed)
     folder = CatalogFolder(world.folder, check_every_s=1e9)
-    for _ in range(20):
+    for _ in range(30):
         data = [changing.step() for _ in range(changing.some.randrange(1, 5))]
         folder.refresh(places=any(data))
         assert_as_from_nothing(folder, world)
