@@ -7,25 +7,24 @@ the contract. Only contracts without mistakes are kept, and what can be wrong wi
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import hashlib
 import json
 import logging
 import os
 import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from jupyter_guardrails.catalog.model import Column, Contract
-from jupyter_guardrails.catalog.places import complaint_about
-from jupyter_guardrails.catalog.quality import QualityRule
+from jupyter_guardrails.catalog import encoding
+from jupyter_guardrails.catalog.encoding import Decoder, encoded
+from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.places import Places
+from jupyter_guardrails.policy import yamltree
 
 log = logging.getLogger("jupyter_guardrails.catalog")
-CONTRACT_FIELDS = [field.name for field in dataclasses.fields(Contract)]
-COLUMN_FIELDS = [field.name for field in dataclasses.fields(Column)]
-RULE_FIELDS = [field.name for field in dataclasses.fields(QualityRule)]
-LAYOUT = json.dumps([1, CONTRACT_FIELDS, COLUMN_FIELDS, RULE_FIELDS])  # another version of this program has another
 TABLES = "create table if not exists contracts (file text primary key, stamp text not null, body text not null) without rowid; "
 TABLES += "create table if not exists layout (text text not null);"
 READ = "select file, stamp, body from contracts"
@@ -42,8 +41,7 @@ class ContractCache:
         """File -> contract, for those whose stamp is the same as when it was kept."""
         try:
             with self._open() as database:
-                rows = database.execute(READ)
-                return {file: contract for file, stamp, body in rows if stamps.get(file) == stamp and (contract := _decoded(file, body))}
+                return dict(_sound(database.execute(READ), stamps))
         except (sqlite3.Error, OSError) as error:
             log.warning("the contracts kept in %s are not used: %s", self.path, error)
             with contextlib.suppress(OSError):
@@ -56,7 +54,7 @@ class ContractCache:
         try:
             with self._open() as database, database:
                 database.executemany("delete from contracts where file = ?", [(file,) for file in gone | (fresh.keys() - sound.keys())])
-                rows = ((file, stamp, _encoded(contract)) for file, (stamp, contract) in sound.items())
+                rows = ((file, stamp, encoded(contract)) for file, (stamp, contract) in sound.items())
                 database.executemany("insert or replace into contracts values (?, ?, ?)", rows)
         except (sqlite3.Error, OSError) as error:
             log.warning("contracts could not be kept in %s: %s", self.path, error)
@@ -71,11 +69,11 @@ class ContractCache:
         database = sqlite3.connect(self.path, isolation_level="IMMEDIATE")
         try:
             database.executescript(TABLES)
-            if database.execute("select text from layout").fetchall() != [(LAYOUT,)]:
+            if database.execute("select text from layout").fetchall() != [(_layout(),)]:
                 with database:
                     database.execute("delete from contracts")
                     database.execute("delete from layout")
-                    database.execute("insert into layout values (?)", (LAYOUT,))
+                    database.execute("insert into layout values (?)", (_layout(),))
             yield database
         finally:
             database.close()
@@ -87,24 +85,23 @@ def _require_own(fd: int) -> None:
         raise PermissionError("it is not a file that this account alone can write")
 
 
-def _encoded(contract: Contract) -> str:
-    values = [getattr(contract, name) for name in CONTRACT_FIELDS]
-    return json.dumps(values, default=_encoded_part)
+@cache
+def _layout() -> str:
+    """What a kept contract depends on beside its file: the program that read it, and the version of the standard's model."""
+    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(yamltree.__file__)]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources if source.exists())).hexdigest()
+    return json.dumps([2, encoding.LAYOUT, version("open-data-contract-standard"), digest])
 
 
-def _encoded_part(part: Any) -> Any:
-    return part.to_json() if isinstance(part, QualityRule) else [getattr(part, name) for name in COLUMN_FIELDS]
-
-
-def _decoded(file: str, body: str) -> Contract | None:
-    """None for what is no contract of that file, and for one whose place has a mistake now: its file says which."""
-    try:
-        values: dict[str, Any] = dict(zip(CONTRACT_FIELDS, json.loads(body), strict=True))
-        values["columns"] = tuple(Column(*column) for column in values["columns"])
-        values["quality"] = tuple(map(QualityRule.from_json, values["quality"]))
-        values |= {key: tuple(values[key]) for key in ("tags", "purposes", "problems", "made_from")}
-        contract = Contract(**values)
-    except (ValueError, TypeError, KeyError):
-        return None
-    sound = contract.file == file and not contract.problems and not (contract.path and complaint_about(contract.path))
-    return contract if sound else None
+def _sound(rows: Iterator[tuple[str, str, str]], stamps: Mapping[str, str]) -> Iterator[tuple[str, Contract]]:
+    """Not what is no contract of that file, nor one whose place has a mistake now: its file says which."""
+    decoder, places = Decoder(), Places()
+    for file, stamp, body in rows:
+        if stamps.get(file) != stamp:
+            continue
+        try:
+            contract = decoder.decoded(body)
+        except ValueError:
+            continue
+        if contract.file == file and not contract.problems and not (contract.path and places.complaint_about(contract.path)):
+            yield file, contract

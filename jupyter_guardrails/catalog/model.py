@@ -76,7 +76,7 @@ class Catalog:
     @cached_property
     def by_name(self) -> dict[str, Contract]:
         """Usable and broken contracts by name; of several broken ones with one name the first."""
-        return {contract.name: contract for contract in (*reversed(self.broken), *self.contracts.values())}
+        return {contract.name: contract for contract in reversed(self.broken)} | dict(self.contracts)
 
     def resource(self, name: str) -> Resource | None:
         """The labels of a dataset, or None when no usable contract has that name."""

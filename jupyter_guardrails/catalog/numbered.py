@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.policy.decision import Resource
@@ -20,40 +19,61 @@ class Numbered:
 
     contracts: tuple[Contract | None, ...] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)  # name -> number
+    ordered: tuple[int, ...] = ()  # the numbers in the order of the names
+    there: Bits = 0  # the numbers that stand for a contract
+    line: object = field(default_factory=object, compare=False, repr=False)  # the same while numbers go on
 
     def after(self, contracts: Iterable[Contract]) -> Numbered:
-        """With these contracts instead: those that are the very same objects keep their numbers. Starts anew when most numbers are unused."""
+        """With these contracts instead: those that are the very same objects keep their numbers."""
         wanted = {contract.name: contract for contract in contracts}
-        kept = {name: number for name, number in self.numbers.items() if self.contracts[number] is wanted.get(name)}
-        places: list[Contract | None] = [None] * len(self.contracts)
-        if len(self.contracts) > 2 * len(wanted) + ROOM:
-            kept, places = {}, []
-        for number in kept.values():
-            places[number] = self.contracts[number]
-        numbers = dict(kept)
-        for name in wanted.keys() - kept.keys():
-            numbers[name] = len(places)
-            places.append(wanted[name])
-        return Numbered(tuple(places), numbers)
+        return self.changed({name: wanted.get(name) for name in self.numbers.keys() | wanted.keys()})
+
+    def changed(self, found: Mapping[str, Contract | None]) -> Numbered:
+        """With these under their names, None for one that is gone; all others stay. Starts anew when most numbers are unused."""
+        differing = {name: one for name, one in found.items() if one is not self._named(name)}
+        if not differing:
+            return self
+        numbers = dict(self.numbers)
+        gone = {number for name in differing if (number := numbers.pop(name, None)) is not None}
+        fresh = [one for one in differing.values() if one is not None]
+        if len(self.contracts) + len(fresh) > 2 * (len(numbers) + len(fresh)) + ROOM:
+            kept = (self.contracts[number] for number in numbers.values())
+            return Numbered().changed({one.name: one for one in (*kept, *fresh) if one is not None})
+        return self._with(numbers, gone, fresh)
 
     def continues(self, other: Numbered) -> bool:
         """Whether what stands under a number of both is the same contract, or gone from here."""
-        pairs = zip(self.contracts, other.contracts, strict=False)
-        return len(self.contracts) >= len(other.contracts) and all(mine is None or mine is theirs for mine, theirs in pairs)
+        return self.line is other.line and len(self.contracts) >= len(other.contracts)
 
-    def items(self) -> Iterator[tuple[int, Contract]]:
-        """Each number with its contract."""
-        return ((number, contract) for number, contract in enumerate(self.contracts) if contract is not None)
+    def items(self, start: int = 0) -> Iterator[tuple[int, Contract]]:
+        """Each number from `start` on, with its contract."""
+        return ((number, contract) for number, contract in enumerate(self.contracts[start:], start) if contract is not None)
 
-    @cached_property
-    def ordered(self) -> tuple[int, ...]:
-        """The numbers in the order of the names."""
-        return tuple(number for _, number in sorted(self.numbers.items()))
+    def among(self, found: Bits) -> Iterator[Contract]:
+        """The contracts whose numbers are in a set."""
+        contracts = (self.contracts[number] for number in members(found, len(self.contracts)))
+        return (contract for contract in contracts if contract is not None)
 
-    @cached_property
-    def resources(self) -> tuple[Resource, ...]:
-        """The labels of each, at its number."""
-        return tuple(NOBODY if contract is None else contract.resource for contract in self.contracts)
+    def resources(self, start: int = 0) -> tuple[Resource, ...]:
+        """The labels of each number from `start` on."""
+        return tuple(NOBODY if contract is None else contract.resource for contract in self.contracts[start:])
+
+    def _named(self, name: str) -> Contract | None:
+        number = self.numbers.get(name)
+        return None if number is None else self.contracts[number]
+
+    def _with(self, numbers: dict[str, int], gone: set[int], fresh: Sequence[Contract]) -> Numbered:
+        """`numbers`: of those that stay."""
+        first, size = len(self.contracts), len(self.contracts) + len(fresh)
+        contracts = [*self.contracts, *fresh]
+        for number in gone:
+            contracts[number] = None
+        numbers |= {one.name: number for number, one in enumerate(fresh, first)}
+        names = [one.name if one else "" for one in contracts]
+        # nearly in order already, which makes this quick
+        ordered = sorted([*(number for number in self.ordered if number not in gone), *range(first, size)], key=names.__getitem__)
+        there = self.there & ~bits(gone, size) | bits(range(first, size), size)
+        return Numbered(tuple(contracts), numbers, tuple(ordered), there, self.line)
 
 
 def bits(numbers: Iterable[int], size: int) -> Bits:

@@ -10,7 +10,7 @@ Who may read a product need not be allowed to read its inputs. Their masks, filt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ MOST_INPUTS = 16  # of one product, and of all that it is made of
 MOST_DEEP = 4  # products of products
 EVERY = -1  # in place of an input's number: a column that all of them have
 Complaint = tuple[str, str]  # what is wrong, and what to write instead
+Named = Callable[[str], Contract | None]  # the contract of a name
 
 
 def read_product(value: Any, names: Iterable[str]) -> tuple[dict[str, Any], list[Complaint]]:
@@ -77,26 +78,21 @@ def _columns(said: Mapping[str, Any], inputs: list[str], on: list[str], names: l
     return found, wrong
 
 
-def with_inputs(contracts: Iterable[Contract]) -> list[Contract]:
-    """The contracts, each product with its inputs and what it inherits of them, or with what keeps it from being made."""
-    given = list(contracts)
-    by_name = {contract.name: contract for contract in reversed(given)}
-    return [_resolved(one, by_name, 1) if _is_product(one) else one for one in given]
-
-
-def _is_product(contract: Contract) -> bool:
+def is_product(contract: Contract) -> bool:
+    """Whether it is made of other datasets."""
     return contract.place.get("kind") == "product"
 
 
-def _resolved(product: Contract, by_name: Mapping[str, Contract], depth: int) -> Contract:
+def resolved(product: Contract, named: Named, depth: int = 1) -> Contract:
+    """A product with its inputs and what it inherits of them, or with what keeps it from being made; a broken one as it is."""
     if product.problems:
         return product
-    if chain := _circle(product, by_name):
+    if chain := _circle(product, named):
         return _broken(product, [(f"it is made of itself: {' -> '.join(chain)}", "products are made of other datasets")])
     if depth > MOST_DEEP:
         return _broken(product, [(f"products are nested more than {MOST_DEEP} deep", "make it of the datasets below")])
-    found = {name: by_name.get(name) for name in product.place["from"]}
-    inputs = {name: _resolved(one, by_name, depth + 1) if one and _is_product(one) else one for name, one in found.items()}
+    found = {name: named(name) for name in product.place["from"]}
+    inputs = {name: resolved(one, named, depth + 1) if one and is_product(one) else one for name, one in found.items()}
     problems = [said for name, one in inputs.items() if (said := _complaint(name, one))]
     return _broken(product, problems) if problems else _inheriting(product, [one for one in inputs.values() if one])
 
@@ -105,14 +101,14 @@ def _broken(product: Contract, problems: Iterable[Complaint]) -> Contract:
     return replace(product, problems=tuple(Problem(product.file, product.path_line, 1, *said) for said in problems))
 
 
-def _circle(product: Contract, by_name: Mapping[str, Contract]) -> tuple[str, ...]:
+def _circle(product: Contract, named: Named) -> tuple[str, ...]:
     """The way from a product back to itself, if there is one."""
     waiting: list[tuple[str, ...]] = [(product.name,)]
     seen: set[str] = set()
     while waiting:
         way = waiting.pop()
-        found = by_name.get(way[-1])
-        for name in found.place["from"] if found and _is_product(found) and not found.problems else ():
+        found = named(way[-1])
+        for name in found.place["from"] if found and is_product(found) and not found.problems else ():
             if name == product.name:
                 return (*way, name)
             if name not in seen:

@@ -8,6 +8,7 @@ do, each word as a quoted prefix.
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import threading
@@ -15,6 +16,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
+from itertools import islice
 
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.numbered import Bits, Numbered, members
@@ -24,6 +26,9 @@ MAX_WORD = 64
 WORD = re.compile(r"[^\W_]+")
 FIELDS = "name, description, columns, tags, owner"
 FIND = "select rowid from datasets where datasets match ? and seen(rowid)"
+AT_ONCE = 500
+VALUES = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(6))
+ADD = f"insert into datasets(rowid, {FIELDS}) select {VALUES} from json_each(?)"
 TIERS = ("{name}", "{name tags}")  # all words there come first
 
 
@@ -50,11 +55,12 @@ class SearchIndex:
         self.add(numbered or Numbered())
 
     def add(self, numbered: Numbered) -> None:
-        """Take over the contracts that came since; `numbered` continues what is here."""
-        known = len(self._numbered.contracts)
-        fresh = ((number, *_texts(contract)) for number, contract in numbered.items() if number >= known)
+        """Take over the contracts that came since; `numbered` continues what is here. Searches go on meanwhile."""
+        fresh = numbered.items(len(self._numbered.contracts))
+        while rows := [(number, *_texts(contract)) for number, contract in islice(fresh, AT_ONCE)]:
+            with self._lock:  # one statement for many rows: nobody waits for this thread, nor this one for others, between them
+                self._database.execute(ADD, (json.dumps(rows),))
         with self._lock:
-            self._database.executemany(f"insert into datasets(rowid, {FIELDS}) values (?, ?, ?, ?, ?, ?)", fresh)
             self._database.commit()
             self._numbered = numbered
 
@@ -76,7 +82,8 @@ class SearchIndex:
         return [number for (number,) in self._database.execute(FIND, (match,))]
 
     def _is_seen(self, number: int) -> int:
-        return self._seen[number >> 3] >> (number & 7) & 1
+        place = number >> 3  # beyond what is known, where more is being added
+        return self._seen[place] >> (number & 7) & 1 if place < len(self._seen) else 0
 
 
 def _known(found: Sequence[int], numbered: Numbered) -> Iterator[tuple[int, Contract]]:
@@ -107,4 +114,4 @@ def _texts(contract: Contract) -> tuple[str, ...]:
     """In the order of FIELDS; never anything of the data itself."""
     columns = " ".join(f"{column.name} {column.description}" for column in contract.columns)
     texts = (contract.name, contract.description, columns, " ".join(contract.tags), contract.owner)
-    return tuple(unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode()) for text in texts)
+    return tuple(unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode().replace("\0", " ")) for text in texts)

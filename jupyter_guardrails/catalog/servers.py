@@ -94,15 +94,6 @@ def shown(place: Mapping[str, Any]) -> str:
     return str(place.get("path", ""))
 
 
-def folders_above(place: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """The identities of all prefixes that hold an object store's place."""
-    url, endpoint = _plain_url(place), place.get("endpoint", "").lower()
-    scheme, _, rest = url.partition("://")
-    while "/" in rest:
-        rest = rest.rpartition("/")[0]
-        yield (f"{scheme}://{rest}", endpoint)
-
-
 def _plain_url(place: Mapping[str, Any]) -> str:
     scheme, _, rest = str(place["url"]).partition("://")
     return f"{SAME_SCHEME.get(scheme, scheme)}://{rest}"

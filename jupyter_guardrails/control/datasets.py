@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import datetime
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 from jupyter_guardrails.catalog import listing
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.numbered import Numbered
+from jupyter_guardrails.catalog.places import Places
 from jupyter_guardrails.catalog.preview import Preview, preview
 from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control import labels, published, quality_state, scans
-from jupyter_guardrails.control.dataset_files import file_of, files_of, open_data
+from jupyter_guardrails.control.dataset_files import files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 from jupyter_guardrails.control.rights import Rights, rights
 from jupyter_guardrails.control.state import ControlState, Operations
+from jupyter_guardrails.control.visibility import Sets
 from jupyter_guardrails.errors import GuardrailsError, NotFound, Refused
 from jupyter_guardrails.policy import EffectivePolicy, Policy
 
@@ -24,7 +28,7 @@ async def search(state: ControlState, request: DatasetsSearch, fds: list[int]) -
     """Datasets that this person may know of and whose contracts have the words, best first; `total` before the limit."""
     everyones, policy = _policies(state)
     now, held, shelf = state.clock(), await rights(state), state.catalogs.shelf
-    sets = await state.visible.of(policy, everyones, shelf, held, now)
+    sets = await state.visible.of(policy, everyones, shelf.numbered, held, now)
     page = shelf.index.search(request.q, sets.within(request.scope), shelf.numbered, limit=request.limit, offset=request.offset)
     contracts = [contract for number in page.numbers if (contract := shelf.numbered.contracts[number])]
     found = [(one, held.access(one, policy, now)) for one in contracts]
@@ -95,17 +99,27 @@ async def grants_at_start(state: ControlState, effective: EffectivePolicy, now: 
     What break-glass opens is not among them: where no mounter is, a kernel keeps a path until it ends.
     """
     held = (await rights(state, effective.person)).lasting()
-    return {name: path for name, path in by_path(state, held, effective, now).items() if file_of(path)}
+    return await asyncio.to_thread(_those_there, await by_path(state, held, effective, now))
 
 
-def by_path(state: ControlState, held: Rights, effective: EffectivePolicy, now: datetime) -> dict[str, str]:
+def _those_there(found: dict[str, str]) -> dict[str, str]:
+    places = Places()
+    return {name: path for name, path in found.items() if places.is_there(path)}
+
+
+async def by_path(state: ControlState, held: Rights, effective: EffectivePolicy, now: datetime) -> dict[str, str]:
     """Dataset name -> path of all that a person with these rights reads directly, whether it is there or not.
 
     What is masked, filtered or bound to a purpose is never among them: its file has what the mask hides.
     """
-    contracts = state.catalogs.current.contracts.values()
-    found = ((contract, held.access(contract, effective, now)) for contract in contracts)
-    return {contract.name: contract.path for contract, access in found if access.granted and access.bounds.raw}
+    sets, numbered = await sets_of(state, held, effective, now)
+    return {contract.name: contract.path for contract in numbered.among(sets.raw)}
+
+
+async def sets_of(state: ControlState, held: Rights, effective: EffectivePolicy, now: datetime) -> tuple[Sets, Numbered]:
+    """What a person with these rights may know of and read, as numbers of contracts, and these: all are decided at once, and in no one's way."""
+    numbered = state.catalogs.shelf.numbered
+    return await state.visible.of(effective, state.policies.in_force, numbered, held, now), numbered
 
 
 async def _preview(state: ControlState, contract: Contract, access: Access) -> Preview | None:

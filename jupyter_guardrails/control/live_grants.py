@@ -164,7 +164,7 @@ def _read(connection: Connection, name: str, now: datetime) -> tuple[Rights, Sta
 
 async def _apply(state: ControlState, live: LiveKernel, person: Person) -> None:
     """One order, and the record of what came of it."""
-    shown, wanted = shown_by(live), _wanted(state, live, person)
+    shown, wanted = shown_by(live), await _wanted(state, live, person)
     if mounter_of(state, live) is None:
         shown.known = person.basis
         for name in (shown.live.keys() - wanted.live.keys()) | (wanted.shut.keys() - shown.shut):
@@ -183,9 +183,9 @@ async def _apply(state: ControlState, live: LiveKernel, person: Person) -> None:
     await _record(state, live, person, before, outcome)
 
 
-def _wanted(state: ControlState, live: LiveKernel, person: Person) -> Wanted:
+async def _wanted(state: ControlState, live: LiveKernel, person: Person) -> Wanted:
     shown, start = shown_by(live), live.admission.datasets
-    now = datasets.by_path(state, person.held, person.policy, state.clock())
+    now = await datasets.by_path(state, person.held, person.policy, state.clock())
     own = {name: path for name, path in start.items() if now.get(name) == path}
     shut = {name: path for name, path in start.items() if name not in own}
     shown.asked = {name: path for name, path in shown.asked.items() if _may(state, person, name)}

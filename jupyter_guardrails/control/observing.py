@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jupyter_guardrails.catalog.access import Access
-from jupyter_guardrails.control import company_network, notify
+from jupyter_guardrails.catalog.places import Places
+from jupyter_guardrails.control import company_network, datasets, notify
 from jupyter_guardrails.control.interface.settings import ADMIN_DIR
 from jupyter_guardrails.control.rights import rights
 from jupyter_guardrails.control.state import ControlState
@@ -32,16 +32,10 @@ async def bounds(state: ControlState, policy: EffectivePolicy, *, kind: str = "k
     if policy.mode.value == "enforce" or kind == "clean_run":
         return Bounds()
     held, now = (await rights(state)).lasting(), state.clock()
-    contracts = state.catalogs.current.by_name.values()
-    found = [(contract, held.access(contract, policy, now)) for contract in contracts]
-    refused = (contract.path for contract, access in found if contract.path and _stays_shut(access))
-    softly = frozenset(contract.name for contract, access in found if access.granted and not access.decision.allowed)
-    return Bounds(_observed(policy), tuple(sorted(set(_real((*_secrets(state), *refused))))), softly)
-
-
-def _stays_shut(access: Access) -> bool:
-    """Refused in this mode too, or given out by the broker alone: the file behind a mask has what the mask hides."""
-    return not access.bounds.raw if access.granted else access.decision.blocks
+    sets, numbered = await datasets.sets_of(state, held, policy, now)
+    refused = (contract.path for contract in numbered.among(sets.shut) if contract.path)
+    softly = frozenset(contract.name for contract in numbered.among(sets.softly))
+    return Bounds(_observed(policy), await asyncio.to_thread(_real, (*_secrets(state), *refused)), softly)
 
 
 def _observed(policy: EffectivePolicy) -> tuple[str, ...]:
@@ -62,8 +56,8 @@ def found_in(state: ControlState) -> str:
     return os.path.realpath(state.settings.control_socket.parent)
 
 
-def _real(paths: tuple[str, ...]) -> Iterator[str]:
-    for path in paths:
-        found = os.path.realpath(path) if path else "/"
-        if found != "/":  # a broken contract may name no place, or all of them
-            yield found
+def _real(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Each once, in order; a broken contract may name no place, or all of them."""
+    places = Places()
+    found = {places.real(path) if path else "/" for path in paths}
+    return tuple(sorted(found - {"/"}))

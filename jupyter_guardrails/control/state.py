@@ -173,6 +173,7 @@ class ControlState:
             try:
                 self.credentials.problems()  # logs new ones
                 await self.refresh()
+                await self.visible.prepare(self.policies.current, self.catalogs.known)
             except Exception:  # broad: whatever it was is refused where somebody asks, and must not end the watch
                 log.exception("the policy could not be followed")
 

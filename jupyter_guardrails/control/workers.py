@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.control import stations
+from jupyter_guardrails.control import datasets, stations
 from jupyter_guardrails.control.children import send_signal
 from jupyter_guardrails.control.interface.work import worker_environment
 from jupyter_guardrails.control.rights import Rights, rights
@@ -42,7 +42,7 @@ async def run(state: ControlState, row: dict[str, Any]) -> Ended:
     state.worker_tokens[token] = Worker(row["id"], row["principal"])
     folder = folder_of(state, row["id"])
     try:
-        places = await asyncio.to_thread(_places, state, await rights(state))
+        places = await _places(state, await rights(state))
         if state.settings.service:
             return await _run_elsewhere(state, row, _order(state, row, token, places))
         with open(folder / "worker.log", "wb") as log:
@@ -166,11 +166,10 @@ def _asked(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads((folder_of(state, row["id"]) / "asked.json").read_text()))
 
 
-def _places(state: ControlState, held: Rights) -> dict[str, str]:
+async def _places(state: ControlState, held: Rights) -> dict[str, str]:
     """Where data is -> its name, for the contracts that this person may know of: the others stay unknown to the worker."""
-    policy, now = state.effective(), state.clock()
-    contracts = [contract for contract in state.catalogs.current.contracts.values() if contract.path]
-    return {contract.path: contract.name for contract in contracts if held.access(contract, policy, now).listed}
+    sets, numbered = await datasets.sets_of(state, held, state.effective(), state.clock())
+    return {contract.path: contract.name for contract in numbered.among(sets.listed) if contract.path and not contract.problems}
 
 
 def _log_tail(folder: Path) -> str:

@@ -8,8 +8,8 @@ import pytest
 
 from jupyter_guardrails.catalog import CatalogFolder
 from jupyter_guardrails.catalog.cache import ContractCache
-from jupyter_guardrails.catalog.folder import _stamps
 from jupyter_guardrails.catalog.odcs import read_contract
+from jupyter_guardrails.catalog.stamps import stamps_of
 from jupyter_guardrails.errors import CatalogBusy
 
 
@@ -35,7 +35,7 @@ def test_a_big_catalogue_is_read_beside_everything_else(world, monkeypatch):
     for name in ("nyc/flights", "nyc/planes"):
         world.write(name)
     gate, real = threading.Event(), read_contract
-    monkeypatch.setattr("jupyter_guardrails.catalog.folder.read_contract", lambda file: gate.wait(30) and real(file))
+    monkeypatch.setattr("jupyter_guardrails.catalog.reading.read_contract", lambda file: gate.wait(30) and real(file))
     folder = CatalogFolder(world.folder, small=1)
     with pytest.raises(CatalogBusy, match="being read"):
         _ = folder.current
@@ -60,17 +60,17 @@ def test_contracts_are_kept_and_are_the_same_again(world, cache, monkeypatch):
     for name in ("nyc/flights", "nyc/planes"):
         world.write(name, tags=["größe", "b"], description={"purpose": "Äther"})
     first = settled(CatalogFolder(world.folder, cache=cache, small=1), {"nyc/flights", "nyc/planes"})
-    monkeypatch.setattr("jupyter_guardrails.catalog.folder.read_contract", lambda file: pytest.fail(f"{file} was read"))
+    monkeypatch.setattr("jupyter_guardrails.catalog.reading.read_contract", lambda file: pytest.fail(f"{file} was read"))
     again = settled(CatalogFolder(world.folder, cache=cache, small=1), {"nyc/flights", "nyc/planes"})
     assert again == first
 
 
 def test_what_changed_since_it_was_kept_is_read(world, cache):
     file = world.write("nyc/flights")
-    ContractCache(cache).keep({str(file): (_stamps(world.folder)[str(file)], read_contract(file))}, gone=set())
-    assert set(ContractCache(cache).read(_stamps(world.folder))) == {str(file)}
+    ContractCache(cache).keep({str(file): (stamps_of(str(world.folder))[str(file)], read_contract(file))}, gone=set())
+    assert set(ContractCache(cache).read(stamps_of(str(world.folder)))) == {str(file)}
     file.write_text(file.read_text().replace("internal", "restricted"))
-    assert ContractCache(cache).read(_stamps(world.folder)) == {}
+    assert ContractCache(cache).read(stamps_of(str(world.folder))) == {}
 
 
 def test_a_kept_contract_whose_place_became_a_link_is_read_and_refused(world, cache):
@@ -121,9 +121,9 @@ def test_a_cache_that_was_spoiled_gives_nothing_wrong(world, cache, spoil):
     for name in names:
         world.write(name)
     whole = settled(CatalogFolder(world.folder, cache=cache, small=1), names)
-    assert len(ContractCache(cache).read(_stamps(world.folder))) == 2
+    assert len(ContractCache(cache).read(stamps_of(str(world.folder)))) == 2
     spoil(cache)
-    assert len(ContractCache(cache).read(_stamps(world.folder))) <= 1
+    assert len(ContractCache(cache).read(stamps_of(str(world.folder)))) <= 1
     assert settled(CatalogFolder(world.folder, cache=cache, small=1), names) == whole
 
 

@@ -202,3 +202,23 @@ def test_numbers_start_anew_when_most_stand_for_nothing():
         assert set(numbered.numbers) == {"a/stays", "a/changes"}
         assert numbered.continues(before) or len(numbered.contracts) == 2
     assert len(numbered.contracts) < 1100
+
+
+def test_a_search_goes_on_while_contracts_are_added(monkeypatch):
+    """Between two parts of what is added: it finds what it found before."""
+    monkeypatch.setattr("jupyter_guardrails.catalog.search.AT_ONCE", 10)
+    before = Numbered().after([Contract("a/stays", "f")])
+    index, found = SearchIndex(before), []
+
+    class More(Numbered):
+        def items(self, start=0):
+            for item in super().items(start):
+                found.append(index.search("a", before.there, before).numbers)
+                yield item
+
+    after = before.after([before.contracts[0], *(Contract(f"a/n{number}", "f") for number in range(25))])
+    more = More(after.contracts, after.numbers, after.ordered, after.there, after.line)
+    index.add(more)
+    assert found == [(0,)] * 25
+    assert index.search("a", more.there, more).total == 26
+    assert index.search("a", before.there, more).total == 1

@@ -31,7 +31,7 @@ def world(tmp_path):
 
 def by_path(world):
     state = world.state()
-    return datasets.by_path(state, asyncio.run(rights(state)), state.effective(), world.now)
+    return asyncio.run(datasets.by_path(state, asyncio.run(rights(state)), state.effective(), world.now))
 
 
 @pytest.mark.parametrize("own", OWN)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from data_world import POLICY, DataWorld
 
-from jupyter_guardrails.control import breakglass, datasets, rights, stops
+from jupyter_guardrails.control import breakglass, datasets, observing, rights, stops, visibility
 from jupyter_guardrails.control.interface.messages import DatasetsSearch
 from jupyter_guardrails.control.interface.stops import BreakGlass, Suspend
 from jupyter_guardrails.records import requests
@@ -62,8 +62,26 @@ def searched(world, person, scope, **asked):
     return {row["name"]: row["status"] for row in found["datasets"]}
 
 
+def assert_kernels_alike(world, person):
+    """What a kernel is started with, and what stays shut to one that is only observed, as each dataset is decided by itself."""
+    state = world.state(person)
+    policy, held = state.effective(), asyncio.run(rights.rights(state))
+    found = [(contract, held.lasting().access(contract, policy, world.now)) for contract in state.catalogs.current.by_name.values()]
+    raw = {contract.name: contract.path for contract, access in found if access.granted and access.bounds.raw}
+    assert asyncio.run(datasets.by_path(state, held.lasting(), policy, world.now)) == raw
+    assert asyncio.run(datasets.grants_at_start(state, policy, world.now)) == raw
+    bounds = asyncio.run(observing.bounds(state, policy))
+    if policy.mode.value != "enforce":
+        closed = {contract.path for contract, access in found if (not access.bounds.raw if access.granted else access.decision.blocks)}
+        assert {path for path in bounds.shut if path.startswith(str(world.data))} == closed
+        assert bounds.softly == {contract.name for contract, access in found if access.granted and not access.decision.allowed}
+    else:
+        assert bounds == observing.Bounds()
+
+
 def assert_alike(world):
     for person in PEOPLE:
+        assert_kernels_alike(world, person)
         for scope in ("all", "granted", "requestable"):
             assert searched(world, person, scope) == expected(world, person, scope), (person, scope)
 
@@ -92,6 +110,40 @@ def test_a_contract_that_changes_moves_between_the_sets(world):
     world.dataset("nyc/draft")
     world.dataset("hr/new", "internal")
     assert_alike(world)
+
+
+@pytest.mark.parametrize("later", [0, 2, 1000])
+def test_contracts_that_change_one_by_one_are_where_they_belong(tmp_path, monkeypatch, later):
+    """Beside what was made before, until they are many."""
+    monkeypatch.setattr(visibility, "MOST_LATER", later)
+    world = DataWorld(tmp_path)
+    fill(world)
+    assert_alike(world)
+    product = {"product": {"from": ["nyc/plain", "nyc/bound"], "how": "union"}}
+    world.dataset("nyc/both", servers=None, own=product)
+    assert_alike(world)
+    asyncio.run(stops.suspend(world.state("carol"), Suspend(kind="dataset", name="nyc/bound", reason="an incident"), []))
+    assert_alike(world)
+    for name, classification in (("nyc/plain", "restricted"), ("hr/new", "internal"), ("nyc/plain", "internal"), ("hr/new", "restricted")):
+        world.dataset(name, classification)
+        assert_alike(world)
+    (world.folder / "nyc-plain.odcs.yaml").unlink()
+    assert "nyc/plain" not in searched(world, "ana", "all")
+    assert_alike(world)
+    world.close()
+
+
+def test_who_has_another_policy_than_the_one_in_force_has_each_dataset_decided(tmp_path):
+    world = DataWorld(tmp_path)
+    fill(world)
+    state = world.state("ana")
+    before, held = state.effective(), asyncio.run(rights.rights(state))
+    assert "nyc/plain" in asyncio.run(datasets.by_path(state, held, before, world.now))
+    world.policy_file.write_text(POLICY.replace('read: ["nyc/*"]', 'read: ["none/*"]'))
+    asyncio.run(state.refresh())
+    assert "nyc/plain" in asyncio.run(datasets.by_path(state, held, before, world.now))
+    assert asyncio.run(datasets.by_path(state, held, state.effective(), world.now)) == {}
+    world.close()
 
 
 def test_a_policy_that_changes_moves_them_too(tmp_path):
