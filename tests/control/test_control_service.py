@@ -18,7 +18,7 @@ import pytest
 from jupyter_guardrails.control import activation, closing, peers, service, stations
 from jupyter_guardrails.control.frames import close_all
 from jupyter_guardrails.control.groups import Groups, system_groups
-from jupyter_guardrails.control.interface import auditing, backup, decisions, grants, notices, oversight, publishing, stops, usage, work
+from jupyter_guardrails.control.interface import auditing, backup, decisions, grants, notices, oversight, publishing, quality, stops, usage, work
 from jupyter_guardrails.control.interface import messages as m
 from jupyter_guardrails.control.interface.content import sealed
 from jupyter_guardrails.control.interface.messages import REQUESTS
@@ -138,6 +138,7 @@ CROSSINGS = {
     "datasets.search": (lambda t: m.DatasetsSearch(), None),
     "datasets.show": (lambda t: m.DatasetShow(name="nyc/flights"), NotFound),
     "datasets.check": (lambda t: m.DatasetCheck(), Refused),
+    "datasets.quality": (lambda t: quality.QualityCheck(name="nyc/flights"), NotFound),
     "requests.list": (lambda t: m.RequestsList(), None),
     "requests.create": (lambda t: m.RequestCreate(dataset="nyc/flights", purpose="to look at it"), NotFound),
     "submissions.create": (lambda t: m.SubmissionCreate(notebook="a.ipynb", workspace="/w", key="s"), BadRequest),
