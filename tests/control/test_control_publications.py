@@ -25,7 +25,7 @@ from jupyter_guardrails.cli.main import main
 from jupyter_guardrails.control import channel_operations, labels, publishing
 from jupyter_guardrails.control.channel_operations import Arguments, Name
 from jupyter_guardrails.control.interface.messages import DatasetShow, DatasetsSearch, RequestCreate
-from jupyter_guardrails.control.interface.publishing import DataImport, PublicationShow, PublicationsList, PublicationWithdraw
+from jupyter_guardrails.control.interface.publishing import DataImport, PublicationPropose, PublicationShow, PublicationsList, PublicationWithdraw
 from jupyter_guardrails.control.service import OPERATIONS
 from jupyter_guardrails.errors import BadRequest, Conflict, LimitReached, NotFound, Refused
 from jupyter_guardrails.records import publications
@@ -84,7 +84,7 @@ def test_from_author_over_the_owner_of_its_input_to_the_group(world):
     made = world.publish()
     assert (made["classification"], [item["name"] for item in made["inputs"]]) == ("confidential", ["hr/headcount"])
     proposed = world.propose()
-    assert (proposed["state"], proposed["waits_for"]) == ("proposed", ["hr/headcount"])
+    assert (proposed["state"], proposed["waits_for"], proposed["deciders"]) == ("proposed", ["hr/headcount"], ["dana"])
     assert [row["name"] for row in world.ask("dana", PublicationsList(review=True))["publications"]] == ["team/churn"]
     assert world.approve("dana")["state"] == "published"
     assert world.ask("dana", PublicationsList(review=True))["publications"] == []
@@ -100,7 +100,7 @@ def test_from_author_over_the_owner_of_its_input_to_the_group(world):
 
 def test_nobody_decides_about_their_own(world):
     made = world.publish()
-    world.propose()
+    assert world.propose()["deciders"] == ["an admin (carol)"]
     with pytest.raises(Refused, match="another person"):
         world.approve("ana", digest=made["digest"])
     assert [row["allowed"] for row in world.audited("publication.approve")] == [False]
@@ -121,7 +121,7 @@ def test_whoever_the_policy_names_decides_too(tmp_path):
     world = PublishingWorld(tmp_path, STELLA)
     world.carry()
     world.publish()
-    world.propose()
+    assert world.propose()["deciders"] == ["dana", "stella"]
     assert world.approve("stella")["state"] == "published"
     world.close()
 
@@ -275,6 +275,9 @@ def test_the_policy_is_asked_at_each_read(world):
 
 def test_without_review_where_the_policy_asks_for_none(world):
     world.publish("leads/plan", person="lea")
+    with pytest.raises(Refused, match="nobody would review leads/plan") as refused:
+        world.ask("lea", PublicationPropose(name="leads/plan", group="team", for_review=True))
+    assert "data propose leads/plan --to team" in refused.value.next_step
     assert world.propose("leads/plan", person="lea")["state"] == "published"
     assert world.read("leads/plan", person="ben") == CSV
 

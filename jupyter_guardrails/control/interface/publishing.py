@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Literal
 
 from pydantic import Field
 
 from jupyter_guardrails.control.interface.messages import Request
+
+_ENDINGS = {"jsonl": "json", "ndjson": "json", "feather": "arrow", "ipc": "arrow"}
+
+
+def format_of(file: PurePath) -> str:
+    """The `format` of an import, by the ending of the file's name; what control does not know it refuses."""
+    ending = file.suffix.lstrip(".").lower()
+    return _ENDINGS.get(ending, ending)
 
 
 class DataImport(Request):
@@ -20,7 +29,10 @@ class DataImport(Request):
 
 
 class PublicationsList(Request):
-    """-> {publications: [publication]}: one's own, and with `review` those that wait for this person's word."""
+    """-> {publications: [publication], person, groups, reviewed, imports}: one's own, and with `review` those that wait for this person's word.
+
+    `groups`: to which this person may propose; `reviewed`: another person must agree; `imports`: own files may be brought along.
+    """
 
     op = "publications.list"
     repeatable = True
@@ -36,11 +48,12 @@ class PublicationShow(Request):
 
 
 class PublicationPropose(Request):
-    """-> the publication, proposed to a group; or published at once, where the policy asks for no review."""
+    """-> the publication, proposed to a group; or published at once, where the policy asks for no review (never with `for_review`)."""
 
     op = "publications.propose"
     name: str = Field(max_length=200)
     group: str = Field(max_length=128)
+    for_review: bool = False
 
 
 class PublicationDecide(Request):

@@ -4,6 +4,7 @@ import { ApiError } from '../api/errors';
 import type { IGuardrailsApi, Scope } from '../api/client';
 import type { AccessRequest, Dataset, DatasetDetail } from '../api/generated/openapi';
 import { PollModel } from './pollModel';
+import { Published } from './published';
 
 const DEBOUNCE_MS = 200;
 const INTERVAL_MS = 60_000;
@@ -26,7 +27,15 @@ export class DatasetModel extends PollModel {
   constructor(private readonly api: IGuardrailsApi) {
     super('datasets');
     this._search = new Debouncer(() => this.refresh(), DEBOUNCE_MS);
+    this.published = new Published(api);
+    this.published.changed.connect(() => {
+      this.stateChanged.emit();
+      void this.refresh();
+    });
   }
+
+  /** What people publish. */
+  readonly published: Published;
 
   get query(): string {
     return this._query;
@@ -45,8 +54,14 @@ export class DatasetModel extends PollModel {
     return this._total;
   }
 
+  /** What this person asked for, newest first. */
   get requests(): readonly AccessRequest[] {
-    return this._requests;
+    return this._requests.filter(({ person }) => !this.ofOthers(person));
+  }
+
+  /** What others asked for that nobody has answered. */
+  get openRequests(): readonly AccessRequest[] {
+    return this._requests.filter(({ person, state }) => this.ofOthers(person) && state === 'open');
   }
 
   /** Whether the list still answers an earlier search. */
@@ -84,7 +99,7 @@ export class DatasetModel extends PollModel {
 
   /** The newest request for a dataset. */
   requestFor(name: string): AccessRequest | undefined {
-    return this._requests.find(request => request.dataset === name);
+    return this.requests.find(request => request.dataset === name);
   }
 
   /** Read a dataset's contract, columns, preview and snippets. */
@@ -129,7 +144,12 @@ export class DatasetModel extends PollModel {
     this._requests = asked.requests
       .filter(({ kind }) => kind === 'access')
       .sort((a, b) => b.created_at.localeCompare(a.created_at));
+    await this.published.load();
     await this.find();
+  }
+
+  private ofOthers(person: string): boolean {
+    return this.published.person !== '' && person !== this.published.person;
   }
 
   /** Search until the answer is the one to what stands in the box: a reading under way takes no second one (Poll.refresh). */

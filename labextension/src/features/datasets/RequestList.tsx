@@ -13,7 +13,7 @@ export function RequestList({ requests }: { requests: readonly AccessRequest[] }
     return null;
   }
   return (
-    <section className="jp-Guardrails-block" aria-label={trans.__('My requests')}>
+    <section className="jp-Guardrails-block" aria-label={trans.__('My requests')} tabIndex={-1}>
       <h3>{trans.__('My requests')}</h3>
       <ul className="jp-Guardrails-list">
         {requests.map(request => (
