@@ -12,9 +12,11 @@ from jupyter_guardrails.control import announcing, authority, labels, published
 from jupyter_guardrails.control.interface.publishing import (
     DataImport,
     PublicationDecide,
+    PublicationDiscard,
     PublicationPropose,
     PublicationShow,
     PublicationsList,
+    PublicationSubmit,
     PublicationWithdraw,
 )
 from jupyter_guardrails.control.published import Row, Verdict
@@ -26,6 +28,7 @@ from jupyter_guardrails.policy.rule import Publish
 from jupyter_guardrails.records import publications
 from jupyter_guardrails.records.columns import iso, storable
 
+OUTSIDE = RuleRef("", 0, "built-in decisions-are-made-outside")
 DECLASSIFY = RuleRef("", 0, "who lowers a label decides about every input")
 
 
@@ -77,7 +80,7 @@ async def _allowed(state: ControlState, request: PublicationPropose, row: Row) -
         rule = allowed.rule if allowed else RuleRef("", 0, "default: what nothing allows is refused")
         reason = f"{person} may not publish to the group {request.group[:128]}, but {groups}"
         await authority.refuse(state, "publication.propose", row["name"], Decision(False, reason, rule, f"ask an admin ({policy.admins})"))
-    if request.for_review and not allowed.value.review:
+    if isinstance(request, PublicationSubmit) and not allowed.value.review:
         reason = f"nobody would review {row['name']}: code in a notebook that {person} trusts could publish it in their name"
         command = f"in a shell outside of JupyterLab: jupyter guardrails data propose {row['name']} --to {request.group}"
         await authority.refuse(state, "publication.propose", row["name"], Decision(False, reason, allowed.rule, command))
@@ -160,12 +163,22 @@ def _covered(row: Row) -> set[str]:
 async def withdraw(state: ControlState, request: PublicationWithdraw, fds: list[int]) -> dict[str, Any]:
     """By its author or an admin: nobody opens it any more, its file is removed. What is open stays readable."""
     row = await _found(state, request.name, for_admins=True)
-    policy = state.effective()
-    if row["author"] != state.principal and "admin" not in policy.roles:
-        refusal = Decision(False, f"{row['name']} is {row['author']}'s", published.OWN, f"ask {row['author']}, or an admin ({policy.admins})")
+    refusal = _no_withdrawal(state, row, discard=isinstance(request, PublicationDiscard))
+    if refusal is not None:
         await authority.refuse(state, "publication.withdraw", row["name"], refusal)
     title = f"{state.principal} withdrew {row['name']} version {row['version']}"
     return await shape(state, await _moved(state, row, "withdrawn", fields(state, row, "withdraw", request.reason or title), {}, title))
+
+
+def _no_withdrawal(state: ControlState, row: Row, *, discard: bool) -> Decision | None:
+    """Why this person can't take it back; `discard`: from where code of a notebook may ask in their name, so only what no others read."""
+    policy, author = state.effective(), row["author"]
+    if author != policy.person and (discard or "admin" not in policy.roles):
+        return Decision(False, f"{row['name']} is {author}'s", published.OWN, f"ask {author}, or an admin ({policy.admins})")
+    if discard and row["state"] == "published":
+        reason = f"the group {row['audience']} reads {row['name']}: code in a notebook that {author} trusts could take it from them"
+        return Decision(False, reason, OUTSIDE, f"in a shell outside of JupyterLab: jupyter guardrails data withdraw {row['name']}")
+    return None
 
 
 async def _moved(state: ControlState, row: Row, to_state: str, said: dict[str, Any], values: dict[str, Any], title: str) -> Row:
@@ -244,6 +257,8 @@ OPERATIONS: Operations = {
     PublicationsList: newest,
     PublicationShow: show,
     PublicationPropose: propose,
+    PublicationSubmit: propose,
     PublicationDecide: decide,
     PublicationWithdraw: withdraw,
+    PublicationDiscard: withdraw,
 }

@@ -17,10 +17,10 @@ from tornado import web
 from jupyter_guardrails.control.interface.content import open_file
 from jupyter_guardrails.control.interface.publishing import (
     DataImport,
-    PublicationPropose,
+    PublicationDiscard,
     PublicationShow,
     PublicationsList,
-    PublicationWithdraw,
+    PublicationSubmit,
     format_of,
 )
 from jupyter_guardrails.server.api import GuardrailsHandler, decided_outside
@@ -80,7 +80,7 @@ class ProposeHandler(GuardrailsHandler):
     @authorized("write", resource="guardrails")
     async def post(self, name: str) -> None:
         """Ask another person to look at it for a group; where nobody would look, it is refused."""
-        await self.answer(PublicationPropose(name=name, group=body_as(self, Proposal).group, for_review=True))
+        await self.answer(PublicationSubmit(name=name, group=body_as(self, Proposal).group))
 
 
 class Withdrawal(Strict):
@@ -93,8 +93,8 @@ class WithdrawHandler(GuardrailsHandler):
     @web.authenticated
     @authorized("write", resource="guardrails")
     async def post(self, name: str) -> None:
-        """Take an own publication back: nobody opens it any more."""
-        await self.answer(PublicationWithdraw(name=name, reason=body_as(self, Withdrawal, optional=True).reason))
+        """Take an own publication back that its group can't read yet; once they do, that is a decision."""
+        await self.answer(PublicationDiscard(name=name, reason=body_as(self, Withdrawal, optional=True).reason))
 
 
 class PublicationDecision(Strict):

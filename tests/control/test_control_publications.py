@@ -22,10 +22,17 @@ from test_control_datasets import OPENAPI
 from jupyter_guardrails.catalog.labels import Input
 from jupyter_guardrails.cli import data_publications
 from jupyter_guardrails.cli.main import main
-from jupyter_guardrails.control import channel_operations, labels, publishing
+from jupyter_guardrails.control import channel_operations, labels, outside, publishing
 from jupyter_guardrails.control.channel_operations import Arguments, Name
 from jupyter_guardrails.control.interface.messages import DatasetShow, DatasetsSearch, RequestCreate
-from jupyter_guardrails.control.interface.publishing import DataImport, PublicationPropose, PublicationShow, PublicationsList, PublicationWithdraw
+from jupyter_guardrails.control.interface.publishing import (
+    DataImport,
+    PublicationDiscard,
+    PublicationShow,
+    PublicationsList,
+    PublicationSubmit,
+    PublicationWithdraw,
+)
 from jupyter_guardrails.control.service import OPERATIONS
 from jupyter_guardrails.errors import BadRequest, Conflict, LimitReached, NotFound, Refused
 from jupyter_guardrails.records import publications
@@ -276,10 +283,24 @@ def test_the_policy_is_asked_at_each_read(world):
 def test_without_review_where_the_policy_asks_for_none(world):
     world.publish("leads/plan", person="lea")
     with pytest.raises(Refused, match="nobody would review leads/plan") as refused:
-        world.ask("lea", PublicationPropose(name="leads/plan", group="team", for_review=True))
+        world.ask("lea", PublicationSubmit(name="leads/plan", group="team"))
     assert "data propose leads/plan --to team" in refused.value.next_step
     assert world.propose("leads/plan", person="lea")["state"] == "published"
     assert world.read("leads/plan", person="ben") == CSV
+    with pytest.raises(Refused, match="the group team reads leads/plan") as refused:
+        world.ask("lea", PublicationDiscard(name="leads/plan"))
+    assert "data withdraw leads/plan" in refused.value.next_step
+    assert world.ask("lea", PublicationWithdraw(name="leads/plan"))["state"] == "withdrawn"
+
+
+def test_what_nobody_else_reads_is_proposed_and_taken_back_without_a_decision(world):
+    world.publish()
+    assert world.ask("ana", PublicationSubmit(name="team/churn", group="team"))["state"] == "proposed"
+    with pytest.raises(Refused, match="team/churn is ana's"):
+        world.ask("carol", PublicationDiscard(name="team/churn"))  # an admin, who could withdraw it
+    assert world.ask("ana", PublicationDiscard(name="team/churn"))["state"] == "withdrawn"
+    assert not {"publications.submit", "publications.discard"} & outside.DECIDING
+    assert {"publications.propose", "publications.withdraw", "publications.decide"} <= outside.DECIDING
 
 
 def test_to_groups_of_the_policy_only(world):

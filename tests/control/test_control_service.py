@@ -18,7 +18,7 @@ import pytest
 from jupyter_guardrails.control import activation, closing, peers, service, stations
 from jupyter_guardrails.control.frames import close_all
 from jupyter_guardrails.control.groups import Groups, system_groups
-from jupyter_guardrails.control.interface import auditing, backup, decisions, grants, notices, oversight, publishing, stops, usage, work
+from jupyter_guardrails.control.interface import auditing, backup, decisions, grants, notices, oversight, publishing, quality, stops, usage, work
 from jupyter_guardrails.control.interface import messages as m
 from jupyter_guardrails.control.interface.content import sealed
 from jupyter_guardrails.control.interface.messages import REQUESTS
@@ -169,11 +169,14 @@ CROSSINGS = {
     "submissions.decide": (lambda t: decide(t), NotFound),
     "submissions.decisions": (lambda t: decisions.SubmissionDecisions(id=t.submission), NotFound),
     "submissions.queue": (lambda t: decisions.SubmissionsQueue(), None),
+    "datasets.quality": (lambda t: quality.QualityCheck(name="hr/salaries"), NotFound),
     "publications.import": (lambda t: publishing.DataImport(name=t.published(), description="mine", format="csv"), BadRequest),
     "publications.list": (lambda t: publishing.PublicationsList(review=bool(t.published())), None),
     "publications.show": (lambda t: publishing.PublicationShow(name=t.published()), NotFound),
     "publications.propose": (lambda t: publishing.PublicationPropose(name=t.published(), group="team"), NotFound),
     "publications.decide": (lambda t: publishing.PublicationDecide(name=t.published(), decision="approve", digest="0" * 64), NotFound),
+    "publications.submit": (lambda t: publishing.PublicationSubmit(name=t.published(), group="team"), NotFound),
+    "publications.discard": (lambda t: publishing.PublicationDiscard(name=t.published()), NotFound),
     "publications.withdraw": (lambda t: publishing.PublicationWithdraw(name=t.published()), NotFound),
     "decisions.past": (lambda t: oversight.DecisionsPast(since_s=3600), Refused),
     "notify.check": (lambda t: oversight.NotifyCheck(), Refused),

@@ -48,12 +48,17 @@ class PublicationShow(Request):
 
 
 class PublicationPropose(Request):
-    """-> the publication, proposed to a group; or published at once, where the policy asks for no review (never with `for_review`)."""
+    """-> the publication, proposed to a group; or published at once, where the policy asks for no review."""
 
     op = "publications.propose"
     name: str = Field(max_length=200)
     group: str = Field(max_length=128)
-    for_review: bool = False
+
+
+class PublicationSubmit(PublicationPropose):
+    """-> the publication, proposed. Nothing is published by it (refused where nobody would look), so it is no decision: a governed server may ask."""
+
+    op = "publications.submit"
 
 
 class PublicationDecide(Request):
@@ -73,3 +78,9 @@ class PublicationWithdraw(Request):
     op = "publications.withdraw"
     name: str = Field(max_length=200)
     reason: str = Field(default="", max_length=2000)
+
+
+class PublicationDiscard(PublicationWithdraw):
+    """-> the publication, withdrawn; refused once it is published. Nobody loses anything by it, so it is no decision: a governed server may ask."""
+
+    op = "publications.discard"

@@ -88,7 +88,7 @@ describe('published data', () => {
     api.publicationsAnswer = { ...api.publicationsAnswer, publications: [aPublication(waits)] };
     fireEvent.click(within(form).getByRole('button', { name: 'Propose' }));
     await waitFor(() =>
-      expect(mine().textContent).toContain('Waits for dana or group data, about hr/staff. Nobody approves their own.')
+      expect(mine().textContent).toContain('Waits for dana, group data, about hr/staff. Nobody approves their own.')
     );
     expect(api.calls).toContain('propose team/churn leads');
     expect(screen.queryByRole('button', { name: 'Propose team/churn' })).toBeNull();
@@ -105,7 +105,7 @@ describe('published data', () => {
   });
 
   it('is withdrawn after a second word, and then counted as over', async () => {
-    await show({ publications: [aPublication({ state: 'published', group: 'team' })] });
+    await show({ publications: [aPublication({ state: 'proposed', group: 'team' })] });
     press('Withdraw team/churn');
     fireEvent.change(screen.getByLabelText('Why? (may stay empty)'), { target: { value: 'wrong month' } });
     press('Withdraw');
@@ -115,8 +115,14 @@ describe('published data', () => {
 
   it('is not published from here where nobody would look at it', async () => {
     await show({ publications: [aPublication()], reviewed: false });
-    expect(mine().textContent).toContain('jupyter guardrails data propose team/churn --to GROUP');
+    expect(mine().textContent).toContain('jupyter guardrails data propose team/churn --to team');
     expect(screen.queryByRole('button', { name: 'Propose team/churn' })).toBeNull();
+  });
+
+  it('that others read is taken back outside, since they would lose it', async () => {
+    await show({ publications: [aPublication({ state: 'published', group: 'team' })] });
+    expect(mine().textContent).toContain('jupyter guardrails data withdraw team/churn');
+    expect(screen.queryByRole('button', { name: 'Withdraw team/churn' })).toBeNull();
   });
 
   it('is brought along from a file where that is allowed', async () => {

@@ -74,13 +74,22 @@ export interface IFooterProps extends Pick<ISending, 'sending' | 'error'> {
 /** Why it was not sent, and the buttons. */
 export function FormFooter({ sending, error, ready, onCancel, words }: IFooterProps): React.JSX.Element {
   const trans = useTrans();
+  const shown = React.useRef<HTMLDivElement>(null);
+  // Below a long form an error would stand outside of what can be seen.
+  React.useEffect(() => {
+    if (shown.current && 'scrollIntoView' in shown.current) {
+      shown.current.scrollIntoView({ block: 'nearest' });
+    }
+  }, [error]);
   return (
     <>
       {error && (
-        <ErrorNotice
-          error={error}
-          title={words ? trans.__('This was not done') : trans.__('The request was not sent')}
-        />
+        <div ref={shown}>
+          <ErrorNotice
+            error={error}
+            title={words ? trans.__('This was not done') : trans.__('The request was not sent')}
+          />
+        </div>
       )}
       <div className="jp-Guardrails-row">
         <button type="submit" className="jp-mod-styled jp-mod-accept" disabled={sending || !ready}>

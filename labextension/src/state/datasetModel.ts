@@ -8,6 +8,8 @@ import { Published } from './published';
 
 const DEBOUNCE_MS = 200;
 const INTERVAL_MS = 60_000;
+/** After a cell: what it asked for or published is worth a look, once for a run of many. */
+const AFTER_CELL_MS = 1000;
 
 /** One dataset's details, as far as they are here. */
 export interface IDetail {
@@ -27,6 +29,7 @@ export class DatasetModel extends PollModel {
   constructor(private readonly api: IGuardrailsApi) {
     super('datasets');
     this._search = new Debouncer(() => this.refresh(), DEBOUNCE_MS);
+    this._afterCell = new Debouncer(() => (this.visible ? this.refresh() : undefined), AFTER_CELL_MS);
     this.published = new Published(api);
     this.published.changed.connect(() => {
       this.stateChanged.emit();
@@ -86,6 +89,11 @@ export class DatasetModel extends PollModel {
     void this._search.invoke();
   }
 
+  /** A kernel has run something. */
+  afterCell(): void {
+    void this._afterCell.invoke();
+  }
+
   /** Show all, or only what can be read now or asked for. */
   filter(scope: Scope): void {
     this._scope = scope;
@@ -136,6 +144,7 @@ export class DatasetModel extends PollModel {
 
   override dispose(): void {
     this._search.dispose();
+    this._afterCell.dispose();
     super.dispose();
   }
 
@@ -177,6 +186,7 @@ export class DatasetModel extends PollModel {
   }
 
   private readonly _search: Debouncer;
+  private readonly _afterCell: Debouncer;
   private readonly _details = new Map<string, IDetail>();
   private _query = '';
   private _scope: Scope = 'all';

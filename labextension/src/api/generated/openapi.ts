@@ -270,7 +270,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take it back: nobody opens it any more, its file is removed */
+        /** Take one back that is private or proposed: its file is removed. Refused once it is published: then it is done in a shell */
         post: operations["withdrawPublication"];
         delete?: never;
         options?: never;

@@ -4,9 +4,12 @@ import type { Publication } from '../../api/generated/openapi';
 import { useTrans } from '../../components/translation';
 import { ago } from '../../format';
 import { Published } from '../../state/published';
+import { Command } from './Command';
 import { Evidence } from './Evidence';
 import { ProposeForm, WithdrawForm } from './forms';
 import { PublicationState, sentBack } from './PublicationState';
+
+const MOST_NAMED = 3;
 
 type Opened = 'details' | 'propose' | 'withdraw' | null;
 
@@ -54,15 +57,17 @@ export function PublicationItem({ publication, published }: IPublicationItemProp
             {trans.__('Propose')}
           </button>
         )}
-        <button
-          type="button"
-          className="jp-mod-styled jp-Guardrails-quiet"
-          aria-expanded={opened === 'withdraw'}
-          aria-label={trans.__('Withdraw %1', name)}
-          onClick={() => toggle('withdraw')}
-        >
-          {trans.__('Withdraw')}
-        </button>
+        {publication.state !== 'published' && (
+          <button
+            type="button"
+            className="jp-mod-styled jp-Guardrails-quiet"
+            aria-expanded={opened === 'withdraw'}
+            aria-label={trans.__('Withdraw %1', name)}
+            onClick={() => toggle('withdraw')}
+          >
+            {trans.__('Withdraw')}
+          </button>
+        )}
       </div>
       {opened === 'propose' && <ProposeForm publication={publication} published={published} onDone={close} />}
       {opened === 'withdraw' && <WithdrawForm publication={publication} published={published} onDone={close} />}
@@ -77,28 +82,47 @@ function Standing({ publication, published }: IPublicationItemProps): React.JSX.
   const { state, name, deciders, waits_for: waits } = publication;
   const back = sentBack(publication);
   if (state === 'proposed') {
+    const about = waits.length > MOST_NAMED ? trans.__('%1 datasets', waits.length) : waits.join(', ');
     return (
       <p className="jp-Guardrails-why">
-        {trans.__(
-          'Waits for %1, about %2. Nobody approves their own.',
-          deciders.join(trans.__(' or ')),
-          waits.join(', ')
-        )}
+        {trans.__('Waits for %1, about %2. Nobody approves their own.', deciders.join(', '), about)}
       </p>
     );
   }
   if (back) {
-    return <p className="jp-Guardrails-why">{trans.__('%1: %2', back.reviewer, back.reason)}</p>;
+    return (
+      <p className="jp-Guardrails-why" data-verbatim>
+        {trans.__('%1: %2', back.reviewer, back.reason)}
+      </p>
+    );
+  }
+  if (state === 'published') {
+    return (
+      <Outside
+        why={trans.__('Others read it. To take it back, type in a shell outside of JupyterLab:')}
+        text={`jupyter guardrails data withdraw ${name}`}
+      />
+    );
   }
   if (state !== 'private' || (published.reviewed && published.groups.length > 0)) {
     return null;
   }
+  return published.groups.length === 0 ? (
+    <p className="jp-Guardrails-why">{trans.__('No rule lets you publish to a group: it stays yours.')}</p>
+  ) : (
+    <Outside
+      why={trans.__('Nobody would review it: to publish it, type in a shell outside of JupyterLab:')}
+      text={`jupyter guardrails data propose ${name} --to ${published.groups[0]}`}
+    />
+  );
+}
+
+/** What is not done from here, since code of a notebook could do it in its person's name, and the command that does it. */
+function Outside({ why, text }: { why: string; text: string }): React.JSX.Element {
   return (
-    <p className="jp-Guardrails-why">
-      {published.groups.length === 0
-        ? trans.__('No rule lets you publish to a group: it stays yours.')
-        : trans.__('Your policy asks for no review, so it is published outside of JupyterLab, in a shell of your own:')}
-      {published.groups.length > 0 && <code>{` jupyter guardrails data propose ${name} --to GROUP`}</code>}
-    </p>
+    <>
+      <p className="jp-Guardrails-why">{why}</p>
+      <Command label="" text={text} />
+    </>
   );
 }

@@ -1,11 +1,11 @@
 import React from 'react';
 
 import type { AccessRequest, Publication } from '../../api/generated/openapi';
-import { CopyButton } from '../../components/CopyButton';
 import { DataTable } from '../../components/DataTable';
 import { useTrans } from '../../components/translation';
 import { ago } from '../../format';
 import { DatasetModel } from '../../state/datasetModel';
+import { Command } from './Command';
 import { Evidence } from './Evidence';
 
 const DIGITS = 12;
@@ -98,16 +98,5 @@ function Asked({ request }: { request: AccessRequest }): React.JSX.Element {
       <Command label={trans.__('Grant')} text={`jupyter guardrails data grant ${id}`} />
       <Command label={trans.__('Refuse')} text={`jupyter guardrails data refuse ${id} --reason "…"`} />
     </li>
-  );
-}
-
-function Command({ label, text }: { label: string; text: string }): React.JSX.Element {
-  const trans = useTrans();
-  return (
-    <div className="jp-Guardrails-command">
-      <span>{label}</span>
-      <code>{text}</code>
-      <CopyButton text={text} label={trans.__('Copy the command: %1', text)} />
-    </div>
   );
 }
