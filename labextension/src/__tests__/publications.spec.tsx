@@ -177,10 +177,12 @@ describe('published data', () => {
       state: 'open',
       created_at: NOW
     });
-    api.requestsAnswer = [asked('r-1', 'ana'), asked('r-2', 'ben')];
+    const before = { ...asked('r-0', 'ana'), state: 'refused', decided_by: 'dana', reason: 'ask for less' } as const;
+    api.requestsAnswer = [asked('r-1', 'ana'), asked('r-2', 'ben'), before];
     await show();
     const own = screen.getByRole('region', { name: 'My requests' });
     expect(own.textContent).toContain('for ana');
+    expect(own.textContent).toContain('dana: ask for less');
     expect(own.textContent).not.toContain('for ben');
     const waiting = screen.getByRole('region', { name: 'Waits for a decision' });
     expect(waiting.textContent).toContain('ben asks for hr/salaries');

@@ -7,7 +7,8 @@ import { PollModel } from './pollModel';
 import { Published } from './published';
 
 const DEBOUNCE_MS = 200;
-const INTERVAL_MS = 60_000;
+/** A reading is three requests, and an idle tab sends at most one each half minute. */
+const INTERVAL_MS = 90_000;
 /** After a cell: what it asked for or published is worth a look, once for a run of many. */
 const AFTER_CELL_MS = 1000;
 

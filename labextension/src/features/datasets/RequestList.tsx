@@ -42,7 +42,7 @@ function RequestItem({ request }: { request: AccessRequest }): React.JSX.Element
           request.purpose
         ].join(' · ')}
       </p>
-      {request.reason && <p>{request.reason}</p>}
+      {request.reason && <p>{[request.decided_by, request.reason].filter(Boolean).join(': ')}</p>}
     </li>
   );
 }
