@@ -4,6 +4,7 @@
 # mypy: disable-error-code="untyped-decorator, no-untyped-call"
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
@@ -51,7 +52,7 @@ class PublicationsHandler(GuardrailsHandler):
     async def post(self) -> None:
         """Bring a file of the workspace along: private, until it is proposed."""
         wanted = body_as(self, NewPublication)
-        fd = open_file(self.context.workspace, wanted.file)
+        fd = await asyncio.to_thread(open_file, self.context.workspace, wanted.file)  # a file system may be slow
         try:
             request = DataImport(name=wanted.name, description=wanted.description, format=format_of(PurePath(wanted.file))[:20])
             made = await self.context.call(request, fds=[fd])

@@ -91,6 +91,7 @@ describe('published data', () => {
       expect(mine().textContent).toContain('Waits for dana, group data, about hr/staff. Nobody approves their own.')
     );
     expect(api.calls).toContain('propose team/churn leads');
+    expect(document.activeElement?.textContent).toBe('team/churn');
     expect(screen.queryByRole('button', { name: 'Propose team/churn' })).toBeNull();
   });
 

@@ -24,11 +24,16 @@ export function PublicationItem({ publication, published }: IPublicationItemProp
   const [opened, setOpened] = React.useState<Opened>(null);
   const toggle = (what: Opened): void => setOpened(opened === what ? null : what);
   const { name, version, group, classification, created_at: made } = publication;
-  const close = (): void => setOpened(null);
+  const head = React.useRef<HTMLButtonElement>(null);
+  const close = (): void => {
+    setOpened(null);
+    head.current?.focus(); // the form had it, and goes
+  };
   return (
     <li className="jp-Guardrails-dataset">
       <div className="jp-Guardrails-datasetHead">
         <button
+          ref={head}
           type="button"
           className="jp-Guardrails-disclosure"
           aria-expanded={opened === 'details'}
