@@ -18,11 +18,11 @@ from jupyter_guardrails.control.interface.publishing import (
     PublicationShow,
     PublicationsList,
     PublicationWithdraw,
+    format_of,
 )
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound
 
 SHORTEST = 12  # digits of a digest that name one
-FORMATS = {"jsonl": "json", "ndjson": "json", "feather": "arrow", "ipc": "arrow"}
 
 
 def add_parsers(commands: Any) -> None:
@@ -49,13 +49,12 @@ def add_parsers(commands: Any) -> None:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    form = arguments.file.suffix.lstrip(".").lower()
     try:
         fd = os.open(arguments.file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise NotFound(f"{arguments.file} can't be opened: {error.strerror}", next_step="name a file of yours") from error
     try:
-        request = DataImport(name=arguments.name, description=arguments.description, format=FORMATS.get(form, form))
+        request = DataImport(name=arguments.name, description=arguments.description, format=format_of(arguments.file))
         with connected(os.environ) as client:
             found = client.call(request, fds=[fd])
     finally:

@@ -10,18 +10,23 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from urllib.parse import quote
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.cli import demo_job, demo_server
 from jupyter_guardrails.cli.demo_server import CellRun, Kernel, Server
 from jupyter_guardrails.cli.demo_setup import KERNELSPEC, DemoFolder
+from jupyter_guardrails.control.interface import ControlClient, find_settings
+from jupyter_guardrails.control.interface.own import running_control
+from jupyter_guardrails.control.interface.quality import QualityCheck
 from jupyter_guardrails.kernels.variables import THREADS
 
 ROUNDS = 2  # the fastest of so many runs, since a busy machine only ever adds time
 ENDED = {"checks_failed", "in_review", "changes_requested", "rejected", "withdrawn", "cancelled", "approved", "deployed"}
 SUBMISSION_TIMEOUT_S = 600.0
 DATASETS = ("nyc/flights", "nyc/weather", "nyc/planes")
+PRODUCT = "nyc/departures"
 Say = Callable[[str], None]
 
 
@@ -34,7 +39,7 @@ def check(folder: DemoFolder, *, say: Say) -> dict[str, Any]:
     with demo_server.serve(["jupyter_guardrails", "server"], workspace, environment=environment, log=place / "governed.log") as server:
         enforced = [one["name"] for one in server.request("GET", "/guardrails/me").json()["enforced"] if one["held"]]
         say(f"enforced here: {', '.join(enforced)}")
-        tour = take_tour(server, say)
+        tour = take_tour(server, say) | {"quality": measure(server, environment, say)}
         delays = compare_delays(server, folder, place, say)
         packages = [submit(server, "delays.ipynb", say) for _ in range(2)]
         file = _download(server, packages[0], place)
@@ -77,6 +82,7 @@ def take_tour(server: Server, say: Say) -> dict[str, Any]:
         "***@airline.example.com" in masked and not re.search(r"[a-z]+\.[a-z]+\d+@", masked), "mail addresses of hr/roster were not masked", masked
     )
     say("hr/roster is read with its mail addresses masked")
+    data = look_at_data(cells, say)
     _expect("restricted-stays-shut" in cells["no-way-around"].text, "a plain open() of hr/salaries was not explained", cells["no-way-around"].text)
     _expect(cells["bomb"].text.startswith("MemoryError"), "the memory bomb did not end as a MemoryError", cells["bomb"].text)
     for cell in ("outside", "network"):
@@ -84,7 +90,28 @@ def take_tour(server: Server, say: Say) -> dict[str, Any]:
     say(f"refused, with its reason: {refusal.splitlines()[0]}")
     kept = "still here" in cells["kept"].text
     _expect(kept, "a variable was lost to the memory bomb", cells["kept"].text)
-    return {"refusal": refusal.strip(), "memory_bomb": {"error": cells["bomb"].text.partition(":")[0], "variable_kept": kept}}
+    return {"refusal": refusal.strip(), "memory_bomb": {"error": cells["bomb"].text.partition(":")[0], "variable_kept": kept}, "data": data}
+
+
+def look_at_data(cells: dict[str, CellRun], say: Say) -> dict[str, str]:
+    """What the tour's other ways to data showed: a masked copy, a product, a request, a publication."""
+    wanted = {"view": "flight deck", "product": "Frontier Airlines", "request": "open", "published": "private"}
+    for cell, words in wanted.items():
+        _expect(words in cells[cell].text, f"cell {cell!r} of tour.ipynb does not show {words!r}", cells[cell].text)
+    say("hr/roster as a masked copy, nyc/departures as a product, hr/headcount requested, team/lateness published: private")
+    return {cell: cells[cell].text.strip() for cell in wanted}
+
+
+def measure(server: Server, environment: dict[str, str], say: Say) -> str:
+    """Have the product's quality rules measured, as its owner would in a shell; what everybody sees of them then."""
+    control = running_control(find_settings([], environment, home=Path.home()))
+    _expect(control is not None, "control does not answer", "")
+    found = cast(ControlClient, control).call(QualityCheck(name=PRODUCT))
+    shown = server.request("GET", f"/guardrails/datasets/{quote(PRODUCT, safe='')}").json()["quality"]
+    failed = [check["limit"] for check in found["checks"] if check["state"] != "passed"]
+    _expect(not failed and shown["summary"] == found["summary"], f"the quality of {PRODUCT} is not as it should be", f"{failed} {shown}")
+    say(f"quality of {PRODUCT}: {found['summary']}")
+    return str(found["summary"])
 
 
 def compare_delays(server: Server, folder: DemoFolder, place: Path, say: Say) -> dict[str, Any]:

@@ -100,10 +100,10 @@ def _texts(data: Path) -> Iterator[tuple[str, str]]:
 
 
 def contracts(name: str, template: str, data: Path) -> Iterator[tuple[str, str]]:
-    """File name and text of a template's contracts: for its Parquet file and, for flights and what belongs to them, for its CSV twin."""
+    """File name and text of a template's contracts: for its Parquet file and, below nyc/, for its CSV twin; a product has no files."""
     text = template.replace("{data}", json.dumps(str(data))[1:-1])
     yield name, text
-    if name.startswith("nyc_"):
+    if name.startswith("nyc_") and "{data}" in template:
         twin = text.replace(".parquet", ".csv").replace("format: parquet", "format: csv")
         yield name.replace(".odcs", "_csv.odcs"), _renamed(twin)
 

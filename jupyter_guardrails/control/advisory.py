@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jupyter_guardrails.catalog.model import Contract
+from jupyter_guardrails.catalog.products import leaves
 from jupyter_guardrails.control.dataset_files import files_of
 from jupyter_guardrails.sandbox.permissions import Account, Seen, look, may_read
 
@@ -36,16 +37,17 @@ class Advisory:
     async def of(self, contracts: list[Contract], uid: int) -> set[str]:
         """The names of those whose files this uid can open by itself."""
         self._forget()
-        known = {contract.name: self._judged.get((uid, contract.path)) for contract in contracts if contract.path}
-        if None in known.values():
-            unknown = [contract for contract in contracts if contract.path and known[contract.name] is None]
+        parts = {contract.name: [part for part in leaves(contract) if part.path] for contract in contracts}  # a product has its inputs' files
+        files = {part.path: part for some in parts.values() for part in some}
+        known = {path: self._judged.get((uid, path)) for path in files}
+        if unknown := [files[path] for path, judged in known.items() if judged is None]:
             known |= await asyncio.to_thread(self._judge, unknown, uid)
-        return {name for name, open_to in known.items() if open_to}
+        return {name for name, some in parts.items() if any(known[part.path] for part in some)}
 
     def _judge(self, contracts: list[Contract], uid: int) -> dict[str, bool]:
         account = self._accounts.get(uid) or self._accounts.setdefault(uid, _account(uid))
-        found = {contract.name: _opens(contract, account, self._look) for contract in contracts}
-        self._judged.update({(uid, contract.path): found[contract.name] for contract in contracts})
+        found = {contract.path: _opens(contract, account, self._look) for contract in contracts}
+        self._judged.update({(uid, path): judged for path, judged in found.items()})
         return found
 
     def _look(self, path: Path) -> Seen:

@@ -12,19 +12,23 @@ from jupyter_guardrails.control import announcing, authority, labels, published
 from jupyter_guardrails.control.interface.publishing import (
     DataImport,
     PublicationDecide,
+    PublicationDiscard,
     PublicationPropose,
     PublicationShow,
     PublicationsList,
+    PublicationSubmit,
     PublicationWithdraw,
 )
 from jupyter_guardrails.control.published import Row, Verdict
 from jupyter_guardrails.control.publishing import fields, import_file
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound
-from jupyter_guardrails.policy import Decision, RuleRef
+from jupyter_guardrails.policy import Decision, RuleRef, Value
+from jupyter_guardrails.policy.rule import Publish
 from jupyter_guardrails.records import publications
 from jupyter_guardrails.records.columns import iso, storable
 
+OUTSIDE = RuleRef("", 0, "built-in decisions-are-made-outside")
 DECLASSIFY = RuleRef("", 0, "who lowers a label decides about every input")
 
 
@@ -34,13 +38,18 @@ async def import_own(state: ControlState, request: DataImport, fds: list[int]) -
 
 
 async def newest(state: ControlState, request: PublicationsList, fds: list[int]) -> dict[str, Any]:
-    """Own publications, or what waits for this person's word."""
-    if not request.review:
-        rows = await state.records.read(publications.of_author, state.principal)
-        return {"publications": [await shape(state, row) for row in rows]}
+    """Own publications, or what waits for this person's word; and what this person may do with theirs."""
+    policy = state.effective()
+    allowed = policy.publish.value if policy.publish else None
+    may = {"person": policy.person, "groups": list(allowed.to) if allowed else [], "reviewed": allowed is None or allowed.review}
+    may |= {"imports": policy.upload_max_bytes.value is not None}
+    rows = await (_waiting(state) if request.review else state.records.read(publications.of_author, state.principal))
+    return {"publications": [await shape(state, row) for row in rows], **may}
+
+
+async def _waiting(state: ControlState) -> list[Row]:
     rows = [row for row in await state.records.read(publications.live) if row["state"] == "proposed"]
-    waiting = [row for row in rows if (await _verdict(state, row)).inputs - _covered(row)]
-    return {"publications": [await shape(state, row) for row in waiting]}
+    return [row for row in rows if (await _verdict(state, row)).inputs - _covered(row)]
 
 
 async def show(state: ControlState, request: PublicationShow, fds: list[int]) -> dict[str, Any]:
@@ -52,15 +61,7 @@ async def propose(state: ControlState, request: PublicationPropose, fds: list[in
     """Private -> proposed to a group that the policy names for its author; published at once where it asks for no review."""
     row = await _own(state, request.name)
     await authority.refuse_suspended_person(state, "publication.propose", row["name"])
-    policy = state.effective()
-    allowed = policy.publish
-    if allowed is None or request.group not in allowed.value.to:
-        groups = f"to: {', '.join(allowed.value.to)}" if allowed else "to nobody"
-        rule = allowed.rule if allowed else RuleRef("", 0, "default: what nothing allows is refused")
-        refusal = Decision(
-            False, f"{policy.person} may not publish to the group {request.group[:128]}, but {groups}", rule, f"ask an admin ({policy.admins})"
-        )
-        await authority.refuse(state, "publication.propose", row["name"], refusal)
+    allowed = await _allowed(state, request, row)
     _check_purposes(row)
     proposed = row | {"audience": request.group}
     values = {"audience": request.group, "decisions": [], "rule": str(allowed.rule), "digest": digest_of(proposed)}
@@ -68,6 +69,22 @@ async def propose(state: ControlState, request: PublicationPropose, fds: list[in
     title = f"{state.principal} {words} the group {request.group}: {row['name']}"
     said = fields(state, row, "propose", title, str(allowed.rule))
     return await shape(state, await _moved(state, row, to_state, said, values, title))
+
+
+async def _allowed(state: ControlState, request: PublicationPropose, row: Row) -> Value[Publish]:
+    """What a rule lets this person publish to the group; refused, and recorded, where none does, or where it would be out without review."""
+    policy = state.effective()
+    allowed, person = policy.publish, policy.person
+    if allowed is None or request.group not in allowed.value.to:
+        groups = f"to: {', '.join(allowed.value.to)}" if allowed else "to nobody"
+        rule = allowed.rule if allowed else RuleRef("", 0, "default: what nothing allows is refused")
+        reason = f"{person} may not publish to the group {request.group[:128]}, but {groups}"
+        await authority.refuse(state, "publication.propose", row["name"], Decision(False, reason, rule, f"ask an admin ({policy.admins})"))
+    if isinstance(request, PublicationSubmit) and not allowed.value.review:
+        reason = f"nobody would review {row['name']}: code in a notebook that {person} trusts could publish it in their name"
+        command = f"in a shell outside of JupyterLab: jupyter guardrails data propose {row['name']} --to {request.group}"
+        await authority.refuse(state, "publication.propose", row["name"], Decision(False, reason, allowed.rule, command))
+    return allowed
 
 
 def _check_purposes(row: Row) -> None:
@@ -146,12 +163,22 @@ def _covered(row: Row) -> set[str]:
 async def withdraw(state: ControlState, request: PublicationWithdraw, fds: list[int]) -> dict[str, Any]:
     """By its author or an admin: nobody opens it any more, its file is removed. What is open stays readable."""
     row = await _found(state, request.name, for_admins=True)
-    policy = state.effective()
-    if row["author"] != state.principal and "admin" not in policy.roles:
-        refusal = Decision(False, f"{row['name']} is {row['author']}'s", published.OWN, f"ask {row['author']}, or an admin ({policy.admins})")
+    refusal = _no_withdrawal(state, row, discard=isinstance(request, PublicationDiscard))
+    if refusal is not None:
         await authority.refuse(state, "publication.withdraw", row["name"], refusal)
     title = f"{state.principal} withdrew {row['name']} version {row['version']}"
     return await shape(state, await _moved(state, row, "withdrawn", fields(state, row, "withdraw", request.reason or title), {}, title))
+
+
+def _no_withdrawal(state: ControlState, row: Row, *, discard: bool) -> Decision | None:
+    """Why this person can't take it back; `discard`: from where code of a notebook may ask in their name, so only what no others read."""
+    policy, author = state.effective(), row["author"]
+    if author != policy.person and (discard or "admin" not in policy.roles):
+        return Decision(False, f"{row['name']} is {author}'s", published.OWN, f"ask {author}, or an admin ({policy.admins})")
+    if discard and row["state"] == "published":
+        reason = f"the group {row['audience']} reads {row['name']}: code in a notebook that {author} trusts could take it from them"
+        return Decision(False, reason, OUTSIDE, f"in a shell outside of JupyterLab: jupyter guardrails data withdraw {row['name']}")
+    return None
 
 
 async def _moved(state: ControlState, row: Row, to_state: str, said: dict[str, Any], values: dict[str, Any], title: str) -> Row:
@@ -211,6 +238,7 @@ async def shape(state: ControlState, row: Row) -> dict[str, Any]:
         waits = []
     decisions = [{key: one[key] for key in ("reviewer", "decision", "reason", "classification", "at")} for one in row["decisions"]]
     said = {key: row[key] for key in same} | times | {"group": row["audience"], "inputs": inputs, "waits_for": waits, "decisions": decisions}
+    said["deciders"] = published.deciders(state.effective(), row, owners, waits)
     said |= {key: content[key] for key in ("size_bytes", "rows", "columns", "scan")} | {"content_digest": content["digest"]}
     return said | {"next_step": _next_step(row, waits)}
 
@@ -229,6 +257,8 @@ OPERATIONS: Operations = {
     PublicationsList: newest,
     PublicationShow: show,
     PublicationPropose: propose,
+    PublicationSubmit: propose,
     PublicationDecide: decide,
     PublicationWithdraw: withdraw,
+    PublicationDiscard: withdraw,
 }

@@ -142,6 +142,17 @@ def needed(row: Row, owners: Mapping[str, str]) -> list[str]:
     return sorted(others or names or {row["name"]})
 
 
+def deciders(policy: EffectivePolicy, row: Row, owners: Mapping[str, str], inputs: list[str]) -> list[str]:
+    """In words, who decides about these inputs of a publication: what `verdict_on` answers them."""
+    reviewers, author = policy.document.data.reviewers, row["author"]
+    named = {name for name in reviewers.users if name != author} | {f"group {group}" for group in reviewers.groups}
+    found: set[str] = set()
+    for name in inputs:
+        owner = owners.get(name, "") if reviewers.owner else ""
+        found |= named | ({owner} - {author, ""}) or {f"an admin ({policy.admins})"}
+    return sorted(found)
+
+
 def verdict_on(policy: EffectivePolicy, row: Row, owners: Mapping[str, str]) -> Verdict:
     """The owner of an input decides what is made of it, or those whom `data.reviewers` names; never the author. Admins, where that is nobody."""
     if row["author"] == policy.person:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface.messages import Request
 from jupyter_guardrails.kernels.context import GovernedContext
 from jupyter_guardrails.server.explain import ExplainingHandler
@@ -21,3 +22,12 @@ class GuardrailsHandler(ExplainingHandler):
         result = await self.context.call(request)
         self.set_status(status)
         await self.finish(json.dumps(result))
+
+
+def decided_outside(command: str) -> errors.Refused:
+    """Why no decision is made from this origin: code in a notebook that a person trusted acts here as that person."""
+    return errors.Refused(
+        "decisions are not made from JupyterLab: any notebook that is open and trusted here could send one in your name",
+        next_step=f"in a shell outside of JupyterLab: {command.encode('ascii', 'replace').decode()[:300]}",
+        rule="built-in decisions-are-made-outside",
+    )

@@ -18,10 +18,17 @@ from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import messages
 from jupyter_guardrails.control.interface.usage import DAY_S, HOUR_S, LONGEST_S, KernelHistory, Usage
 from jupyter_guardrails.policy.quantities import parse_duration
-from jupyter_guardrails.server.api import GuardrailsHandler
+from jupyter_guardrails.server.api import GuardrailsHandler, decided_outside
 from jupyter_guardrails.server.live import with_live_use
 from jupyter_guardrails.server.notice_handlers import KeepHandler, NewMore, StopHandler
 from jupyter_guardrails.server.parse import Strict, body_as, kind_of, query_as
+from jupyter_guardrails.server.publication_handlers import (
+    ProposeHandler,
+    PublicationDecisionHandler,
+    PublicationHandler,
+    PublicationsHandler,
+    WithdrawHandler,
+)
 from jupyter_guardrails.server.room import with_room, workspace
 
 CHUNK_BYTES = 1 << 20
@@ -257,15 +264,6 @@ class SubmissionDecision(Strict):
     evidence_digest: str
 
 
-def decided_outside(command: str) -> errors.Refused:
-    """Why no decision is made from this origin: code in a notebook that a person trusted acts here as that person."""
-    return errors.Refused(
-        "decisions are not made from JupyterLab: any notebook that is open and trusted here could send one in your name",
-        next_step=f"in a shell outside of JupyterLab: {command.encode('ascii', 'replace').decode()[:300]}",
-        rule="built-in decisions-are-made-outside",
-    )
-
-
 def key_of(handler: web.RequestHandler) -> str:
     """The Idempotency-Key header, which makes a repeated submission the same one; a fresh key without it."""
     key = handler.request.headers.get("Idempotency-Key") or uuid.uuid4().hex
@@ -287,6 +285,11 @@ ROUTES: tuple[tuple[str, type[GuardrailsHandler]], ...] = (
     ("/guardrails/datasets/([^/]+)", DatasetHandler),
     ("/guardrails/requests", RequestsHandler),
     ("/guardrails/requests/([^/]+)/decision", RequestDecisionHandler),
+    ("/guardrails/publications", PublicationsHandler),
+    ("/guardrails/publications/([^/]+)", PublicationHandler),
+    ("/guardrails/publications/([^/]+)/propose", ProposeHandler),
+    ("/guardrails/publications/([^/]+)/withdraw", WithdrawHandler),
+    ("/guardrails/publications/([^/]+)/decision", PublicationDecisionHandler),
     ("/guardrails/submissions", SubmissionsHandler),
     ("/guardrails/submissions/([^/]+)", SubmissionHandler),
     ("/guardrails/submissions/([^/]+)/package", PackageHandler),

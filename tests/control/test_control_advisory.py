@@ -128,3 +128,15 @@ def test_a_judgement_is_kept_for_a_minute(place):
     assert asyncio.run(judge.of([one], NOBODY.pw_uid)) == set()
     now[0] = 60.0
     assert asyncio.run(judge.of([one], NOBODY.pw_uid)) == {"a/b"}
+
+
+def test_a_product_is_advisory_where_a_file_of_its_inputs_is(place):
+    """It has no file of its own."""
+    place.chmod(0o644)
+    closed = place.with_name("closed.csv")
+    closed.write_text("a\n1\n")
+    closed.chmod(0o600)
+    everyones, shut_one = Contract("hr/everyones", "", path=str(place)), Contract("hr/closed", "", path=str(closed))
+    open_one = Contract("hr/open", "", made_from=(shut_one, everyones))
+    products = [open_one, Contract("hr/shut", "", made_from=(shut_one,)), Contract("hr/nested", "", made_from=(open_one,))]
+    assert asyncio.run(Advisory().of([*products, everyones], NOBODY.pw_uid)) == {"hr/open", "hr/nested", "hr/everyones"}

@@ -22,10 +22,17 @@ from test_control_datasets import OPENAPI
 from jupyter_guardrails.catalog.labels import Input
 from jupyter_guardrails.cli import data_publications
 from jupyter_guardrails.cli.main import main
-from jupyter_guardrails.control import channel_operations, labels, publishing
+from jupyter_guardrails.control import channel_operations, labels, outside, publishing
 from jupyter_guardrails.control.channel_operations import Arguments, Name
 from jupyter_guardrails.control.interface.messages import DatasetShow, DatasetsSearch, RequestCreate
-from jupyter_guardrails.control.interface.publishing import DataImport, PublicationShow, PublicationsList, PublicationWithdraw
+from jupyter_guardrails.control.interface.publishing import (
+    DataImport,
+    PublicationDiscard,
+    PublicationShow,
+    PublicationsList,
+    PublicationSubmit,
+    PublicationWithdraw,
+)
 from jupyter_guardrails.control.service import OPERATIONS
 from jupyter_guardrails.errors import BadRequest, Conflict, LimitReached, NotFound, Refused
 from jupyter_guardrails.records import publications
@@ -84,7 +91,7 @@ def test_from_author_over_the_owner_of_its_input_to_the_group(world):
     made = world.publish()
     assert (made["classification"], [item["name"] for item in made["inputs"]]) == ("confidential", ["hr/headcount"])
     proposed = world.propose()
-    assert (proposed["state"], proposed["waits_for"]) == ("proposed", ["hr/headcount"])
+    assert (proposed["state"], proposed["waits_for"], proposed["deciders"]) == ("proposed", ["hr/headcount"], ["dana"])
     assert [row["name"] for row in world.ask("dana", PublicationsList(review=True))["publications"]] == ["team/churn"]
     assert world.approve("dana")["state"] == "published"
     assert world.ask("dana", PublicationsList(review=True))["publications"] == []
@@ -100,7 +107,7 @@ def test_from_author_over_the_owner_of_its_input_to_the_group(world):
 
 def test_nobody_decides_about_their_own(world):
     made = world.publish()
-    world.propose()
+    assert world.propose()["deciders"] == ["an admin (carol)"]
     with pytest.raises(Refused, match="another person"):
         world.approve("ana", digest=made["digest"])
     assert [row["allowed"] for row in world.audited("publication.approve")] == [False]
@@ -121,7 +128,7 @@ def test_whoever_the_policy_names_decides_too(tmp_path):
     world = PublishingWorld(tmp_path, STELLA)
     world.carry()
     world.publish()
-    world.propose()
+    assert world.propose()["deciders"] == ["dana", "stella"]
     assert world.approve("stella")["state"] == "published"
     world.close()
 
@@ -275,8 +282,25 @@ def test_the_policy_is_asked_at_each_read(world):
 
 def test_without_review_where_the_policy_asks_for_none(world):
     world.publish("leads/plan", person="lea")
+    with pytest.raises(Refused, match="nobody would review leads/plan") as refused:
+        world.ask("lea", PublicationSubmit(name="leads/plan", group="team"))
+    assert "data propose leads/plan --to team" in refused.value.next_step
     assert world.propose("leads/plan", person="lea")["state"] == "published"
     assert world.read("leads/plan", person="ben") == CSV
+    with pytest.raises(Refused, match="the group team reads leads/plan") as refused:
+        world.ask("lea", PublicationDiscard(name="leads/plan"))
+    assert "data withdraw leads/plan" in refused.value.next_step
+    assert world.ask("lea", PublicationWithdraw(name="leads/plan"))["state"] == "withdrawn"
+
+
+def test_what_nobody_else_reads_is_proposed_and_taken_back_without_a_decision(world):
+    world.publish()
+    assert world.ask("ana", PublicationSubmit(name="team/churn", group="team"))["state"] == "proposed"
+    with pytest.raises(Refused, match="team/churn is ana's"):
+        world.ask("carol", PublicationDiscard(name="team/churn"))  # an admin, who could withdraw it
+    assert world.ask("ana", PublicationDiscard(name="team/churn"))["state"] == "withdrawn"
+    assert not {"publications.submit", "publications.discard"} & outside.DECIDING
+    assert {"publications.propose", "publications.withdraw", "publications.decide"} <= outside.DECIDING
 
 
 def test_to_groups_of_the_policy_only(world):

@@ -37,6 +37,7 @@ rules:
     kernels: {profiles: [small, tiny], default: small, max: MAXIMUM, terminals: tiny}
     data: {read: ["nyc/*"], request: ["hr/*"], browse: all}
     uploads: {max_size: 1MiB}
+    publish: {to: [team]}
 """
 CONTRACT = """\
 apiVersion: v3.1.0

@@ -28,7 +28,7 @@ def check(reference, value):
 
 def described(path):
     """A route's pattern as the OpenAPI file writes it."""
-    names = iter(["name" if "datasets" in path else "id"])
+    names = iter(["name" if re.search("datasets|publications", path) else "id"])
     return re.sub(r"\(\[\^/\]\+\)", lambda _: "{" + next(names) + "}", path)
 
 
@@ -73,6 +73,7 @@ ANSWERS = {
     "datasets?q=flights&scope=granted": "Datasets",
     "datasets/nyc%2Fflights": "DatasetDetail",
     "requests": "Requests",
+    "publications": "Publications",
     "submissions": "Submissions",
     "audit": "Audit",
     "audit?after=1": "Audit",
@@ -137,6 +138,10 @@ def test_access_is_asked_for(server):
 DIGESTS = {"content_digest": "a" * 64, "evidence_digest": "b" * 64}
 DECISIONS = {
     "requests/r-1/decision": ({"decision": "grant"}, "jupyter guardrails data grant r-1"),
+    "publications/team%2Fchurn/decision": (
+        {"decision": "send_back", "digest": "c" * 64},
+        "jupyter guardrails data send-back team/churn --digest cccccccccccc",
+    ),
     "submissions/s-1/decision": ({"decision": "approve", **DIGESTS}, "jupyter guardrails job approve s-1"),
 }
 
@@ -185,6 +190,13 @@ BAD = [
     ("POST", "requests", {"kind": "other", "dataset": "hr/salaries", "purpose": "long enough"}),
     ("POST", "kernels/x/keep", {"surprise": 1}),
     ("POST", "kernels/x/stop", {"surprise": 1}),
+    ("POST", "publications", {"file": "a.csv", "name": "team/a"}),
+    ("POST", "publications", {"file": "", "name": "team/a", "description": "mine"}),
+    ("POST", "publications", {"file": "a.csv", "name": "team/a", "description": "mine", "format": "csv"}),
+    ("POST", "publications/team%2Fa/propose", {}),
+    ("POST", "publications/team%2Fa/propose", {"group": "team", "for_review": False}),
+    ("POST", "publications/team%2Fa/withdraw", {"reason": 5}),
+    ("POST", "publications/team%2Fa/decision", {"decision": "approve", "digest": "c" * 12}),
     ("POST", "submissions", {}),
     ("POST", "submissions", {"notebook": "a.ipynb", "workspace": "/etc"}),
     ("POST", "submissions", {"notebook": "a.ipynb", "key": "mine"}),
@@ -209,7 +221,10 @@ def test_a_body_that_is_no_object_is_a_400(server, raw):
     assert server.rest("PUT", "guardrails/profile", data=raw).status_code == 400
 
 
-@pytest.mark.parametrize("path", ["datasets/no%2Fsuch", "datasets/..%2F..%2Fetc%2Fpasswd", f"submissions/{MARK}", f"submissions/{MARK}/package"])
+MISSING = ("datasets/no%2Fsuch", "datasets/..%2F..%2Fetc%2Fpasswd", "publications/no%2Fsuch", f"submissions/{MARK}", f"submissions/{MARK}/package")
+
+
+@pytest.mark.parametrize("path", MISSING)
 def test_what_is_not_there_is_a_404(server, path):
     answer = server.rest("GET", f"guardrails/{path}")
     assert answer.status_code == 404, answer.text

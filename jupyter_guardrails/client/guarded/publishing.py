@@ -39,7 +39,7 @@ class Publication:
         if not self.details["scan"]["by"]:
             lines.append("  not scanned for personal data: presidio-analyzer is not installed where control runs")
         lines += [f"  looks like personal data: {item['kind']} in {item['count']} cells of column {item['column']!r}" for item in self.findings]
-        return "\n".join([*lines, f"  next, in a shell outside of JupyterLab: {self.details['next_step']}"])
+        return "\n".join([*lines, f"  next: Propose in the panel (Data), or in a shell outside of JupyterLab: {self.details['next_step']}"])
 
 
 def publish(data: Any, name: str, description: str) -> Publication:

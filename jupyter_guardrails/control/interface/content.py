@@ -19,18 +19,29 @@ SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SE
 
 def open_notebook(workspace: Path, notebook: str) -> int:
     """A descriptor of a regular file beneath the workspace, the caller's to close; NotFound, or BadRequest for what is none or too big."""
-    try:
-        fd = open_beneath(workspace, notebook, os.O_RDONLY | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise NotFound(
-            f"{notebook!r} can't be opened in the workspace: {reason}", next_step="name a notebook by its path in the workspace"
-        ) from error
+    fd = _beneath(workspace, notebook, "notebook")
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_NOTEBOOK_BYTES:
         os.close(fd)
         raise BadRequest(f"{notebook!r} is no file of at most {MAX_NOTEBOOK_BYTES >> 20} MiB", next_step="clear big outputs, or name a notebook")
     return fd
+
+
+def open_file(workspace: Path, file: str) -> int:
+    """A descriptor of a regular file of any size beneath the workspace, the caller's to close; NotFound, or BadRequest for what is none."""
+    fd = _beneath(workspace, file, "file")
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise BadRequest(f"{file!r} is no file", next_step="name a file by its path in the workspace")
+    return fd
+
+
+def _beneath(workspace: Path, name: str, what: str) -> int:
+    try:
+        return open_beneath(workspace, name, os.O_RDONLY | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NotFound(f"{name!r} can't be opened in the workspace: {reason}", next_step=f"name a {what} by its path in the workspace") from error
 
 
 def sealed(source: IO[bytes], *, limit_bytes: int) -> int:

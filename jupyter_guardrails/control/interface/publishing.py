@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Literal
 
 from pydantic import Field
 
 from jupyter_guardrails.control.interface.messages import Request
+
+_ENDINGS = {"jsonl": "json", "ndjson": "json", "feather": "arrow", "ipc": "arrow"}
+
+
+def format_of(file: PurePath) -> str:
+    """The `format` of an import, by the ending of the file's name; what control does not know it refuses."""
+    ending = file.suffix.lstrip(".").lower()
+    return _ENDINGS.get(ending, ending)
 
 
 class DataImport(Request):
@@ -20,7 +29,10 @@ class DataImport(Request):
 
 
 class PublicationsList(Request):
-    """-> {publications: [publication]}: one's own, and with `review` those that wait for this person's word."""
+    """-> {publications: [publication], person, groups, reviewed, imports}: one's own, and with `review` those that wait for this person's word.
+
+    `groups`: to which this person may propose; `reviewed`: another person must agree; `imports`: own files may be brought along.
+    """
 
     op = "publications.list"
     repeatable = True
@@ -43,6 +55,12 @@ class PublicationPropose(Request):
     group: str = Field(max_length=128)
 
 
+class PublicationSubmit(PublicationPropose):
+    """-> the publication, proposed. Nothing is published by it (refused where nobody would look), so it is no decision: a governed server may ask."""
+
+    op = "publications.submit"
+
+
 class PublicationDecide(Request):
     """-> the publication. `digest` is that of what was looked at; a lower `classification` is a declassification and needs a reason."""
 
@@ -60,3 +78,9 @@ class PublicationWithdraw(Request):
     op = "publications.withdraw"
     name: str = Field(max_length=200)
     reason: str = Field(default="", max_length=2000)
+
+
+class PublicationDiscard(PublicationWithdraw):
+    """-> the publication, withdrawn; refused once it is published. Nobody loses anything by it, so it is no decision: a governed server may ask."""
+
+    op = "publications.discard"

@@ -43,6 +43,22 @@ describe('DatasetModel', () => {
     expect(names()).toEqual(['hr/salaries']);
   });
 
+  it('looks again once after a run of cells, while it can be seen', async () => {
+    api.calls = [];
+    const again = new Promise<void>(resolve => model.stateChanged.connect(() => resolve()));
+    for (let cell = 0; cell < 5; cell++) {
+      model.afterCell();
+    }
+    await again;
+    expect(api.calls.filter(call => call === 'publications')).toEqual(['publications']);
+    model.visible = false;
+    api.calls = [];
+    jest.useFakeTimers();
+    model.afterCell();
+    await jest.advanceTimersByTimeAsync(5000);
+    expect(api.calls).toEqual([]);
+  });
+
   it('drops an answer to an earlier search and asks for the present one', async () => {
     const quick = api.datasets;
     api.calls = [];

@@ -10,6 +10,8 @@ import type {
   Kernels,
   Me,
   Notice,
+  Publication,
+  Publications,
   Submission
 } from '../api/generated/openapi';
 
@@ -157,6 +159,36 @@ export function aSubmission(values: Partial<Submission> = {}): Submission {
   };
 }
 
+export function aPublication(values: Partial<Publication> = {}): Publication {
+  return {
+    name: 'team/churn',
+    version: 1,
+    author: 'ana',
+    state: 'private',
+    description: 'monthly churn scores',
+    classification: 'internal',
+    inherited: 'internal',
+    purposes: [],
+    format: 'parquet',
+    digest: '0123456789abcdef'.repeat(4),
+    content_digest: 'f'.repeat(64),
+    rule: 'guardrails.yaml:9 team-publishes',
+    created_at: NOW,
+    expires_at: null,
+    group: '',
+    inputs: [],
+    waits_for: [],
+    deciders: [],
+    decisions: [],
+    size_bytes: 2048,
+    rows: 2,
+    columns: [{ name: 'mail', type: 'string', classification: 'pii' }],
+    scan: { by: 'presidio-analyzer', rows: 2, findings: [] },
+    next_step: '',
+    ...values
+  };
+}
+
 /** The server's answers, held in fields that a test sets; `calls` records what was asked. */
 export class FakeApi implements IGuardrailsApi {
   calls: string[] = [];
@@ -178,12 +210,25 @@ export class FakeApi implements IGuardrailsApi {
   catalogue: Dataset[] = [aDataset(), aDataset({ name: 'hr/salaries', status: 'requestable' })];
   requestsAnswer: AccessRequest[] = [];
   submissionsAnswer: Submission[] = [];
+  publicationsAnswer: Publications = {
+    publications: [],
+    to_review: [],
+    person: 'ana',
+    groups: [],
+    reviewed: true,
+    imports: false
+  };
 
   me = (): Promise<Me> => this.answer('me', this.meAnswer);
   kernels = (): Promise<Kernels> => this.answer('kernels', this.kernelsAnswer);
   budget = (): Promise<Budget> => this.answer('budget', this.budgetAnswer);
   history: IGuardrailsApi['history'] = id => this.answer(`history ${id}`, { id, samples: this.samples });
   requests: IGuardrailsApi['requests'] = () => this.answer('requests', { requests: this.requestsAnswer });
+  publications: IGuardrailsApi['publications'] = () => this.answer('publications', this.publicationsAnswer);
+  propose: IGuardrailsApi['propose'] = (name, group) =>
+    this.answer(`propose ${name} ${group}`, this.moved(name, { state: 'proposed', group }));
+  withdraw: IGuardrailsApi['withdraw'] = (name, reason) =>
+    this.answer(`withdraw ${name} ${reason}`, this.moved(name, { state: 'withdrawn' }));
   submissions: IGuardrailsApi['submissions'] = () =>
     this.answer('submissions', { submissions: this.submissionsAnswer });
   submission: IGuardrailsApi['submission'] = id => this.answer(`submission ${id}`, this.submissionOf(id));
@@ -250,6 +295,23 @@ export class FakeApi implements IGuardrailsApi {
     this.submissionsAnswer = this.failure ? this.submissionsAnswer : [made];
     return this.answer(`submit ${JSON.stringify(asked)}`, made);
   };
+
+  bring: IGuardrailsApi['bring'] = ({ file, name, description }) => {
+    const made = aPublication({ name, description });
+    if (!this.failure) {
+      const publications = [made, ...this.publicationsAnswer.publications];
+      this.publicationsAnswer = { ...this.publicationsAnswer, publications };
+    }
+    return this.answer(`bring ${file} ${name} ${description}`, made);
+  };
+
+  private moved(name: string, values: Partial<Publication>): Publication {
+    const publications = this.publicationsAnswer.publications.map(one =>
+      one.name === name && !this.failure ? { ...one, ...values } : one
+    );
+    this.publicationsAnswer = { ...this.publicationsAnswer, publications };
+    return publications.find(one => one.name === name) ?? aPublication({ name, ...values });
+  }
 
   private submissionOf(id: string): Submission {
     return this.submissionsAnswer.find(submission => submission.id === id) ?? aSubmission({ id });

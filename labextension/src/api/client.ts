@@ -11,9 +11,12 @@ import type {
   Kept,
   Me,
   NewMore,
+  NewPublication,
   NewRequest,
   NewSubmission,
   ProfileChoice,
+  Publication,
+  Publications,
   Requests,
   Stopped,
   Submission,
@@ -37,6 +40,10 @@ export interface IGuardrailsApi {
   dataset(name: string): Promise<DatasetDetail>;
   requests(): Promise<Requests>;
   requestAccess(ask: NewRequest): Promise<AccessRequest>;
+  publications(): Promise<Publications>;
+  propose(name: string, group: string): Promise<Publication>;
+  withdraw(name: string, reason: string): Promise<Publication>;
+  bring(file: NewPublication): Promise<Publication>;
   submissions(): Promise<Submissions>;
   submission(id: string): Promise<Submission>;
   submit(submission: NewSubmission): Promise<Submission>;
@@ -94,6 +101,22 @@ export class GuardrailsApi implements IGuardrailsApi {
 
   requestAccess(ask: NewRequest): Promise<AccessRequest> {
     return request(this.settings, ['requests'], { method: 'POST', body: ask });
+  }
+
+  publications(): Promise<Publications> {
+    return request(this.settings, ['publications'], { background: true });
+  }
+
+  propose(name: string, group: string): Promise<Publication> {
+    return request(this.settings, ['publications', name, 'propose'], { method: 'POST', body: { group } });
+  }
+
+  withdraw(name: string, reason: string): Promise<Publication> {
+    return request(this.settings, ['publications', name, 'withdraw'], { method: 'POST', body: { reason } });
+  }
+
+  bring(file: NewPublication): Promise<Publication> {
+    return request(this.settings, ['publications'], { method: 'POST', body: file });
   }
 
   submissions(): Promise<Submissions> {

@@ -67,17 +67,33 @@ export function PurposeField({ value, onChange }: IField<string>): React.JSX.Ele
 export interface IFooterProps extends Pick<ISending, 'sending' | 'error'> {
   ready: boolean;
   onCancel: () => void;
+  /** What the button says; "Send request" without. */
+  words?: string;
 }
 
 /** Why it was not sent, and the buttons. */
-export function FormFooter({ sending, error, ready, onCancel }: IFooterProps): React.JSX.Element {
+export function FormFooter({ sending, error, ready, onCancel, words }: IFooterProps): React.JSX.Element {
   const trans = useTrans();
+  const shown = React.useRef<HTMLDivElement>(null);
+  // Below a long form an error would stand outside of what can be seen.
+  React.useEffect(() => {
+    if (shown.current && 'scrollIntoView' in shown.current) {
+      shown.current.scrollIntoView({ block: 'nearest' });
+    }
+  }, [error]);
   return (
     <>
-      {error && <ErrorNotice error={error} title={trans.__('The request was not sent')} />}
+      {error && (
+        <div ref={shown}>
+          <ErrorNotice
+            error={error}
+            title={words ? trans.__('This was not done') : trans.__('The request was not sent')}
+          />
+        </div>
+      )}
       <div className="jp-Guardrails-row">
         <button type="submit" className="jp-mod-styled jp-mod-accept" disabled={sending || !ready}>
-          {sending ? trans.__('Sending…') : trans.__('Send request')}
+          {sending ? trans.__('Sending…') : (words ?? trans.__('Send request'))}
         </button>
         <button type="button" className="jp-mod-styled jp-Guardrails-quiet" onClick={onCancel}>
           {trans.__('Cancel')}

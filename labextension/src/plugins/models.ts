@@ -39,7 +39,12 @@ export const modelsPlugin: JupyterFrontEndPlugin<IGuardrails> = {
       submissions: new SubmissionModel(api),
       notebooks
     };
+    let busy = false;
     const follow = (): void => {
+      if (busy && !notebooks.busy) {
+        models.datasets.afterCell();
+      }
+      busy = notebooks.busy;
       models.quotas.setCurrentKernel(notebooks.kernelId, notebooks.busy);
       models.submissions.notebook = notebooks.path;
     };

@@ -4,9 +4,13 @@ import { ApiError } from '../api/errors';
 import type { IGuardrailsApi, Scope } from '../api/client';
 import type { AccessRequest, Dataset, DatasetDetail } from '../api/generated/openapi';
 import { PollModel } from './pollModel';
+import { Published } from './published';
 
 const DEBOUNCE_MS = 200;
-const INTERVAL_MS = 60_000;
+/** A reading is three requests, and an idle tab sends at most one each half minute. */
+const INTERVAL_MS = 90_000;
+/** After a cell: what it asked for or published is worth a look, once for a run of many. */
+const AFTER_CELL_MS = 1000;
 
 /** One dataset's details, as far as they are here. */
 export interface IDetail {
@@ -26,7 +30,16 @@ export class DatasetModel extends PollModel {
   constructor(private readonly api: IGuardrailsApi) {
     super('datasets');
     this._search = new Debouncer(() => this.refresh(), DEBOUNCE_MS);
+    this._afterCell = new Debouncer(() => (this.visible ? this.refresh() : undefined), AFTER_CELL_MS);
+    this.published = new Published(api);
+    this.published.changed.connect(() => {
+      this.stateChanged.emit();
+      void this.refresh();
+    });
   }
+
+  /** What people publish. */
+  readonly published: Published;
 
   get query(): string {
     return this._query;
@@ -45,8 +58,14 @@ export class DatasetModel extends PollModel {
     return this._total;
   }
 
+  /** What this person asked for, newest first. */
   get requests(): readonly AccessRequest[] {
-    return this._requests;
+    return this._requests.filter(({ person }) => !this.ofOthers(person));
+  }
+
+  /** What others asked for that nobody has answered. */
+  get openRequests(): readonly AccessRequest[] {
+    return this._requests.filter(({ person, state }) => this.ofOthers(person) && state === 'open');
   }
 
   /** Whether the list still answers an earlier search. */
@@ -71,6 +90,11 @@ export class DatasetModel extends PollModel {
     void this._search.invoke();
   }
 
+  /** A kernel has run something. */
+  afterCell(): void {
+    void this._afterCell.invoke();
+  }
+
   /** Show all, or only what can be read now or asked for. */
   filter(scope: Scope): void {
     this._scope = scope;
@@ -84,7 +108,7 @@ export class DatasetModel extends PollModel {
 
   /** The newest request for a dataset. */
   requestFor(name: string): AccessRequest | undefined {
-    return this._requests.find(request => request.dataset === name);
+    return this.requests.find(request => request.dataset === name);
   }
 
   /** Read a dataset's contract, columns, preview and snippets. */
@@ -121,6 +145,7 @@ export class DatasetModel extends PollModel {
 
   override dispose(): void {
     this._search.dispose();
+    this._afterCell.dispose();
     super.dispose();
   }
 
@@ -129,7 +154,12 @@ export class DatasetModel extends PollModel {
     this._requests = asked.requests
       .filter(({ kind }) => kind === 'access')
       .sort((a, b) => b.created_at.localeCompare(a.created_at));
+    await this.published.load();
     await this.find();
+  }
+
+  private ofOthers(person: string): boolean {
+    return this.published.person !== '' && person !== this.published.person;
   }
 
   /** Search until the answer is the one to what stands in the box: a reading under way takes no second one (Poll.refresh). */
@@ -157,6 +187,7 @@ export class DatasetModel extends PollModel {
   }
 
   private readonly _search: Debouncer;
+  private readonly _afterCell: Debouncer;
   private readonly _details = new Map<string, IDetail>();
   private _query = '';
   private _scope: Scope = 'all';

@@ -209,6 +209,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guardrails/publications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Data that this person published; what waits for their word; what they may do */
+        get: operations["getPublications"];
+        put?: never;
+        /** Bring a file of the workspace along: copied, scanned for personal data, private until it is proposed */
+        post: operations["postPublication"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/publications/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest version that this person may know of; the name is one percent-encoded segment */
+        get: operations["getPublication"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/publications/{name}/propose": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask another person to look at an own publication for a group. Refused where the policy asks for no review: then it is published in a shell */
+        post: operations["proposePublication"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/publications/{name}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take one back that is private or proposed: its file is removed. Refused once it is published: then it is done in a shell */
+        post: operations["withdrawPublication"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/publications/{name}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Always refused: a trusted notebook acts as its person here. The answer names the command that decides, outside of JupyterLab */
+        post: operations["postPublicationDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guardrails/submissions": {
         parameters: {
             query?: never;
@@ -722,6 +808,108 @@ export interface components {
             content_digest: string;
             evidence_digest: string;
         };
+        Publications: {
+            /** @description Own ones, newest first */
+            publications: components["schemas"]["Publication"][];
+            /** @description Of others, proposed, about which this person may decide and has not yet */
+            to_review: components["schemas"]["Publication"][];
+            person: string;
+            /** @description To which this person may propose */
+            groups: string[];
+            /** @description Another person must agree; if not, it is published in a shell outside of JupyterLab */
+            reviewed: boolean;
+            /** @description Whether this person may bring files along */
+            imports: boolean;
+        };
+        Publication: {
+            name: string;
+            version: number;
+            author: string;
+            /** @enum {string} */
+            state: "private" | "proposed" | "published" | "superseded" | "withdrawn";
+            description: string;
+            classification: string;
+            /** @description The classification that it has by what it was made of; another one above was given by a reviewer */
+            inherited: string;
+            /** @description What it may be used for; empty = no limit */
+            purposes: string[];
+            format: string;
+            /** @description sha256 hex of everything that a reviewer looks at */
+            digest: string;
+            /** @description sha256 hex of the file */
+            content_digest: string;
+            rule: string;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the first grant to one of its inputs ends
+             */
+            expires_at: string | null;
+            /** @description To which it is proposed or published; empty = to nobody yet */
+            group: string;
+            inputs: components["schemas"]["PublicationInput"][];
+            /** @description Datasets about which somebody still has to agree */
+            waits_for: string[];
+            /** @description In words, who decides about those; never the author */
+            deciders: string[];
+            decisions: components["schemas"]["PublicationSaid"][];
+            size_bytes: number;
+            /** @description null = not counted */
+            rows: number | null;
+            columns: components["schemas"]["PublicationColumn"][];
+            scan: components["schemas"]["Scan"];
+            next_step: string;
+        };
+        PublicationInput: {
+            /** @description Not the name of a dataset that this person may not know of */
+            name: string;
+            version: string;
+            classification: string;
+        };
+        PublicationColumn: {
+            name: string;
+            type: string;
+            classification: string;
+        };
+        PublicationSaid: {
+            reviewer: string;
+            /** @enum {string} */
+            decision: "approve" | "send_back";
+            reason: string;
+            classification: string | null;
+            /** Format: date-time */
+            at: string;
+        };
+        /** @description What was looked for in the first rows; never a value */
+        Scan: {
+            /** @description Empty = nobody looked */
+            by: string;
+            rows: number;
+            findings: {
+                column: string;
+                kind: string;
+                count: number;
+            }[];
+        };
+        NewPublication: {
+            /** @description Path relative to the workspace: Parquet, CSV, JSON lines or Arrow, by its ending */
+            file: string;
+            name: string;
+            description: string;
+        };
+        Proposal: {
+            group: string;
+        };
+        Withdrawal: {
+            reason?: string;
+        };
+        PublicationDecision: {
+            /** @enum {string} */
+            decision: "approve" | "send_back";
+            digest: string;
+            reason?: string;
+        };
         NewSubmission: {
             /** @description Path relative to the workspace */
             notebook: string;
@@ -909,6 +1097,24 @@ export interface components {
                 "application/json": components["schemas"]["AccessRequest"];
             };
         };
+        /** @description publications */
+        Publications: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Publications"];
+            };
+        };
+        /** @description a publication */
+        Publication: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Publication"];
+            };
+        };
         /** @description submissions */
         Submissions: {
             headers: {
@@ -987,6 +1193,16 @@ export type Requests = components['schemas']['Requests'];
 export type AccessRequest = components['schemas']['AccessRequest'];
 export type RequestDecision = components['schemas']['RequestDecision'];
 export type SubmissionDecision = components['schemas']['SubmissionDecision'];
+export type Publications = components['schemas']['Publications'];
+export type Publication = components['schemas']['Publication'];
+export type PublicationInput = components['schemas']['PublicationInput'];
+export type PublicationColumn = components['schemas']['PublicationColumn'];
+export type PublicationSaid = components['schemas']['PublicationSaid'];
+export type Scan = components['schemas']['Scan'];
+export type NewPublication = components['schemas']['NewPublication'];
+export type Proposal = components['schemas']['Proposal'];
+export type Withdrawal = components['schemas']['Withdrawal'];
+export type PublicationDecision = components['schemas']['PublicationDecision'];
 export type NewSubmission = components['schemas']['NewSubmission'];
 export type Submissions = components['schemas']['Submissions'];
 export type Submission = components['schemas']['Submission'];
@@ -1006,6 +1222,8 @@ export type ResponseDatasets = components['responses']['Datasets'];
 export type ResponseDatasetDetail = components['responses']['DatasetDetail'];
 export type ResponseRequests = components['responses']['Requests'];
 export type ResponseAccessRequest = components['responses']['AccessRequest'];
+export type ResponsePublications = components['responses']['Publications'];
+export type ResponsePublication = components['responses']['Publication'];
 export type ResponseSubmissions = components['responses']['Submissions'];
 export type ResponseSubmission = components['responses']['Submission'];
 export type ResponseAudit = components['responses']['Audit'];
@@ -1206,6 +1424,107 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["RequestDecision"];
+            };
+        };
+        responses: {
+            default: components["responses"]["Error"];
+        };
+    };
+    getPublications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Publications"];
+            default: components["responses"]["Error"];
+        };
+    };
+    postPublication: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPublication"];
+            };
+        };
+        responses: {
+            201: components["responses"]["Publication"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getPublication: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Publication"];
+            default: components["responses"]["Error"];
+        };
+    };
+    proposePublication: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Proposal"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Publication"];
+            default: components["responses"]["Error"];
+        };
+    };
+    withdrawPublication: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Withdrawal"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Publication"];
+            default: components["responses"]["Error"];
+        };
+    };
+    postPublicationDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicationDecision"];
             };
         };
         responses: {

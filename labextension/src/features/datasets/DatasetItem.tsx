@@ -27,6 +27,11 @@ export function DatasetItem(props: IDatasetItemProps): React.JSX.Element {
   const { dataset, model } = props;
   const trans = useTrans();
   const [opened, setOpened] = React.useState<Opened>(null);
+  const head = React.useRef<HTMLButtonElement>(null);
+  const close = (): void => {
+    setOpened(null);
+    head.current?.focus(); // the form had it, and goes
+  };
   const toggleDetails = (): void => {
     if (opened !== 'details') {
       void model.open(dataset.name);
@@ -37,6 +42,7 @@ export function DatasetItem(props: IDatasetItemProps): React.JSX.Element {
     <li className="jp-Guardrails-dataset" data-status={dataset.status}>
       <div className="jp-Guardrails-datasetHead">
         <button
+          ref={head}
           type="button"
           className="jp-Guardrails-disclosure"
           aria-expanded={opened === 'details'}
@@ -55,7 +61,7 @@ export function DatasetItem(props: IDatasetItemProps): React.JSX.Element {
       </p>
       <Why dataset={dataset} />
       <Action {...props} opened={opened} onRequest={() => setOpened(opened === 'request' ? null : 'request')} />
-      {opened === 'request' && <RequestForm dataset={dataset.name} model={model} onDone={() => setOpened(null)} />}
+      {opened === 'request' && <RequestForm dataset={dataset.name} model={model} onDone={close} />}
       {opened === 'details' && <Opened {...props} />}
     </li>
   );

@@ -7,7 +7,10 @@ import { ErrorNotice } from '../../components/Notice';
 import { useTrans } from '../../components/translation';
 import { DatasetModel } from '../../state/datasetModel';
 import { INotebooks } from '../../state/notebooks';
+import { OwnPublications } from '../publications/OwnPublications';
+import { ToReview } from '../publications/ToReview';
 import { DatasetItem } from './DatasetItem';
+import { Jumps } from './Jumps';
 import { RequestList } from './RequestList';
 
 export interface IDatasetsViewProps {
@@ -30,8 +33,11 @@ export function DatasetsView({ model, notebooks, onNewNotebook }: IDatasetsViewP
           onRetry={() => void model.refresh()}
         />
       )}
+      <Jumps model={model} />
       <Results model={model} notebooks={notebooks} onNewNotebook={onNewNotebook} />
+      <ToReview model={model} />
       <RequestList requests={model.requests} />
+      {model.loaded && <OwnPublications published={model.published} />}
     </>
   );
 }

@@ -31,7 +31,7 @@ export function RefusedCard({ kernelId, read, quotas, datasets }: IRefusedCardPr
   };
   return (
     <Notice kind={status === 'granted' ? 'success' : 'warning'} title={titleOf(read, trans)}>
-      <p className="jp-Guardrails-why">
+      <p className="jp-Guardrails-why" data-verbatim={reason.startsWith(dataset)}>
         <Prose text={reason} />
       </p>
       <Next {...read} />

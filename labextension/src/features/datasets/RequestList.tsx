@@ -13,7 +13,7 @@ export function RequestList({ requests }: { requests: readonly AccessRequest[] }
     return null;
   }
   return (
-    <section className="jp-Guardrails-block" aria-label={trans.__('My requests')}>
+    <section className="jp-Guardrails-block" aria-label={trans.__('My requests')} tabIndex={-1}>
       <h3>{trans.__('My requests')}</h3>
       <ul className="jp-Guardrails-list">
         {requests.map(request => (
@@ -42,7 +42,7 @@ function RequestItem({ request }: { request: AccessRequest }): React.JSX.Element
           request.purpose
         ].join(' · ')}
       </p>
-      {request.reason && <p>{request.reason}</p>}
+      {request.reason && <p>{[request.decided_by, request.reason].filter(Boolean).join(': ')}</p>}
     </li>
   );
 }
