@@ -138,7 +138,6 @@ CROSSINGS = {
     "datasets.search": (lambda t: m.DatasetsSearch(), None),
     "datasets.show": (lambda t: m.DatasetShow(name="nyc/flights"), NotFound),
     "datasets.check": (lambda t: m.DatasetCheck(), Refused),
-    "datasets.quality": (lambda t: quality.QualityCheck(name="nyc/flights"), NotFound),
     "requests.list": (lambda t: m.RequestsList(), None),
     "requests.create": (lambda t: m.RequestCreate(dataset="nyc/flights", purpose="to look at it"), NotFound),
     "submissions.create": (lambda t: m.SubmissionCreate(notebook="a.ipynb", workspace="/w", key="s"), BadRequest),
