@@ -7,7 +7,8 @@ Each figure is a function that gives rows of one table. Search: a catalogue made
 its socket, with status and visibility, for people in 500 groups under 200 rules; the plain thing is the same words asked of a bare FTS5 table
 of the same texts that hides nothing. To hold: p50 <= 5 ms, index built <= 10 s. Reading: one Parquet file of five columns in a process that `exec`
 started, beside the same libraries in a plain one, streams in turns with pyarrow's batches of the same file by its path. To hold: direct and later
-views 1.00 of plain, streams >= 0.7 of its rate (a ratio <= 1.43 here), the first rows of a small stream and a path p50 <= 2 ms, memory <= 300 MB. Exit status 1: a target is missed at the whole scale.
+views 1.00 of plain, streams >= 0.7 of its rate (a ratio <= 1.43 here), the first rows of a small stream and a path p50 <= 2 ms, memory <= 300 MB.
+Exit status 1: a target is missed at the whole scale.
 """
 
 from __future__ import annotations
