@@ -133,7 +133,7 @@ def peak_of_workers() -> Iterator[list[int]]:
         while not over.wait(LOOK_S):
             for process in Path("/proc").glob("[0-9]*"):
                 with contextlib.suppress(OSError):
-                    if WORKER in (process / "cmdline").read_bytes():
+                    if {WORKER, os.fsencode(sys.executable)} <= set((process / "cmdline").read_bytes().split(b"\0")):  # not of another checkout
                         peak[0] = max(peak[0], high_water(process))
 
     watching = threading.Thread(target=look)
