@@ -104,6 +104,7 @@ class Broker:
 
     def _retire(self) -> None:
         if not self._active and self._running is not None:
+            self._link = None  # who comes before it has ended gets another one
             self._running.cancel()
 
     async def _connected(self) -> Link:

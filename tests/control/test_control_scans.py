@@ -343,6 +343,19 @@ def test_an_idle_worker_ends_and_the_next_scan_starts_another(world, loop, kerne
     assert not Path(f"/proc/{before}").exists()
 
 
+def test_who_comes_in_the_moment_in_which_a_worker_is_let_go_gets_another_one(world, loop, kernel):
+    broker = worker(world)
+    kernel.table("nyc/flights")
+    before = broker.pid
+
+    async def both():
+        broker._retire()
+        return await (await broker.begin({"do": "hello"}, ()))
+
+    assert loop.run(both()) == {}
+    assert broker.pid != before
+
+
 def test_the_client_reads_streams_and_copies_with_what_an_environment_has(served):
     printed = guarded(
         served,
