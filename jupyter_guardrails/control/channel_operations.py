@@ -13,7 +13,7 @@ from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control import datasets, labels, live_grants, requests
-from jupyter_guardrails.control.dataset_files import MAX_FILES, files_of, open_data
+from jupyter_guardrails.control.dataset_files import MAX_FILES, file_of, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
 from jupyter_guardrails.control.reads import read_of
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
@@ -21,6 +21,7 @@ from jupyter_guardrails.errors import BadRequest, NotFound, Refused
 
 LATE = "was granted after this kernel started, and this machine can't show it to a kernel that runs"
 HOW_TO_LATE = "read it now with guarded.open({name!r}), or restart the kernel to use its path"
+GONE = "may be read, and its data is not at {path} any more"
 ELSEWHERE = "was granted after this kernel started: it is at {path} in this kernel"
 
 
@@ -85,8 +86,16 @@ async def path(state: ControlState, live: LiveKernel, arguments: Name) -> Answer
     where = await live_grants.path_in(state, live, contract.name, contract.path)
     if where is not None:
         return Answer({"path": where, "readable": True})
-    late = {"message": f"{contract.name} {LATE}", "next_step": HOW_TO_LATE.format(name=contract.name), "rule": str(access.decision.rule)}
-    return Answer({"path": contract.path, "readable": False} | late)
+    why = await _not_shown(contract, access)
+    return Answer({"path": contract.path, "readable": False, "message": why.message, "next_step": why.next_step, "rule": why.rule})
+
+
+async def _not_shown(contract: Contract, access: Access) -> Refused:
+    """Why data that may be read has no place in this kernel: nothing is there, or this machine can't show it to a kernel that runs."""
+    rule = str(access.decision.rule)
+    if await asyncio.to_thread(file_of, contract.path) is None:
+        return Refused(f"{contract.name} {GONE.format(path=contract.path)}", next_step=f"tell its owner ({contract.owner or 'unknown'})", rule=rule)
+    return Refused(f"{contract.name} {LATE}", next_step=HOW_TO_LATE.format(name=contract.name), rule=rule)
 
 
 async def open_file(state: ControlState, live: LiveKernel, arguments: Open) -> Answer:
@@ -170,11 +179,12 @@ async def explain(state: ControlState, live: LiveKernel, arguments: Path) -> Ans
         said = shut(contract, access)
         return Answer({"message": str(Refused(said["message"], next_step=said["next_step"], rule=said["rule"]))})
     seen = await live_grants.path_in(state, live, contract.name, contract.path)
-    if seen == contract.path or (seen and by_its_own_path is None):
+    if seen is None or await asyncio.to_thread(file_of, contract.path) is None:
+        return Answer({"message": str(await _not_shown(contract, access))})
+    if seen == contract.path or by_its_own_path is None:
         return Answer({"message": ""})
-    what, next_step = (ELSEWHERE.format(path=seen), f"guarded.path({contract.name!r})") if seen else (LATE, HOW_TO_LATE.format(name=contract.name))
-    late = Refused(f"{contract.name} {what}", next_step=next_step, rule=str(access.decision.rule))
-    return Answer({"message": str(late)})
+    what, next_step = ELSEWHERE.format(path=seen), f"guarded.path({contract.name!r})"
+    return Answer({"message": str(Refused(f"{contract.name} {what}", next_step=next_step, rule=str(access.decision.rule)))})
 
 
 Operation = Callable[[ControlState, LiveKernel, Any], Awaitable[Answer]]

@@ -279,6 +279,21 @@ def test_explaining_what_was_granted_later(world, served):
     assert "restart the kernel" in served.connect().result("explain", path=str(world.data / "hr/headcount.parquet"))["message"]
 
 
+@pytest.mark.parametrize("name", ["nyc/flights", "hr/headcount"])
+def test_data_that_is_gone_is_said_to_be_gone_and_not_to_be_late(world, served, name):
+    kernel, place = served.connect(), world.data / f"{name}.parquet"
+    grant(world, "hr/headcount")
+    world.state().catalogs.check_every_s = 1000.0  # the catalogue has not noticed yet
+    kernel.result("datasets.path", name=name)
+    place.rename(aside := world.root / "aside")
+    assert "is not at" in kernel.result("explain", path=str(place))["message"]
+    if name == "hr/headcount":
+        said = kernel.result("datasets.path", name=name)
+        assert (said["readable"], said["next_step"]) == (False, "tell its owner (dana)")
+    aside.rename(place)
+    assert "is not at" not in kernel.result("explain", path=str(place))["message"]
+
+
 @pytest.mark.parametrize(
     ("op", "args", "code"),
     [
