@@ -41,6 +41,13 @@ class DatasetFileSystem(AbstractFileSystem):
         place = os.path.join(self._places[name], inner) if inner else self._places[name]
         return self._describe(path, name, inner, place)
 
+    def isdir(self, path: str) -> bool:
+        """Called by dask and others before anything else; Refused for a dataset that may not be read, where fsspec's own would say no more than False."""
+        try:
+            return bool(self.info(path)["type"] == "directory")
+        except NotFound:
+            return False
+
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
         """Called by fsspec: the files of a folder, or the datasets below a prefix."""
         path = self._strip_protocol(path)

@@ -43,10 +43,13 @@ def test_datasets_are_listed_below_a_prefix(filesystem):
 def test_a_refusal_comes_through_with_its_reason(filesystem):
     with pytest.raises(PermissionError, match="hr/salaries is classified restricted"):
         filesystem.open("dataset://hr/salaries")
+    with pytest.raises(PermissionError, match="hr/salaries is classified restricted"):
+        filesystem.isdir("hr/salaries")
 
 
 def test_an_unknown_name_is_not_found(filesystem):
     assert not filesystem.exists("nyc/nothing")
+    assert not filesystem.isdir("nyc/nothing")
     with pytest.raises(FileNotFoundError):
         filesystem.open("nyc/nothing")
 

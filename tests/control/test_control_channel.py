@@ -14,6 +14,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from data_world import POLICY, DataWorld, Loop
 
@@ -406,3 +408,33 @@ def test_the_client_that_kernels_get_reads_real_data(world, served):
     assert found["path"] == str(world.data / "nyc/flights.parquet")
     assert found["names"] == ["hr/headcount", "nyc/flights"]
     assert "there is no dataset" in found["missing"]
+
+
+DASK = """
+import dask
+import dask.dataframe
+
+if __name__ == "__main__":
+    table = dask.dataframe.read_parquet("dataset://nyc/parts")
+    for scheduler in ("threads", "processes"):
+        with dask.config.set(scheduler=scheduler, num_workers=2):
+            print(table.npartitions, len(table), table["delay"].sum().compute())
+    try:
+        dask.dataframe.read_parquet("dataset://hr/headcount")
+    except PermissionError as error:
+        print(error)
+"""
+
+
+def test_dask_reads_it_part_by_part_also_in_processes_of_its_own(world, served, tmp_path):
+    folder = world.data / "parts"
+    folder.mkdir()
+    for number in range(2):
+        pq.write_table(pa.table({"origin": ["JFK"] * 3, "delay": [number, 2, 3]}), folder / f"part-{number}.parquet")
+    world.dataset("nyc/parts", path=folder)
+    (tmp_path / "job.py").write_text(DASK)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CLIENT), "GUARDRAILS_CHANNEL": f"@{served.name}", "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, tmp_path / "job.py"], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("2 6 11\n" * 2), done.stderr
+    assert "no rule lets ana read hr/headcount" in done.stdout
+    assert "next: ask dana" in done.stdout
