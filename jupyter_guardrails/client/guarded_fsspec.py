@@ -42,7 +42,7 @@ class DatasetFileSystem(AbstractFileSystem):
         return self._describe(path, name, inner, place)
 
     def isdir(self, path: str) -> bool:
-        """Called by dask and others before anything else; Refused for a dataset that may not be read, where fsspec's own would say no more than False."""
+        """Called by dask and others first; Refused for a dataset that may not be read, where fsspec's own says no more than False."""
         try:
             return bool(self.info(path)["type"] == "directory")
         except NotFound:
