@@ -48,12 +48,16 @@ class GuardedKernels(AsyncMappingKernelManager):
     async def _async_restart_kernel(self, kernel_id: str, now: bool = False) -> Any:
         """Called by the restart's handler: where it was refused, nothing runs any more, and the kernel's state says so; it can be restarted later."""
         try:
-            return await super()._async_restart_kernel(kernel_id, now=now)
+            restarted = await super()._async_restart_kernel(kernel_id, now=now)
         except Exception:  # re-raised
             kernel = self._kernels.get(kernel_id)
             if kernel is not None and not await kernel.is_alive():
                 kernel.execution_state = "dead"
             raise
+        kernel = self._kernels.get(kernel_id)
+        if kernel is not None and kernel.execution_state == "dead":  # jupyter_server 2.21 leaves it so until a cell has run
+            kernel.execution_state = "starting"
+        return restarted
 
     restart_kernel = _async_restart_kernel  # type: ignore[assignment]  # as above
 
