@@ -45,7 +45,7 @@ test-python:
 	$(BIN)/python .ci/check_skips.py junit-python.xml
 
 test-browser: ## a real Chromium, a real governed Lab
-	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist worksteal -m browser --junitxml=junit-browser.xml $(ARGS)
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n 3 --dist worksteal -m browser --junitxml=junit-browser.xml $(ARGS)
 	$(BIN)/python .ci/check_skips.py junit-browser.xml
 
 test-unprivileged: ## what root hides: the same security tests as an ordinary account
