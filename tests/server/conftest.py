@@ -104,7 +104,8 @@ class GovernedServer:
 
     def _start(self, module, arguments, environment):
         command = [sys.executable, "-m", *module, "--no-browser", "--ip=127.0.0.1", f"--port={self.port}", "--ServerApp.port_retries=0"]
-        command += [f"--ServerApp.root_dir={self.workspace}", f"--ServerApp.jpserver_extensions={{{self.extensions}}}", "--allow-root"]
+        extensions = f"{{'jupyter_lsp': False, {self.extensions}}}"  # it looks for R's language server by an R of its own, when it likes
+        command += [f"--ServerApp.root_dir={self.workspace}", f"--ServerApp.jpserver_extensions={extensions}", "--allow-root"]
         command += [
             f"--Guardrails.policy_path={self.policy}",
             f"--Guardrails.catalog_path={self.root / 'catalog'}",
