@@ -286,7 +286,7 @@ def test_an_r_kernel_reads_it_and_reads_it_no_longer(launched, kernel, granted, 
 def test_grants_and_revocations_in_turn_in_one_kernel_that_runs(launched, kernel):
     """What is open from a round before stays readable, what is new is as the last decision says, and nothing piles up."""
     mounts = "print(len(open('/proc/self/mounts').readlines()), len(os.listdir('/proc/self/fd')))"
-    kernel.run("import os, guarded\nkept = []")
+    kernel.run("import os, guarded\nguarded.datasets()  # its connection\nkept = []")
     before = kernel.run(mounts)
     with revoking(launched) as revoke_one:
         for number in range(ROUNDS):
