@@ -10,7 +10,7 @@ import io
 import json
 import os
 import select
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -127,23 +127,23 @@ def ahead(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, 
 
 def write_arrow(scan: Scan, sink: Sink) -> dict[str, Any]:
     """The scan as an Arrow IPC stream; how many rows."""
-    count, stream = 0, pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), scan.schema)
     with closing(ahead(scan.batches())) as batches:
-        for batch in batches:
-            stream.write_batch(batch)
-            count += batch.num_rows
-            sink.check()
-    stream.close()  # as a context it would write the end mark after a failure, too
-    return {"rows": count}
+        return _streamed(scan.schema, batches, sink)
 
 
 def write_table(table: pa.Table, sink: Sink) -> dict[str, Any]:
     """What is there already, as an Arrow IPC stream; how many rows."""
-    with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), table.schema) as stream:
-        for batch in table.to_batches():
-            stream.write_batch(batch)
-            sink.check()
-    return {"rows": table.num_rows}
+    return _streamed(table.schema, table.to_batches(), sink)
+
+
+def _streamed(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: Sink) -> dict[str, Any]:
+    count, stream = 0, pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema)
+    for batch in batches:
+        stream.write_batch(batch)
+        count += batch.num_rows
+        sink.check()
+    stream.close()  # as a context it would write the end mark after a failure, too
+    return {"rows": count}
 
 
 def write_csv(scan: Scan, sink: Sink) -> dict[str, Any]:

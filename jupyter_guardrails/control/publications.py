@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from sqlalchemy import Connection
@@ -82,7 +83,7 @@ async def _allowed(state: ControlState, request: PublicationPropose, row: Row) -
         await authority.refuse(state, "publication.propose", row["name"], Decision(False, reason, rule, f"ask an admin ({policy.admins})"))
     if isinstance(request, PublicationSubmit) and not allowed.value.review:
         reason = f"nobody would review {row['name']}: code in a notebook that {person} trusts could publish it in their name"
-        command = f"in a shell outside of JupyterLab: jupyter guardrails data propose {row['name']} --to {request.group}"
+        command = f"in a shell outside of JupyterLab: jupyter guardrails data propose {row['name']} --to {shlex.quote(request.group)}"
         await authority.refuse(state, "publication.propose", row["name"], Decision(False, reason, allowed.rule, command))
     return allowed
 

@@ -69,3 +69,8 @@ export function clock(seconds: number): string {
     ? `${Math.floor(whole / 60)}:${rest}`
     : `${Math.floor(whole / 3600)}:${two((whole % 3600) / 60)}:${rest}`;
 }
+
+/** A word as a shell takes it: in quotes where it needs them. */
+export function shellWord(text: string): string {
+  return /^[\w.,:@%+=/-]+$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`;
+}

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_guardrails.catalog.plan import ScanPlan
 from jupyter_guardrails.catalog.scan import Scan
-from jupyter_guardrails.catalog.streams import ReaderGone, Sink, ahead, write_arrow, write_csv, write_parquet
+from jupyter_guardrails.catalog.streams import ReaderGone, Sink, ahead, write_arrow, write_csv, write_parquet, write_table
 from jupyter_guardrails.errors import Conflict, WorkspaceFull
 
 TABLE = pa.table({"a": ["x", None], "b": [[1, 2], None], "c": [{"d": 1}, None], "e": [b"\xff", None]})
@@ -84,6 +84,9 @@ def test_what_is_made_ahead_comes_in_order_and_short_scans_need_no_thread(count)
     assert {thread is threading.main_thread() for thread in threads[2:]} <= {False}
 
 
+END = b"\xff\xff\xff\xff\0\0\0\0"
+
+
 class Breaking(Memory):
     """A source that fails after some batches."""
 
@@ -105,9 +108,24 @@ def test_what_fails_in_the_middle_has_no_end_mark(tmp_path, good):
     assert pa.ipc.open_stream(data).read_all().num_rows == 2 * good
     with open(tmp_path / "whole.arrow", "wb") as file:
         write_arrow(scan(), Sink(file.fileno(), stall_s=1))
-    end = (tmp_path / "whole.arrow").read_bytes()[-8:]
-    assert end == b"\xff\xff\xff\xff\0\0\0\0"
-    assert not data.endswith(end)
+    assert (tmp_path / "whole.arrow").read_bytes().endswith(END)
+    assert not data.endswith(END)
+
+
+class Ending(Sink):
+    """Is cut after the first batch."""
+
+    def check(self):
+        raise Conflict("cut")
+
+
+def test_an_answer_that_is_cut_has_no_end_mark_either(tmp_path):
+    with open(tmp_path / "cut.arrow", "wb") as file, pytest.raises(Conflict, match="cut"):
+        write_table(TABLE, Ending(file.fileno(), stall_s=1))
+    assert not (tmp_path / "cut.arrow").read_bytes().endswith(END)
+    with open(tmp_path / "whole.arrow", "wb") as file:
+        assert write_table(TABLE, Sink(file.fileno(), stall_s=1)) == {"rows": TABLE.num_rows}
+    assert (tmp_path / "whole.arrow").read_bytes().endswith(END)
 
 
 def test_who_stops_in_the_middle_leaves_no_thread():

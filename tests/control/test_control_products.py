@@ -1,7 +1,5 @@
 """Products over a kernel's real channel: read without a right to their inputs, under their masks, filters and labels."""
 
-import secrets
-import socket
 from dataclasses import replace
 
 import pyarrow as pa
@@ -9,9 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from data_world import Loop
 from scan_world import Kernel, made, shows_nothing
+from test_control_channel import Served
 
 from jupyter_guardrails.catalog.sources.products import HELD_ROWS
-from jupyter_guardrails.control import channel, datasets, quality
+from jupyter_guardrails.control import datasets, quality
 from jupyter_guardrails.control.interface.messages import DatasetShow, DatasetsSearch
 from jupyter_guardrails.control.interface.quality import QualityCheck
 from jupyter_guardrails.control.rights import Rights
@@ -55,15 +54,10 @@ def world(loop, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def kernel(world, loop):
-    name = f"gr-test-{secrets.token_hex(6)}"
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(f"\0{name}")
-    listener.listen(64)
-    live = world.kernel()
-    live.workspace = str(world.root / "work")
-    opened = loop.run(channel.serve(world.state(), live, listener.detach()))
-    yield Kernel(name)
-    loop.call(opened.close)
+    served = Served(world, loop)
+    served.live.workspace = str(world.root / "work")
+    yield Kernel(served.name)
+    loop.call(served.channel.close)
 
 
 def show(loop, world, name, person="ana"):

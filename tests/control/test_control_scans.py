@@ -3,9 +3,7 @@
 import asyncio
 import json
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -15,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from data_world import Loop
 from scan_world import ROWS, SECRETS, Kernel, guarded, links, made, shows_nothing
+from test_control_channel import Served
 
-from jupyter_guardrails.control import broker_process, channel, datasets, scans, views
+from jupyter_guardrails.control import broker_process, datasets, scans, views
 from jupyter_guardrails.control.interface import receive_frame, send_frame
 from jupyter_guardrails.control.interface.messages import DatasetShow, DatasetsSearch
 
@@ -38,14 +37,9 @@ def world(loop, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(world, loop):
-    name = f"gr-test-{secrets.token_hex(6)}"
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(f"\0{name}")
-    listener.listen(64)
-    live = world.kernel(datasets={"nyc/flights": str(world.data / "nyc/flights.parquet")})
-    opened = loop.run(channel.serve(world.state(), live, listener.detach()))
-    yield name
-    loop.call(opened.close)
+    served = Served(world, loop, datasets={"nyc/flights": str(world.data / "nyc/flights.parquet")})
+    yield served.name
+    loop.call(served.channel.close)
 
 
 @pytest.fixture

@@ -1,10 +1,18 @@
 import { nullTranslator } from '@jupyterlab/translation';
 
-import { ago, baseName, bytes, digits, duration } from '../format';
+import { ago, baseName, bytes, digits, duration, shellWord } from '../format';
 
 const trans = nullTranslator.load('test');
 
 describe('format', () => {
+  it.each([
+    ['team', 'team'],
+    ['team/churn.v2', 'team/churn.v2'],
+    ['data science', "'data science'"],
+    ["ana's $(x); y", "'ana'\\''s $(x); y'"],
+    ['', "''"]
+  ])('%s is the word %s of a shell', (text, word) => expect(shellWord(text)).toBe(word));
+
   it.each([
     [0, '0 B'],
     [999, '999 B'],

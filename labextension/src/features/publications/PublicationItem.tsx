@@ -2,7 +2,7 @@ import React from 'react';
 
 import type { Publication } from '../../api/generated/openapi';
 import { useTrans } from '../../components/translation';
-import { ago } from '../../format';
+import { ago, shellWord } from '../../format';
 import { Published } from '../../state/published';
 import { Command } from './Command';
 import { Evidence } from './Evidence';
@@ -112,12 +112,13 @@ function Standing({ publication, published }: IPublicationItemProps): React.JSX.
   if (state !== 'private' || (published.reviewed && published.groups.length > 0)) {
     return null;
   }
-  return published.groups.length === 0 ? (
+  const [group] = published.groups;
+  return group === undefined ? (
     <p className="jp-Guardrails-why">{trans.__('No rule lets you publish to a group: it stays yours.')}</p>
   ) : (
     <Outside
       why={trans.__('Nobody would review it: to publish it, type in a shell outside of JupyterLab:')}
-      text={`jupyter guardrails data propose ${name} --to ${published.groups[0]}`}
+      text={`jupyter guardrails data propose ${name} --to ${shellWord(group)}`}
     />
   );
 }
