@@ -2,7 +2,7 @@
 
 blank     nulls of the same type
 constant  one value for every row, nulls included: '***', 0, false, 1970-01-01; other types as blank
-hash      text, 32 hexadecimal digits of keyed BLAKE2b: equal values are equal everywhere, so that joins work; nulls stay null
+hash      text, 32 hexadecimal digits of AES-CMAC: equal values are equal everywhere, so that joins work; nulls stay null
 partial   texts: first letter, *** and what follows an @ ('***' where there are fewer than four letters); numbers: one significant digit;
           dates and times: the first of their year; other types as blank; nulls stay null
 
@@ -12,19 +12,23 @@ Nested columns are named `outer.inner`, items of a list `outer[]`; a mask on an 
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from math import floor, isfinite, log10
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+if TYPE_CHECKING:
+    from jupyter_guardrails.catalog.digests import Digests
+
 HIDDEN = "***"
-DIGEST_BYTES = 16
+KEY_BYTES = 16
 VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 EDGES = re.compile(r"\.|\[\]|$")  # of what is around a nested column, and of itself
 EPOCH = datetime.date(1970, 1, 1)
@@ -120,15 +124,26 @@ def constant(array: pa.Array, salt: bytes) -> pa.Array:
 
 
 def hashed(array: pa.Array, salt: bytes) -> pa.Array:
-    """Keyed digests as text; each distinct value is digested once."""
-    keyed = hashlib.blake2b(key=hashlib.blake2b(salt).digest(), digest_size=DIGEST_BYTES)
+    """Keyed digests as text."""
+    digests = _digests(salt)
+    if is_text(array.type):
+        return digests.hexadecimal(array)
+    if pa.types.is_integer(array.type):
+        return digests.hexadecimal(array.cast(pa.string()))
+    return _by_value(array, lambda values: digests.hexadecimal(_texts(values)))
 
-    def digest(value: Any) -> str:
-        made = keyed.copy()  # cheaper than to key each one anew
-        made.update(value.encode("utf-8", "surrogatepass") if type(value) is str else canonical(value))
-        return made.hexdigest()
 
-    return _each(array, digest, pa.string())
+@functools.cache
+def _digests(salt: bytes) -> Digests:
+    """Loaded where something is hashed: what it needs takes longer to load than a small read takes."""
+    from jupyter_guardrails.catalog.digests import Digests
+
+    return Digests(hashlib.blake2b(salt, digest_size=KEY_BYTES).digest())
+
+
+def _texts(values: Iterable[Any]) -> pa.Array:
+    """Bytes as texts, whatever they spell."""
+    return pa.array([None if value is None else canonical(value) for value in values], pa.large_binary()).view(pa.large_string())
 
 
 def partial(array: pa.Array, salt: bytes) -> pa.Array:
@@ -141,12 +156,16 @@ def partial(array: pa.Array, salt: bytes) -> pa.Array:
 
 def _each(array: pa.Array, function: Callable[[Any], Any], kind: pa.DataType) -> pa.Array:
     """A function over the distinct values, nulls left alone."""
+    return _by_value(array, lambda values: pa.array([None if value is None else function(value) for value in values], kind))
+
+
+def _by_value(array: pa.Array, made: Callable[[list[Any]], pa.Array]) -> pa.Array:
+    """An array made of the distinct values, for every row."""
     try:
         encoded = pc.dictionary_encode(array)
     except pa.ArrowNotImplementedError:  # nested types have no dictionary
-        return pa.array([None if value is None else function(value) for value in array.to_pylist()], kind)
-    values = pa.array([None if value is None else function(value) for value in encoded.dictionary.to_pylist()], kind)
-    return pc.take(values, encoded.indices)
+        return made(array.to_pylist())
+    return pc.take(made(encoded.dictionary.to_pylist()), encoded.indices)
 
 
 def canonical(value: Any) -> bytes:
