@@ -44,6 +44,11 @@ class ScanPlan:
         """What a source may use to read less. Never the reader's filter: how long a read takes would tell of masked values and hidden rows."""
         return self.keep
 
+    @property
+    def most_rows(self) -> int | None:
+        """How many rows are looked at, where that is known: no filter leaves any out."""
+        return self.limit if self.keep is None and self.where is None else None
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for the broker's socket."""
         said = {"place": dict(self.place), "masks": dict(self.masks), "keep": filters.to_json(self.keep), "where": filters.to_json(self.where)}

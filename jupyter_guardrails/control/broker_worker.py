@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_guardrails.catalog.cut import Cut
 from jupyter_guardrails.catalog.plan import ScanPlan
@@ -114,7 +114,8 @@ def _scanned(order: Question, plan: ScanPlan, sink: Sink, fds: tuple[int, ...]) 
     from jupyter_guardrails.catalog.sources import open_source
     from jupyter_guardrails.catalog.streams import WRITERS
 
-    source = open_source(plan.place, columns=plan.needed, predicate=plan.pushed, credentials=order.get("credentials"), fds=fds)
+    less: dict[str, Any] = {"columns": plan.needed, "predicate": plan.pushed, "most_rows": plan.most_rows}
+    source = open_source(plan.place, credentials=order.get("credentials"), fds=fds, **less)
     try:
         return WRITERS[plan.form](Scan(plan, source, bytes.fromhex(order["salt"])), sink)
     finally:

@@ -126,6 +126,13 @@ class SourceContract:
         found = [row for row in rows(read(place, credentials, predicate=tree)) if matches(tree, row)]
         assert found == [row for row in TABLE.to_pylist() if matches(tree, row)]
 
+    @pytest.mark.parametrize("most", [0, 1, 3, 1000])
+    def test_that_only_some_are_wanted_changes_no_row(self, placed, most):
+        place, credentials = placed(TABLE, "plain")
+        with opened(place, credentials, most_rows=most) as source:
+            found = pa.Table.from_batches(source.batches(), source.schema)
+        assert rows(found.slice(0, most)) == rows(read(place, credentials).slice(0, most))
+
     @pytest.mark.parametrize("column", ["ORIGIN", "id; drop table plain", ""])
     def test_a_column_that_is_not_there(self, placed, column):
         with pytest.raises(GuardrailsError) as refused:

@@ -12,7 +12,7 @@ from jupyter_guardrails.catalog.sources.groups import groups_that_may_pass
 from jupyter_guardrails.catalog.sources.shape import Names
 from jupyter_guardrails.errors import Conflict
 from jupyter_guardrails.policy.rowfilter import Comparison, Junction, parse_filter
-from tests.catalog.source_contract import SourceContract, matches, read
+from tests.catalog.source_contract import SourceContract, matches, opened, read
 from tests.catalog.test_catalog_sources_objects import KINDS, as_arrow, as_csv, as_parquet, as_stream
 
 
@@ -41,7 +41,11 @@ class OfFolder(SourceContract):
 
 
 class TestParquet(OfFolder):
-    pass
+    def test_no_more_are_decoded_than_are_wanted(self, placed):
+        with opened(*placed(pa.table({"id": range(100)}), "some"), most_rows=7) as source:
+            assert next(source.batches())["id"].to_pylist() == list(range(7))
+        with opened(*placed(pa.table({"id": range(100)}), "some")) as source:
+            assert next(source.batches()).num_rows == 100
 
 
 class TestCsv(OfFolder):

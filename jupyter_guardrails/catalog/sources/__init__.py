@@ -1,6 +1,6 @@
 """Where the broker reads data from: one module a kind of place, loaded when it is first used, and only in the broker's worker.
 
-A module has `open_source(place, *, columns, predicate, credentials, fds) -> Source`.
+A module has `open_source(place, *, columns, predicate, most_rows, credentials, fds) -> Source`.
 """
 
 from __future__ import annotations
@@ -40,15 +40,18 @@ def open_source(
     *,
     columns: Sequence[str] | None,
     predicate: Filter | None = None,
+    most_rows: int | None = None,
     credentials: Mapping[str, Any] | None = None,
     fds: Sequence[int] = (),
 ) -> Source:
     """The open source of a place; BadRequest when nothing here reads its kind. `fds` are the caller's to close, after the source.
 
-    `columns`: top-level names, None for all. `predicate` may be used to read less; who calls applies it in any case.
+    `columns`: top-level names, None for all. `predicate` may be used to read less, as may `most_rows` (so many are
+    wanted); who calls applies both in any case.
     """
     module = SOURCES.get(str(place.get("kind")))
     if module is None:
         raise BadRequest(f"nothing here reads from a place of kind {place.get('kind')!r}", next_step=f"there are: {', '.join(SOURCES)}")
-    source: Source = importlib.import_module(module).open_source(place, columns=columns, predicate=predicate, credentials=credentials, fds=fds)
+    less: dict[str, Any] = {"columns": columns, "predicate": predicate, "most_rows": most_rows}
+    source: Source = importlib.import_module(module).open_source(place, credentials=credentials, fds=fds, **less)
     return source

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -33,21 +34,20 @@ def open_source(
     *,
     columns: Sequence[str] | None,
     predicate: Filter | None = None,
+    most_rows: int | None = None,
     credentials: Mapping[str, Any] | None = None,
     fds: Sequence[int] = (),
 ) -> FilesSource:
     """The file or folder whose descriptor is `fds[0]`; by `predicate` parts of Parquet files are left out, all else is left to the caller."""
-    return FilesSource(fds[0], place, columns, predicate)
+    return FilesSource(fds[0], Wanted("", place, columns, predicate, most_rows=most_rows))
 
 
 class FilesSource:
     """One table in one or several files of the same columns."""
 
-    def __init__(self, root: int, place: Mapping[str, Any], columns: Sequence[str] | None, keep: Filter | None) -> None:
+    def __init__(self, root: int, wanted: Wanted) -> None:
         self._root = root
-        self._place = place
-        self._columns = columns
-        self._keep = keep
+        self._wanted = wanted
         self._open: int | None = None
         self._file: pa.NativeFile | None = None
         self._files = sorted(_files_below(root, "")) if stat.S_ISDIR(os.fstat(root).st_mode) else [""]
@@ -56,7 +56,7 @@ class FilesSource:
         self._forms = [self._form(name) for name in self._files]
         self._parts = Partitions(self._files)
         self._first: Opened | None = self._opened(0, None)
-        self.schema = self._parts.schema(self._first.schema, columns)
+        self.schema = self._parts.schema(self._first.schema, wanted.columns)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows of the first file, then of the next."""
@@ -85,9 +85,10 @@ class FilesSource:
         self.close()
         if name:
             self._open = _open_file(self._root, name)
-        columns = None if self._columns is None else [column for column in self._columns if column not in self._parts.names]
+        asked, parts = self._wanted.columns, self._parts.names
+        columns = None if asked is None else [column for column in asked if column not in parts]
         file = self._file = pa.OSFile(f"/proc/self/fd/{self._descriptor()}", "rb")
-        wanted = Wanted(self._forms[number], self._place, columns, self._keep, alike)
+        wanted = replace(self._wanted, form=self._forms[number], columns=columns, alike=alike)
         return _told(lambda: open_file(file, wanted), shown(name))
 
     def _whole(self, number: int, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -112,10 +113,10 @@ class FilesSource:
         return Conflict(f"{names} are not of one table: {what}", next_step="tell the dataset's owner: all its files need the same columns")
 
     def _form(self, name: str) -> str:
-        declared = str(self._place.get("format", ""))
+        declared = str(self._wanted.place.get("format", ""))
         if declared in ("parquet", "csv", "json", "arrow"):
             return declared
-        ending = (name or str(self._place.get("path", ""))).rpartition(".")[2].lower()
+        ending = (name or str(self._wanted.place.get("path", ""))).rpartition(".")[2].lower()
         if ending not in ENDINGS:
             raise BadRequest(
                 f"{shown(name) or 'the file'} is no table: its name ends in .{ending[:20]}", next_step="declare the format in its contract"

@@ -33,7 +33,7 @@ TYPES = {  # of a contract -> of Arrow, for formats that have none; the rest is 
 class Wanted:
     """What is read of files in one format. `keep` may be used to read less, on columns that are of the types in `alike` (None: any).
 
-    `far`: each request takes a while, and one is made at a time.
+    `most_rows`: nobody looks at more than so many. `far`: each request takes a while, and one is made at a time.
     """
 
     form: str
@@ -42,6 +42,7 @@ class Wanted:
     keep: Filter | None = None
     alike: pa.Schema | None = None
     far: bool = False
+    most_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,12 @@ def _parquet_batches(file: Any, opened: parquet.ParquetFile, names: Names, of: t
     schema, wanted = of
     groups = groups_that_may_pass(opened.metadata, schema, names, keep=wanted.keep, alike=wanted.alike)
     rows = _rows_at_once(opened.metadata, groups, names, schema)
+    rows = rows if wanted.most_rows is None else max(1, min(rows, wanted.most_rows))
+    beside = not wanted.far and opened.metadata.num_rows > MAX_ROWS  # a small file is read before a thread has begun
     for together in ([group] for group in groups) if wanted.far else [groups]:
         if wanted.far:
             _hold(file, chunks_of(opened.metadata.row_group(together[0]), names.theirs))
-        for batch in opened.iter_batches(batch_size=rows, row_groups=together, columns=names.theirs, use_threads=not wanted.far):
+        for batch in opened.iter_batches(batch_size=rows, row_groups=together, columns=names.theirs, use_threads=beside):
             position = {name: index for index, name in enumerate(batch.schema.names)}
             yield _chosen(batch, [position[name] for name in names.theirs], schema)
 

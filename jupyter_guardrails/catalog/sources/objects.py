@@ -42,25 +42,25 @@ def open_source(
     *,
     columns: Sequence[str] | None = None,
     predicate: Filter | None = None,
+    most_rows: int | None = None,
     credentials: Mapping[str, Any] | None = None,
     fds: Sequence[int] = (),
 ) -> Objects:
     """Called by `sources.open_source`. By `predicate` parts of Parquet files are not fetched; object stores have no filters of their own."""
-    return Objects(place, columns, credentials or {}, predicate)
+    return Objects(Wanted(str(place["format"]), place, columns, predicate, far=True, most_rows=most_rows), credentials or {})
 
 
 class Objects:
     """A Source. Every request runs in a thread of its own, with a bounded time."""
 
-    def __init__(self, place: Mapping[str, Any], columns: Sequence[str] | None, credentials: Mapping[str, Any], keep: Filter | None) -> None:
-        self._place, self._what = place, shown(place)
-        self._wanted = Wanted(str(place["format"]), place, columns, keep, far=True)
+    def __init__(self, wanted: Wanted, credentials: Mapping[str, Any]) -> None:
+        self._wanted, self._place, self._what = wanted, wanted.place, shown(wanted.place)
         self._deadline = Deadline(self._what, TIMEOUT_S)
         self._file: _File | None = None
         self._store: Any = None
         self._first: Opened | None = None
         try:
-            self._store = self._told(lambda: _store(place, credentials))
+            self._store = self._told(lambda: _store(wanted.place, credentials))
             self._names = self._told(self._objects)
             self._first = self._open(self._names[0])
             self.schema: pa.Schema = self._first.schema

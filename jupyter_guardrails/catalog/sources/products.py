@@ -28,6 +28,7 @@ def open_source(
     *,
     columns: Sequence[str] | None,
     predicate: Filter | None = None,
+    most_rows: int | None = None,
     credentials: Mapping[str, Any] | None = None,
     fds: Sequence[int] = (),
 ) -> Source:
