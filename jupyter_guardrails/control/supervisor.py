@@ -127,13 +127,13 @@ class Supervisor:
         if self._woken.fileno() in heard:
             self.stopping = self.stopping or signal.SIGTERM in self._woken.recv(4096)
         self.stopping = self.stopping or parent in heard
-        if listener in heard and listener is not None:
+        if listener in heard and listener is not None and self._notices.fileno() not in heard:  # it may just have said that it is back
             _turn_away(listener)
         return heard
 
     def _listener_of_a_dead_one(self) -> int | None:
-        """Control's own socket, when nobody has answered on it for `away_s`."""
-        if self._answers or time.monotonic() - self._since < self.away_s:
+        """Control's own socket, when nobody has answered on it for `away_s`; one that has never been ready is begun, not dead."""
+        if self._answers or not self.ready or time.monotonic() - self._since < self.away_s:
             return None
         return next((one.fd for one in self.kept if one.name == LISTENER), None)
 

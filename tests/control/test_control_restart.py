@@ -463,6 +463,33 @@ def test_callers_are_told_when_it_does_not_come_back(world):
     running.wait(20)
 
 
+SLOW = """
+import os, select, socket, sys, time
+from jupyter_guardrails.control import descriptor_store, frames
+store = descriptor_store.from_environment(os.environ)
+made = socket.socket(socket.AF_UNIX)
+made.bind(sys.argv[1])
+made.listen()
+store.put("control", [made.fileno()])
+print("listens", flush=True)
+select.select([made], [], [])
+time.sleep(0.5)  # so long it would be turned away
+made.setblocking(False)
+connection, _ = made.accept()
+store.say("READY=1")
+connection.send(frames.encode({"id": 1, "ok": True, "result": {"said": "by control"}}))
+"""
+
+
+def test_who_asks_a_control_that_is_slow_to_start_waits_for_it(world):
+    """It has not ended: there was none before it."""
+    command = [sys.executable, "-c", SUPERVISE.replace("away_s=1.0", "away_s=0.0"), "3", SLOW, str(world.root / "c.sock")]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert running.stdout.readline().strip() == "listens"
+    assert ControlClient(world.root / "c.sock", "x").call(Me()) == {"said": "by control"}
+    assert running.wait(20) == 0
+
+
 def test_a_control_that_reads_nothing_is_away(world, monkeypatch):
     monkeypatch.setattr(client, "AWAY_S", 0.3)
     with listener_at(world.root / "deaf.sock"), pytest.raises(ControlAway, match="nobody has read the request"):
