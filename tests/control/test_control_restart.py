@@ -484,10 +484,13 @@ connection.send(frames.encode({"id": 1, "ok": True, "result": {"said": "by contr
 def test_who_asks_a_control_that_is_slow_to_start_waits_for_it(world):
     """It has not ended: there was none before it."""
     command = [sys.executable, "-c", SUPERVISE.replace("away_s=1.0", "away_s=0.0"), "3", SLOW, str(world.root / "c.sock")]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert running.stdout.readline().strip() == "listens"
-    assert ControlClient(world.root / "c.sock", "x").call(Me()) == {"said": "by control"}
-    assert running.wait(20) == 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout.readline().strip() == "listens"
+            assert ControlClient(world.root / "c.sock", "x").call(Me()) == {"said": "by control"}
+            assert running.wait(20) == 0
+        finally:
+            running.terminate()
 
 
 def test_a_control_that_reads_nothing_is_away(world, monkeypatch):
