@@ -55,7 +55,7 @@ class Rights:
 
 async def rights(state: ControlState, person: str | None = None) -> Rights:
     """This person's (or another's) now, from one snapshot of the records."""
-    return await state.records.read(read, person or state.principal, now=state.clock())
+    return await state.records.glance(read, person or state.principal, now=state.clock())
 
 
 def read(connection: Connection, person: str, *, now: datetime) -> Rights:

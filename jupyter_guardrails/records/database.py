@@ -35,6 +35,7 @@ Outcome = tuple[Any, BaseException | None]
 
 MAX_BATCH = 200
 READERS = 4
+BUSY_S, GLANCE_S = 30.0, 0.05  # how long SQLite waits for a lock; an event loop waits for nothing
 WRITER_LOCK = 0x6775617264  # any constant: it only has to be the same in all our processes
 
 
@@ -58,6 +59,7 @@ class Records:
         self.signer = Signer(key)
         event.listen(self._writing, "connect", lambda _, record: record.info.update({SIGNER: self.signer}))
         self._reading = _engine(url, writer=False)
+        self._glancing = _engine(url, writer=False, busy_s=GLANCE_S) if self.folder is not None else None
         self._operations: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="records-read")
         self._permitting: set[Future[Any] | asyncio.Future[Any]] = set()  # of the batch that is being committed
@@ -82,6 +84,13 @@ class Records:
         """What `fn(connection, …)` returns, over one snapshot; changes are refused here."""
         return await asyncio.wrap_future(self._readers.submit(lambda: self.read_sync(fn, *args, **kwargs)))
 
+    async def glance(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`read` for a few rows by their index: where the records are a file they are read here, which is done before another thread has woken."""
+        if self._glancing is not None:
+            with contextlib.suppress(DBAPIError), self._glancing.connect() as connection:  # whatever is in the way, `read` waits for it or tells
+                return fn(connection, *args, **kwargs)
+        return await self.read(fn, *args, **kwargs)
+
     def write_sync(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`write` for threads without an event loop."""
         future: Future[T] = Future()
@@ -104,7 +113,7 @@ class Records:
         self._thread.join()
         self._readers.shutdown()
         self.sinks.close()
-        for engine in (self._writing, self._reading):
+        for engine in filter(None, (self._writing, self._reading, self._glancing)):
             engine.dispose()
 
     def _submit(self, operation: Callable[[Connection], Any], waiting: Waiting) -> None:
@@ -193,9 +202,9 @@ def _answer(answers: Sequence[tuple[Future[Any] | asyncio.Future[Any], Outcome]]
             future.set_exception(problem)
 
 
-def _engine(url: str, *, writer: bool) -> Engine:
+def _engine(url: str, *, writer: bool, busy_s: float = BUSY_S) -> Engine:
     lite = url.startswith("sqlite")
-    arguments: dict[str, Any] = {"connect_args": {"timeout": 30, "check_same_thread": False}} if lite else {"pool_pre_ping": True}
+    arguments: dict[str, Any] = {"connect_args": {"timeout": busy_s, "check_same_thread": False}} if lite else {"pool_pre_ping": True}
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), **arguments)
     if lite:
         event.listen(engine, "connect", _sqlite_connected if writer else _sqlite_reader_connected)

@@ -11,7 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, insert, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from jupyter_guardrails.errors import Conflict
 from jupyter_guardrails.records import audit, choices, open_records
@@ -43,6 +43,28 @@ def test_opening_again_keeps_what_was_written(place, now):
     second = open_records(place)
     assert second.read_sync(choices.chosen, "ana", None) == "small"
     second.close()
+
+
+def test_a_glance_sees_what_was_written_and_changes_nothing(records, now):
+    records.write_sync(choose, "ana", now)
+    assert asyncio.run(records.glance(choices.chosen, "ana", None)) == "small"
+    with pytest.raises(DBAPIError):
+        asyncio.run(records.glance(choose, "ben", now))
+    assert records.read_sync(choices.chosen, "ben", None) is None
+
+
+def test_what_is_in_the_way_of_a_glance_is_waited_for_in_another_thread(records):
+    """The event loop itself waits for no lock."""
+    tried = []
+
+    def looked(connection):
+        tried.append(threading.current_thread())
+        if tried[-1] is threading.main_thread():
+            raise OperationalError("select", {}, Exception("database is locked"))
+        return connection.execute(text("select 7")).scalar()
+
+    assert asyncio.run(records.glance(looked)) == 7
+    assert tried[-1] is not threading.main_thread()
 
 
 def test_a_database_of_a_newer_version_is_left_alone(place):
