@@ -40,7 +40,7 @@ async def choose(state: ControlState, policy: EffectivePolicy, request: KernelAd
 
 async def preferred(state: ControlState, policy: EffectivePolicy, notebook: str | None) -> str:
     """The stored choice for this notebook or for all, as long as the policy still has it; else the default."""
-    name = await state.records.read(choices.chosen, state.principal, notebook)
+    name = await state.records.glance(choices.chosen, state.principal, notebook)
     if name is None or name in policy.profiles or await opened(state, policy, name) is None:
         return name if name in policy.profiles else policy.default_profile.value
     return name
@@ -51,7 +51,7 @@ async def opened(state: ControlState, policy: EffectivePolicy, name: str) -> tup
     now, value = state.clock(), policy.all_profiles.get(name)
     if value is None or name in policy.profiles or policy.max_kernels.value == 0:
         return None
-    row = (await state.records.read(exemptions.active, state.principal, now=now)).get(("profile", name))
+    row = (await state.records.glance(exemptions.active, state.principal, now=now)).get(("profile", name))
     if row is None:
         return None
     left_s = max(1, int((row["ends_at"] - now).total_seconds()))

@@ -26,7 +26,7 @@ SERVE: dict[str, Callable[[ControlState, LiveKernel, int], Awaitable[Closable]]]
 
 async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> None:
     """Make the kernel live, or release its lease and raise; a restart replaces the channel and proxy of before. The same once more does nothing."""
-    row = await state.records.read(leases.get, request.lease, state.principal)
+    row = await state.records.glance(leases.get, request.lease, state.principal)
     admission = state.admitted.get(request.lease)
     if admission is None:
         await lifetimes.end(state, row, reason="control was started again before the kernel was")
