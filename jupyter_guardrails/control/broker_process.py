@@ -26,7 +26,8 @@ MOST_WAITING = 16
 WAIT_S = 30.0
 IDLE_S = 300.0
 STALL_S = 600.0  # a reader may think that long between two batches
-MISSING = "masked, filtered and streamed data needs pyarrow beside control, and it is not installed there"
+NEEDED = ("pyarrow", "numpy")
+MISSING = "masked, filtered and streamed data needs {} beside control, and it is not installed there"
 INSTALL = "an admin installs it: pip install 'jupyter_guardrails[broker]'"
 
 
@@ -118,8 +119,9 @@ class Broker:
             return self._link
 
     async def _start(self) -> None:
-        if importlib.util.find_spec("pyarrow") is None:
-            raise Conflict(MISSING, next_step=INSTALL)
+        for name in NEEDED:
+            if importlib.util.find_spec(name) is None:
+                raise Conflict(MISSING.format(name), next_step=INSTALL)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             command = [sys.executable, "-I", "-m", "jupyter_guardrails.control.broker_worker", str(theirs.fileno()), str(self.memory_bytes)]

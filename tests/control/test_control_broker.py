@@ -45,9 +45,10 @@ def test_a_real_control_shows_masked_rows_and_takes_its_broker_along(world):
     assert not Path(f"/proc/{worker}").exists()
 
 
-def test_without_pyarrow_beside_control_masked_data_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(broker_process.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Conflict, match="needs pyarrow") as caught:
+@pytest.mark.parametrize("missing", ["pyarrow", "numpy"])
+def test_without_its_libraries_beside_control_masked_data_says_what_to_install(monkeypatch, missing):
+    monkeypatch.setattr(broker_process.importlib.util, "find_spec", lambda name: None if name == missing else name)
+    with pytest.raises(Conflict, match=f"needs {missing}") as caught:
         asyncio.run(broker_process.Broker().begin({"do": "hello"}, ()))
     assert "pip install 'jupyter_guardrails[broker]'" in caught.value.next_step
 
