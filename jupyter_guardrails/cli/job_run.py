@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             request = _request(arguments, job, admission, folder, out)
             local.unpack(request)
-            return local.run(request, lambda step: _run_step(client, admission, step, folder))
+            return local.run(request, lambda step: _run_step(client, admission, step, folder, secrets=job.secrets))
         except BaseException:
             client.call(KernelSettle(lease=admission.lease, reason="the job did not run"))
             raise
@@ -100,7 +101,7 @@ def _pairs(given: list[str], flag: str) -> dict[str, str]:
     return dict(text.split("=", 1) for text in given)
 
 
-def _run_step(client: ControlClient, admission: Admission, step: local.Step, folder: Path) -> int:
+def _run_step(client: ControlClient, admission: Admission, step: local.Step, folder: Path, *, secrets: Sequence[str]) -> int:
     """Building: confined, with the network for the index. The job itself: the sandbox of a kernel, followed and charged like one."""
     read = [*step.read, *interpreter_folders(step.argv[0])]
     if step.index:
@@ -117,7 +118,9 @@ def _run_step(client: ControlClient, admission: Admission, step: local.Step, fol
     write_hosts(kernel_folders, admission.forwards)
     kernel_dir = kernel_folders.root
     out = Path(step.write[0])
-    only = admission.model_copy(update={"datasets": {}})  # the job's own inputs are in step.read: no other grant is
+    bound = {name: os.environ[name] for name in secrets if name in os.environ}
+    # the job's own inputs are in step.read: no other grant is; its secrets go as they are
+    only = admission.model_copy(update={"datasets": {}, "env_set": {**admission.env_set, **bound}})
     spec = plan.make_spec(
         only,
         argv=step.argv,

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from jupyter_guardrails.cli import submit_details
 from jupyter_guardrails.cli.connection import refuse_inside, settings_from
 from jupyter_guardrails.control.interface import ControlClient, Settings, connect
 from jupyter_guardrails.control.interface.messages import SubmissionCancel, SubmissionCreate, SubmissionShow
@@ -36,6 +37,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--reason", default="", help="why warnings are acceptable, for the reviewer")
     parser.add_argument("--wait", action="store_true", help="show progress until the checks have ended (always so without a running control)")
     parser.add_argument("--json", action="store_true")
+    submit_details.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -78,6 +80,7 @@ def _request(arguments: argparse.Namespace) -> SubmissionCreate:
         parameters=dict(_parameter(text) for text in arguments.param),
         draft=arguments.draft,
         reason=arguments.reason,
+        details=submit_details.details_of(arguments),
         key=uuid.uuid4().hex,
     )
 

@@ -19,6 +19,7 @@ from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.policies import allowed
 from jupyter_guardrails.errors import PackageError
 from jupyter_guardrails.package import archive, manifest, signatures
+from jupyter_guardrails.package.details import Details
 from jupyter_guardrails.package.job import Job
 from jupyter_guardrails.package.verify import verify_archive
 from jupyter_guardrails.policy import Decision, EffectivePolicy
@@ -85,10 +86,12 @@ def _names(lock: str) -> list[str]:
     return [str(package["name"]) for package in tomllib.loads(lock)["packages"]]
 
 
-def check_job(job: Job, row: dict[str, Any], policy_digest: str, inputs: Sequence[DeclaredInput]) -> None:
+def check_job(job: Job, row: dict[str, Any], policy_digest: str, inputs: Sequence[DeclaredInput], details: Details) -> None:
     """PackageError unless what the worker built is the job that was submitted, and says of its data what its clean run was bound to."""
-    wanted = {"name": row["name"], "entry": row["notebook"], "owner": row["principal"], "policy_digest": policy_digest}
+    wanted: dict[str, Any] = {"name": row["name"], "entry": row["notebook"], "owner": row["principal"], "policy_digest": policy_digest}
+    wanted |= {key: value for key, value in details if key != "outputs"}
     wrong = [key for key, value in wanted.items() if getattr(job, key) != value]
+    wrong += [f"output {output.name}" for output in details.outputs if not any(output.same_as(found) for found in job.outputs)]
     if wrong or job.parameters.values != row["parameters"]:
         raise PackageError(f"the worker built another job than was submitted ({', '.join(wrong) or 'parameters'})", next_step="submit again")
     said = {entry.name: (entry.version, entry.masks, entry.rows) for entry in job.inputs}

@@ -9,14 +9,16 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from jupyter_guardrails.control import stations, workers
+from jupyter_guardrails.control import authority, stations, workers
 from jupyter_guardrails.control.interface.content import MAX_NOTEBOOK_BYTES, MAX_PACKAGE_BYTES, open_notebook, read_sealed
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.interface.messages import SubmissionCreate
 from jupyter_guardrails.control.interface.work import PART_BYTES, WorkerPart
+from jupyter_guardrails.control.policies import allowed
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import BadRequest, Conflict, LimitReached
 from jupyter_guardrails.package import archive
+from jupyter_guardrails.package.details import Details
 
 UPLOAD, INPUTS = "package.upload", "inputs.json"
 MAX_UNFINISHED = 20  # submissions of one account: each is a notebook on control's disk
@@ -43,11 +45,21 @@ def name_of(request: SubmissionCreate) -> str:
     return name
 
 
-def check_workspace(state: ControlState, request: SubmissionCreate) -> None:
-    """BadRequest unless it is a folder, as far as control's account can see."""
+async def check_asked(state: ControlState, request: SubmissionCreate) -> None:
+    """BadRequest unless the workspace is a folder, as far as control's account can see; Refused, and recorded, for a host that policy shuts."""
     workspace = Path(request.workspace)
     if not workspace.is_absolute() or not (state.settings.service or workspace.is_dir()):
         raise BadRequest(f"{request.workspace} is no folder", next_step="name the workspace by its absolute path")
+    for host in request.details.network:
+        decision = allowed(state.effective(), "network.connect", host, state.clock())
+        if decision.blocks:
+            await authority.refuse(state, "promotion.submit", request.notebook, decision)
+
+
+def details_of(state: ControlState, submission: str) -> Details:
+    """What its submitter said about the job."""
+    asked = json.loads((workers.folder_of(state, submission) / "asked.json").read_text())
+    return Details.model_validate(asked.get("details", {}))
 
 
 def check_room(state: ControlState, rows: list[dict[str, Any]], request: SubmissionCreate) -> None:

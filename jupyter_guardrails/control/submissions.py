@@ -50,7 +50,7 @@ async def create(state: ControlState, request: SubmissionCreate, fds: list[int])
         await state.audit("promotion.submit", request.notebook, decision)
         raise Refused(decision.reason, next_step=decision.next_step, rule=str(decision.rule))
     await authority.refuse_suspended_person(state, "promotion.submit", request.notebook)
-    submission_work.check_workspace(state, request)
+    await submission_work.check_asked(state, request)
     submission_work.check_room(state, await state.records.read(submissions.newest, state.principal), request)
     id = uuid.uuid4().hex
     folder = workers.folder_of(state, id)
@@ -73,7 +73,7 @@ async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folde
     folder.mkdir(mode=0o700, parents=True)
     digest = await asyncio.to_thread(packages.freeze_notebook, source, notebook, folder)
     workspace = request.workspace if state.settings.service else os.path.realpath(request.workspace)
-    asked = {"workspace": workspace, "kernelspec": request.kernelspec}
+    asked = {"workspace": workspace, "kernelspec": request.kernelspec, "details": request.details.model_dump()}
     (folder / "asked.json").write_text(json.dumps(asked))
     return await state.records.write(
         submissions.create,
@@ -280,7 +280,7 @@ async def _inherit(state: ControlState, row: dict[str, Any]) -> Label:
 
 def _keep(state: ControlState, row: dict[str, Any], folder: Path, inherited: Label) -> packages.Kept:
     inputs = submission_work.declared_inputs(state, row["id"])
-    packages.check_job(read_job(folder), row, state.effective(row["principal"]).digest, inputs)
+    packages.check_job(read_job(folder), row, state.effective(row["principal"]).digest, inputs, submission_work.details_of(state, row["id"]))
     data = packages.Data(inherited, inputs)
     return packages.keep(folder, row, state.settings.state_dir, now=state.clock(), service=state.service, data=data)
 

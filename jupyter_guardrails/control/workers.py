@@ -138,14 +138,16 @@ def _order(state: ControlState, row: dict[str, Any], token: str, places: dict[st
     policy = state.effective(row["principal"])
     profile = policy.production_profile.value
     wall_s = profile.lifetime_s or WALL_S
+    asked = _asked(state, row)
     return {
         "socket": str(state.settings.control_socket),
         "token": token,
         "submission": row["id"],
         "folder": str(folder_of(state, row["id"])),
         "environments": str(state.settings.state_dir / "environments"),
-        "workspace": _asked(state, row)["workspace"],
-        "kernelspec": _asked(state, row)["kernelspec"],
+        "workspace": asked["workspace"],
+        "kernelspec": asked["kernelspec"],
+        "details": asked.get("details", {}),  # none: submitted to an earlier version
         "notebook": row["notebook"],
         "parameters": row["parameters"],
         "checks": {name: value.value for name, value in policy.checks.items()},

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jupyter_guardrails.errors import PackageError
 from jupyter_guardrails.package import canonical
+from jupyter_guardrails.package.details import Details, Output
 
 JOB = "job.json"
 
@@ -55,8 +56,8 @@ class Input(_Part):
     rows: str = ""
 
 
-class Job(_Part):
-    """The whole of job.json."""
+class Job(Details):
+    """The whole of job.json: what was said when it was submitted, and what was found out about it."""
 
     apiVersion: Literal["guardrails/v1"] = "guardrails/v1"
     kind: Literal["NotebookJob"] = "NotebookJob"
@@ -67,9 +68,14 @@ class Job(_Part):
     parameters: Parameters
     resources: Resources
     inputs: list[Input] = Field(default_factory=list)
-    outputs: list[str] = Field(default_factory=list)  # files that the clean run wrote, relative to the notebook
-    network: list[str] = Field(default_factory=list)
+    modules: list[str] = Field(default_factory=list)  # Python files that go along, relative to src/
+    outputs: list[Output] = Field(default_factory=list)  # declared ones, and all other files that the clean run wrote
     policy_digest: str
+
+    @property
+    def details(self) -> Details:
+        """What its submitter said, as one value; `outputs` are all that it has."""
+        return Details(**{name: getattr(self, name) for name in Details.model_fields})
 
     def to_text(self) -> str:
         """The file's text: the same job, the same bytes."""

@@ -11,6 +11,7 @@ import nbformat
 import jupyter_guardrails
 from jupyter_guardrails.package import canonical, manifest
 from jupyter_guardrails.package.crate import CRATE, crate_text
+from jupyter_guardrails.package.details import Output
 from jupyter_guardrails.package.job import JOB, Job, Parameters, Python
 from jupyter_guardrails.promotion import cleanrun
 from jupyter_guardrails.promotion.results import Result
@@ -51,9 +52,18 @@ def job_of(work: Work) -> Job:
         parameters=Parameters(json_schema=work.schema, values=work.order.parameters),
         resources=work.order.resources,
         inputs=sorted(work.inputs, key=lambda entry: entry.name),
-        outputs=sorted(work.outputs),
+        modules=sorted(path.relative_to(work.order.frozen).as_posix() for path in work.order.frozen.rglob("*.py")),
+        outputs=_outputs(work),
         policy_digest=work.order.policy_digest,
+        **{name: value for name, value in work.order.details if name != "outputs"},
     )
+
+
+def _outputs(work: Work) -> list[Output]:
+    """What its author declared, and whatever else the clean run wrote."""
+    declared = {output.path: output for output in work.order.details.outputs}
+    written = {path: Output(name=path, path=path) for path in work.outputs}
+    return [output for _, output in sorted((written | declared).items())]
 
 
 def _write_evidence(work: Work, results: Mapping[str, Result], folder: Path) -> None:

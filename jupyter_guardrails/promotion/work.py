@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.control.interface import ControlClient
+from jupyter_guardrails.package.details import Details
 from jupyter_guardrails.package.job import Input, Resources
 from jupyter_guardrails.promotion.interpreter import Interpreter
 from jupyter_guardrails.promotion.notebook import Notebook
@@ -41,6 +42,7 @@ class WorkOrder(BaseModel):
     policy_digest: str
     profile: str
     resources: Resources
+    details: Details = Details()
     uploads: bool = False  # control is another account: what was built goes to it in parts
     places: dict[str, str]  # where the contracts that this person may know of say that data is -> dataset's name
 

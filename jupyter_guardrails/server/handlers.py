@@ -171,6 +171,7 @@ class NewSubmission(Strict):
     draft: bool = False
     reason: str = Field(default="", max_length=2000)
     parameters: dict[str, Any] = Field(default_factory=dict)
+    details: messages.Details = messages.Details()
 
 
 class SubmissionsHandler(GuardrailsHandler):

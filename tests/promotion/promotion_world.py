@@ -30,6 +30,7 @@ rules:
     for: everyone
     kernels: {profiles: [small], default: small, max: 5}
     data: {read: ["nyc/*"], request: ["hr/*"]}
+    network: {allow: ["packages.example.com:443"]}
 promotion:
   production_profile: small
   packages: {deny: [telnetlib3]}

@@ -142,6 +142,17 @@ def test_outside_of_a_sandbox_of_ours_nothing_is_read_through_control(folder):
     assert inside.returncode != 2
 
 
+def test_a_secret_that_nothing_has_set_ends_it_before_any_cell(tmp_path):
+    job = package(tmp_path / "job", **JOB | {"inputs": [], "secrets": ["WAREHOUSE_TOKEN"]})
+    for environ in ({}, {"WAREHOUSE_TOKEN": ""}):
+        done = run(job, **environ)
+        assert (done.returncode, "needs the secret WAREHOUSE_TOKEN" in done.stderr) == (2, True)
+    assert not (tmp_path / "cache").exists()
+    bound = run(job, WAREHOUSE_TOKEN="geheim")
+    assert bound.returncode != 2
+    assert "geheim" not in bound.stdout + bound.stderr
+
+
 @pytest.mark.parametrize("python", [{"version": "3.2"}, {"machine": "vax"}, {"system": "plan9"}])
 def test_a_machine_that_can_not_run_it_is_exit_3(tmp_path, python):
     job = package(tmp_path / "job", **JOB | {"inputs": [], "python": JOB["python"] | python})

@@ -11,13 +11,22 @@ from pathlib import Path
 import pytest
 from promotion_world import World, add_kernelspec, check_of
 
+from jupyter_guardrails.control.interface.messages import SubmissionCancel
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, Refused
 from jupyter_guardrails.package import archive
+from jupyter_guardrails.package.details import Details
 from jupyter_guardrails.package.job import read_job
 from jupyter_guardrails.package.signatures import read_trust
 from jupyter_guardrails.package.verify import verify_archive
 
 pytestmark = pytest.mark.slow
+DETAILS = {
+    "contact": "ana",
+    "schedule": "0 6 * * 1",
+    "secrets": ["TOKEN"],
+    "outputs": [{"name": "result", "path": "result.txt"}],
+    "labels": {"team": "a"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +42,7 @@ def submitted(world: World) -> dict:
         outputs={1: "6 2\n"},
         c0=["parameters"],
     )
-    return world.submit(reason="a test")
+    return world.submit(reason="a test", details=DETAILS)
 
 
 def test_it_is_in_review_and_honest_about_it(submitted):
@@ -66,7 +75,9 @@ def test_the_package_holds_what_runs_and_nothing_else(world, submitted, tmp_path
     assert executed["cells"][1]["outputs"][0]["text"] == ["6 2\n"]
     job = read_job(tmp_path / "p")
     assert [entry.name for entry in job.inputs] == ["nyc/flights"]
-    assert job.outputs == ["result.txt"]
+    assert [(output.name, output.path) for output in job.outputs] == [("result", "result.txt")]
+    assert job.modules == ["mine.py"]
+    assert job.details == Details.model_validate(DETAILS)
     assert job.parameters.json_schema["properties"]["factor"] == {"type": "integer", "default": 3}
 
 
@@ -82,10 +93,24 @@ def test_no_place_of_this_machine_is_in_the_content(world, submitted, tmp_path):
 
 
 def test_the_same_notebook_again_has_the_same_digests(world, submitted):
-    again = world.submit(reason="a test")
+    again = world.submit(reason="a test", details=DETAILS)
     assert again["version"] == submitted["version"] + 1
     assert again["content_digest"] == submitted["content_digest"]
     assert again["evidence_digest"] == submitted["evidence_digest"]
+
+
+def test_an_output_that_is_declared_and_not_made_fails_the_clean_run(world):
+    world.notebook("open('made.txt', 'w').write('x');", name="outputs.ipynb")
+    found = world.submit("outputs.ipynb", details={"outputs": ["made.txt", "out/missing.txt"]})
+    assert found["state"] == "checks_failed"
+    assert [item["message"] for item in check_of(found, "clean_run")["findings"]] == ["it wrote no out/missing.txt"]
+    assert world.submit("outputs.ipynb", details={"outputs": ["made.txt"]})["state"] == "in_review"
+
+
+def test_a_host_that_the_policy_shuts_can_not_be_a_jobs(world):
+    with pytest.raises(Refused, match=r"files\.example\.com"):
+        world.create("sales.ipynb", details={"network": ["files.example.com:443"]})
+    world.client.call(SubmissionCancel(id=world.create("sales.ipynb", details={"network": ["packages.example.com:443"]})["id"]))
 
 
 def test_another_notebook_has_another_digest(world, submitted):

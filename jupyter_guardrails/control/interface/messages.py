@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.interface.live import LivePlace
+from jupyter_guardrails.package.details import Details as Details
 
 CHECK_STATES = ("waiting", "running", "passed", "failed", "warned", "not_checked")
 SUBMISSION_STATES = (
@@ -252,6 +253,7 @@ class SubmissionCreate(Request):
     parameters: dict[str, Any] = Field(default_factory=dict)
     draft: bool = False
     reason: str = ""
+    details: Details = Details()
     key: str
 
 

@@ -17,6 +17,8 @@ from jupyter_guardrails.promotion.work import Progress, Work
 
 NAME, TITLE = "clean_run", "A clean run from top to bottom"
 
+NOT_MADE = "write it, relative to the notebook's folder, or take it out of the outputs"
+
 
 def run(work: Work, progress: Progress) -> Result:
     """Build, execute, keep the executed notebook as evidence, compare its outputs with the author's."""
@@ -56,6 +58,8 @@ def _outcome(work: Work, ran: cleanrun.Run) -> Result:
     nbformat.write(ran.node, work.executed)  # type: ignore[no-untyped-call]
     if ran.problem:
         return failed("the notebook does not run by itself", [ran.problem])
+    if missing := [output for output in work.order.details.outputs if output.path not in ran.written]:
+        return failed(f"{len(missing)} declared output(s) were not made", [Finding(f"it wrote no {output.path}", fix=NOT_MADE) for output in missing])
     work.outputs = list(ran.written)
     if work.order.parameters:
         return passed(f"ran with the submitted parameters, so its outputs were not compared; wrote {len(ran.written)} file(s)")

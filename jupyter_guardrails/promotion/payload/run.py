@@ -175,6 +175,12 @@ def read_bindings(file: str | None) -> dict[str, Any]:
         stop(USAGE, f"the bindings {file} can't be read ({error})")
 
 
+def secrets(job: dict[str, Any]) -> None:
+    """Ends unless the engine has bound each secret that the job names, as a variable of the environment."""
+    if missing := [name for name in job.get("secrets", []) if not os.environ.get(name)]:
+        stop(USAGE, f"this job needs the secret {missing[0]}, and nothing has set it: bind it as an environment variable of that name")
+
+
 def interpreter(python: dict[str, str]) -> str:
     """A Python of the version that the locks were made for; ends when there is none."""
     here = (platform.python_implementation().lower(), platform.system().lower(), platform.machine().lower())
@@ -384,6 +390,7 @@ def main() -> int:
         environments(job, options.environments)
         return 0
     values, datasets = parameters(job, options.param), bindings(job, options)
+    secrets(job)
     config = {"values": values, "datasets": datasets, "inputs": inputs(job, datasets, options.masked), "package": package}
     return run(job, config, environments(job, options.environments), out)
 

@@ -916,6 +916,35 @@ export interface components {
             draft?: boolean;
             reason?: string;
             parameters?: Record<string, never>;
+            details?: components["schemas"]["JobDetails"];
+        };
+        /** @description What a submitter says about the job; all of it is optional */
+        JobDetails: {
+            description?: string;
+            contact?: string;
+            /** @description The account that the job runs as */
+            run_as?: string;
+            /** @description Five fields of crontab: minute hour day month weekday */
+            schedule?: string;
+            retries?: number;
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Names of environment variables that the engine binds; never values */
+            secrets?: string[];
+            /** @description host:port that the job needs */
+            network?: string[];
+            outputs?: components["schemas"]["JobOutput"][];
+        };
+        JobOutput: {
+            name: string;
+            /** @description Relative to the notebook */
+            path: string;
+            /** @description The dataset that it is meant as */
+            dataset?: string;
+            columns?: {
+                [key: string]: string;
+            };
         };
         Submissions: {
             submissions: components["schemas"]["Submission"][];
@@ -1204,6 +1233,8 @@ export type Proposal = components['schemas']['Proposal'];
 export type Withdrawal = components['schemas']['Withdrawal'];
 export type PublicationDecision = components['schemas']['PublicationDecision'];
 export type NewSubmission = components['schemas']['NewSubmission'];
+export type JobDetails = components['schemas']['JobDetails'];
+export type JobOutput = components['schemas']['JobOutput'];
 export type Submissions = components['schemas']['Submissions'];
 export type Submission = components['schemas']['Submission'];
 export type Check = components['schemas']['Check'];
