@@ -32,7 +32,7 @@ def kind_of(handler: RequestHandler) -> object:
     """What a body says that it is by its `kind`; None where it says nothing, or is no object (which `body_as` then refuses)."""
     try:
         body = json.loads(handler.request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body.get("kind") if isinstance(body, dict) else None
 

@@ -1,4 +1,4 @@
-"""Run every published case of some groups and print what it came to, plain and here: `python tests/attacks/attack_table.py DATA PATH`."""
+"""Run every published case of some groups and print what it came to, plain and here: `python tests/attacks/attack_table.py DATA PATH PKG PARSE`."""
 
 import os
 import sys
@@ -6,10 +6,17 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from test_attacks_packages import LIBRARY
 from test_attacks_published import CASES, COVERED, ESCAPED, PLAIN, accounts, cases_of, listed
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = "tests/attacks/test_attacks_published.py::test_what_escapes_on_plain_jupyter_is_blocked"
+HERE = "tests/attacks/test_attacks_packages.py"
+PACKAGES = {  # those of packages and parsers that are tried otherwise than by one call of one function
+    "PKG-12": "test_a_copy_that_was_handed_over_is_out_of_reach",
+    "PARSE-04": "test_a_deep_body_is_a_bad_request",
+    "PARSE-07": "test_no_odd_number_is_a_quantity",
+}
 SQL = "tests/control/test_control_sql_attacks.py::test_it_obtains_nothing"
 
 
@@ -19,6 +26,10 @@ def nodes_of(case):
         return [f"{PUBLISHED}[{case}-{who}]" for who in accounts()]
     if case.startswith("DATA-") and case in ESCAPED:
         return [f"{SQL}[{case}]"]
+    if case in PACKAGES:
+        return [f"{HERE}::{PACKAGES[case]}"]
+    if case in LIBRARY:
+        return [f"{HERE}::test_it_obtains_nothing[{case}]"]
     return COVERED.get(case, {}).get("tests", [])
 
 
@@ -39,7 +50,7 @@ def line(name, case, found):
     nodes = nodes_of(name)
     ends = [end for node in nodes for end in found[node]]
     counted = ", ".join(f"{ends.count(kind)} {kind}" for kind in ("passed", "skipped", "failed") if kind in ends)
-    by = "its snippet" if nodes and nodes[0].startswith((PUBLISHED, SQL)) else "tests of ours"
+    by = "its snippet" if nodes and nodes[0].startswith((PUBLISHED, SQL, HERE)) else "tests of ours"
     by = "a test of ours" if any(listed(name, who) for who in accounts()) else by
     here = f"{by}: {counted}" if ends else f"open: {COVERED[name]['open']}" if name in COVERED else "not tried here"
     return f"| {name} | {case['title']} | {plain} | {here} |"
@@ -57,4 +68,4 @@ def main(groups):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["DATA", "PATH"]))
+    sys.exit(main(sys.argv[1:] or ["DATA", "PATH", "PKG", "PARSE"]))

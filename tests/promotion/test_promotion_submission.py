@@ -113,6 +113,17 @@ def test_a_host_that_the_policy_shuts_can_not_be_a_jobs(world):
     world.client.call(SubmissionCancel(id=world.create("sales.ipynb", details={"network": ["packages.example.com:443"]})["id"]))
 
 
+def test_what_a_notebook_holds_later_is_no_part_of_what_was_submitted(world, tmp_path):
+    notebook = world.notebook("first = 1", name="swapped.ipynb")
+    handed_over = world.create("swapped.ipynb")["id"]
+    world.notebook("second = 2", name="swapped.ipynb")
+    found = world.wait(handed_over)
+    assert found["state"] == "in_review", found
+    archive.unpack(world.package(handed_over, tmp_path / "p.zip"), tmp_path / "p")
+    assert "first = 1" in (tmp_path / "p" / "src" / "swapped.ipynb").read_text()
+    assert "second = 2" in notebook.read_text()  # its author goes on with it
+
+
 def test_another_notebook_has_another_digest(world, submitted):
     world.notebook("print(1)", name="other.ipynb", outputs={0: "1\n"})
     other = world.submit("other.ipynb")
