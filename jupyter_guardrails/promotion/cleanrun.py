@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 from collections.abc import Callable, Mapping
@@ -10,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from jupyter_guardrails.control.interface.auditing import KernelCells, cell_of
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels.folders import make_run_dir
 from jupyter_guardrails.kernels.governed import GovernedContext, kernel_manager_class
+from jupyter_guardrails.promotion.bounded import MAX_OUTPUT_BYTES, BoundedClient
 from jupyter_guardrails.promotion.results import Finding
 
 INJECTED = "injected-parameters"
 ERROR_TAIL = 2000
+SAID_AFTER_S = 0.3  # a cell that takes longer is named while it runs
+ASKS = "StdinNotImplementedError"  # ipykernel's, for input() where nobody can answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,30 @@ def stripped(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return copy
 
 
+@dataclass
+class Steps:
+    """Tells how far a run is: after each cell, and which one runs when it takes a moment."""
+
+    total: int
+    say: Callable[[int, int, str], None]  # done, total, one sentence
+    done: int = 0
+    cell: nbformat.NotebookNode | None = None  # the one that was begun last
+    _soon: asyncio.TimerHandle | None = None
+
+    def begin(self, cell: nbformat.NotebookNode) -> None:
+        """A cell starts."""
+        self.cell = cell
+        words = f"cell {self.done + 1} of {self.total} is running"
+        self._soon = asyncio.get_running_loop().call_later(SAID_AFTER_S, self.say, self.done, self.total, words)
+
+    def end(self) -> None:
+        """It has ended."""
+        if self._soon:
+            self._soon.cancel()
+        self.done += 1
+        self.say(self.done, self.total, f"cell {self.done} of {self.total}")
+
+
 def execute(
     node: nbformat.NotebookNode,
     *,
@@ -52,52 +79,65 @@ def execute(
     cwd: Path,
     values: Mapping[str, Any],
     timeout_s: int,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int, int, str], None],
 ) -> Run:
     """Run every cell of a stripped notebook; `cwd` is its folder in the fresh one. A failing cell ends the run and is the problem."""
     before = _snapshot(cwd)
     _inject(node, values)
-    total = sum(cell.cell_type == "code" for cell in node.cells)
-    done = 0
-
-    def executed(cell: nbformat.NotebookNode, cell_index: int, execute_reply: Any) -> None:
-        nonlocal done
-        done += 1
-        progress(done, total)
+    # those that nbclient executes: it passes empty ones by
+    steps = Steps(sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in node.cells), progress)
 
     def executing(cell: nbformat.NotebookNode, cell_index: int) -> None:
         """Called by nbclient before each cell: a run whose cells can't be recorded proves nothing."""
         assert client.km is not None, "it made the kernel that the cell is for"
         context.control.call(KernelCells(cells=[cell_of(client.km.kernel_id, cell.source)]))
+        steps.begin(cell)
+
+    def executed(cell: nbformat.NotebookNode, cell_index: int, execute_reply: Any) -> None:
+        """Called by nbclient after each cell; after the last one what the notebook's code does at its end is waited for."""
+        steps.end()
+        if steps.done == steps.total:
+            client.shutdown_kernel = "graceful"
 
     argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    client = NotebookClient(
+    client = BoundedClient(
         node,
         kernel_manager_class=kernel_manager_class(context, argv),
-        timeout=timeout_s,
         resources={"metadata": {"path": str(cwd)}},
         on_cell_execute=executing,
         on_cell_executed=executed,
         record_timing=False,
         store_widget_state=False,
+        shutdown_kernel="immediate",  # whatever ends it early must not wait for its kernel
     )
-    problem = _run(client)
+    client.limit(timeout_s)
+    said: list[str] = []
+    context.tell = lambda _, reason: said.append(reason)
+    problem = _run(client, steps, timeout_s, said)
     node.metadata = nbformat.from_dict({"language_info": {"name": "python"}})  # type: ignore[no-untyped-call]
     node.cells = [cell for cell in node.cells if INJECTED not in cell.metadata.get("tags", [])]
     after = _snapshot(cwd)
     return Run(node, tuple(sorted(name for name in after if after[name] != before.get(name))), problem)
 
 
-def _run(client: NotebookClient) -> Finding | None:
-    """None, or why the run ended early."""
+def _run(client: BoundedClient, steps: Steps, timeout_s: int, said: list[str]) -> Finding | None:
+    """None, or why the run ended early; `said` is what was told about its kernel meanwhile."""
     try:
         client.execute()
     except CellExecutionError as error:
-        return _at(client, f"{error.ename}: {error.evalue}"[-ERROR_TAIL:], "run the notebook from top to bottom in a fresh kernel, correct this cell")
+        if error.ename == ASKS:
+            return _at(client, steps, "this cell asks for input, and a job has nobody to ask", "make it a parameter: a cell tagged `parameters`")
+        message = f"{error.ename}: {error.evalue}"[-ERROR_TAIL:]
+        return _at(client, steps, message, "run the notebook from top to bottom in a fresh kernel, correct this cell")
     except CellTimeoutError:
-        return _at(client, "this cell took longer than a job may", "make it faster, or ask for a longer job")
+        message = f"the run took longer than the {timeout_s} s that a job may, and was in this cell"
+        return _at(client, steps, message, "make it faster, or ask for a longer job")
     except DeadKernelError as error:
-        return _at(client, f"the kernel ended: {error}", "it may have used more memory than the production profile gives")
+        if client.overflowed:
+            message = f"the outputs are more than {MAX_OUTPUT_BYTES >> 20} MiB, and were ended in this cell"
+            return _at(client, steps, message, "print less, and write results to a file")
+        why = said[-1] if said else str(error)
+        return _at(client, steps, f"the kernel ended: {why}", "it may have used more memory than the production profile gives")
     except GuardrailsError as error:
         return Finding(str(error), fix=error.next_step)
     except RuntimeError as error:  # jupyter_client's, for a kernel that ends before it answers (8.10)
@@ -105,12 +145,10 @@ def _run(client: NotebookClient) -> Finding | None:
     return None
 
 
-def _at(client: NotebookClient, message: str, fix: str) -> Finding:
-    """The finding at the first cell that did not end well, in the notebook's own counting."""
+def _at(client: BoundedClient, steps: Steps, message: str, fix: str) -> Finding:
+    """The finding at the cell that was begun last, in the notebook's own counting."""
     cells = [cell for cell in client.nb.cells if INJECTED not in cell.metadata.get("tags", [])]
-    broken = [n for n, cell in enumerate(cells) if cell.cell_type == "code" and any(output["output_type"] == "error" for output in cell.outputs)]
-    unfinished = [n for n, cell in enumerate(cells) if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None]
-    return Finding(message, next(iter([*broken, *unfinished]), None), fix=fix)
+    return Finding(message, next((n for n, cell in enumerate(cells) if cell is steps.cell), None), fix=fix)
 
 
 def _inject(node: nbformat.NotebookNode, values: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the author saw against what the clean run gave: text exact, numbers to a tolerance, pictures by kind."""
+"""What the author saw against what the clean run gave: text exact, numbers to a tolerance, pictures by kind and size."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from jupyter_guardrails.promotion.pictures import size_of
 from jupyter_guardrails.promotion.results import Finding
 
 NUMBER = re.compile(r"[-+]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -49,7 +50,10 @@ def _difference(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> str:
     if [kind for kind, _ in old] != [kind for kind, _ in new]:
         return f"{_kinds(old)} before, {_kinds(new)} now"
     for (kind, before), (_, after) in zip(old, new, strict=True):
-        if not kind.startswith("image/") and not same_text(before, after):
+        if kind.startswith("image/"):
+            if (old_size := size_of(kind, before)) != (new_size := size_of(kind, after)):
+                return f"{kind} of {old_size or 'no known size'} before, of {new_size or 'no known size'} now"
+        elif not same_text(before, after):
             return _first_difference(before, after)
     return ""
 

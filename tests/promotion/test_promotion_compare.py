@@ -1,9 +1,13 @@
 """Outputs compared: what differs is shown, what only looks different is not."""
 
+import base64
+import struct
+
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
 from jupyter_guardrails.promotion.compare import differences, same_text
+from jupyter_guardrails.promotion.pictures import size_of
 
 
 def printed(*texts):
@@ -58,3 +62,39 @@ def test_missing_outputs_are_named():
 
 def test_cells_that_the_author_never_ran_are_left_out():
     assert compared(printed("a"), printed("b"), count=None) == []
+
+
+def encoded(content):
+    return base64.encodebytes(content).decode()
+
+
+def png(width, height, rest=b""):
+    return encoded(b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + rest)
+
+
+def test_pictures_of_another_size_differ_and_of_the_same_size_do_not():
+    assert compared(result(image_png=png(640, 480, b"a")), result(image_png=png(640, 480, b"b"))) == []
+    said = compared(result(image_png=png(640, 480)), result(image_png=png(640, 481)))
+    assert said == ["the output differs from the author's: image/png of 640x480 before, of 640x481 now"]
+
+
+THUMBNAIL = b"\xff\xe1" + struct.pack(">H", 102) + bytes(100)
+FRAME = b"\xff\xc2" + struct.pack(">HBHH", 17, 8, 480, 640)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "size"),
+    [
+        ("image/png", png(3, 4), "3x4"),
+        ("image/gif", encoded(b"GIF89a" + struct.pack("<HH", 3, 4) + b"rest"), "3x4"),
+        ("image/jpeg", encoded(b"\xff\xd8" + THUMBNAIL + FRAME), "640x480"),
+        ("image/svg+xml", "<?xml version='1.0'?><svg xmlns='x' width=\"3pt\" height='4pt'><g/></svg>", "3ptx4pt"),
+        ("image/svg+xml", "<svg viewBox='0 0 1 1'/>", ""),
+        ("image/png", "AAAA", ""),
+        ("image/png", "no base64!", ""),
+        ("image/png", "", ""),
+        ("image/jpeg", encoded(b"\xff\xd8\xff\xe1\xff"), ""),
+    ],
+)
+def test_how_large_a_picture_is(kind, data, size):
+    assert size_of(kind, data) == size

@@ -49,7 +49,7 @@ def _execute(work: Work, context: GovernedContext, python: Path, progress: Progr
         cwd=(context.workspace / work.order.notebook).parent,
         values=work.order.parameters,
         timeout_s=work.order.resources.wall_s,
-        progress=lambda done, total: progress(done, total, f"cell {done} of {total}"),
+        progress=progress,
     )
 
 
