@@ -27,6 +27,7 @@ COMMANDS = {  # command -> module of this room that adds it
     "restore": "backup",
     "suspend": "suspend",
     "break-glass": "break_glass",
+    "request": "request",
     "requests": "requests",
     "audit": "audit",
 }

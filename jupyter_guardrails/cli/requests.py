@@ -1,4 +1,4 @@
-"""`jupyter guardrails requests …`: who asks for more of a limit, and the decision about it."""
+"""`jupyter guardrails requests …`: who asks for more of a limit or for a package, and the decision about it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ from typing import Any
 from jupyter_guardrails.cli.commands import add_command, say, say_table
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.printing import line
+from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.messages import RequestsList
 from jupyter_guardrails.control.interface.notices import MoreDecide, MoreRevoke
+from jupyter_guardrails.control.interface.package_requests import PackageDecide, PackageRevoke, RequestShow
+from jupyter_guardrails.errors import BadRequest, NotFound
 
 
 def add_parser(subparsers: Any) -> None:
-    """`requests list|approve|refuse|revoke`."""
-    parser = subparsers.add_parser("requests", help="who asks for more of a limit for a while, and the decision about it")
+    """`requests list|show|approve|refuse|revoke`."""
+    parser = subparsers.add_parser("requests", help="who asks for more of a limit or for a package, and the decision about it")
     commands = parser.add_subparsers(dest="requests_command", required=True, metavar="COMMAND")
     add_command(commands, "list", run_list, "own requests; everybody's for admins")
+    show = add_command(commands, "show", run_show, "one request: who asks for what, why, and for whom it could be granted")
+    show.add_argument("id", help="as `requests list` shows it")
     approve = _deciding(commands, "approve", run_decide, "grant what a request asks for")
-    approve.add_argument("--until", type=datetime.fromisoformat, help="an earlier end than what was asked for, like 2026-01-31T18:00:00Z")
+    approve.add_argument("--until", type=datetime.fromisoformat, help="its end, like 2026-01-31T18:00:00Z; of a limit: earlier than was asked for")
+    approve.add_argument("--group", default="", help="of a package: for everybody in a group of whoever asked; left out: for that person alone")
     approve.set_defaults(grant=True)
-    _deciding(commands, "refuse", run_decide, "refuse a request").set_defaults(grant=False, until=None)
+    _deciding(commands, "refuse", run_decide, "refuse a request").set_defaults(grant=False, until=None, group="")
     _deciding(commands, "revoke", run_revoke, "end what a request was granted before its time")
 
 
@@ -38,22 +44,45 @@ def run_list(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client:
         found = client.call(RequestsList())["requests"]
     rows, head = map(_row, found), ("id", "person", "asks for", "until", "state", "purpose")
-    return say_table(found, arguments, rows=rows, head=head, empty="nobody asks for more")
+    return say_table(found, arguments, rows=rows, head=head, empty="nobody asks for anything")
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Everything that is known of one request."""
+    with connected(os.environ) as client:
+        found = client.call(RequestShow(id=arguments.id))
+    request = found["request"]
+    head = f"{request['id']}: {line(request['person'])} asks for {_what(request)}, {_until(request)}"
+    lines = [head, f"what for: {line(request['purpose'])}", f"state: {_state(request)}"]
+    groups = ", ".join(map(line, found["groups"]))
+    return say(found, arguments, *lines, f"groups of {line(request['person'])}: {groups}" if groups else "")
 
 
 def run_decide(arguments: argparse.Namespace) -> int:
     """Say what became of it."""
     until = arguments.until.astimezone() if arguments.until else None
+    said = {"id": arguments.id, "grant": arguments.grant, "reason": arguments.reason, "until": until}
     with connected(os.environ) as client:
-        decided = client.call(MoreDecide(id=arguments.id, grant=arguments.grant, reason=arguments.reason, until=until))
-    return _say(decided, arguments)
+        if _is_package(client, arguments.id):
+            return _say(client.call(PackageDecide(**said, group=arguments.group)), arguments)
+        if arguments.group:
+            raise BadRequest("a limit is raised for whoever asked, not for a group", next_step="leave --group out")
+        return _say(client.call(MoreDecide(**said)), arguments)
 
 
 def run_revoke(arguments: argparse.Namespace) -> int:
     """Say that it is over."""
     with connected(os.environ) as client:
-        taken = client.call(MoreRevoke(id=arguments.id, reason=arguments.reason))
-    return _say(taken, arguments)
+        revoke = PackageRevoke if _is_package(client, arguments.id) else MoreRevoke
+        return _say(client.call(revoke(id=arguments.id, reason=arguments.reason)), arguments)
+
+
+def _is_package(client: ControlClient, id: str) -> bool:
+    """What kind a request is of; one that this person may not see is control's to refuse."""
+    try:
+        return bool(client.call(RequestShow(id=id))["request"]["kind"] == "package")
+    except NotFound:
+        return False
 
 
 def _say(decided: dict[str, Any], arguments: argparse.Namespace) -> int:
@@ -61,11 +90,21 @@ def _say(decided: dict[str, Any], arguments: argparse.Namespace) -> int:
 
 
 def _row(request: dict[str, Any]) -> tuple[str, ...]:
-    until = request["until"][:16].replace("T", " ") + " UTC" if request["until"] else f"{request['days']} days"
-    return (request["id"], line(request["person"]), _what(request), until, request["state"], line(request["purpose"]))
+    return (request["id"], line(request["person"]), _what(request), _until(request), request["state"], line(request["purpose"]))
+
+
+def _until(request: dict[str, Any]) -> str:
+    return request["until"][:16].replace("T", " ") + " UTC" if request["until"] else f"{request['days']} days"
+
+
+def _state(request: dict[str, Any]) -> str:
+    by = f", by {line(request['decided_by'])}: {line(request['reason'])}" if request["decided_by"] else ""
+    return f"{request['state']}{by}"
 
 
 def _what(request: dict[str, Any]) -> str:
-    if request["kind"] != "more":
+    if request["kind"] == "access":
         return f"data {line(request['dataset'])}"
+    if request["kind"] == "package":
+        return f"package {line(request['package'])}" + (f" for group {line(request['group'])}" if request["group"] else "")
     return str(request["resource"]) if request["amount"] is None else f"{request['resource']} {request['amount']:g}"

@@ -89,6 +89,13 @@ def asked_more(state: ControlState, said: dict[str, Any]) -> Notice:
     return notice(state, "request.open", title, resource=said["dataset"], reason=said["purpose"], rule=said["rule"], next_step=next_step)
 
 
+def asked_package(state: ControlState, said: dict[str, Any]) -> Notice:
+    """Somebody asks for a Python package."""
+    title = f"{said['principal']} asks for the package {said['dataset'].partition('.')[2]} for {said['days']} days"
+    next_step = f"jupyter guardrails requests show {said['id']}"
+    return notice(state, "request.open", title, resource=said["dataset"], reason=said["purpose"], rule=said["rule"], next_step=next_step)
+
+
 def more_of(row: dict[str, Any]) -> str:
     """What a request of kind `more` is about: the limit, and what it shall be (a profile has no amount)."""
     return str(row["dataset"]) if row["amount"] is None else f"{row['dataset']} {row['amount']:g}"

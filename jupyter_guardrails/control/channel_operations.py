@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.published import Published
-from jupyter_guardrails.control import datasets, labels, live_grants, requests
+from jupyter_guardrails.control import datasets, labels, live_grants, package_requests, requests
 from jupyter_guardrails.control.dataset_files import MAX_FILES, file_of, files_of, open_data
 from jupyter_guardrails.control.interface.messages import DatasetsSearch, RequestCreate
+from jupyter_guardrails.control.interface.package_requests import PackageAsk
 from jupyter_guardrails.control.reads import read_of
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 from jupyter_guardrails.errors import BadRequest, NotFound, Refused
@@ -58,6 +59,14 @@ class Ask(Arguments):
     dataset: str
     purpose: str = Field(min_length=3, max_length=2000)
     days: int = Field(default=30, ge=1, le=365)
+
+
+class AskPackage(Arguments):
+    """A request for a Python package that the policy's list doesn't name."""
+
+    package: str = Field(min_length=1, max_length=200)
+    purpose: str = Field(min_length=3, max_length=2000)
+    days: int = Field(default=90, ge=1, le=365)
 
 
 class Path(Arguments):
@@ -157,6 +166,13 @@ async def request(state: ControlState, live: LiveKernel, arguments: Ask) -> Answ
     return Answer(answer)
 
 
+async def request_package(state: ControlState, live: LiveKernel, arguments: AskPackage) -> Answer:
+    """As the panel's request."""
+    if live.kind == "clean_run":
+        raise Refused("a clean run asks for nothing: it has the packages of its lock", next_step="ask in a kernel of yours")
+    return Answer(await package_requests.ask(state, PackageAsk(**arguments.model_dump()), []))
+
+
 async def carried(state: ControlState, live: LiveKernel, arguments: Arguments) -> Answer:
     """What this kernel's workspace carries, and why."""
     return Answer(await labels.shown(state, await labels.of_kernel(state, live)))
@@ -194,6 +210,7 @@ OPERATIONS: dict[str, tuple[type[Arguments], Operation]] = {
     "datasets.path": (Name, path),
     "datasets.open": (Open, open_file),
     "requests.create": (Ask, request),
+    "requests.package": (AskPackage, request_package),
     "labels": (Arguments, carried),
     "explain": (Path, explain),
 }

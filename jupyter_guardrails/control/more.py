@@ -150,7 +150,7 @@ def _decide(
     if to == "granted":
         refuse_suspended(connection, "user", row["principal"])
     if to == "granted" and until is not None:
-        requests.shorten(connection, row["id"], until=min(until, row["until"]))
+        requests.set_end(connection, row["id"], until=min(until, row["until"]))
     decided = requests.decide(connection, row["id"], to, **said)
     told.put(connection)
     return decided

@@ -19,8 +19,9 @@ from jupyter_guardrails.control.rights import refuse_suspended, rights
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import Conflict, Refused
 from jupyter_guardrails.policy import Decision, EffectivePolicy, decide
-from jupyter_guardrails.records import requests
+from jupyter_guardrails.records import package_allowances, requests
 from jupyter_guardrails.records.columns import iso
+from jupyter_guardrails.records.package_allowances import KIND, PREFIX
 
 BY_POLICY = "policy"  # who decided a request that was granted at once
 
@@ -53,24 +54,33 @@ async def create(state: ControlState, request: RequestCreate, fds: list[int]) ->
 async def newest(state: ControlState, request: RequestsList, fds: list[int]) -> dict[str, Any]:
     """Own requests, those for datasets that one owns, everybody's for admins; newest first."""
     rows = await state.records.read(requests.newest, None, limit=1000)
-    contracts = state.catalogs.current.by_name
-    everything, policy = is_admin(state), state.effective()
-    mine = [row for row in rows if everything or row["principal"] == state.principal or _decides(policy, row, contracts.get(row["dataset"]))]
-    return {"requests": [answer(row, state) for row in mine]}
+    groups = await state.records.read(package_allowances.whom)
+    return {"requests": [answer(row, state, group=groups.get(row["id"])) for row in rows if seen(state, row)]}
 
 
-def answer(row: dict[str, Any], state: ControlState) -> dict[str, Any]:
-    """A request as the `AccessRequest` of the HTTP API; one whose days are over reads expired, swept or not."""
-    more = row["kind"] == "more"
-    until = row["until"] if more else row["updated_at"] + timedelta(days=row["days"])
+def seen(state: ControlState, row: dict[str, Any]) -> bool:
+    """Whether this person may see a request: one's own, one for a dataset that one owns, for admins each."""
+    contract = state.catalogs.current.by_name.get(row["dataset"])
+    return is_admin(state) or row["principal"] == state.principal or (row["kind"] == "access" and _decides(state.effective(), row, contract))
+
+
+def answer(row: dict[str, Any], state: ControlState, *, group: str | None = None) -> dict[str, Any]:
+    """A request as the `AccessRequest` of the HTTP API; one whose days are over reads expired, swept or not.
+
+    `group`: for whom it was granted beside its person.
+    """
+    access = row["kind"] == "access"
+    until = row["updated_at"] + timedelta(days=row["days"]) if access else row["until"]
     over = row["state"] == "granted" and until <= state.clock()
     return {
         "id": row["id"],
         "kind": row["kind"],
-        "dataset": "" if more else row["dataset"],
-        "resource": row["dataset"] if more else None,
+        "dataset": row["dataset"] if access else "",
+        "resource": row["dataset"] if row["kind"] == "more" else None,
+        "package": row["dataset"].removeprefix(PREFIX) if row["kind"] == KIND else None,
+        "group": group,
         "amount": row["amount"],
-        "until": iso(row["until"]) if more else None,
+        "until": None if access or row["until"] is None else iso(row["until"]),
         "decided_by": row["decided_by"],
         "person": row["principal"],
         "purpose": row["purpose"],
@@ -83,7 +93,7 @@ def answer(row: dict[str, Any], state: ControlState) -> dict[str, Any]:
 
 def _taken_back(row: dict[str, Any]) -> bool:
     """Ended by a person before its time, and not by the time."""
-    return (row["kind"], row["state"]) == ("more", "expired") and row["decided_by"] not in ("", ENDED_BY)
+    return row["kind"] != "access" and row["state"] == "expired" and row["decided_by"] not in ("", ENDED_BY)
 
 
 def _decision(contract: Contract, policy: EffectivePolicy, state: ControlState) -> Decision:

@@ -22,6 +22,7 @@ from jupyter_guardrails.control.interface import Admission, Settings
 from jupyter_guardrails.control.interface.messages import Request
 from jupyter_guardrails.control.lineage import Lineage
 from jupyter_guardrails.control.more_applied import MoreForAWhile
+from jupyter_guardrails.control.package_grants import PackagesForAWhile
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.sampling import Sampler
 from jupyter_guardrails.control.scans import Outcomes
@@ -87,6 +88,7 @@ class ControlState:
     lease_ttl_s: float = LEASE_TTL_S
     groups: Groups = field(default_factory=Groups)
     more: MoreForAWhile = field(default_factory=MoreForAWhile)
+    package_grants: PackagesForAWhile = field(default_factory=PackagesForAWhile)
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     kernels: dict[str, LiveKernel] = field(default_factory=dict)
     # what was granted last to each account: a server makes the next start ahead like it
@@ -121,7 +123,8 @@ class ControlState:
         """
         person = principal or self.principal
         try:
-            return self.more.applied(self.policies.effective(person, self.groups.of(person)), now=self.clock())
+            now, written = self.clock(), self.policies.effective(person, self.groups.of(person))
+            return self.package_grants.applied(self.more.applied(written, now=now), now=now)
         except PolicyError as error:
             if self.settings.self_chosen:
                 raise
@@ -159,6 +162,7 @@ class ControlState:
         """Take over a policy that changed, and groups; called before each request. The old policy stays when the new one has mistakes."""
         await self.groups.refresh(self.principal)
         await self.more.refresh(self.records, now=self.clock())
+        await self.package_grants.refresh(self.records, now=self.clock())
         if not self.policies.changed():
             return
         async with self.reloading:

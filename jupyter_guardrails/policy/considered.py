@@ -54,11 +54,12 @@ def _considered_data(effective: EffectivePolicy, effect: str, resource: Resource
 
 def _considered_packages(effective: EffectivePolicy, name: str) -> tuple[Considered, ...]:
     lists = (("deny", effective.packages_deny), ("allow", effective.packages_allow))
-    return tuple(
+    written = tuple(
         Considered(effect, pattern, effective.place(f"promotion.packages.{effect}"), compile_glob(package_name(pattern)).fullmatch(name) is not None)
         for effect, patterns in lists
         for pattern in patterns
     )
+    return written + tuple(Considered("allow", granted, rule, granted == name) for granted, rule in effective.packages_granted.items())
 
 
 def _considered_hosts(effective: EffectivePolicy, name: str) -> tuple[Considered, ...]:

@@ -164,6 +164,7 @@ class EffectivePolicy:
     deny_modes: Mapping[RuleRef, Mode] = field(repr=False)  # of rules that deny
     attributes: Attributes = field(repr=False)
     document: Document = field(repr=False, compare=False)  # what the file says for everybody alike
+    packages_granted: Mapping[str, RuleRef] = field(default_factory=dict)  # beside the list, for a while: name as indexes compare it -> by what
 
     @property
     def terminal(self) -> Value[Profile]:

@@ -207,8 +207,11 @@ def _use_package(effective: EffectivePolicy, resource: Resource) -> Decision:
         next_step = f"do without it, or talk to {_admin(effective)}"
         return _refuse(f"the package {name} is denied ({pattern})", effective.place("promotion.packages.deny"), next_step)
     pattern, rule = effective.package_allow_index.first(name), effective.place("promotion.packages.allow")
+    if pattern is None and (granted := effective.packages_granted.get(name)) is not None:
+        return Decision(True, f"the package {name} is approved on request", granted)
     if pattern is None:
-        return _refuse(f"the package {name} is not on the approved list", rule, f"ask {_admin(effective)} to allow it")
+        next_step = f'guarded.request_package("{name}", purpose="…"), or `jupyter guardrails request package {name}` outside of JupyterLab'
+        return _refuse(f"the package {name} is not on the approved list", rule, next_step)
     return Decision(True, f"the package {name} is on the approved list ({pattern})", rule)
 
 

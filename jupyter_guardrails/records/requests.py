@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from jupyter_guardrails.errors import Conflict, NotFound
 from jupyter_guardrails.records import allowances, audit
@@ -40,7 +40,7 @@ def create(
 ) -> dict[str, Any]:
     """A new open request, audited; an open one of the same person for the same dataset is given back instead.
 
-    Kind `more`: `dataset` is the limit, `amount` what it shall be, `until` when.
+    Kind `more`: `dataset` is the limit, `amount` what it shall be, `until` when. Kind `package`: `dataset` is `package.NAME`.
     """
     mine = (requests.c.principal == principal) & (requests.c.dataset == dataset) & (requests.c.kind == kind)
     same = connection.execute(select(requests).where(mine, requests.c.state == "open")).mappings().first()
@@ -71,6 +71,12 @@ def newest(connection: Connection, principal: str | None, *, limit: int = 200) -
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def count_open(connection: Connection, principal: str, kind: str) -> int:
+    """How many open requests of a kind this person has."""
+    mine = (requests.c.principal == principal) & (requests.c.kind == kind) & (requests.c.state == "open")
+    return connection.execute(select(func.count()).select_from(requests).where(mine)).scalar_one()
+
+
 def decide(
     connection: Connection,
     id: str,
@@ -84,7 +90,7 @@ def decide(
     days: int | None = None,
 ) -> dict[str, Any]:
     """Move a request along `TRANSITIONS` and audit it; `granted` writes the grant (for its days or for `days`) or the allowance in the same
-    transaction."""
+    transaction. What a request for a package is granted is the caller's to write (package_allowances.allow)."""
     row = get(connection, id)
     if to_state not in TRANSITIONS[row["state"]]:
         raise Conflict(f"request {id} is {row['state']} and can't become {to_state}")
@@ -92,7 +98,7 @@ def decide(
     _move(connection, row, to_state, now=now, actor=actor, reason=reason)
     if to_state == "granted" and row["kind"] == "more":
         allowances.grant_more(connection, row, now=now, actor=actor)
-    elif to_state == "granted":
+    elif to_state == "granted" and row["kind"] == "access":
         _grant(connection, row, now=now, actor=actor, rule=rule)
     said: dict[str, Any] = {
         "resource": row["dataset"],
@@ -122,8 +128,15 @@ def take_back(connection: Connection, id: str, *, now: datetime, actor: str, rea
     return get(connection, id)
 
 
-def shorten(connection: Connection, id: str, *, until: datetime) -> None:
-    """An open request of kind `more` gets an earlier end."""
+def end(connection: Connection, id: str, *, now: datetime, actor: str, reason: str) -> dict[str, Any]:
+    """What a request was granted is over: the request, `expired`; the caller writes the audit record."""
+    row = get(connection, id)
+    _move(connection, row, "expired", now=now, actor=actor, reason=reason)
+    return row
+
+
+def set_end(connection: Connection, id: str, *, until: datetime) -> None:
+    """Until when an open request is granted in a moment: of kind `more` earlier than was asked for, of kind `package` as whoever decides says."""
     connection.execute(update(requests).where(requests.c.id == id, requests.c.state == "open").values(until=until))
 
 

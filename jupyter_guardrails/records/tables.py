@@ -338,6 +338,22 @@ allowances = Table(
     Index(None, "ended_at", "expires_at"),
 )
 
+package_allowances = Table(  # a Python package that a job may hold for a while, though the policy's list doesn't name it
+    "package_allowances",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("package", Text, nullable=False),  # as indexes compare names
+    Column("for_group", Text, nullable=False),  # empty: for the person alone
+    Column("principal", Text, nullable=False),  # who asked
+    Column("request", Text, ForeignKey("requests.id"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("granted_by", Text, nullable=False),
+    Column("granted_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("ended_at", Time),
+    Index(None, "ended_at", "expires_at"),
+)
+
 samples = Table(  # a kernel over time: its beats in steps of 10 s, 1 min and 1 h (records/history.py)
     "samples",
     metadata,

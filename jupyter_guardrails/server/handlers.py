@@ -21,6 +21,7 @@ from jupyter_guardrails.policy.quantities import parse_duration
 from jupyter_guardrails.server.api import GuardrailsHandler, decided_outside
 from jupyter_guardrails.server.live import with_live_use
 from jupyter_guardrails.server.notice_handlers import KeepHandler, NewMore, StopHandler
+from jupyter_guardrails.server.package_handlers import NewPackage
 from jupyter_guardrails.server.parse import Strict, body_as, kind_of, query_as
 from jupyter_guardrails.server.publication_handlers import (
     ProposeHandler,
@@ -137,6 +138,9 @@ class NewRequest(Strict):
     days: int = Field(default=30, ge=1, le=365)
 
 
+ASKED: dict[str, type[NewMore] | type[NewPackage]] = {"more": NewMore, "package": NewPackage}
+
+
 class RequestsHandler(GuardrailsHandler):
     @web.authenticated
     @authorized("read", resource="guardrails")
@@ -147,9 +151,9 @@ class RequestsHandler(GuardrailsHandler):
     @web.authenticated
     @authorized("write", resource="guardrails")
     async def post(self) -> None:
-        """Ask for access to a dataset, or for more of a limit for a while."""
-        if kind_of(self) == "more":
-            await self.answer(body_as(self, NewMore).request(), status=201)
+        """Ask for access to a dataset, for more of a limit for a while, or for a Python package."""
+        if asked := ASKED.get(str(kind_of(self))):
+            await self.answer(body_as(self, asked).request(), status=201)
         else:
             wanted = body_as(self, NewRequest)
             await self.answer(messages.RequestCreate(**wanted.model_dump()), status=201)

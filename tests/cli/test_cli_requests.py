@@ -1,4 +1,4 @@
-"""`requests list|approve|refuse|revoke` against a really started control."""
+"""`request package` and `requests list|show|approve|refuse|revoke` against a really started control."""
 
 import json
 import os
@@ -15,13 +15,15 @@ from jupyter_guardrails.control.interface.notices import MoreAsk
 POLICY = """\
 apiVersion: guardrails/v1
 admins: {users: [carol]}
+groups: {analysts: [ana]}
 rules: [{name: everyone, for: everyone, kernels: {max: 2}}]
+promotion: {packages: {allow: [pandas], deny: [leftpad]}}
 """
 
 
 @pytest.fixture
-def asked(monkeypatch, tmp_path):
-    """Ana has asked for more kernels; her commands and carol's are told apart by GUARDRAILS_AS, which is no boundary."""
+def ana(monkeypatch, tmp_path):
+    """Whoever types is ana; GUARDRAILS_AS, which is no boundary, makes it somebody else."""
     (tmp_path / "guardrails.yaml").write_text(POLICY)
     (tmp_path / "catalog").mkdir()
     monkeypatch.setenv("GUARDRAILS_POLICY", str(tmp_path / "guardrails.yaml"))
@@ -30,6 +32,11 @@ def asked(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert not Path("/etc/jupyter/guardrails").exists()
     monkeypatch.setenv("GUARDRAILS_AS", "ana")
+
+
+@pytest.fixture
+def asked(ana):
+    """Ana has asked for more kernels."""
     until = datetime.now(UTC) + timedelta(hours=2)
     with connected(os.environ) as client:
         return client.call(MoreAsk(resource="kernels.max", amount=4, until=until, purpose="a workshop \x1b[31mred"))
@@ -64,3 +71,43 @@ def test_a_refusal_and_what_is_no_admins(asked, monkeypatch, capsys):
     monkeypatch.setenv("GUARDRAILS_AS", "carol")
     assert main(["requests", "refuse", asked["id"], "--reason", "not now", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["state"] == "refused"
+
+
+def printed(capsys, *words, code=0):
+    """What a command prints on the stream that its exit code is for."""
+    assert main([*words]) == code
+    said = capsys.readouterr()
+    return said.err if code else said.out
+
+
+def test_a_package_from_asking_to_revocation(ana, monkeypatch, capsys):
+    made = printed(capsys, "request", "package", "Polars", "--purpose", "frames \x1b[31mthat fit", "--days", "30")
+    id = made.partition(":")[0]
+    assert made.startswith(f"{id}: polars is asked for, for 30 days; an admin decides\n")
+    assert "is denied (leftpad)" in printed(capsys, "request", "package", "leftpad", "--purpose", "to pad", code=1)
+    monkeypatch.setenv("GUARDRAILS_AS", "carol")
+    shown = printed(capsys, "requests", "show", id)
+    assert shown.splitlines()[:3:2] == [f"{id}: ana asks for package polars, 30 days", "state: open"]
+    assert ("groups of ana: analysts" in shown, "\x1b" in shown) == (True, False)
+    assert "package polars" in printed(capsys, "requests", "list")
+    until = f"{datetime.now(UTC) + timedelta(days=10):%Y-%m-%d}"
+    approve = ("requests", "approve", id, "--reason", "looked at it", "--group", "analysts", "--until", until)
+    assert printed(capsys, *approve) == f"{id} of ana: package polars for group analysts granted (looked at it)\n"
+    assert f"{until} " in printed(capsys, "requests", "list")
+    monkeypatch.setenv("GUARDRAILS_AS", "ana")
+    assert "jobs may hold polars already" in printed(capsys, "request", "package", "polars", "--purpose", "again", code=1)
+    monkeypatch.setenv("GUARDRAILS_AS", "carol")
+    assert "revoked (a worm)" in printed(capsys, "requests", "revoke", id, "--reason", "a worm")
+    monkeypatch.setenv("GUARDRAILS_AS", "ana")
+    assert "polars is asked for" in printed(capsys, "request", "package", "polars", "--purpose", "once more")
+
+
+def test_a_limit_is_raised_for_nobodys_group(asked, monkeypatch, capsys):
+    monkeypatch.setenv("GUARDRAILS_AS", "carol")
+    refused = printed(capsys, "requests", "approve", asked["id"], "--reason", "for all", "--group", "analysts", code=2)
+    assert "not for a group" in refused
+
+
+@pytest.mark.parametrize("days", ["0", "400"])
+def test_days_that_make_no_sense_are_said(ana, capsys, days):
+    assert "days: input should be" in printed(capsys, "request", "package", "polars", "--purpose", "frames", "--days", days, code=2)

@@ -18,7 +18,20 @@ import pytest
 from jupyter_guardrails.control import activation, closing, peers, service, stations
 from jupyter_guardrails.control.frames import close_all
 from jupyter_guardrails.control.groups import Groups, system_groups
-from jupyter_guardrails.control.interface import auditing, backup, decisions, grants, notices, oversight, publishing, quality, stops, usage, work
+from jupyter_guardrails.control.interface import (
+    auditing,
+    backup,
+    decisions,
+    grants,
+    notices,
+    oversight,
+    package_requests,
+    publishing,
+    quality,
+    stops,
+    usage,
+    work,
+)
 from jupyter_guardrails.control.interface import messages as m
 from jupyter_guardrails.control.interface.content import sealed
 from jupyter_guardrails.control.interface.messages import REQUESTS
@@ -162,6 +175,10 @@ CROSSINGS = {
     "requests.more": (lambda t: notices.MoreAsk(resource="kernels", until=datetime.now(UTC), purpose="a big table"), BadRequest),
     "requests.decide_more": (lambda t: notices.MoreDecide(id="x", grant=True, reason="because"), NotFound),
     "requests.revoke_more": (lambda t: notices.MoreRevoke(id="x", reason="because"), NotFound),
+    "requests.package": (lambda t: package_requests.PackageAsk(package="pandas", purpose="a big table"), Conflict),
+    "requests.show": (lambda t: package_requests.RequestShow(id="x"), NotFound),
+    "requests.decide_package": (lambda t: package_requests.PackageDecide(id="x", grant=True, reason="because"), NotFound),
+    "requests.revoke_package": (lambda t: package_requests.PackageRevoke(id="x", reason="because"), NotFound),
     "requests.decide": (lambda t: decisions.RequestDecide(id="x", decision="grant"), NotFound),
     "grants.list": (lambda t: decisions.GrantsList(), None),
     "grants.give": (lambda t: grants.GrantGive(person="ana", dataset="hr/salaries", days=1, reason="because"), Refused),

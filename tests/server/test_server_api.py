@@ -169,6 +169,28 @@ def test_more_is_asked_for_and_what_one_may_ask_for_is_listed(server):
     check("Error", refused.json())
 
 
+@pytest.fixture
+def with_a_list(server):
+    """The shared server, while its policy names the packages that jobs may hold."""
+    text = server.policy.read_text()
+    server.policy.write_text(text + "promotion: {packages: {allow: [pandas]}}\n")
+    yield server
+    server.policy.write_text(text)
+
+
+def test_a_package_is_asked_for(with_a_list):
+    server = with_a_list
+    body = {"kind": "package", "package": "Left.Pad", "purpose": "padding on the left"}
+    answer = server.rest("POST", "guardrails/requests", json=body)
+    assert answer.status_code == 201, answer.text
+    check("AccessRequest", answer.json())
+    assert (answer.json()["kind"], answer.json()["package"], answer.json()["days"]) == ("package", "left-pad", 90)
+    assert answer.json()["id"] in [r["id"] for r in server.rest("GET", "guardrails/requests").json()["requests"]]
+    allowed = server.rest("POST", "guardrails/requests", json=body | {"package": "pandas"})
+    assert allowed.status_code == 409
+    check("Error", allowed.json())
+
+
 def in_a_day():
     return (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
@@ -188,6 +210,10 @@ BAD = [
     ("POST", "requests", {"kind": "more", "resource": "kernels.max", "amount": -1, "purpose": "long enough", "until": in_a_day()}),
     ("POST", "requests", {"kind": "more", "resource": "the.moon", "amount": 1, "purpose": "long enough", "until": in_a_day()}),
     ("POST", "requests", {"kind": "other", "dataset": "hr/salaries", "purpose": "long enough"}),
+    ("POST", "requests", {"kind": "package", "package": "polars"}),
+    ("POST", "requests", {"kind": "package", "package": "polars[all]", "purpose": "long enough"}),
+    ("POST", "requests", {"kind": "package", "package": "polars", "purpose": "long enough", "group": "analysts"}),
+    ("POST", "requests", {"kind": ["package"], "package": "polars", "purpose": "long enough"}),
     ("POST", "kernels/x/keep", {"surprise": 1}),
     ("POST", "kernels/x/stop", {"surprise": 1}),
     ("POST", "publications", {"file": "a.csv", "name": "team/a"}),

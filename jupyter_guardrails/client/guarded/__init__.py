@@ -5,6 +5,7 @@ guarded.path("nyc/flights")                      a real path, for any library
 guarded.open("nyc/flights").to_pandas()          a table (also .to_polars(), .to_arrow(), .read())
 guarded.sql("dwh/warehouse", "SELECT …")         one SELECT, run by the database as your own account there
 guarded.request("hr/salaries", purpose="…")      ask for access
+guarded.request_package("polars", purpose="…")   ask for a Python package that jobs may not hold yet
 guarded.publish(df, "team/churn", description="…")  hand derived data over: private until you propose it
 guarded.labels()                                 what your workspace carries: what is made of data inherits from it
 """
@@ -41,6 +42,7 @@ __all__ = [
     "path",
     "publish",
     "request",
+    "request_package",
     "sql",
 ]
 __version__ = "0.1.0"
@@ -85,6 +87,12 @@ def sql(name: str, query: str, purpose: str = "") -> Any:
 def request(name: str, purpose: str, days: int = 30) -> dict[str, Any]:
     """Ask its owner for a dataset; gives the request with its state (`open`, or `granted` at once where policy says so)."""
     result, _ = _sources.current().call("requests.create", dataset=name, purpose=purpose, days=days)
+    return result
+
+
+def request_package(name: str, purpose: str, days: int = 90) -> dict[str, Any]:
+    """Ask IT for a Python package that no job may hold yet; gives the request with its state. Refused where the policy denies it by name."""
+    result, _ = _sources.current().call("requests.package", package=name, purpose=purpose, days=days)
     return result
 
 

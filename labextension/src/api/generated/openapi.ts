@@ -184,7 +184,7 @@ export interface paths {
         /** Own requests; all that one may decide */
         get: operations["getRequests"];
         put?: never;
-        /** Ask for access to a dataset, or for more of a limit for a while */
+        /** Ask for access to a dataset, for more of a limit for a while, or for a Python package */
         post: operations["postRequest"];
         delete?: never;
         options?: never;
@@ -768,17 +768,30 @@ export interface components {
             until: string;
             purpose: string;
         };
+        NewPackage: {
+            /** @enum {string} */
+            kind: "package";
+            /** @description Its name alone: no version, no extra */
+            package: string;
+            purpose: string;
+            /** @description From the decision on; 90 unless it is said */
+            days?: number;
+        };
         Requests: {
             requests: components["schemas"]["AccessRequest"][];
         };
         AccessRequest: {
             id: string;
             /** @enum {string} */
-            kind: "access" | "more";
-            /** @description Empty for kind more */
+            kind: "access" | "more" | "package";
+            /** @description Empty for other kinds than access */
             dataset: string;
             /** @description Kind more: the limit that is to be raised */
             resource?: string | null;
+            /** @description Kind package: its name as indexes compare it */
+            package?: string | null;
+            /** @description Kind package: for whom it was allowed beside its person */
+            group?: string | null;
             amount?: number | null;
             /** Format: date-time */
             until?: string | null;
@@ -787,7 +800,7 @@ export interface components {
             purpose: string;
             days: number;
             /**
-             * @description `revoked`: kind more, taken back before its time
+             * @description `revoked`: kinds more and package, taken back before its time
              * @enum {string}
              */
             state: "open" | "granted" | "refused" | "expired" | "revoked";
@@ -1218,6 +1231,7 @@ export type Quality = components['schemas']['Quality'];
 export type QualityCheck = components['schemas']['QualityCheck'];
 export type NewRequest = components['schemas']['NewRequest'];
 export type NewMore = components['schemas']['NewMore'];
+export type NewPackage = components['schemas']['NewPackage'];
 export type Requests = components['schemas']['Requests'];
 export type AccessRequest = components['schemas']['AccessRequest'];
 export type RequestDecision = components['schemas']['RequestDecision'];
@@ -1435,7 +1449,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewRequest"] | components["schemas"]["NewMore"];
+                "application/json": components["schemas"]["NewRequest"] | components["schemas"]["NewMore"] | components["schemas"]["NewPackage"];
             };
         };
         responses: {

@@ -1,0 +1,47 @@
+"""Asking for a Python package that the policy's list doesn't name, and the decision about it."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime, Field
+
+from jupyter_guardrails.control.interface.messages import Request
+
+
+class PackageAsk(Request):
+    """-> AccessRequest of openapi.yaml, kind `package`. `days`: for how long from the decision on, unless whoever decides says otherwise."""
+
+    op = "requests.package"
+    repeatable = True
+    package: str = Field(min_length=1, max_length=200)
+    purpose: str = Field(min_length=3, max_length=2000)
+    days: int = Field(default=90, ge=1, le=365)
+
+
+class RequestShow(Request):
+    """-> {request: AccessRequest, groups: of whoever asked, for those who decide}. One's own, or one that this person may decide."""
+
+    op = "requests.show"
+    repeatable = True
+    id: str = Field(max_length=100)
+
+
+class PackageDecide(Request):
+    """-> AccessRequest of openapi.yaml. By an admin, never on one's own request; with a self-chosen policy that is labelled.
+
+    `group`: for everybody in it, one of the groups of whoever asked; empty: for that person alone.
+    """
+
+    op = "requests.decide_package"
+    id: str = Field(max_length=100)
+    grant: bool
+    reason: str = Field(min_length=3, max_length=2000)
+    group: str = Field(default="", max_length=128)
+    until: AwareDatetime | None = None
+
+
+class PackageRevoke(Request):
+    """-> AccessRequest of openapi.yaml, state `revoked`: over now. By an admin, or by whoever asked where it is for them alone."""
+
+    op = "requests.revoke_package"
+    id: str = Field(max_length=100)
+    reason: str = Field(min_length=3, max_length=2000)
