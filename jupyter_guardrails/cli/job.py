@@ -1,4 +1,4 @@
-"""`jupyter guardrails job list|show|save|verify|run|approve|send-back|reject`: packages, for reviewers and operators who need no JupyterLab."""
+"""`jupyter guardrails job list|show|save|verify|trust|run|approve|send-back|reject`: packages, for reviewers and operators who need no JupyterLab."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.cli import job_review, job_run
+from jupyter_guardrails.cli import job_review, job_run, job_trust
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.submit import check_line, finding_lines, summary
 from jupyter_guardrails.control.interface import ControlClient
@@ -35,6 +35,7 @@ def add_parser(subparsers: Any) -> None:
     verify.add_argument("--trust", type=Path, metavar="PATH", help="a *.public.json file or a folder of them, instead of control's own keys")
     job_run.add_parser(commands)
     job_review.add_parsers(commands)
+    job_trust.add_parser(commands)
 
 
 def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:

@@ -39,6 +39,7 @@ from jupyter_guardrails.control import (
     roots,
     stops,
     submissions,
+    trusting,
     usage,
     would_refuse,
 )
@@ -69,6 +70,7 @@ OPERATIONS: Operations = {
     **giving.OPERATIONS,
     **publications.OPERATIONS,
     **reviews.OPERATIONS,
+    **trusting.OPERATIONS,
     **stops.OPERATIONS,
     **breakglass.OPERATIONS,
     **history.OPERATIONS,

@@ -18,7 +18,20 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jupyter_guardrails.catalog.labels import Label, in_words
-from jupyter_guardrails.control import announcing, authority, declared, labels, packages, reviews, shapes, stations, stops, submission_work, workers
+from jupyter_guardrails.control import (
+    announcing,
+    authority,
+    declared,
+    labels,
+    packages,
+    reviews,
+    shapes,
+    stations,
+    stops,
+    submission_work,
+    trusting,
+    workers,
+)
 from jupyter_guardrails.control.interface.content import is_sealed
 from jupyter_guardrails.control.interface.messages import (
     PackageVerify,
@@ -34,7 +47,6 @@ from jupyter_guardrails.control.interface.work import StationOpen, WorkerInputs,
 from jupyter_guardrails.control.policies import allowed
 from jupyter_guardrails.control.state import Answer, ControlState, Operations
 from jupyter_guardrails.errors import BadRequest, Conflict, GuardrailsError, NotFound, Refused
-from jupyter_guardrails.package import signatures
 from jupyter_guardrails.package.job import read_job
 from jupyter_guardrails.package.verify import verify_archive
 from jupyter_guardrails.records import submissions
@@ -317,13 +329,11 @@ async def _worked_on(state: ControlState, id: str) -> dict[str, Any]:
 
 
 async def verify(state: ControlState, request: PackageVerify, fds: list[int]) -> dict[str, Any]:
-    """Verify any package against control's own trust store, its keys directory."""
+    """Verify any package against control's own trust store."""
     if len(fds) != 1 or not (is_sealed(fds[0]) or _is_own_file(state, fds[0])):
         raise BadRequest("send one descriptor of a package's zip, in sealed memory to a service", next_step="`jupyter guardrails job verify FILE`")
-    keys = state.settings.state_dir / "keys"  # made at the first signature; further public keys are put there by hand
-    trusted = await asyncio.to_thread(signatures.read_trust, keys) if keys.is_dir() else []
     with open(fds.pop(), "rb") as file:
-        found = await asyncio.to_thread(verify_archive, file, trusted)
+        found = await asyncio.to_thread(verify_archive, file, await asyncio.to_thread(trusting.trusted, state))
         locked = await asyncio.to_thread(packages.names_in_archive, file) if found.trusted else []
     answer = found.to_json() | {"profile": state.effective().production_profile.value.name}
     if stopped := await stops.objections(state, stops.job_names(answer), locked):

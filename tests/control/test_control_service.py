@@ -29,6 +29,7 @@ from jupyter_guardrails.control.interface import (
     publishing,
     quality,
     stops,
+    trust,
     usage,
     work,
 )
@@ -41,6 +42,7 @@ from jupyter_guardrails.control.waiting import ALL_WAITING, MAX_AT_ONCE, MAX_WAI
 from jupyter_guardrails.errors import BadRequest, Conflict, GroupsUnknown, GuardrailsError, LimitReached, MounterAway, NotFound, Refused
 from jupyter_guardrails.records.places import UnsafePlace
 
+PUBLIC_KEY = json.dumps({"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": "ab" * 32}})
 ANA, BEN = Peer(os.getuid(), "ana"), Peer(os.getuid() + 1002, "ben")
 REPORT = {"guarantees": [{"name": name, "held": True, "how": "tested", "next_step": ""} for name in ("files", "network")]}
 POLICY_FOR_ALL = """apiVersion: guardrails/v1
@@ -164,6 +166,9 @@ CROSSINGS = {
     "worker.part": (lambda t: work.WorkerPart(submission=t.submission, offset=0), Refused),
     "work.station": (lambda t: work.StationOpen(), BadRequest),
     "package.verify": (lambda t: m.PackageVerify(), BadRequest),
+    "trust.add": (lambda t: trust.TrustAdd(key=PUBLIC_KEY, name="mine"), Refused),
+    "trust.list": (lambda t: trust.TrustList(), None),
+    "trust.remove": (lambda t: trust.TrustRemove(keyid="0" * 64, reason="because"), Refused),
     "audit.find": (lambda t: auditing.AuditFind(person="ana"), Refused),
     "audit.export": (lambda t: auditing.AuditExport(person="ana"), BadRequest),
     "audit.key": (lambda t: auditing.AuditNewKey(), Refused),
