@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,10 +108,16 @@ def follow(
     *,
     say: bool,
     workspace: Path | None = None,
+    measured: Callable[[Beat], object] = lambda last: None,
 ) -> int:
-    """Tell control what runs, hold its limits, settle its lease: the exit code (`job run` follows its job by this too, without a workspace)."""
+    """Tell control what runs, hold its limits, settle its lease: the exit code (jobs are followed by this too, without a workspace).
+
+    `measured` is told the last measured use.
+    """
     with _interrupted_by_nothing():
-        return _follow(client, admission, started, listeners, say=say, workspace=workspace)
+        code, last = _follow(client, admission, started, listeners, say=say, workspace=workspace)
+    measured(last)
+    return code
 
 
 @contextlib.contextmanager
@@ -126,7 +132,7 @@ def _interrupted_by_nothing() -> Iterator[None]:
 
 def _follow(
     client: ControlClient, admission: Admission, started: Started, listeners: Sequence[ListenerKind], *, say: bool, workspace: Path | None
-) -> int:
+) -> tuple[int, Beat]:
     client.call(
         KernelStarted(
             lease=admission.lease, pid=started.process.pid, report=started.report.to_json(), listeners=listener_kinds(len(started.fds), listeners)
@@ -143,7 +149,7 @@ def _follow(
         KernelSettle(lease=admission.lease, reason=f"exit {started.process.returncode}", cpu_s=last.cpu_s, memory_peak_bytes=last.memory_peak_bytes)
     )
     code = started.process.returncode
-    return code if code >= 0 else 128 - code
+    return (code if code >= 0 else 128 - code), last
 
 
 def _watch(client: ControlClient, admission: Admission, started: Started, quota: WorkspaceQuota | None) -> Beat:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from jupyter_guardrails.cli.connection import connected, home_of
 from jupyter_guardrails.cli.exec_command import follow
 from jupyter_guardrails.control.interface import Admission, ControlClient
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
-from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelSettle
+from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelSettle
 from jupyter_guardrails.engines import local
 from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
 from jupyter_guardrails.kernels import plan, run_dirs
@@ -49,12 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
         profile = _trusted(client, arguments.package)
         folder, out = private, arguments.out.resolve()
         job = _job(arguments.package, folder)
-        given = _pairs(arguments.dataset, "--dataset")
-        admission = _admit(client, out, profile, [entry for entry in job.inputs if entry.name not in given])
+        given = pairs(arguments.dataset, "--dataset")
+        admission = admit(client, out, profile, [entry for entry in job.inputs if entry.name not in given])
         try:
             request = _request(arguments, job, admission, folder, out)
             local.unpack(request)
-            return local.run(request, lambda step: _run_step(client, admission, step, folder, secrets=job.secrets))
+            return local.run(request, lambda step: run_step(client, admission, step, folder, secrets=job.secrets))
         except BaseException:
             client.call(KernelSettle(lease=admission.lease, reason="the job did not run"))
             raise
@@ -77,8 +77,8 @@ def _job(package: Path, folder: Path) -> Job:
     return read_job(folder / "look")
 
 
-def _admit(client: ControlClient, out: Path, profile: str, inputs: list[Input]) -> Admission:
-    """Control refuses it where this person may not read an input, or would see more of it than the clean run did."""
+def admit(client: ControlClient, out: Path, profile: str, inputs: list[Input]) -> Admission:
+    """What the job may have. Control refuses it where this person may not read an input, or would see more of it than the clean run did."""
     name = f"job-{uuid.uuid4()}"
     seen = [DeclaredInput.model_validate(entry.model_dump(exclude={"path"})) for entry in inputs]
     request = KernelAdmit(kernel_id=name, kernelspec="job", workspace=str(out), key=name, kind="exec", profile=profile, inputs=seen)
@@ -87,33 +87,34 @@ def _admit(client: ControlClient, out: Path, profile: str, inputs: list[Input]) 
 
 def _request(arguments: argparse.Namespace, job: Job, admission: Admission, folder: Path, out: Path) -> local.Request:
     """Datasets by flag, else by path as this person was granted them, else through control."""
-    given = {name: str(Path(path).resolve()) for name, path in _pairs(arguments.dataset, "--dataset").items()}
+    given = {name: str(Path(path).resolve()) for name, path in pairs(arguments.dataset, "--dataset").items()}
     datasets = admission.datasets | given
     brokered = tuple(entry.name for entry in job.inputs if entry.name not in datasets)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or home_of(os.environ) / ".cache") / "guardrails-jobs"
-    parameters = _pairs(arguments.param, "--param")
+    parameters = pairs(arguments.param, "--param")
     return local.Request(arguments.package, folder, out, cache, parameters, datasets, brokered, tuple(arguments.masked))
 
 
-def _pairs(given: list[str], flag: str) -> dict[str, str]:
+def pairs(given: list[str], flag: str) -> dict[str, str]:
+    """NAME=VALUE arguments as a dict."""
     if wrong := [text for text in given if "=" not in text]:
         raise BadRequest(f"{flag} takes NAME=VALUE, not {wrong[0]!r}")
     return dict(text.split("=", 1) for text in given)
 
 
-def _run_step(client: ControlClient, admission: Admission, step: local.Step, folder: Path, *, secrets: Sequence[str]) -> int:
+def run_step(
+    client: ControlClient,
+    admission: Admission,
+    step: local.Step,
+    folder: Path,
+    *,
+    secrets: Sequence[str],
+    measured: Callable[[Beat], object] = lambda last: None,
+) -> int:
     """Building: confined, with the network for the index. The job itself: the sandbox of a kernel, followed and charged like one."""
-    read = [*step.read, *interpreter_folders(step.argv[0])]
     if step.index:
-        scratch = folder / "scratch"
-        scratch.mkdir()
-        uv = find_uv_bin()
-        tools = {"PATH": f"{os.path.dirname(uv)}:/usr/bin:/bin", "UV_CACHE_DIR": f"{step.write[0]}/uv-cache"}
-        files = [*read, uv, *index_files()]
-        ran = run_confined(step.argv, scratch=scratch, read=files, write=step.write, network="host", env=index_environ() | tools)
-        sys.stdout.write(ran.out)
-        sys.stderr.write(ran.err)
-        return ran.code
+        return build(step, folder)
+    read = [*step.read, *interpreter_folders(step.argv[0])]
     kernel_folders = make_folders(folder)
     write_hosts(kernel_folders, admission.forwards)
     kernel_dir = kernel_folders.root
@@ -134,7 +135,20 @@ def _run_step(client: ControlClient, admission: Admission, step: local.Step, fol
     )
     started = start(spec)
     try:
-        return follow(client, admission, started, ("channel", "proxy"), say=False)
+        return follow(client, admission, started, ("channel", "proxy"), say=False, measured=measured)
     finally:
         with contextlib.suppress(ProcessLookupError):
             started.process.kill()
+
+
+def build(step: local.Step, folder: Path) -> int:
+    """Build the environments of a package, confined, with the network for the index; the exit code."""
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    uv = find_uv_bin()
+    tools = {"PATH": f"{os.path.dirname(uv)}:/usr/bin:/bin", "UV_CACHE_DIR": f"{step.write[0]}/uv-cache"}
+    files = [*step.read, *interpreter_folders(step.argv[0]), uv, *index_files()]
+    ran = run_confined(step.argv, scratch=scratch, read=files, write=step.write, network="host", env=index_environ() | tools)
+    sys.stdout.write(ran.out)
+    sys.stderr.write(ran.err)
+    return ran.code

@@ -56,16 +56,28 @@ def run(request: Request, start: Start) -> int:
     """Build the environments with the index, then run the job without a network; the job's exit code."""
     request.environments.mkdir(parents=True, exist_ok=True)
     request.out.mkdir(parents=True, exist_ok=True)
-    if code := start(_step(request, ["--prepare"], write=(str(request.environments),), index=True)):
+    if code := start(building(request)):
         raise GuardrailsError(f"the job's environments were not built (exit code {code})", next_step="see what it printed above")
+    return start(running(request))
+
+
+def building(request: Request, name: str = "job") -> Step:
+    """The step that builds a job's environments; `name`: the folder's that the package is unpacked in."""
+    return _step(request, ["--prepare"], write=(str(request.environments),), index=True, name=name)
+
+
+def running(request: Request, name: str = "job") -> Step:
+    """The step that is the job itself; `name` as above."""
     given = [f"--param={name}={text}" for name, text in request.parameters.items()]
     given += [f"--dataset={name}={path}" for name, path in request.datasets.items()]
     given += [f"--brokered={name}" for name in request.brokered] + [f"--masked={name}" for name in request.masked]
-    return start(_step(request, [*given, f"--out={request.out}"], read=tuple(request.datasets.values()), write=(str(request.out),)))
+    return _step(request, [*given, f"--out={request.out}"], read=tuple(request.datasets.values()), write=(str(request.out),), name=name)
 
 
-def _step(request: Request, options: list[str], *, write: tuple[str, ...], read: tuple[str, ...] = (), index: bool = False) -> Step:
-    folder = request.folder / "job"
+def _step(
+    request: Request, options: list[str], *, write: tuple[str, ...], read: tuple[str, ...] = (), index: bool = False, name: str = "job"
+) -> Step:
+    folder = request.folder / name
     python = str(getattr(sys, "_base_executable", "") or sys.executable)
     argv = (python, "-I", str(folder / "run.py"), f"--environments={request.environments}", *options)
     return Step(argv, folder, (str(folder), str(request.environments), *read), write, index)

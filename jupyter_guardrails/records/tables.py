@@ -441,3 +441,43 @@ quality = Table(
     Column("row_count", BigInteger, nullable=False),
     Column("results", JSON, nullable=False),  # [{state, count, percent, reason}] in the order of the rules; never a value of the data
 )
+
+# Packages in production: where each is deployed, and what its runs came to (records/deployments.py)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("submission", Text, ForeignKey("submissions.id"), nullable=False, index=True),
+    Column("engine", Text, nullable=False),
+    Column("deployed_by", Text, nullable=False),
+    Column("run_as", Text, nullable=False),  # whose rights its runs have
+    Column("schedule", Text, nullable=False),  # five cron fields, "" = when somebody starts it
+    Column("parameters", JSON, nullable=False),
+    Column("self_test", Boolean, nullable=False),
+    Column("content_digest", Text, nullable=False),
+    Column("evidence_digest", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),  # why it ended
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    CheckConstraint("state in ('preparing', 'live', 'ended')", name="state"),
+    Index(None, "deployed_by", "state"),
+)
+
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("deployment", Text, ForeignKey("deployments.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("engine_job", Text, nullable=False),  # how the engine calls it
+    Column("started_at", Time, nullable=False),
+    Column("ended_at", Time),
+    Column("exit_code", Integer),
+    Column("peak_bytes", BigInteger),
+    Column("cell", Integer),  # the one that failed, counted from 1
+    Column("error", Text, nullable=False),
+    Column("log_tail", Text, nullable=False),
+    CheckConstraint("state in ('running', 'complete', 'failed', 'lost')", name="state"),
+)

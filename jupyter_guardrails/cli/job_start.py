@@ -1,0 +1,95 @@
+"""`jupyter guardrails job start DEPLOYMENT`: one run of what is deployed; a timer or cron runs the same command."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from jupyter_guardrails.cli import job_deploy, job_run
+from jupyter_guardrails.cli.connection import connected
+from jupyter_guardrails.cli.printing import line, print_json
+from jupyter_guardrails.control.interface import ControlClient
+from jupyter_guardrails.control.interface.deployments import DeploymentsList, RunBegin, RunReport
+from jupyter_guardrails.control.interface.messages import Beat, KernelSettle
+from jupyter_guardrails.engines import known, local, places, start
+from jupyter_guardrails.engines.places import Place
+from jupyter_guardrails.kernels import run_dirs
+
+POLL_S = 0.2
+
+
+def add_parser(commands: Any) -> None:
+    """`job start DEPLOYMENT`."""
+    parser = commands.add_parser("start", help="run what is deployed, now: a run as its schedule would start it")
+    parser.add_argument("deployment")
+    parser.add_argument("number", nargs="?", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # start.py's: the run itself, under the production sandbox
+    parser.add_argument("--scheduled", action="store_true", help=argparse.SUPPRESS)  # a timer's: its control is that of who deployed it
+    job_deploy.add_root(parser)
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The run's own exit code."""
+    if arguments.inside:
+        return _inside(Place(Path(arguments.deployment)), arguments.number)
+    place = Place(job_deploy.root_of(arguments) / Path(arguments.deployment).name)
+    deployed = place.deployed()
+    if arguments.scheduled:
+        os.environ.update(deployed["environ"])
+    with connected(os.environ) as client:
+        number = client.call(RunBegin(deployment=place.id))["number"]
+        ended = _follow(client, place, number, known.engine(deployed["engine"]), say=not arguments.json)
+    print_json(ended) if arguments.json else print(f"run {number}: {ended['state']}, exit {ended['exit_code']} {line(ended['error'])}".rstrip())
+    return int(ended["exit_code"] or 0) if ended["state"] != "lost" else 1
+
+
+def _follow(client: ControlClient, place: Place, number: int, engine: Any, *, say: bool) -> dict[str, Any]:
+    """Start it and tell control; wait for its end and tell control. Interrupted, it ends."""
+    job, told = "", {"deployment": place.id, "number": number}
+    try:
+        job = engine.start(place, number)
+        client.call(RunReport.model_validate(told | {"state": "running", "engine_job": job}))
+        print(f"run {number} has started: {place.run(number)}" if say else "", end="\n" if say else "", flush=True)
+        while engine.is_running(place, number, job):
+            time.sleep(POLL_S)  # an engine has no event to wait for
+    except BaseException as error:
+        if job:
+            engine.stop(place, number, job)
+        lost = {"state": "lost", "error": f"it was not followed to its end: {type(error).__name__} {error}"[:4000]}
+        client.call(RunReport.model_validate(told | (places.ended(place, number) or lost)))
+        raise
+    lost = {"state": "lost", "error": "it was ended from outside: nothing says how", "log_tail": places.tail(place, number)}
+    return client.call(RunReport.model_validate(told | {"engine_job": job} | (places.ended(place, number) or lost)))
+
+
+def _inside(place: Place, number: int) -> int:
+    """The run itself: admitted, in the production sandbox, followed and charged like a kernel."""
+    deployed, out = place.deployed(), place.run(number) / "out"
+    os.environ.update(deployed["environ"])
+    out.mkdir()
+    with connected(os.environ) as client, run_dirs.held() as private:
+        profile = client.call(DeploymentsList(id=place.id))["profile"]
+        job = place.job()
+        admission = job_run.admit(client, out, profile, [entry for entry in job.inputs if entry.name not in deployed["datasets"]])
+        try:
+            datasets = admission.datasets | deployed["datasets"]
+            brokered = tuple(entry.name for entry in job.inputs if entry.name not in datasets)
+            given = (deployed["parameters"], datasets, brokered, tuple(deployed["masked"]))
+            request = local.Request(place.package, place.folder, out, place.environments, *given)
+            step = local.running(request, place.package.name)
+            measured = functools.partial(_keep_use, place, number)
+            return job_run.run_step(client, admission, step, private, secrets=job.secrets, measured=measured)
+        except BaseException:
+            client.call(KernelSettle(lease=admission.lease, reason="the job did not run"))
+            raise
+
+
+def _keep_use(place: Place, number: int, last: Beat) -> None:
+    """What was measured of all its processes together: start.py knows the largest one only."""
+    start.write(place.run(number) / "use.json", {"peak_bytes": last.memory_peak_bytes, "cpu_s": last.cpu_s})

@@ -1,0 +1,28 @@
+"""What an engine does for a deployment, the same for all: tests/engines/engine_contract.py holds each of them to it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from jupyter_guardrails.engines.places import Place
+
+
+class Engine(Protocol):
+    """An engine that is there already; nothing here schedules by itself."""
+
+    name: str
+
+    def deploy(self, place: Place, schedule: str) -> None:
+        """Make it known to the engine, with its schedule (five cron fields, or none). GuardrailsError that says what is missing."""
+
+    def start(self, place: Place, number: int) -> str:
+        """Begin a run; how the engine calls it."""
+
+    def is_running(self, place: Place, number: int, job: str) -> bool:
+        """Whether the engine still has that run, waiting or running."""
+
+    def stop(self, place: Place, number: int, job: str) -> None:
+        """End a run that was started; it is over, or on its way out, when this returns."""
+
+    def end(self, place: Place) -> None:
+        """Take all of it from the engine but what its runs have written; once more is fine."""

@@ -1,0 +1,16 @@
+"""The engines that there are, by name."""
+
+from __future__ import annotations
+
+from jupyter_guardrails.engines.base import Engine
+from jupyter_guardrails.engines.process import Local
+from jupyter_guardrails.errors import BadRequest
+
+ENGINES: dict[str, type[Engine]] = {"local": Local}
+
+
+def engine(name: str) -> Engine:
+    """The engine of this name; BadRequest with those that there are."""
+    if name not in ENGINES:
+        raise BadRequest(f"there is no engine {name[:100]!r}", next_step=f"there are: {', '.join(ENGINES)}")
+    return ENGINES[name]()

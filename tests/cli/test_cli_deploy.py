@@ -1,0 +1,113 @@
+"""Deploying from the command line: an approved package becomes a job of the operator's account; runs, logs, failures with their cell, schedules."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from deploy_world import World
+
+pytestmark = pytest.mark.slow  # left out of `make test-fast`
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with World.made(tmp_path_factory.mktemp("d")) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def sales(world):
+    """A submission whose checks have passed."""
+    return world.submit("sales.ipynb", "n = 2", "import pathlib\npathlib.Path('r.txt').write_text(str(n * 21))\nprint('sold', n)", parameters=0)
+
+
+def test_a_package_is_deployed_runs_and_says_what_came_of_it(world, sales):
+    made = world.deploy(sales["id"], "--param", "n=3")
+    assert (made["state"], made["self_test"], made["content_digest"]) == ("live", True, sales["content_digest"])
+    done = world.command("job", "start", made["id"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = world.runs(made["id"])[0]
+    assert (run["number"], run["state"], run["exit_code"]) == (1, "complete", 0)
+    assert run["peak_bytes"] > 20 << 20, "an interpreter alone has more"
+    assert "cell 3 of 3: ok" in run["log_tail"]
+    assert (world.place(made["id"]) / "runs/1/out/files/r.txt").read_text() == "63"
+    shown = world.command("job", "logs", made["id"]).stdout
+    assert "cell 3 of 3: ok" in shown
+    text = world.command("job", "runs").stdout
+    assert f"{made['id']}  sales-1  local  live (self-test, not approved)" in text
+    assert "run 1" in text
+    assert "complete, exit 0, peak" in text
+
+
+def test_a_run_that_fails_names_its_cell(world):
+    failing = world.submit("late.ipynb", "n = 1", "print('fine')", "assert n == 1, 'n is not one'", parameters=0)
+    made = world.deploy(failing["id"], "--param", "n=2")
+    done = world.command("job", "start", made["id"])
+    assert done.returncode == 1
+    run = world.runs(made["id"])[0]
+    assert (run["state"], run["exit_code"], run["cell"]) == ("failed", 1, 3), "counted in the author's notebook, without the injected cell"
+    assert "n is not one" in run["error"]
+    assert "cell 3: " in world.command("job", "runs", made["id"]).stdout
+
+
+def test_the_next_deployment_ends_the_one_before(world, sales):
+    first, second = world.deploy(sales["id"]), world.deploy(sales["id"])
+    assert world.deployment(first["id"])["state"] == "ended"
+    refused = world.command("job", "start", first["id"])
+    assert refused.returncode == 1
+    assert "replaced by sales-1 on local" in refused.stderr
+    assert world.runs(first["id"]) == []
+    assert world.command("job", "start", second["id"]).returncode == 0, "the twin"
+
+
+def test_an_ended_deployment_starts_no_more(world, sales):
+    made = world.deploy(sales["id"])
+    assert world.command("job", "undeploy", made["id"], "--reason", "not needed").returncode == 0
+    refused = world.command("job", "start", made["id"])
+    assert (refused.returncode, "not needed" in refused.stderr) == (1, True)
+    around_us = subprocess.run([sys.executable, "-I", world.place(made["id"]) / "start.py", "7"], check=False)
+    assert around_us.returncode == 1
+    assert "this deployment has ended" in (world.place(made["id"]) / "runs/7/log.txt").read_text()
+
+
+def test_nothing_runs_of_a_package_that_was_changed_after_it_was_deployed(world, sales):
+    made = world.deploy(sales["id"])
+    changed = world.place(made["id"]) / "package" / "src" / "sales.ipynb"
+    changed.write_text(changed.read_text().replace("sold", "sold twice"))
+    done = world.command("job", "start", made["id"])
+    assert done.returncode == 1
+    run = world.runs(made["id"])[0]
+    assert run["state"] == "failed"
+    assert "nothing was run" in run["log_tail"]
+    assert not (world.place(made["id"]) / "runs/1/out/run.json").exists()
+
+
+def test_what_can_not_be_deployed_says_why_and_leaves_nothing(world, sales):
+    before = sorted(world.deployments.iterdir())
+    for words, reason in (
+        (["--param", "m=3"], "sales has no parameter m"),
+        (["--param", "n=three"], "parameter n is integer"),
+        (["--dataset", "nyc/x=/etc/hostname"], "sales reads no dataset nyc/x"),
+        (["--schedule", "at noon"], "is no schedule"),
+        (["--run-as", "etl"], "runs as who deploys it"),
+    ):
+        refused = world.command("job", "deploy", sales["id"], *words)
+        assert refused.returncode in (1, 2)
+        assert reason in refused.stderr, refused.stderr
+    assert sorted(world.deployments.iterdir()) == before
+    draft = world.submit("sales.ipynb", "n = 2", draft=True)
+    assert "has no package" in world.command("job", "deploy", draft["id"]).stderr
+
+
+def test_a_run_that_was_killed_is_lost_and_the_next_one_is_not(world, sales):
+    """Nothing of it says how it ended: its operator is told so."""
+    made = world.deploy(sales["id"])
+    with world.started("job", "start", made["id"], until=lambda: (world.place(made["id"]) / "runs/1/started.json").exists()) as start:
+        pid = json.loads((world.place(made["id"]) / "runs/1/started.json").read_text())["pid"]
+        os.kill(pid, 9)
+        assert start.wait(60) == 1
+    assert world.runs(made["id"])[0]["state"] == "lost"
+    assert world.command("job", "start", made["id"]).returncode == 0
+    assert [run["state"] for run in world.runs(made["id"])] == ["complete", "lost"]
