@@ -7,6 +7,7 @@ import os
 from datetime import datetime
 from typing import Any
 
+from jupyter_guardrails.cli import package_lines
 from jupyter_guardrails.cli.commands import add_command, say, say_table
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.printing import line
@@ -24,11 +25,13 @@ def add_parser(subparsers: Any) -> None:
     add_command(commands, "list", run_list, "own requests; everybody's for admins")
     show = add_command(commands, "show", run_show, "one request: who asks for what, why, and for whom it could be granted")
     show.add_argument("id", help="as `requests list` shows it")
+    show.add_argument("--offline", action="store_true", help="of a package: don't ask the package index what it needs, and what is known of that")
     approve = _deciding(commands, "approve", run_decide, "grant what a request asks for")
     approve.add_argument("--until", type=datetime.fromisoformat, help="its end, like 2026-01-31T18:00:00Z; of a limit: earlier than was asked for")
     approve.add_argument("--group", default="", help="of a package: for everybody in a group of whoever asked; left out: for that person alone")
+    approve.add_argument("--with", dest="also", nargs="+", default=[], metavar="PACKAGE", help="of a package: also these, which it needs")
     approve.set_defaults(grant=True)
-    _deciding(commands, "refuse", run_decide, "refuse a request").set_defaults(grant=False, until=None, group="")
+    _deciding(commands, "refuse", run_decide, "refuse a request").set_defaults(grant=False, until=None, group="", also=[])
     _deciding(commands, "revoke", run_revoke, "end what a request was granted before its time")
 
 
@@ -51,11 +54,14 @@ def run_show(arguments: argparse.Namespace) -> int:
     """Everything that is known of one request."""
     with connected(os.environ) as client:
         found = client.call(RequestShow(id=arguments.id))
+        if found["request"]["kind"] == "package" and not arguments.offline:
+            found |= package_lines.gathered(client, found["request"])
     request = found["request"]
     head = f"{request['id']}: {line(request['person'])} asks for {_what(request)}, {_until(request)}"
     lines = [head, f"what for: {line(request['purpose'])}", f"state: {_state(request)}"]
     groups = ", ".join(map(line, found["groups"]))
-    return say(found, arguments, *lines, f"groups of {line(request['person'])}: {groups}" if groups else "")
+    lines.append(f"groups of {line(request['person'])}: {groups}" if groups else "")
+    return say(found, arguments, *lines, *package_lines.described(found))
 
 
 def run_decide(arguments: argparse.Namespace) -> int:
@@ -64,9 +70,9 @@ def run_decide(arguments: argparse.Namespace) -> int:
     said = {"id": arguments.id, "grant": arguments.grant, "reason": arguments.reason, "until": until}
     with connected(os.environ) as client:
         if _is_package(client, arguments.id):
-            return _say(client.call(PackageDecide(**said, group=arguments.group)), arguments)
-        if arguments.group:
-            raise BadRequest("a limit is raised for whoever asked, not for a group", next_step="leave --group out")
+            return _say(client.call(PackageDecide(**said, group=arguments.group, also=tuple(arguments.also))), arguments)
+        if arguments.group or arguments.also:
+            raise BadRequest("a limit is raised for whoever asked, not for a group, and alone", next_step="leave --group and --with out")
         return _say(client.call(MoreDecide(**said)), arguments)
 
 
@@ -106,5 +112,6 @@ def _what(request: dict[str, Any]) -> str:
     if request["kind"] == "access":
         return f"data {line(request['dataset'])}"
     if request["kind"] == "package":
-        return f"package {line(request['package'])}" + (f" for group {line(request['group'])}" if request["group"] else "")
+        others = f" (with {', '.join(map(line, request['also']))})" if request["also"] else ""
+        return f"package {line(request['package'])}{others}" + (f" for group {line(request['group'])}" if request["group"] else "")
     return str(request["resource"]) if request["amount"] is None else f"{request['resource']} {request['amount']:g}"

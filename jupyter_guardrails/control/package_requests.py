@@ -30,10 +30,11 @@ MOST_OPEN = 50  # of one account
 
 
 class Granted(NamedTuple):
-    """For whom, and until when."""
+    """For whom, until when, and with what else."""
 
     group: str
     until: datetime
+    also: tuple[str, ...]
 
 
 async def ask(state: ControlState, request: PackageAsk, fds: list[int]) -> dict[str, Any]:
@@ -54,11 +55,21 @@ async def ask(state: ControlState, request: PackageAsk, fds: list[int]) -> dict[
 
 
 async def show(state: ControlState, request: RequestShow, fds: list[int]) -> dict[str, Any]:
-    """One request; for an admin with the groups of whoever asked."""
+    """One request; for an admin with the groups of whoever asked, and what of some packages their jobs may not hold."""
     row = await state.records.read(requests.get, request.id)
     if not seen(state, row):
         raise NotFound(f"there is no request {request.id}", next_step="`jupyter guardrails requests list` shows those that you may see")
-    return {"request": await _answer(state, row), "groups": await _groups(state, row["principal"]) if is_admin(state) else []}
+    if not is_admin(state):
+        return {"request": await _answer(state, row), "groups": [], "refused": {}}
+    groups = await _groups(state, row["principal"])
+    judged = {name: await _judged(state, name, row["principal"]) for name in request.packages}
+    refused = {name: decision.reason for name, decision in judged.items() if not decision.allowed}
+    return {"request": await _answer(state, row), "groups": groups, "refused": refused}
+
+
+async def _judged(state: ControlState, name: str, person: str) -> Decision:
+    never = await _never(state, name, person)
+    return never[0] if never else allowed(state.effective(person), "package.use", name, state.clock())
 
 
 async def decide(state: ControlState, request: PackageDecide, fds: list[int]) -> dict[str, Any]:
@@ -66,8 +77,9 @@ async def decide(state: ControlState, request: PackageDecide, fds: list[int]) ->
     row = await _package_request(state, request.id)
     rule = await _may_decide(state, row, "request.grant" if request.grant else "request.refuse")
     own = row["principal"] == state.principal
-    reason = f"self-approved, nobody else was asked: {request.reason}" if own and request.grant else request.reason
     granted = await _granted(state, row, request) if request.grant else None
+    reason = f"self-approved, nobody else was asked: {request.reason}" if own and granted else request.reason
+    reason += f" (with {', '.join(granted.also)})" if granted and granted.also else ""
     to = "granted" if granted else "refused"
     title = f"{state.principal} {to} the package {_name(row)} to {f'group {granted.group}' if granted and granted.group else row['principal']}"
     told = announcing.notice(state, f"request.{to}", title, resource=row["dataset"], person=row["principal"], reason=reason, rule=rule)
@@ -90,8 +102,8 @@ async def revoke(state: ControlState, request: PackageRevoke, fds: list[int]) ->
 
 
 async def _answer(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:
-    groups = await state.records.read(package_allowances.whom) if row["kind"] == KIND else {}
-    return answer(row, state, group=groups.get(row["id"]))
+    decided = await state.records.read(package_allowances.decided) if row["kind"] == KIND else {}
+    return answer(row, state, decided=decided.get(row["id"]))
 
 
 async def _never(state: ControlState, name: str, person: str) -> list[Decision]:
@@ -136,14 +148,16 @@ async def _granted(state: ControlState, row: dict[str, Any], request: PackageDec
     until = request.until or now + timedelta(days=row["days"])
     if not now < until <= now + LONGEST:
         raise BadRequest(f"`until` must be a time in the next {LONGEST.days} days", next_step="for longer than that write it into the policy's list")
-    for against in await _never(state, _name(row), row["principal"]):
-        await authority.refuse(state, "request.grant", row["dataset"], against)
-    return Granted(request.group, until)
+    also = tuple(name for name in dict.fromkeys(map(package_name, request.also)) if name != _name(row))
+    for name in (_name(row), *also):
+        for against in await _never(state, name, row["principal"]):
+            await authority.refuse(state, "request.grant", row["dataset"], against)
+    return Granted(request.group, until, also)
 
 
 async def _may_revoke(state: ControlState, row: dict[str, Any]) -> str:
-    groups = await state.records.read(package_allowances.whom)
-    if row["principal"] != state.principal or row["id"] in groups:
+    decided = (await state.records.read(package_allowances.decided)).get(row["id"])
+    if row["principal"] != state.principal or (decided and decided.group):
         return await authority.require_admin(state, "package.revoke", row["dataset"])
     await authority.refuse_suspended_person(state, "package.revoke", row["dataset"])
     return str(authority.ref("one's own"))
@@ -170,10 +184,11 @@ def _decide(connection: Connection, row: dict[str, Any], granted: Granted | None
         told.put(connection)
         return decided
     refuse_suspended(connection, "user", row["principal"])
-    refuse_suspended(connection, "package", _name(row))
+    refuse_suspended(connection, "package", _name(row), *granted.also)
     requests.set_end(connection, row["id"], until=granted.until)
     decided = requests.decide(connection, row["id"], "granted", **said)
-    package_allowances.allow(connection, decided, for_group=granted.group, until=granted.until, now=said["now"], actor=said["actor"])
+    by = {"now": said["now"], "actor": said["actor"]}
+    package_allowances.allow(connection, decided, for_group=granted.group, also=granted.also, until=granted.until, **by)
     told.put(connection)
     return decided
 

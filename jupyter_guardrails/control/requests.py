@@ -54,8 +54,8 @@ async def create(state: ControlState, request: RequestCreate, fds: list[int]) ->
 async def newest(state: ControlState, request: RequestsList, fds: list[int]) -> dict[str, Any]:
     """Own requests, those for datasets that one owns, everybody's for admins; newest first."""
     rows = await state.records.read(requests.newest, None, limit=1000)
-    groups = await state.records.read(package_allowances.whom)
-    return {"requests": [answer(row, state, group=groups.get(row["id"])) for row in rows if seen(state, row)]}
+    decided = await state.records.read(package_allowances.decided)
+    return {"requests": [answer(row, state, decided=decided.get(row["id"])) for row in rows if seen(state, row)]}
 
 
 def seen(state: ControlState, row: dict[str, Any]) -> bool:
@@ -64,10 +64,10 @@ def seen(state: ControlState, row: dict[str, Any]) -> bool:
     return is_admin(state) or row["principal"] == state.principal or (row["kind"] == "access" and _decides(state.effective(), row, contract))
 
 
-def answer(row: dict[str, Any], state: ControlState, *, group: str | None = None) -> dict[str, Any]:
+def answer(row: dict[str, Any], state: ControlState, *, decided: package_allowances.Decided | None = None) -> dict[str, Any]:
     """A request as the `AccessRequest` of the HTTP API; one whose days are over reads expired, swept or not.
 
-    `group`: for whom it was granted beside its person.
+    `decided`: of a package that was allowed, for whom and with what.
     """
     access = row["kind"] == "access"
     until = row["updated_at"] + timedelta(days=row["days"]) if access else row["until"]
@@ -78,7 +78,8 @@ def answer(row: dict[str, Any], state: ControlState, *, group: str | None = None
         "dataset": row["dataset"] if access else "",
         "resource": row["dataset"] if row["kind"] == "more" else None,
         "package": row["dataset"].removeprefix(PREFIX) if row["kind"] == KIND else None,
-        "group": group,
+        "group": (decided.group or None) if decided else None,
+        "also": list(decided.also) if decided else [],
         "amount": row["amount"],
         "until": None if access or row["until"] is None else iso(row["until"]),
         "decided_by": row["decided_by"],

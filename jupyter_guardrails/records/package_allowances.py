@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -38,14 +38,27 @@ class PackageAllowance:
         return f"group {self.for_group}" if self.for_group else self.principal
 
 
-def allow(connection: Connection, request: Mapping[str, Any], *, for_group: str, until: datetime, now: datetime, actor: str) -> PackageAllowance:
-    """What a request of kind `package` asked for, from now on; the caller decides the request in the same transaction, which is audited."""
+class Decided(NamedTuple):
+    """For whom it was allowed beside its person, and what it needs that was allowed with it."""
+
+    group: str
+    also: tuple[str, ...]
+
+
+def allow(
+    connection: Connection, request: Mapping[str, Any], *, for_group: str, also: Iterable[str] = (), until: datetime, now: datetime, actor: str
+) -> None:
+    """What a request of kind `package` asked for, from now on, and `also` what it needs.
+
+    The caller decides the request in the same transaction, which is audited.
+    """
+    asked = request["dataset"].removeprefix(PREFIX)
     label = SELF_APPROVED if actor == request["principal"] else ""
-    place: dict[str, Any] = {"id": f"p-{request['id']}", "package": request["dataset"].removeprefix(PREFIX), "for_group": for_group}
-    place |= {"principal": request["principal"], "request": request["id"], "label": label}
-    by: dict[str, Any] = {"granted_by": storable(actor), "granted_at": now, "expires_at": until}
-    connection.execute(insert(package_allowances).values(place | by | {"ended_at": None}))
-    return PackageAllowance(**place, **by)
+    said = {"for_group": for_group, "principal": request["principal"], "request": request["id"], "label": label}
+    said |= {"granted_by": storable(actor), "granted_at": now, "expires_at": until, "ended_at": None}
+    names = dict.fromkeys([asked, *also])
+    rows = [{"id": f"p-{request['id']}-{number}", "package": name} | said for number, name in enumerate(names)]
+    connection.execute(insert(package_allowances), rows)
 
 
 def active(connection: Connection) -> list[PackageAllowance]:
@@ -54,16 +67,20 @@ def active(connection: Connection) -> list[PackageAllowance]:
     return [PackageAllowance(**{name: row[name] for name in PackageAllowance.__slots__}) for row in connection.execute(query).mappings()]
 
 
-def whom(connection: Connection) -> dict[str, str]:
-    """Request -> the group that it was granted for; those for a person alone are left out."""
-    query = select(package_allowances.c.request, package_allowances.c.for_group).where(package_allowances.c.for_group != "")
-    return {row.request: row.for_group for row in connection.execute(query)}
+def decided(connection: Connection) -> dict[str, Decided]:
+    """Request -> what was decided about it, of those that were granted."""
+    query = select(package_allowances).order_by(package_allowances.c.request, package_allowances.c.id)
+    found: dict[str, Decided] = {}
+    for row in connection.execute(query):
+        before = found.get(row.request)
+        found[row.request] = Decided(row.for_group, (*before.also, row.package) if before else ())
+    return found
 
 
 def end(connection: Connection, request: str, *, now: datetime, actor: str, reason: str, rule: str = "", policy_digest: str = "") -> bool:
     """End what a request was granted, with its records; False when it had ended before."""
     mine = (package_allowances.c.request == request) & package_allowances.c.ended_at.is_(None)
-    if connection.execute(update(package_allowances).where(mine).values(ended_at=now)).rowcount != 1:
+    if connection.execute(update(package_allowances).where(mine).values(ended_at=now)).rowcount == 0:
         return False
     row = requests.end(connection, request, now=now, actor=actor, reason=reason)
     said: dict[str, Any] = {"resource": row["dataset"], "allowed": True, "rule": rule, "policy_digest": policy_digest}

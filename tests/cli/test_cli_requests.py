@@ -11,6 +11,7 @@ from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.main import main
 from jupyter_guardrails.control.interface.messages import Kernels
 from jupyter_guardrails.control.interface.notices import MoreAsk
+from tests.promotion.package_index import Index, wheel
 
 POLICY = """\
 apiVersion: guardrails/v1
@@ -86,7 +87,7 @@ def test_a_package_from_asking_to_revocation(ana, monkeypatch, capsys):
     assert made.startswith(f"{id}: polars is asked for, for 30 days; an admin decides\n")
     assert "is denied (leftpad)" in printed(capsys, "request", "package", "leftpad", "--purpose", "to pad", code=1)
     monkeypatch.setenv("GUARDRAILS_AS", "carol")
-    shown = printed(capsys, "requests", "show", id)
+    shown = printed(capsys, "requests", "show", id, "--offline")
     assert shown.splitlines()[:3:2] == [f"{id}: ana asks for package polars, 30 days", "state: open"]
     assert ("groups of ana: analysts" in shown, "\x1b" in shown) == (True, False)
     assert "package polars" in printed(capsys, "requests", "list")
@@ -111,3 +112,42 @@ def test_a_limit_is_raised_for_nobodys_group(asked, monkeypatch, capsys):
 @pytest.mark.parametrize("days", ["0", "400"])
 def test_days_that_make_no_sense_are_said(ana, capsys, days):
     assert "days: input should be" in printed(capsys, "request", "package", "polars", "--purpose", "frames", "--days", days, code=2)
+
+
+@pytest.fixture
+def index(monkeypatch):
+    """A package index with polars, which needs polars-runtime, and pandas, that the policy allows."""
+    made = Index()
+    made.add("polars", wheel("polars", metadata="License-Expression: MIT\nRequires-Dist: polars-runtime\nRequires-Dist: pandas\n"))
+    made.add("polars-runtime", wheel("polars-runtime", metadata="License-Expression: Apache-2.0\x1b[31m\n"))
+    made.add("pandas", wheel("pandas"))
+    made.api["polars/1.0"] = {"vulnerabilities": []}
+    monkeypatch.setenv("UV_DEFAULT_INDEX", made.simple)
+    yield made
+    made.stop()
+
+
+def test_an_admin_reads_what_it_is_and_needs_and_the_command_that_allows_it(ana, index, monkeypatch, capsys):
+    id = printed(capsys, "request", "package", "polars", "--purpose", "frames that fit").partition(":")[0]
+    assert "to allow it" not in printed(capsys, "requests", "show", id), "who asks decides nothing"
+    monkeypatch.setenv("GUARDRAILS_AS", "carol")
+    lines = printed(capsys, "requests", "show", id).splitlines()
+    assert lines[-5].startswith("polars 1.0: licence MIT, 0.0 MB, no known advisories")
+    assert lines[-4] == "  needs pandas 1.0: licence not known, 0.0 MB, advisories not known"
+    assert lines[-3].startswith("  needs polars-runtime 1.0: licence Apache-2.0 [31m, ")
+    assert lines[-3].endswith("; the package polars-runtime is not on the approved list")
+    assert lines[-2].startswith("in all: 3 package(s), ")
+    assert lines[-1] == f"to allow it with what it needs: jupyter guardrails requests approve {id} --with polars-runtime --reason '…'"
+    granted = printed(capsys, "requests", "approve", id, "--with", "polars-runtime", "--reason", "looked at it")
+    assert granted == f"{id} of ana: package polars (with polars-runtime) granted (looked at it (with polars-runtime))\n"
+    monkeypatch.setenv("GUARDRAILS_AS", "ana")
+    assert "jobs may hold polars-runtime already" in printed(capsys, "request", "package", "polars-runtime", "--purpose", "is it in?", code=1)
+
+
+def test_what_no_index_has_is_not_known_and_can_be_refused(ana, index, monkeypatch, capsys):
+    id = printed(capsys, "request", "package", "gone", "--purpose", "no idea").partition(":")[0]
+    monkeypatch.setenv("GUARDRAILS_AS", "carol")
+    shown = json.loads(printed(capsys, "requests", "show", id, "--json"))
+    assert (shown["facts"], "no wheels of gone" in shown["facts_problem"]) == ([], True)
+    assert "what it is and needs: not known (the package index has no wheels of gone" in printed(capsys, "requests", "show", id)
+    assert "refused (no such thing)" in printed(capsys, "requests", "refuse", id, "--reason", "no such thing")

@@ -112,7 +112,7 @@ def test_it_is_taken_back_by_an_admin_for_all_and_by_its_person_for_themselves(p
     assert refused_for(elsewhere(ben), tmp_path, "polars")
     with pytest.raises(Conflict, match="gives nothing that could be taken back"):
         revoke(carol, asked)
-    again = ask(ana)
+    again = ask(elsewhere(ana))
     decide(carol, again)
     assert revoke(ana, again, "not needed")["decided_by"] == "ana"
     assert refused_for(elsewhere(ana), tmp_path, "polars")
@@ -206,11 +206,28 @@ def test_a_grant_that_makes_no_sense_is_refused(people):
 def test_who_sees_a_request_and_for_whom_it_could_be(people):
     ana, ben, carol = (people[name] for name in ("ana", "ben", "carol"))
     asked = ask(ana)
-    assert carol.ask(RequestShow(id=asked["id"])) == {"request": asked, "groups": ["analysts", "pricing"]}
+    found = carol.ask(RequestShow(id=asked["id"], packages=("polars-runtime", "Pandas", "telnetlib3")))
+    assert (found["request"], found["groups"]) == (asked, ["analysts", "pricing"])
+    assert found["refused"] == {
+        "polars-runtime": "the package polars-runtime is not on the approved list",
+        "telnetlib3": "the package telnetlib3 is denied (*telnet*)",
+    }
     assert ana.ask(RequestShow(id=asked["id"]))["groups"] == []
     with pytest.raises(NotFound):
         ben.ask(RequestShow(id=asked["id"]))
     assert ben.ask(RequestsList())["requests"] == []
+
+
+def test_what_it_needs_is_allowed_with_it_and_taken_back_with_it(people, tmp_path):
+    ana, ben, carol = (people[name] for name in ("ana", "ben", "carol"))
+    asked = ask(ana)
+    with pytest.raises(Refused, match="telnetlib3 is denied"):
+        decide(carol, asked, also=("telnetlib3",))
+    granted = decide(carol, asked, also=("Polars.Runtime", "polars"), group="analysts")
+    assert (granted["also"], granted["reason"]) == (["polars-runtime"], "looked at it (with polars-runtime)")
+    assert refused_for(elsewhere(ben), tmp_path, "polars", "polars-runtime") == []
+    revoke(carol, asked)
+    assert len(refused_for(elsewhere(ben), tmp_path, "polars", "polars-runtime")) == 2
 
 
 def test_the_same_once_more_is_the_open_one_and_their_number_is_bounded(people):

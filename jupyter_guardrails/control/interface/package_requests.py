@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import AwareDatetime, Field
 
 from jupyter_guardrails.control.interface.messages import Request
+
+MOST_PACKAGES = 200  # that are allowed by one decision
+Name = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]  # as PEP 508 writes names
 
 
 class PackageAsk(Request):
@@ -18,17 +23,21 @@ class PackageAsk(Request):
 
 
 class RequestShow(Request):
-    """-> {request: AccessRequest, groups: of whoever asked, for those who decide}. One's own, or one that this person may decide."""
+    """-> {request: AccessRequest, groups, refused}. One's own, or one that this person may decide.
+
+    For admins: the groups of whoever asked, and which of `packages` their jobs may not hold, with the reason.
+    """
 
     op = "requests.show"
     repeatable = True
     id: str = Field(max_length=100)
+    packages: tuple[Name, ...] = Field(default=(), max_length=MOST_PACKAGES)
 
 
 class PackageDecide(Request):
     """-> AccessRequest of openapi.yaml. By an admin, never on one's own request; with a self-chosen policy that is labelled.
 
-    `group`: for everybody in it, one of the groups of whoever asked; empty: for that person alone.
+    `group`: for everybody in it, one of the groups of whoever asked; empty: for that person alone. `also`: packages that it needs.
     """
 
     op = "requests.decide_package"
@@ -37,6 +46,7 @@ class PackageDecide(Request):
     reason: str = Field(min_length=3, max_length=2000)
     group: str = Field(default="", max_length=128)
     until: AwareDatetime | None = None
+    also: tuple[Name, ...] = Field(default=(), max_length=MOST_PACKAGES)
 
 
 class PackageRevoke(Request):

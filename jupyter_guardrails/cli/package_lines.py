@@ -1,0 +1,63 @@
+"""What `requests show` says of a package: what it needs, licences, sizes, advisories, and what of that no job of its person may hold yet."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from jupyter_guardrails.cli.printing import line
+from jupyter_guardrails.control.interface import ControlClient
+from jupyter_guardrails.control.interface.package_requests import RequestShow
+from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.promotion.package_facts import gather
+
+UNKNOWN = "not known"
+MEGABYTE = 1e6
+
+
+def gathered(client: ControlClient, request: dict[str, Any]) -> dict[str, Any]:
+    """`facts` of the package and of what it needs, and which of these control refuses; `facts_problem` where nothing could be learnt."""
+    try:
+        facts = [one.to_json() for one in gather(str(request["package"]))]
+    except GuardrailsError as error:
+        return {"facts": [], "facts_problem": error.message}
+    refused = client.call(RequestShow(id=request["id"], packages=tuple(one["name"] for one in facts)))["refused"]
+    return {"facts": facts, "facts_problem": "", "refused": refused}
+
+
+def described(found: dict[str, Any]) -> Iterator[str]:
+    """The lines about the package, each of its own; nothing for requests of other kinds."""
+    if problem := found.get("facts_problem"):
+        yield f"what it is and needs: {UNKNOWN} ({line(problem)})"
+    facts = found.get("facts") or []
+    if not facts:
+        return
+    yield from (_line(one, found["refused"].get(one["name"], ""), first=number == 0) for number, one in enumerate(facts))
+    yield f"in all: {len(facts)} package(s), {_size(_total(facts))}"
+    yield from _approval(found, facts)
+
+
+def _approval(found: dict[str, Any], facts: list[dict[str, Any]]) -> Iterator[str]:
+    """The command that allows it with what it needs, where that is open."""
+    request = found["request"]
+    needed = [one["name"] for one in facts[1:] if one["name"] in found["refused"]]
+    if request["state"] == "open" and found["groups"]:
+        words = ["jupyter", "guardrails", "requests", "approve", request["id"], *(["--with", *needed] if needed else [])]
+        yield f"to allow it{' with what it needs' if needed else ''}: {shlex.join(words)} --reason '…'"
+
+
+def _line(one: dict[str, Any], refused: str, *, first: bool) -> str:
+    told = one["advisories"]
+    advisories = f"advisories {UNKNOWN}" if told is None else "; ".join(map(line, told)) or "no known advisories"
+    said = f"{'' if first else '  needs '}{line(one['name'])} {line(one['version'])}: licence {line(one['license'] or UNKNOWN)}, "
+    return f"{said}{_size(one['size_bytes'])}, {advisories}" + (f"; {line(refused)}" if refused and not first else "")
+
+
+def _total(facts: list[dict[str, Any]]) -> int | None:
+    sizes = [one["size_bytes"] for one in facts]
+    return None if None in sizes else sum(sizes)
+
+
+def _size(size: int | None) -> str:
+    return f"size {UNKNOWN}" if size is None else f"{size / MEGABYTE:.1f} MB"
