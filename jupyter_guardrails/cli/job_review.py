@@ -29,8 +29,11 @@ def add_parsers(commands: Any) -> None:
         parser.add_argument("--digest", required=True, help=f"content digest of what you reviewed, {SHORTEST} digits or more")
         parser.add_argument("--evidence", help="evidence digest, likewise (default: that of what is in review now)")
         parser.add_argument("--reason", default="", required=name != "approve", help="your words")
+        if name == "approve":
+            parser.add_argument("--condition", default="", help="on which condition, in words that whoever deploys it reads")
+            parser.add_argument("--days", type=int, help="for so many days; then it has to be approved anew")
         parser.add_argument("--json", action="store_true")
-        parser.set_defaults(run=run)
+        parser.set_defaults(run=run, condition="", days=None)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client:
         found = _named(client, arguments)
         said = {"content_digest": found["content_digest"], "evidence_digest": found["evidence_digest"], "words": arguments.reason}
+        said |= {"conditions": arguments.condition, "days": arguments.days}
         word = DECISIONS[arguments.job_command][0]
         answer = client.call(SubmissionDecide.model_validate({"id": arguments.id, "decision": word} | said))
     if arguments.json:
@@ -69,10 +73,19 @@ def decisions_of(client: ControlClient, id: str) -> list[str]:
 
 
 def decision_lines(answer: dict[str, Any]) -> list[str]:
-    """Who said what, and how many approvals there are of those that are needed."""
-    said = [
-        f"  {row['decided_at'][:16]}  {line(row['reviewer'])}: {row['decision'].replace('_', ' ')}"
-        f"{' (self-test, not approved)' if row['self_test'] else ''}{': ' + line(row['words']) if row['words'] else ''}"
-        for row in answer["decisions"]
-    ]
-    return [*said, f"  approvals: {answer['approvals']} of {answer['needed']}"] if said else []
+    """Who said what under which conditions, how many approvals there are, and what is missing or stands against production now."""
+    counted = [f"  approvals: {answer['approvals']} of {answer['needed']}"] if answer["decisions"] else []
+    lines = [*map(_decision_line, answer["decisions"]), *counted, *(f"  missing: {line(one)}" for one in answer["missing"])]
+    if answer["objections"] is None:
+        return lines
+    against = [f"  can't be deployed: {line(one['reason'])}\n    next: {line(one['next_step'])}" for one in answer["objections"]]
+    return [*lines, *(against or ["  may be deployed now"])]
+
+
+def _decision_line(said: dict[str, Any]) -> str:
+    label = " (self-test, not approved)" if said["self_test"] else ""
+    label += f" for {', '.join(map(line, said['datasets']))}" if said["datasets"] else ""
+    terms = f"; if {line(said['conditions'])}" if said["conditions"] else ""
+    terms += f"; until {said['ends_at'][:10]}" if said["ends_at"] else ""
+    words = f": {line(said['words'])}" if said["words"] else ""
+    return f"  {said['decided_at'][:16]}  {line(said['reviewer'])}: {said['decision'].replace('_', ' ')}{label}{words}{terms}"

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.policy.document import Notify
-from jupyter_guardrails.records import audit, outbox, submissions
+from jupyter_guardrails.records import audit, outbox
 from jupyter_guardrails.records.columns import iso
 
 NUMBERS = itertools.count()  # what is told at the same moment is sent in its order
@@ -99,14 +99,6 @@ def asked_package(state: ControlState, said: dict[str, Any]) -> Notice:
 def more_of(row: dict[str, Any]) -> str:
     """What a request of kind `more` is about: the limit, and what it shall be (a profile has no amount)."""
     return str(row["dataset"]) if row["amount"] is None else f"{row['dataset']} {row['amount']:g}"
-
-
-def moved(connection: Connection, /, state: ControlState, id: str, to_state: str, **said: Any) -> dict[str, Any]:
-    """`submissions.transition` with its notice, in one transaction. What failed is for its author to see: only that it failed is told."""
-    row = submissions.transition(connection, id, to_state, **said)
-    if to_state in MOVES and not row["draft"]:
-        told(state, row, to_state).put(connection)
-    return row
 
 
 def told(state: ControlState, row: dict[str, Any], to_state: str, *, reason: str = "") -> Notice:

@@ -58,6 +58,16 @@ def on_request(policy: EffectivePolicy, contract: Contract | None, *, asked_by: 
     return Decision(False, f"{policy.person} does not decide requests for {dataset}", rule, f"{policy.data_reviewers} decides")
 
 
+def on_input(policy: EffectivePolicy, dataset: str, *, owner: str, asked_by: str) -> Decision:
+    """Whether this person may decide about what was made of a dataset: as `on_request` says; admins, where that is nobody but the author."""
+    reviewers = policy.document.data.reviewers
+    decision = on_request(policy, Contract(dataset, "", owner=owner), asked_by=asked_by, dataset=dataset)
+    somebody = bool(reviewers.users or reviewers.groups) or (reviewers.owner and owner not in ("", asked_by))
+    if not decision.allowed and not somebody and "admin" in policy.roles and policy.person != asked_by:
+        return Decision(True, f"{policy.person} is an admin, and nobody else decides about {dataset}", policy.place("admins"))
+    return decision
+
+
 def on_job(policy: EffectivePolicy, *, job: str, submitted_by: str, service: bool) -> Decision:
     """Whether this person may review a job: `promotion.reviewers`, never the submitter; in *own* mode the submitter may try it, as a self-test."""
     rule = policy.place("promotion.reviewers")

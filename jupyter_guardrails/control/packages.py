@@ -8,7 +8,7 @@ import re
 import shutil
 import tomllib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -67,7 +67,12 @@ def freeze_notebook(source: IO[bytes], notebook: str, folder: Path) -> str:
 
 def refused_packages(folder: Path, policy: EffectivePolicy, now: datetime) -> list[Decision]:
     """The decisions against packages of the kernel's lock."""
-    decisions = [allowed(policy, "package.use", name, now) for name in names(folder)]
+    return refused(names(folder), policy, now)
+
+
+def refused(packages: Iterable[str], policy: EffectivePolicy, now: datetime) -> list[Decision]:
+    """The decisions against some Python packages."""
+    decisions = [allowed(policy, "package.use", name, now) for name in packages]
     return [decision for decision in decisions if not decision.allowed]
 
 

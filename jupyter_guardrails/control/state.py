@@ -149,6 +149,11 @@ class ControlState:
         return self.settings.service
 
     @property
+    def own_uid(self) -> int | None:
+        """The account's number, kept with what this person submits and approves; None where everybody comes with control's own."""
+        return self.peer_uid if self.service else None
+
+    @property
     def ending(self) -> bool:
         """Whether control is on its way out: what fails now fails because of that."""
         return self.stopping.is_set()

@@ -11,18 +11,17 @@ import os
 import shutil
 import stat
 import uuid
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.catalog.labels import Label, in_words
+from jupyter_guardrails.catalog.labels import Label
 from jupyter_guardrails.control import (
-    announcing,
     authority,
     declared,
-    labels,
+    lifecycle,
+    own_checks,
     packages,
     reviews,
     shapes,
@@ -101,6 +100,7 @@ async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folde
         parameters=request.parameters,
         reason=request.reason,
         policy_digest=state.policy_digest,
+        uid=state.own_uid,
     )
 
 
@@ -177,24 +177,14 @@ async def _fail(state: ControlState, id: str, error: str) -> None:
         if check["state"] in ("running", "waiting"):
             ended = {"running": ("failed", "the worker ended during this check"), "waiting": ("not_checked", "the worker ended before it")}
             value, detail = ended[check["state"]]
-            await _set_check(state, id, name=check["name"], title=check["title"], value=value, detail=detail)
+            await own_checks.set_check(state, id, name=check["name"], title=check["title"], value=value, detail=detail)
     await _move(state, id, "checks_failed", error)
-
-
-async def _set_check(state: ControlState, id: str, *, name: str, title: str, value: str, detail: str, findings: Any = ()) -> None:
-    place, now = (id, name), state.clock()
-    said = {"title": title, "detail": detail, "findings": list(findings)}
-    await state.records.write(_write_check, *place, value, said, now)
-
-
-def _write_check(connection: Connection, id: str, name: str, value: str, said: dict[str, Any], now: datetime) -> None:
-    submissions.set_check(connection, id, name, state=value, progress=None, seconds=None, now=now, **said)
 
 
 async def _move(state: ControlState, id: str, to_state: str, error: str = "") -> dict[str, Any]:
     digest = state.policy_digest
     said = {"now": state.clock(), "actor": state.principal, "error": error, "policy_digest": digest}
-    return await state.records.write(announcing.moved, state, id, to_state, **said)
+    return await state.records.write(lifecycle.moved, state, id, to_state, **said)
 
 
 async def _mine(state: ControlState, id: str) -> dict[str, Any]:
@@ -269,9 +259,9 @@ async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> 
     if request.state == "checks_failed":
         return shapes.submission(await _move(state, row["id"], "checks_failed", request.error), service=state.service)
     folder = await submission_work.built_folder(state, row["id"], request.folder)
-    if refusals := await _refused_packages(state, row, folder):
+    if refusals := await own_checks.refused_packages(state, row, folder):
         return shapes.submission(await _move(state, row["id"], "checks_failed", refusals), service=state.service)
-    inherited = await _inherit(state, row)
+    inherited = await own_checks.inherit(state, row)
     row = await state.records.read(submissions.get, row["id"])
     if row["draft"]:
         return shapes.submission(await _move(state, row["id"], "draft"), service=state.service)
@@ -279,15 +269,6 @@ async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> 
     await state.records.write(_note, state, row["id"], kept)
     shutil.rmtree(folder)
     return shapes.submission(await state.records.read(submissions.get, row["id"]), service=state.service)
-
-
-async def _inherit(state: ControlState, row: dict[str, Any]) -> Label:
-    """What its results inherit, as a check that its reviewers read: of its inputs, and of all that was given to the workspace that it comes from."""
-    asked = json.loads((workers.folder_of(state, row["id"]) / "asked.json").read_text())
-    inputs = await asyncio.to_thread(submission_work.declared_inputs, state, row["id"])
-    found = await labels.of_job(state, asked["workspace"], [entry.name for entry in inputs])
-    await _set_check(state, row["id"], name="label", title="Data that its results inherit from", value="passed", detail=in_words(found))
-    return found
 
 
 def _keep(state: ControlState, row: dict[str, Any], folder: Path, inherited: Label) -> packages.Kept:
@@ -302,22 +283,7 @@ def _note(connection: Connection, state: ControlState, id: str, kept: packages.K
     now = state.clock()
     said = {"name": kept.name, "content_digest": kept.digests.content, "evidence_digest": kept.digests.evidence, "path": str(kept.path)}
     submissions.set_package(connection, id, **said, now=now)
-    announcing.moved(connection, state, id, "in_review", now=now, actor=state.principal, policy_digest=state.policy_digest)
-
-
-async def _refused_packages(state: ControlState, row: dict[str, Any], folder: Path) -> str:
-    """Control's own check: every package of the lock against the policy, at the policy's level. Empty, or why not."""
-    policy = state.effective(row["principal"])
-    level = policy.checks["packages"].value
-    refused = await asyncio.to_thread(packages.refused_packages, folder, policy, state.clock()) if level != "off" else []
-    if stopped := await stops.packages_of(state, await asyncio.to_thread(packages.names, folder)):
-        level, refused = "require", [*stopped, *refused]  # an admin's suspension counts at every level
-    findings = [{"message": f"{one.reason} [{one.rule}]", "cell": None, "line": None, "fix": one.next_step} for one in refused]
-    detail = f"{len(refused)} package(s) are not approved" if refused else "the policy allows every package of the lock"
-    value = {"off": "not_checked", "warn": "warned"}.get(level, "failed") if refused or level == "off" else "passed"
-    detail = "the policy has switched this check off" if level == "off" else detail
-    await _set_check(state, row["id"], name="packages", title="Packages are approved", value=value, detail=detail, findings=findings)
-    return "; ".join(one.reason for one in refused) if value == "failed" else ""
+    lifecycle.moved(connection, state, id, "in_review", now=now, actor=state.principal, policy_digest=state.policy_digest)
 
 
 async def _worked_on(state: ControlState, id: str) -> dict[str, Any]:

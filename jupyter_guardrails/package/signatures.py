@@ -26,6 +26,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+APPROVAL = "https://guardrails.jupyter.org/approval/v1"
 PRIVATE_KEY = "signing.pem"
 PUBLIC_SUFFIX = ".public.json"
 
@@ -79,15 +80,16 @@ def verify(folder: Path, digests: Digests, trusted: Iterable[Key]) -> tuple[list
     vouched, problems = [], []
     for file in sorted((folder / ATTESTATIONS).glob("*.dsse.json")):
         try:
-            vouched.append(_verify_one(file, digests, list(trusted)))
+            vouched.append(verify_envelope(file.read_bytes(), digests, list(trusted)))
         except PackageError as error:
             problems.append(f"{file.name}: {error.message}")
     return vouched, problems
 
 
-def _verify_one(file: Path, digests: Digests, trusted: list[Key]) -> Vouched:
+def verify_envelope(text: str | bytes, digests: Digests, trusted: list[Key]) -> Vouched:
+    """What one envelope says about the package with these digests; PackageError unless a trusted key signed it."""
     try:
-        envelope = Envelope.from_dict(canonical.loads(file.read_bytes()))
+        envelope = Envelope.from_dict(canonical.loads(text))
         keys = envelope.verify(trusted, 1) if trusted else {}
     except (VerificationError, FormatError, KeyError, TypeError, ValueError) as error:
         raise PackageError("it is not signed by a key that is trusted here") from error

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from jupyter_guardrails.policy import fields as f
 from jupyter_guardrails.policy.fields import People, Short, Strict
-from jupyter_guardrails.policy.rule import Rule
+from jupyter_guardrails.policy.rule import DataEntry, Rule
 
 API_VERSION = "guardrails/v1"
 CHECKS = {
@@ -99,6 +99,9 @@ class Promotion(Strict):
 
     reviewers: People = Field(default=People(), description="Who may review jobs; never the submitter's own.")
     approvals: Annotated[int, Field(ge=1, le=10)] = Field(default=1, description="Distinct reviewers that must approve.")
+    sign_off: tuple[DataEntry, ...] = Field(
+        default=(), description="Data whose owners must approve what was made of it, too: by classification, tag, domain or name."
+    )
     production_profile: f.Name | None = Field(default=None, description="Profile of clean runs and jobs; left out: the person's default profile.")
     run_as: f.Principal | None = Field(default=None, description="Account that jobs run as; it must be allowed to read every input.")
     engines: dict[Annotated[f.Text, _known(*ENGINES)], dict[f.Text, Setting]] = Field(

@@ -194,6 +194,8 @@ def _promotion(effective: EffectivePolicy) -> Iterator[Line]:
     promotion, profile = effective.document.promotion, effective.production_profile
     yield from _people(effective, "promotion.reviewers", promotion.reviewers)
     yield _said(effective, "promotion.approvals", effective.approvals)
+    place = effective.place("promotion.sign_off")
+    yield from _many("promotion.sign_off", ((entry.text, entry.text, place) for entry in promotion.sign_off))
     yield Line("promotion.production_profile", profile.value.name, profile.value.name, profile.rule)
     yield _said(effective, "promotion.run_as", effective.run_as, effective.run_as or "the submitter")
     for name, settings in effective.engines.items():

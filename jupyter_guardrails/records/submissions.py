@@ -20,13 +20,28 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "checks_failed": frozenset({"withdrawn"}),
     "in_review": frozenset({"changes_requested", "rejected", "approved", "withdrawn", "superseded"}),
     "changes_requested": frozenset({"withdrawn", "superseded"}),
-    "approved": frozenset({"deployed", "withdrawn", "superseded"}),
+    "approved": frozenset({"deployed", "withdrawn", "superseded", "retired"}),
     "deployed": frozenset({"superseded", "retired"}),
     "superseded": frozenset({"deployed", "retired"}),  # deployed: a rollback
     "rejected": frozenset(),
     "withdrawn": frozenset(),
     "cancelled": frozenset(),
     "retired": frozenset(),
+}
+WHY: dict[str, str] = {  # a state -> why nothing else comes after it
+    "draft": "a draft is checked, and never reviewed",
+    "submitted": "its checks come first",
+    "checking": "its checks come first",
+    "checks_failed": "an edit is a new version: mend it and submit it again",
+    "in_review": "only what was approved goes into production",
+    "changes_requested": "an edit is a new version: change it and submit it again",
+    "approved": "what was approved stays as it is: an edit is a new version, without approvals",
+    "deployed": "what is in production stays as it is: an edit is a new version, without approvals",
+    "superseded": "a newer version took its place",
+    "rejected": "a rejection is for good: an edit is a new version",
+    "withdrawn": "its author took it back: an edit is a new version",
+    "cancelled": "it was cancelled: submit it again",
+    "retired": "it was retired for good, and a revocation says so",
 }
 NEVER_FOR_DRAFTS = frozenset({"in_review", "changes_requested", "approved", "deployed"})
 
@@ -46,13 +61,14 @@ def create(
     parameters: Mapping[str, Any],
     reason: str,
     policy_digest: str = "",
+    uid: int | None = None,
 ) -> dict[str, Any]:
     """A new row in state `submitted` (or `draft`), the next version of its name; the same person and key give the first row back."""
     same = connection.execute(select(submissions).where(submissions.c.principal == principal, submissions.c.key == key)).mappings().first()
     if same is not None:
         return _with_checks(connection, same)
     state = "draft" if draft else "submitted"
-    row = {"id": id, "principal": principal, "notebook": notebook, "name": name, "key": key, "draft": draft, "state": state}
+    row = {"id": id, "principal": principal, "notebook": notebook, "name": name, "key": key, "draft": draft, "state": state, "uid": uid}
     row |= {"frozen": frozen, "notebook_digest": notebook_digest, "parameters": dict(parameters), "reason": storable(reason)}
     row |= {"version": _next_version(connection, principal, name), "error": "", "content_digest": "", "evidence_digest": "", "package": ""}
     connection.execute(insert(submissions).values(row | {"package_path": "", "created_at": now, "updated_at": now, "revision": 1}))
@@ -76,6 +92,13 @@ def newest(connection: Connection, principal: str | None, *, limit: int = 200) -
     return [_with_checks(connection, row) for row in connection.execute(query).mappings().all()]
 
 
+def others(connection: Connection, row: Mapping[str, Any], *states: str) -> list[dict[str, Any]]:
+    """The other versions of this job that are in one of these states, oldest first."""
+    same = (submissions.c.principal == row["principal"]) & (submissions.c.name == row["name"]) & (submissions.c.id != row["id"])
+    query = select(submissions).where(same, submissions.c.state.in_(states), ~submissions.c.draft).order_by(submissions.c.version)
+    return [dict(found) for found in connection.execute(query).mappings()]
+
+
 def transition(
     connection: Connection,
     id: str,
@@ -92,7 +115,9 @@ def transition(
     _check_move(row, to_state)
     revision = row["revision"] if expected_version is None else expected_version
     statement = update(submissions).where(submissions.c.id == id, submissions.c.revision == revision, submissions.c.state == row["state"])
-    moved = connection.execute(statement.values(state=to_state, error=storable(error), updated_at=now, revision=revision + 1))
+    values = {"state": to_state, "error": storable(error), "updated_at": now, "revision": revision + 1}
+    values |= {"approved_at": now} if to_state == "approved" else {}
+    moved = connection.execute(statement.values(values))
     if moved.rowcount != 1:
         raise Conflict(f"submission {id} was changed meanwhile", next_step="look at it again and repeat the step if it still fits")
     _audit(connection, now, actor, to_state, row | {"reason": error}, policy_digest)
@@ -137,7 +162,8 @@ def _check_move(row: Mapping[str, Any], to_state: str) -> None:
         allowed -= NEVER_FOR_DRAFTS
     if to_state not in allowed:
         choices = ", ".join(sorted(allowed)) or "nothing: this is its end"
-        raise Conflict(f"submission {row['id']} is {row['state']} and can't become {to_state}", next_step=f"possible now: {choices}")
+        message = f"submission {row['id']} is {row['state']} and can't become {to_state}: {WHY[row['state']]}"
+        raise Conflict(message, next_step=f"possible now: {choices}")
 
 
 def _next_version(connection: Connection, principal: str, name: str) -> int:

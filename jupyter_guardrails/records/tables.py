@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    true,
+)
 
 from jupyter_guardrails.records.columns import Time
 
@@ -153,6 +168,8 @@ submissions = Table(
     Column("notebook_digest", Text, nullable=False),
     Column("frozen", Text, nullable=False),
     Column("draft", Boolean, nullable=False),
+    Column("uid", BigInteger),  # of the account that submitted it, where control has one of its own
+    Column("approved_at", Time),  # when it had all its approvals; what was replaced before has none
     Column("parameters", JSON, nullable=False),
     Column("reason", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -238,6 +255,12 @@ decisions = Table(
     Column("rule", Text, nullable=False),
     Column("policy_digest", Text, nullable=False),
     Column("decided_at", Time, nullable=False),
+    Column("uid", BigInteger),
+    Column("as_reviewer", Boolean, nullable=False, server_default=true()),
+    Column("datasets", JSON, nullable=False, server_default="[]"),  # inputs whose owner says this, or decides in their stead
+    Column("conditions", Text, nullable=False, server_default=""),
+    Column("expires_at", Time),
+    Column("attestation", Text, nullable=False, server_default=""),  # of an approval: control's signature, a DSSE envelope
 )
 
 suspensions = Table(

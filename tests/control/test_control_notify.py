@@ -11,11 +11,11 @@ import threading
 from datetime import timedelta
 
 import pytest
-from decision_world import POLICY, DecisionWorld, digest
+from decision_world import POLICY, DecisionWorld
 from receivers import WAIT_S, Drip, MailServer, Webhook, free_port, make_certificate
 
-from jupyter_guardrails.control import announcing, notify
-from jupyter_guardrails.control.interface.decisions import RequestDecide, SubmissionDecide
+from jupyter_guardrails.control import announcing, lifecycle, notify
+from jupyter_guardrails.control.interface.decisions import RequestDecide
 from jupyter_guardrails.control.interface.messages import KernelAdmit, RequestCreate
 from jupyter_guardrails.control.interface.notices import MoreAsk, MoreDecide, MoreRevoke
 from jupyter_guardrails.control.interface.oversight import NotifyCheck
@@ -103,15 +103,15 @@ def test_requests_reviews_and_failed_jobs_are_told(world, opened):
     world.ask("dana", RequestDecide(id=asked["id"], decision="grant"))
     world.submission()
     world.pass_time(seconds=1)
-    said = {"content_digest": digest("s1 content"), "evidence_digest": digest("s1 evidence")}
-    world.ask("rita", SubmissionDecide(id="s1", decision="reject", words="it is wrong", **said))
+    world.ask("rita", world.decision("reject", "it is wrong"))
     world.submission("s2", state="checking")
     world.pass_time(seconds=1)
     failed = {"now": world.now, "actor": "ana", "error": "secret output of a cell"}
-    world.records.write_sync(announcing.moved, world.state(), "s2", "checks_failed", **failed)
+    world.records.write_sync(lifecycle.moved, world.state(), "s2", "checks_failed", **failed)
     deliver(world)
-    told = [json.loads(hook.next()[1]) for _ in range(4)]
-    assert [one["kind"] for one in told] == ["request.open", "request.granted", "submission.rejected", "submission.checks_failed"]
+    told = [json.loads(hook.next()[1]) for _ in range(5)]
+    assert [one["kind"] for one in told[:2]] == ["request.open", "request.granted"]
+    assert [one["kind"] for one in told[2:]] == ["submission.in_review", "submission.rejected", "submission.checks_failed"]
     assert told[0]["next_step"] == f"jupyter guardrails data grant {asked['id']}"
     assert "secret output" not in json.dumps(told), "what a cell said is for its author to see"
 
@@ -153,7 +153,7 @@ def test_what_is_undone_is_not_told(world, opened):
     world.submission("s2", state="checking")
 
     def fails(connection, state):
-        announcing.moved(connection, state, "s2", "checks_failed", now=world.now, actor="ana")
+        lifecycle.moved(connection, state, "s2", "checks_failed", now=world.now, actor="ana")
         raise RuntimeError("afterwards")
 
     with pytest.raises(RuntimeError):

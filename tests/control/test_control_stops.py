@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from decision_world import POLICY, DecisionWorld, digest
+from decision_world import POLICY, DecisionWorld
 
 from jupyter_guardrails.control import datasets, stops
-from jupyter_guardrails.control.interface.decisions import RequestDecide, SubmissionDecide
+from jupyter_guardrails.control.interface.decisions import RequestDecide
 from jupyter_guardrails.control.interface.messages import DatasetShow, KernelAdmit, KernelBeat, KernelLimits, Me, RequestCreate, SubmissionCreate
 from jupyter_guardrails.control.interface.oversight import DecisionsPast
 from jupyter_guardrails.control.interface.stops import BreakGlass, Suspend, SuspensionLift, SuspensionsList
@@ -132,18 +132,15 @@ def test_kernels_that_were_started_with_a_dataset_end_where_the_admin_says_so(wo
     assert old != new
 
 
-def decision(id="s1"):
-    return SubmissionDecide(id=id, decision="approve", content_digest=digest(f"{id} content"), evidence_digest=digest(f"{id} evidence"))
-
-
-@pytest.mark.parametrize("name", ["report", "report-1", "s1", digest("s1 content")])
+@pytest.mark.parametrize("name", ["report", "report-1", "s1", "the digest"])
 def test_a_suspended_job_is_not_approved(world, name):
-    world.submission()
+    row = world.submission()
+    name = row["content_digest"] if name == "the digest" else name
     suspend(world, "job", name)
     with pytest.raises(Refused, match=f"the job {name} was suspended by carol"):
-        world.ask("rita", decision())
+        world.ask("rita", world.decision())
     lift(world, "job", name)
-    assert world.ask("rita", decision())["approvals"] == 1
+    assert world.ask("rita", world.decision())["approvals"] == 1
 
 
 def test_a_job_with_a_suspended_python_package_is_not_approved_whatever_its_spelling(world):
@@ -151,8 +148,8 @@ def test_a_job_with_a_suspended_python_package_is_not_approved_whatever_its_spel
     world.submission("s2", packages=("pandas",))
     suspend(world, "package", "Evil.Lib")
     with pytest.raises(Refused, match="the package evil-lib was suspended by carol"):
-        world.ask("rita", decision())
-    assert world.ask("rita", decision("s2"))["approvals"] == 1
+        world.ask("rita", world.decision())
+    assert world.ask("rita", world.decision(id="s2"))["approvals"] == 1
 
 
 @pytest.mark.parametrize("who", ["ana", "rita", "stella", "dana"])
@@ -181,7 +178,7 @@ def test_who_is_suspended_decides_nothing_and_lifts_nothing_even_as_an_admin(wor
         ("kim", BreakGlass(kind="dataset", name="hr/headcount", reason="payroll is down")),
         ("kim", DecisionsPast(since_s=3600)),
         ("dana", RequestDecide(id=asked, decision="grant")),
-        ("rita", decision()),
+        ("rita", world.decision()),
     ]
     for who, request in attempts:
         with pytest.raises(Refused, match=f"the account {who} was suspended by carol"):

@@ -38,8 +38,12 @@ def test_enough_distinct_reviewers_approve_and_nothing_else_counts(records, now)
         say(records, now, "ron", evidence_digest="f" * 64)
     assert say(records, now, "ron") == "approved"
     assert [(row["reviewer"], row["self_test"]) for row in records.read_sync(decisions.of, "s1")].count(("rita", False)) == 1
-    with pytest.raises(Conflict):
-        say(records, now, "rob")
+    for against in ("reject", "send_back"):
+        with pytest.raises(Conflict):
+            say(records, now, "rob", word=against)
+    assert say(records, now, "rob") == "approved", "one approval more, for when another lapses"
+    assert say(records, now, "rita") == "approved", "the same, given once more"
+    assert [row["reviewer"] for row in records.read_sync(decisions.of, "s1") if not row["self_test"]] == ["rita", "rob", "ron"]
 
 
 def test_a_refused_decision_leaves_nothing(records, now):

@@ -23,8 +23,8 @@ def create(records, now, *, id="s1", key="k1", draft=False, principal="ana", **m
 
 def move(records, now, *states, id="s1", **more):
     for state in states:
-        row = records.write_sync(submissions.transition, id, state, now=now, actor="ana", **more)
-    return row
+        records.write_sync(submissions.transition, id, state, now=now, actor="ana", **more)
+    return records.read_sync(submissions.get, id)
 
 
 def check(records, now, name, state="passed", **more):
@@ -60,6 +60,70 @@ def test_a_move_that_the_table_lacks_is_refused_and_changes_nothing(records, now
     with pytest.raises(Conflict, match=f"can't become {last}"):
         move(records, now, last)
     assert (records.read_sync(submissions.get, "s1"), actions(records)) == before
+
+
+WAYS = {  # a state -> how a submission comes there
+    "submitted": [],
+    "checking": ["checking"],
+    "checks_failed": ["checking", "checks_failed"],
+    "cancelled": ["cancelled"],
+    "withdrawn": ["withdrawn"],
+    "in_review": ["checking", "in_review"],
+    "changes_requested": ["checking", "in_review", "changes_requested"],
+    "rejected": ["checking", "in_review", "rejected"],
+    "approved": ["checking", "in_review", "approved"],
+    "deployed": ["checking", "in_review", "approved", "deployed"],
+    "superseded": ["checking", "in_review", "approved", "deployed", "superseded"],
+    "retired": ["checking", "in_review", "approved", "deployed", "retired"],
+}
+LEGAL = {  # the design's table: all else is refused
+    "submitted": "checking checks_failed cancelled withdrawn",
+    "checking": "checks_failed in_review draft submitted cancelled",
+    "checks_failed": "withdrawn",
+    "in_review": "changes_requested rejected approved withdrawn superseded",
+    "changes_requested": "withdrawn superseded",
+    "approved": "deployed withdrawn superseded retired",
+    "deployed": "superseded retired",
+    "superseded": "deployed retired",
+}
+REASONS = {
+    "submitted": "its checks come first",
+    "checking": "its checks come first",
+    "checks_failed": "an edit is a new version",
+    "in_review": "only what was approved goes into production",
+    "changes_requested": "an edit is a new version",
+    "approved": "an edit is a new version, without approvals",
+    "deployed": "an edit is a new version, without approvals",
+    "superseded": "a newer version took its place",
+    "rejected": "a rejection is for good",
+    "withdrawn": "its author took it back",
+    "cancelled": "submit it again",
+    "retired": "a revocation says so",
+}
+
+
+@pytest.mark.parametrize("start", WAYS)
+def test_every_move_that_is_not_in_the_table_is_refused_with_its_reason(records, now, start):
+    for number, to_state in enumerate(SUBMISSION_STATES):
+        id = f"{start}-{number}"
+        create(records, now, id=id, key=id)
+        move(records, now, *WAYS[start], id=id)
+        if to_state in LEGAL.get(start, "").split():
+            assert move(records, now, to_state, id=id)["state"] == to_state
+            continue
+        with pytest.raises(Conflict, match=f"is {start} and can't become {to_state}: .*{REASONS[start]}"):
+            move(records, now, to_state, id=id)
+        assert records.read_sync(submissions.get, id)["state"] == start
+
+
+def test_only_what_had_its_approvals_says_when(records, now):
+    create(records, now)
+    move(records, now, "checking", "in_review", "superseded")
+    assert records.read_sync(submissions.get, "s1")["approved_at"] is None
+    create(records, now, id="s2", key="k2")
+    move(records, now, "checking", "in_review", "approved", id="s2")
+    move(records, now + timedelta(days=1), "deployed", "superseded", id="s2")
+    assert records.read_sync(submissions.get, "s2")["approved_at"] == now
 
 
 def test_a_draft_is_checked_and_never_reviewed(records, now):

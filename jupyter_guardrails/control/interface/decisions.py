@@ -42,15 +42,18 @@ class SubmissionsQueue(Request):
 
 
 class SubmissionDecide(Request):
-    """-> {submission, decisions: [{reviewer, decision, words, self_test, decided_at}], approvals, needed, label}.
+    """-> {submission, decisions: [{reviewer, decision, words, self_test, decided_at, …}], approvals, needed, label, missing, objections}.
 
-    The digests are those of what was reviewed: with any other the decision is refused.
+    The digests are those of what was reviewed: with any other the decision is refused. `conditions` and `days` (it ends after so many) are
+    those of an approval. `missing`: what keeps it from being approved; `objections`: why what was approved may not go into production now.
     """
 
     op = "submissions.decide"
     id: str = Field(max_length=100)
     decision: Literal["approve", "send_back", "reject"]
     words: str = Field(default="", max_length=4000)
+    conditions: str = Field(default="", max_length=2000)
+    days: int | None = Field(default=None, ge=1, le=3650)
     content_digest: str = Field(min_length=64, max_length=64)
     evidence_digest: str = Field(min_length=64, max_length=64)
 
