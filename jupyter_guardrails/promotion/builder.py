@@ -14,7 +14,9 @@ from jupyter_guardrails.package.crate import CRATE, crate_text
 from jupyter_guardrails.package.details import Output
 from jupyter_guardrails.package.job import JOB, Job, Parameters, Python
 from jupyter_guardrails.promotion import cleanrun
+from jupyter_guardrails.promotion.lineage import lineage_text
 from jupyter_guardrails.promotion.results import Result
+from jupyter_guardrails.promotion.sbom import sbom_text
 from jupyter_guardrails.promotion.work import Work
 
 CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
@@ -34,7 +36,7 @@ def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.D
         (folder / "env" / f"pylock.{kind}.toml").write_text(lock, encoding="utf-8")
     job = job_of(work)
     (folder / JOB).write_text(job.to_text(), encoding="utf-8")
-    _write_evidence(work, results, folder / "evidence")
+    _write_evidence(work, job, results, folder / "evidence")
     files = [name for name in manifest.list_files(folder) if name != CRATE]
     (folder / CRATE).write_text(crate_text(job, files, published=work.order.submitted_on), encoding="utf-8")
     return manifest.write_manifest(folder)
@@ -66,11 +68,14 @@ def _outputs(work: Work) -> list[Output]:
     return [output for _, output in sorted((written | declared).items())]
 
 
-def _write_evidence(work: Work, results: Mapping[str, Result], folder: Path) -> None:
+def _write_evidence(work: Work, job: Job, results: Mapping[str, Result], folder: Path) -> None:
     folder.mkdir()
     checks = {name: result.to_json() for name, result in results.items()}
     inputs = [entry.model_dump(include={"name", "version", "masks", "rows"}) for entry in sorted(work.inputs, key=lambda entry: entry.name)]
     said = {"checks": checks, "reason": work.order.reason, "profile": work.order.profile, "policy_digest": work.order.policy_digest, "inputs": inputs}
     (folder / "checks.json").write_text(canonical.dumps(said), encoding="utf-8")
+    installed = work.interpreter.installed if work.interpreter else ()
+    (folder / "sbom.cdx.json").write_text(sbom_text(job.name, work.locks, installed), encoding="utf-8")
     if work.executed is not None:
         shutil.copyfile(work.executed, folder / "executed.ipynb")
+        (folder / "openlineage.ndjson").write_text(lineage_text(job, submitted_on=work.order.submitted_on), encoding="utf-8")

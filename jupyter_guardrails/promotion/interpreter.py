@@ -23,12 +23,13 @@ PROBE_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """One distribution of an environment; `url` is where it came from when not from an index."""
+    """One distribution of an environment; `url` is where it came from when not from an index, `license` what it says of itself."""
 
     name: str
     version: str
     url: str = ""
     editable: bool = False
+    license: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ def test_the_package_holds_what_runs_and_nothing_else(world, submitted, tmp_path
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in notebook["cells"])
     executed = json.loads((tmp_path / "p" / "evidence" / "executed.ipynb").read_text())
     assert executed["cells"][1]["outputs"][0]["text"] == ["6 2\n"]
+    bill = json.loads((tmp_path / "p" / "evidence" / "sbom.cdx.json").read_text())
+    assert {"pkg:pypi/ipykernel", "pkg:pypi/nbclient"} <= {part["purl"].partition("@")[0] for part in bill["components"]}
+    assert next(part for part in bill["components"] if part["name"] == "ipykernel")["licenses"] == [{"license": {"id": "BSD-3-Clause"}}]
+    event = json.loads((tmp_path / "p" / "evidence" / "openlineage.ndjson").read_text())
+    assert ([one["name"] for one in event["inputs"]], [one["name"] for one in event["outputs"]]) == (["nyc/flights"], ["sales/result.txt"])
     job = read_job(tmp_path / "p")
     assert [entry.name for entry in job.inputs] == ["nyc/flights"]
     assert [(output.name, output.path) for output in job.outputs] == [("result", "result.txt")]

@@ -15,7 +15,15 @@ def packages() -> Iterator[dict[str, Any]]:
     for distribution in importlib.metadata.distributions():
         origin = json.loads(distribution.read_text("direct_url.json") or "{}")
         editable = bool(origin.get("dir_info", {}).get("editable"))
-        yield {"name": distribution.metadata["Name"] or "", "version": distribution.version, "url": origin.get("url", ""), "editable": editable}
+        found = {"name": distribution.metadata["Name"] or "", "version": distribution.version, "url": origin.get("url", "")}
+        yield {**found, "editable": editable, "license": licence(distribution.metadata)}
+
+
+def licence(metadata: Any) -> str:
+    """What a distribution says is its licence: an SPDX expression, a short name, else the last word of its classifiers."""
+    named = [str(metadata.get(key) or "").strip() for key in ("License-Expression", "License")]
+    classified = [text.rsplit("::", 1)[-1].strip() for text in metadata.get_all("Classifier") or () if text.startswith("License ::")]
+    return next((text for text in [*named, *classified] if text and len(text) <= 100 and "\n" not in text), "")
 
 
 facts = {
