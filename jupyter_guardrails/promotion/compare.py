@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from jupyter_guardrails.promotion.offers import CLEAR_OUTPUTS
 from jupyter_guardrails.promotion.pictures import size_of
 from jupyter_guardrails.promotion.results import Finding
 
@@ -19,10 +20,13 @@ PREFERRED = ("text/plain", "text/html", "application/json", "text/markdown", "te
 SHOWN = 80
 
 
-def differences(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Finding]:
-    """A finding for each code cell whose outputs differ; cells that were never run are left out."""
+def differences(before: Iterable[Any], after: Sequence[Any]) -> Iterator[Finding]:
+    """A finding for each code cell whose outputs differ; cells that were never run are left out, and outputs None are too long."""
     for index, (old, new) in enumerate(zip(before, after, strict=True)):
         if old["cell_type"] != "code" or old.get("execution_count") is None:
+            continue
+        if old["outputs"] is None:
+            yield Finding("the author's output is too long to compare", index, fix="show less of it", kind="not_compared", offer=CLEAR_OUTPUTS)
             continue
         difference = _difference(_readable(old["outputs"]), _readable(new["outputs"]))
         if difference:

@@ -1,4 +1,4 @@
-"""What a check found: a state, one sentence, and findings that each name a cell, a line and a fix."""
+"""What a check found: a state, one sentence, and findings that each name a kind, a cell, a line and a fix."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from jupyter_guardrails.promotion.offers import Offer
+
 State = Literal["passed", "failed", "warned", "not_checked"]
 MAX_FINDINGS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing in the notebook; `cell` counts from 0, `line` from 1."""
+    """One thing in the notebook; `cell` counts from 0, `line` from 1. `offer` is a fix that a program can carry out (see `offers.py`)."""
 
     message: str
     cell: int | None = None
     line: int | None = None
     fix: str = ""
+    kind: str = ""
+    offer: Offer | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As openapi.yaml's Finding."""

@@ -18,13 +18,13 @@ from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.messages import WorkerFinish
 from jupyter_guardrails.errors import ControlAway, GuardrailsError
 from jupyter_guardrails.promotion import builder, upload
-from jupyter_guardrails.promotion.checks import clean_run, data, environment, imports, order, parameters, paths, secrets
+from jupyter_guardrails.promotion.checks import clean_run, data, environment, imports, order, parameters, paths, secrets, size
 from jupyter_guardrails.promotion.notebook import read_notebook
 from jupyter_guardrails.promotion.report import Cancelled, CheckReport
 from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed, warned
 from jupyter_guardrails.promotion.work import Work, WorkOrder, read_order
 
-CHECKS: tuple[ModuleType, ...] = (order, paths, parameters, environment, imports, secrets, data, clean_run)
+CHECKS: tuple[ModuleType, ...] = (order, paths, parameters, environment, imports, secrets, size, data, clean_run)
 NEEDED = frozenset({"paths", "parameters", "environment", "data"})  # a package is made from these: policy can't switch them off
 CONTROLS_OWN = frozenset({"packages"})  # control itself checks these when it gets the package
 PR_SET_PDEATHSIG = 1
@@ -98,6 +98,8 @@ def _check(check: ModuleType, work: Work, report: CheckReport) -> Result:
         result = check.run(work, report.progress)
     except (Cancelled, ControlAway):
         raise
+    except GuardrailsError as error:
+        result = failed(error.message, [Finding(error.message, fix=error.next_step)])
     except Exception as error:  # noqa: BLE001 - whatever a hostile notebook provokes must fail this check, be said, and lose nothing
         traceback.print_exc()
         result = failed(f"the check itself failed: {type(error).__name__}: {error}"[:500])

@@ -17,7 +17,7 @@ from jupyter_guardrails.promotion.work import Work, WorkOrder
 def bench(root: Path, cells: list[Any], *, notebook: str = "nb.ipynb", **fields: Any) -> Work:
     """Cells are sources (run in order) or cells; the workspace is root/ws."""
     workspace, folder = root / "ws", root / "control" / "submissions" / "s"
-    workspace.mkdir(exist_ok=True)
+    workspace.mkdir(parents=True, exist_ok=True)
     made = [cell if isinstance(cell, dict) else new_code_cell(cell, execution_count=number) for number, cell in enumerate(cells, 1)]
     path = folder / "frozen" / "src" / notebook
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -82,8 +82,9 @@ class ControlClient:
         """The submission of a notebook. Control reads it; where it can't, being another account, the content goes along."""
         if not self.sends_contents:
             return self.call(request)
-        with open(content.open_notebook(Path(request.workspace), request.notebook), "rb") as source:
-            return self._with_content(request, source, content.MAX_NOTEBOOK_BYTES)
+        limit = content.MAX_NOTEBOOK_BYTES
+        with open(content.open_notebook(Path(request.workspace), request.notebook, limit_bytes=limit), "rb") as source:
+            return self._with_content(request, source, limit)
 
     def verify(self, package: IO[bytes]) -> dict[str, Any]:
         """What control says of a package's zip: its names, digests, signatures, and whether it trusts them."""

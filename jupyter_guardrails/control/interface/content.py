@@ -11,19 +11,20 @@ from typing import IO
 from jupyter_guardrails.errors import BadRequest, NotFound
 from jupyter_guardrails.sandbox.beneath import open_beneath
 
-MAX_NOTEBOOK_BYTES = 256 << 20
+MAX_NOTEBOOK_BYTES = 256 << 20  # in sealed memory; a file that control itself opens takes none
+MAX_OPENED_BYTES = 1 << 30
 MAX_PACKAGE_BYTES = 2 << 30
 CHUNK = 1 << 20
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
-def open_notebook(workspace: Path, notebook: str) -> int:
+def open_notebook(workspace: Path, notebook: str, *, limit_bytes: int = MAX_OPENED_BYTES) -> int:
     """A descriptor of a regular file beneath the workspace, the caller's to close; NotFound, or BadRequest for what is none or too big."""
     fd = _beneath(workspace, notebook, "notebook")
     status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_NOTEBOOK_BYTES:
+    if not stat.S_ISREG(status.st_mode) or status.st_size > limit_bytes:
         os.close(fd)
-        raise BadRequest(f"{notebook!r} is no file of at most {MAX_NOTEBOOK_BYTES >> 20} MiB", next_step="clear big outputs, or name a notebook")
+        raise BadRequest(f"{notebook!r} is no file of at most {limit_bytes >> 20} MiB", next_step="clear big outputs, or name a notebook")
     return fd
 
 

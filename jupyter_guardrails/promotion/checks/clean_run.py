@@ -63,7 +63,7 @@ def _outcome(work: Work, ran: cleanrun.Run) -> Result:
     work.outputs = list(ran.written)
     if work.order.parameters:
         return passed(f"ran with the submitted parameters, so its outputs were not compared; wrote {len(ran.written)} file(s)")
-    found = list(compare.differences(work.notebook.node.cells, ran.node.cells))
+    found = list(compare.differences(work.notebook.as_seen(), ran.node.cells))
     if found:
         return warned(f"it runs; the outputs of {len(found)} cell(s) differ from what the author saw", found)
     return passed(f"same outputs as the author saw; it wrote {len(ran.written)} file(s)")

@@ -1004,7 +1004,21 @@ export interface components {
             /** @description 1-based */
             line?: number | null;
             message: string;
+            /** @description What to do, for people */
             fix?: string;
+            /** @description What was found, as one word for programs */
+            kind?: string;
+            offer?: components["schemas"]["Offer"] | null;
+        };
+        /** @description A fix that can be carried out; with `replace`, `old` becomes `new` on the finding's line */
+        Offer: {
+            /** @enum {string} */
+            do: "clear_outputs" | "replace" | "tag" | "run_all" | "install" | "request";
+            old?: string;
+            new?: string;
+            tag?: string;
+            requirement?: string;
+            dataset?: string;
         };
         Audit: {
             records: components["schemas"]["AuditRecord"][];
@@ -1253,6 +1267,7 @@ export type Submissions = components['schemas']['Submissions'];
 export type Submission = components['schemas']['Submission'];
 export type Check = components['schemas']['Check'];
 export type Finding = components['schemas']['Finding'];
+export type Offer = components['schemas']['Offer'];
 export type Audit = components['schemas']['Audit'];
 export type AuditRecord = components['schemas']['AuditRecord'];
 export type ResponseMe = components['responses']['Me'];
