@@ -9,13 +9,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.cli import job_deploy, job_review, job_run, job_start, job_trust
+from jupyter_guardrails.cli import job_deploy, job_lifecycle, job_review, job_run, job_start, job_trust
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.submit import check_line, finding_lines, summary
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.decisions import SubmissionsQueue
 from jupyter_guardrails.control.interface.messages import SubmissionPackage, SubmissionShow, SubmissionsList
 from jupyter_guardrails.errors import NotFound
+from jupyter_guardrails.package import revocations
 from jupyter_guardrails.package.signatures import read_trust
 from jupyter_guardrails.package.verify import verify_archive
 
@@ -36,6 +37,7 @@ def add_parser(subparsers: Any) -> None:
     job_run.add_parser(commands)
     job_review.add_parsers(commands)
     job_deploy.add_parsers(commands)
+    job_lifecycle.add_parsers(commands)
     job_start.add_parser(commands)
     job_trust.add_parser(commands)
 
@@ -86,7 +88,11 @@ def _save(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     """1 unless a trusted key vouches for exactly these bytes."""
     if arguments.trust:
-        found = verify_archive(_existing(arguments.package), read_trust(arguments.trust)).to_json()
+        trusted = read_trust(arguments.trust)
+        verified = verify_archive(_existing(arguments.package), trusted)
+        found = verified.to_json()
+        if revoked := revocations.problems(arguments.trust, verified.digests, trusted):
+            found |= {"trusted": False, "problems": [*found["problems"], *revoked]}
     else:
         with connected(os.environ) as client:
             found = verified_by(client, arguments.package)

@@ -25,14 +25,14 @@ INSIDE = (sys.executable, "-I", "-m", "jupyter_guardrails", "job", "start", "--i
 
 def add_parsers(commands: Any) -> None:
     """Below `job`."""
-    deploy = commands.add_parser("deploy", help="put an approved package into production on an engine that you operate")
-    deploy.add_argument("id", help="the submission, as `job list` shows it")
-    deploy.add_argument("--engine", default="local", choices=sorted(known.ENGINES))
-    deploy.add_argument("--schedule", metavar="CRON", help=f"{schedules.EXAMPLE}; '' for none (default: what the package says)")
-    deploy.add_argument("--run-as", metavar="ACCOUNT", help="whose rights its runs have (default: yours, as which they run)")
-    deploy.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
-    deploy.add_argument("--dataset", action="append", default=[], metavar="NAME=PATH", help="where its runs find a dataset")
-    deploy.add_argument("--masked", action="append", default=[], metavar="NAME", help="a file given by --dataset has the masks of the clean run")
+    deploying = commands.add_parser("deploy", help="put an approved package into production on an engine that you operate")
+    deploying.add_argument("id", help="the submission, as `job list` shows it")
+    deploying.add_argument("--engine", default="local", choices=sorted(known.ENGINES))
+    deploying.add_argument("--schedule", metavar="CRON", help=f"{schedules.EXAMPLE}; '' for none (default: what the package says)")
+    deploying.add_argument("--run-as", metavar="ACCOUNT", help="whose rights its runs have (default: yours, as which they run)")
+    deploying.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
+    deploying.add_argument("--dataset", action="append", default=[], metavar="NAME=PATH", help="where its runs find a dataset")
+    deploying.add_argument("--masked", action="append", default=[], metavar="NAME", help="a file given by --dataset has the masks of the clean run")
     runs = commands.add_parser("runs", help="what is deployed, and what its last runs came to")
     runs.add_argument("id", nargs="?", default="", help="a deployment or a submission (default: all that you may see)")
     logs = commands.add_parser("logs", help="the log of a run: all of it where it ran, else its end")
@@ -41,7 +41,7 @@ def add_parsers(commands: Any) -> None:
     undeploy = commands.add_parser("undeploy", help="end a deployment: nothing of it starts any more; what runs goes on to its end")
     undeploy.add_argument("id", help="a deployment")
     undeploy.add_argument("--reason", default="")
-    for parser, run in ((deploy, _deploy), (runs, _runs), (logs, _logs), (undeploy, _undeploy)):
+    for parser, run in ((deploying, deploy), (runs, _runs), (logs, _logs), (undeploy, _undeploy)):
         add_root(parser)
         parser.add_argument("--json", action="store_true")
         parser.set_defaults(run=run)
@@ -60,7 +60,7 @@ def root_of(arguments: argparse.Namespace) -> Path:
     return Path(data, "jupyter-guardrails", "deployments").resolve()
 
 
-def _deploy(arguments: argparse.Namespace) -> int:
+def deploy(arguments: argparse.Namespace) -> int:
     """0 when it is live."""
     given = job_run.pairs(arguments.param, "--param")
     request = {"submission": arguments.id, "engine": arguments.engine, "schedule": arguments.schedule, "parameters": given}

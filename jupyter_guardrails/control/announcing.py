@@ -24,6 +24,8 @@ MOVES = {
     "approved": ("submission.approved", "was approved", ""),
     "changes_requested": ("submission.changes_requested", "was sent back", "its author changes it and submits it again"),
     "rejected": ("submission.rejected", "was rejected", ""),
+    "withdrawn": ("submission.withdrawn", "was taken back by its author", ""),
+    "retired": ("submission.retired", "was retired for good", ""),
 }
 
 

@@ -9,12 +9,13 @@ from sqlalchemy import Connection
 
 from jupyter_guardrails.control import announcing
 from jupyter_guardrails.control.state import ControlState
-from jupyter_guardrails.records import submissions
+from jupyter_guardrails.records import deployments, submissions
 
 REPLACED = {  # a version came to this state -> older ones in these are replaced by it
     "in_review": ("in_review", "changes_requested"),
     "approved": ("approved",),
 }
+OVER = frozenset({"superseded", "retired", "withdrawn"})  # what is deployed of it ends
 Hook = Callable[[Connection, ControlState, dict[str, Any]], None]
 AT_MOVE: list[Hook] = []  # called with the row as it is after each move, in the move's own transaction: what one raises undoes the move
 
@@ -27,13 +28,21 @@ def moved(connection: Connection, /, state: ControlState, id: str, to_state: str
 def follow(connection: Connection, state: ControlState, row: dict[str, Any], *, reason: str = "") -> dict[str, Any]:
     """The row, after what follows from the move that brought it here. What failed is for its author to see: only that it failed is told."""
     if row["state"] in announcing.MOVES and not row["draft"]:
-        announcing.told(state, row, row["state"], reason=reason).put(connection)
+        announcing.told(state, row, row["state"], reason=reason or said_of(row)).put(connection)
+    if row["state"] in OVER:
+        fields = state.audit_fields("deployment.end", f"{row['name']}-{row['version']}")
+        deployments.end_of_submission(connection, row["id"], row["error"] or f"it was {row['state']}", fields)
     for hook in AT_MOVE:
         hook(connection, state, row)
     for older in submissions.others(connection, row, *REPLACED.get(row["state"], ())):
         if older["version"] < row["version"]:
             _replace(connection, state, older, row)
     return row
+
+
+def said_of(row: dict[str, Any]) -> str:
+    """The words of whoever retired it; what is in `error` otherwise may be what a cell said."""
+    return str(row["error"]) if row["state"] == "retired" else ""
 
 
 def _replace(connection: Connection, state: ControlState, older: dict[str, Any], row: dict[str, Any]) -> None:

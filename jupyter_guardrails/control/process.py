@@ -22,6 +22,7 @@ from jupyter_guardrails.control import (
     company_network,
     descriptor_store,
     hardening,
+    lapses,
     lifetimes,
     live_grants,
     notify,
@@ -143,6 +144,7 @@ async def _serve(options: Options, listener: socket.socket, parent: int | None, 
         state.spawn(auditing.keep_up(state, upkeep), "upkeep of the audit log")
         state.spawn(state.watch(), "watch over the policy")
         state.spawn(stops.follow_forever(state), "suspensions")
+        state.spawn(lapses.follow_forever(state), "approvals that end")
         state.spawn(breakglass.follow_forever(state), "break-glass")
         state.spawn(live_grants.follow_forever(state), "data of kernels that run")
         state.spawn(notify.deliver_forever(state), "notices")

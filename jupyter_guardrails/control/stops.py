@@ -17,14 +17,15 @@ from jupyter_guardrails.control.repeating import repeat
 from jupyter_guardrails.control.rights import rights, stopped
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import BadRequest
-from jupyter_guardrails.policy import Decision
+from jupyter_guardrails.policy import Decision, RuleRef
 from jupyter_guardrails.policy.fields import is_principal
 from jupyter_guardrails.policy.person import package_name
 from jupyter_guardrails.policy.verdict import is_dataset_name, is_name
-from jupyter_guardrails.records import exemptions, leases, suspensions
+from jupyter_guardrails.records import exemptions, leases, revocations, suspensions
 from jupyter_guardrails.records.columns import iso
 
 EVERY_S = 1.0
+RETIRED = RuleRef("", 0, "a revocation that control signed")
 
 
 async def suspend(state: ControlState, request: Suspend, fds: list[int]) -> dict[str, Any]:
@@ -84,14 +85,21 @@ async def packages_of(state: ControlState, names: Iterable[str]) -> list[Decisio
 
 
 async def objections(state: ControlState, jobs: Collection[str], packages: Iterable[str]) -> list[Decision]:
-    """Why a job may not be approved or run: it is suspended, or a Python package in it."""
+    """Why a job may not be approved or run: it is suspended or was retired, or a Python package in it is suspended."""
     found = await state.records.read(suspensions.active, "job", jobs)
-    return [*(stopped(row) for row in found.values()), *await packages_of(state, packages)]
+    over = [retired(row) for row in await state.records.read(revocations.of, jobs)]
+    return [*over, *(stopped(row) for row in found.values()), *await packages_of(state, packages)]
 
 
 def job_names(row: Mapping[str, Any]) -> set[str]:
-    """What a job can be suspended by: its name (all versions), name and version, digest, or the submission."""
-    return {row["name"], f"{row['name']}-{row['version']}", row["content_digest"], row.get("id", "")} - {""}
+    """What a job can be suspended by: its name (all versions), name and version, a digest, or the submission."""
+    return {row["name"], f"{row['name']}-{row['version']}", row["content_digest"], row["evidence_digest"], row.get("id", "")} - {""}
+
+
+def retired(row: Mapping[str, Any]) -> Decision:
+    """That a package was retired for good, by whom and why."""
+    reason = f"{row['job']} was retired by {row['retired_by']} on {row['retired_at']:%Y-%m-%d}: {row['reason']}"
+    return Decision(False, reason, RETIRED, "submit the notebook again: a new version is reviewed anew")
 
 
 async def notice_for(state: ControlState) -> str:

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from jupyter_guardrails.errors import Conflict
 from jupyter_guardrails.records import audit, submissions
 from jupyter_guardrails.records.columns import storable
 from jupyter_guardrails.records.tables import decisions
+from jupyter_guardrails.records.tables import submissions as jobs
 
 MOVES = {"approve": "approved", "send_back": "changes_requested", "reject": "rejected"}
 APPROVED = frozenset({"approved", "deployed", "superseded"})  # here an approval that lapsed, or will, is given once more
@@ -64,6 +65,20 @@ def of(connection: Connection, submission: str) -> list[dict[str, Any]]:
     """Every decision on a submission, oldest first."""
     query = select(decisions).where(decisions.c.submission == submission).order_by(decisions.c.decided_at, decisions.c.reviewer)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def in_force(connection: Connection, states: Collection[str]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every approval of submissions in these states that had all of theirs: the submission's row, and the approval."""
+    query = select(jobs).where(jobs.c.state.in_(list(states)), jobs.c.approved_at.is_not(None), ~jobs.c.draft)
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    return [(row, said) for row in rows for said in of(connection, row["id"]) if said["decision"] == "approve" and not said["self_test"]]
+
+
+def told(connection: Connection, said: Mapping[str, Any], phase: str) -> bool:
+    """Mark that an approval's people are told of its end; False where it was marked, or given anew, since it was read."""
+    same = (decisions.c.submission == said["submission"]) & (decisions.c.reviewer == said["reviewer"]) & ~decisions.c.self_test
+    same &= (decisions.c.decided_at == said["decided_at"]) & (decisions.c.told == said["told"])
+    return connection.execute(update(decisions).where(same).values(told=phase)).rowcount == 1
 
 
 def _check(connection: Connection, row: dict[str, Any], said: Said) -> bool:

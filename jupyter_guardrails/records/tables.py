@@ -261,6 +261,20 @@ decisions = Table(
     Column("conditions", Text, nullable=False, server_default=""),
     Column("expires_at", Time),
     Column("attestation", Text, nullable=False, server_default=""),  # of an approval: control's signature, a DSSE envelope
+    Column("told", Text, nullable=False, server_default=""),  # of its end: "ahead", "lapsed"
+)
+
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("submission", Text, ForeignKey("submissions.id"), primary_key=True),
+    Column("job", Text, nullable=False),
+    Column("content_digest", Text, nullable=False),
+    Column("evidence_digest", Text, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("retired_by", Text, nullable=False),
+    Column("retired_at", Time, nullable=False),
+    Column("attestation", Text, nullable=False),
 )
 
 suspensions = Table(

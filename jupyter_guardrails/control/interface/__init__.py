@@ -2,6 +2,7 @@
 
 from jupyter_guardrails.control.interface import auditing, decisions, grants, oversight, stops
 from jupyter_guardrails.control.interface import deployments as deployments  # its requests are known from here on
+from jupyter_guardrails.control.interface import lifecycle as lifecycle  # likewise
 from jupyter_guardrails.control.interface import package_requests as package_requests  # likewise
 from jupyter_guardrails.control.interface import publishing as publishing  # likewise
 from jupyter_guardrails.control.interface import quality as quality  # likewise
