@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 EXPECTED = (  # reason (regular expression) of each skip that is right on some machine
     r"initdb and pg_ctl are not on this machine's PATH",
     r"needs root",
+    r"needs Slurm",
     r"not running as root",
     r"only root can",
     r"is root's only",

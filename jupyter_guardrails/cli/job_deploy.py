@@ -84,7 +84,7 @@ def deploy(arguments: argparse.Namespace) -> int:
 def _prepare(arguments: argparse.Namespace, made: dict[str, Any], place: Place, package: int) -> None:
     """Its folder, its environments, its engine."""
     datasets = {name: str(Path(path).resolve()) for name, path in job_run.pairs(arguments.dataset, "--dataset").items()}
-    environ = {name: value for name, value in os.environ.items() if name.startswith("GUARDRAILS_")}
+    environ = {name: value for name, value in os.environ.items() if name.startswith(("GUARDRAILS_", "SLURM_CONF"))}
     command = INSIDE if arguments.engine == "local" else ()
     given = Given(made["content_digest"], arguments.engine, made["parameters"], datasets, tuple(arguments.masked), command, environ)
     with tempfile.TemporaryDirectory(prefix="guardrails-deploy-") as scratch:
@@ -97,6 +97,8 @@ def _prepare(arguments: argparse.Namespace, made: dict[str, Any], place: Place, 
         if unknown := sorted({*datasets, *arguments.masked} - {entry.name for entry in job.inputs}):
             raise BadRequest(f"{job.name} reads no dataset {unknown[0]}", next_step="`job show` names those that it reads")
         _build(place, Path(scratch))
+    if arguments.engine != "local" and (missing := places.unresolved(place)):
+        raise BadRequest(missing, next_step="name it when you deploy: nothing of ours reads data for the job there")
     known.engine(arguments.engine).deploy(place, made["schedule"])
 
 
@@ -147,12 +149,13 @@ def bring_up_to_date(client: ControlClient, row: dict[str, Any], place: Place) -
 
 def _outcome(row: dict[str, Any], run: dict[str, Any], place: Place) -> dict[str, Any] | None:
     """How a run ended; lost when its engine no longer has it and nothing says how it ended."""
-    running = known.engine(row["engine"]).is_running(place, run["number"], run["engine_job"])
-    if found := places.ended(place, run["number"]):
+    engine, number = known.engine(row["engine"]), run["number"]
+    running = engine.is_running(place, number, run["engine_job"])
+    if found := places.ended(place, number):
         return found
     if running:
         return None
-    return {"state": "lost", "error": "it was ended from outside: nothing says how", "log_tail": places.tail(place, run["number"])}
+    return places.lost(place, number) | engine.verdict(place, number, run["engine_job"])
 
 
 def _end_here(place: Place, name: str) -> None:

@@ -16,6 +16,7 @@ from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.deployments import DeploymentsList, RunBegin, RunReport
 from jupyter_guardrails.control.interface.messages import Beat, KernelSettle
 from jupyter_guardrails.engines import known, local, places, start
+from jupyter_guardrails.engines.base import Engine
 from jupyter_guardrails.engines.places import Place
 from jupyter_guardrails.kernels import run_dirs
 
@@ -29,6 +30,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("number", nargs="?", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # start.py's: the run itself, under the production sandbox
     parser.add_argument("--scheduled", action="store_true", help=argparse.SUPPRESS)  # a timer's: its control is that of who deployed it
+    parser.add_argument("--wait", action="store_true", help="until the run has ended (always so on the engine local)")
     job_deploy.add_root(parser)
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=run)
@@ -44,28 +46,43 @@ def run(arguments: argparse.Namespace) -> int:
         os.environ.update(deployed["environ"])
     with connected(os.environ) as client:
         number = client.call(RunBegin(deployment=place.id))["number"]
-        ended = _follow(client, place, number, known.engine(deployed["engine"]), say=not arguments.json)
-    print_json(ended) if arguments.json else print(f"run {number}: {ended['state']}, exit {ended['exit_code']} {line(ended['error'])}".rstrip())
-    return int(ended["exit_code"] or 0) if ended["state"] != "lost" else 1
+        engine = known.engine(deployed["engine"])
+        found = _start(client, place, number, engine, say=not arguments.json)
+        if engine.attended or arguments.wait:
+            found = _follow(client, place, number, engine, found["engine_job"])
+    print_json(found) if arguments.json else print(f"run {number}: {found['state']}{_outcome(found)}")
+    return 0 if found["state"] in ("running", "complete") else int(found["exit_code"] or 1)
 
 
-def _follow(client: ControlClient, place: Place, number: int, engine: Any, *, say: bool) -> dict[str, Any]:
-    """Start it and tell control; wait for its end and tell control. Interrupted, it ends."""
-    job, told = "", {"deployment": place.id, "number": number}
+def _outcome(run: dict[str, Any]) -> str:
+    code = "" if run["exit_code"] is None else f", exit {run['exit_code']}"
+    return f"{code} {line(run['error'])}".rstrip()
+
+
+def _start(client: ControlClient, place: Place, number: int, engine: Engine, *, say: bool) -> dict[str, Any]:
+    """Give it to the engine, and tell control how that calls it, or why it would not take it."""
+    told: dict[str, Any] = {"deployment": place.id, "number": number}
     try:
         job = engine.start(place, number)
-        client.call(RunReport.model_validate(told | {"state": "running", "engine_job": job}))
-        print(f"run {number} has started: {place.run(number)}" if say else "", end="\n" if say else "", flush=True)
+    except BaseException as error:
+        client.call(RunReport.model_validate(told | {"state": "failed", "error": f"it did not start: {error}"[:4000]}))
+        raise
+    if say:
+        print(f"run {number} is {job} on {engine.name}: {place.run(number)}", flush=True)
+    return client.call(RunReport.model_validate(told | {"state": "running", "engine_job": job}))
+
+
+def _follow(client: ControlClient, place: Place, number: int, engine: Engine, job: str) -> dict[str, Any]:
+    """Wait for its end, and tell control how that was. Interrupted, the run ends."""
+    try:
         while engine.is_running(place, number, job):
             time.sleep(POLL_S)  # an engine has no event to wait for
-    except BaseException as error:
-        if job:
-            engine.stop(place, number, job)
-        lost = {"state": "lost", "error": f"it was not followed to its end: {type(error).__name__} {error}"[:4000]}
-        client.call(RunReport.model_validate(told | (places.ended(place, number) or lost)))
-        raise
-    lost = {"state": "lost", "error": "it was ended from outside: nothing says how", "log_tail": places.tail(place, number)}
-    return client.call(RunReport.model_validate(told | {"engine_job": job} | (places.ended(place, number) or lost)))
+    except KeyboardInterrupt:
+        engine.stop(place, number, job)
+        while engine.is_running(place, number, job):
+            time.sleep(POLL_S)
+    ended = places.ended(place, number) or places.lost(place, number) | engine.verdict(place, number, job)
+    return client.call(RunReport.model_validate({"deployment": place.id, "number": number} | ended))
 
 
 def _inside(place: Place, number: int) -> int:

@@ -83,6 +83,12 @@ async def objections(state: ControlState, row: Row, *, run_as: str = "") -> list
     return [*await _of_approvals(state, row, verified), *await _of_policy(state, row), *await _of_identity(state, row, verified.job, run_as)]
 
 
+async def objections_of_today(state: ControlState, row: Row, run_as: str) -> list[Decision]:
+    """Why a package may not run now whoever approved it: suspensions, policy, and what `run_as` may read. PackageError when it was changed."""
+    verified = await asyncio.to_thread(signing.kept, state, row)
+    return [*await _of_policy(state, row), *await _of_identity(state, row, verified.job, run_as)]
+
+
 def identity_of(state: ControlState, row: Row, run_as: str = "") -> str:
     """The account that a job runs as."""
     return run_as or state.policies.in_force.document.promotion.run_as or str(row["principal"])

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 import uuid
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.control import authority, declared, packages, reviews, stops
+from sqlalchemy import Connection
+
+from jupyter_guardrails.control import approvals, authority, lifecycle, reviews, signing
 from jupyter_guardrails.control.interface.deployments import DeploymentCreate, DeploymentEnd, DeploymentLive, DeploymentsList
-from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.state import Answer, ControlState, Operations
-from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, PackageError, Refused
-from jupyter_guardrails.package import archive, signatures
-from jupyter_guardrails.package.job import Job, read_job
-from jupyter_guardrails.package.verify import verify_archive
+from jupyter_guardrails.errors import BadRequest, Conflict, NotFound
+from jupyter_guardrails.package.job import Job
 from jupyter_guardrails.policy.fields import is_principal
 from jupyter_guardrails.records import deployments, submissions
 from jupyter_guardrails.records.columns import iso
 
-APPROVED = frozenset({"approved", "deployed", "superseded"})  # superseded: it goes back to production
-OWN_ACCOUNT = frozenset({"local"})  # engines whose runs have the account of who deploys
+NOT_FOR_PRODUCTION = frozenset({"superseded", "retired", "withdrawn"})
+OWN_ACCOUNT = frozenset({"local", "slurm"})  # engines whose runs have the account of who deploys
 SAME = ("id", "submission", "name", "version", "author", "engine", "deployed_by", "run_as", "schedule", "parameters")
 STATED = ("state", "reason", "self_test", "content_digest", "evidence_digest")
 RUN = ("number", "state", "engine_job", "exit_code", "peak_bytes", "cell", "error", "log_tail")
@@ -41,7 +38,8 @@ async def create(state: ControlState, request: DeploymentCreate, fds: list[int])
     if not verdict.allowed:
         await authority.refuse(state, "deployment.create", job, verdict)
     await authority.refuse_suspended_person(state, "deployment.create", job)
-    run_as, schedule = _wanted(state, request, await asyncio.to_thread(_job_of, row))
+    await approvals.refuse_one_person(state, row, "deployment.create")
+    run_as, schedule = _wanted(state, request, await _job_of(state, row))
     await deployable(state, row, run_as)
     said = {"id": uuid.uuid4().hex, "submission": row["id"], "deployed_by": state.principal, "run_as": run_as, "engine": request.engine}
     said |= {key: row[key] for key in ("content_digest", "evidence_digest")} | {"self_test": not state.service}
@@ -57,9 +55,30 @@ async def live(state: ControlState, request: DeploymentLive, fds: list[int]) -> 
     row = await operated(state, request.id)
     await deployable(state, await state.records.read(submissions.get, row["submission"]), row["run_as"])
     fields = state.audit_fields("deployment.live", job_of(row), reason=f"{row['engine']}: deployment {row['id']}")
-    replaced = await state.records.write(deployments.make_live, row["id"], fields)
+    replaced = await state.records.write(_make_live, state, row["id"], fields)
     found = await state.records.read(deployments.get, row["id"])
     return {"deployment": shape(found, []), "replaced": [shape(one, []) for one in replaced]}
+
+
+def _make_live(connection: Connection, state: ControlState, id: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
+    """Deployment, submission and the version before it move in one transaction."""
+    row, replaced = deployments.get(connection, id), deployments.make_live(connection, id, fields)
+    if row["self_test"]:
+        return replaced
+    said = {"now": fields["now"], "actor": fields["principal"], "policy_digest": fields["policy_digest"]}
+    submission = submissions.get(connection, row["submission"])
+    for older in submissions.others(connection, submission, "deployed"):
+        lifecycle.moved(connection, state, older["id"], "superseded", error=f"{job_of(row)} was deployed", **said)
+    if submission["state"] != "deployed":
+        lifecycle.moved(connection, state, submission["id"], "deployed", **said)
+    return replaced
+
+
+def _follow(connection: Connection, state: ControlState, row: dict[str, Any]) -> None:
+    """What is no longer for production is deployed nowhere."""
+    if row["state"] in NOT_FOR_PRODUCTION:
+        fields = state.audit_fields("deployment.end", job_of(row), now=row["updated_at"])
+        deployments.end_of_submission(connection, row["id"], f"{job_of(row)} is {row['state']}", fields)
 
 
 async def end(state: ControlState, request: DeploymentEnd, fds: list[int]) -> dict[str, Any]:
@@ -80,26 +99,22 @@ async def listed(state: ControlState, request: DeploymentsList, fds: list[int]) 
     return {"deployments": shown, "profile": state.effective().production_profile.value.name}
 
 
-async def deployable(state: ControlState, row: dict[str, Any], run_as: str) -> None:
-    """Refused unless this very package is approved, verifies, is not stopped, and `run_as` may read all of its inputs, masked alike or more."""
-    _check_state(state, row)
-    job, locked = await asyncio.to_thread(_verified, state, row)
-    if stopped := await stops.objections(state, stops.job_names(row), locked):
-        await authority.refuse(state, "deployment.create", job_of(row), stopped[0])
-    as_it = replace(state, principal=run_as)
-    await as_it.groups.refresh(run_as)
-    inputs = [DeclaredInput.model_validate(entry.model_dump(exclude={"path"})) for entry in job.inputs]
-    try:
-        await declared.check_job(as_it, inputs)
-    except (Refused, NotFound) as refusal:
-        reason = f"as {run_as}: {refusal.message}"
-        await state.audit("deployment.create", job_of(row), allowed=False, reason=reason, rule=refusal.rule)
-        raise Refused(f"{run_as} may not run {job_of(row)}: {refusal.message}", rule=refusal.rule, next_step=refusal.next_step) from refusal
+async def deployable(state: ControlState, row: dict[str, Any], run_as: str, *, action: str = "deployment.create") -> None:
+    """Refused unless this very package is approved, nothing of it is stopped, and `run_as` may read all of its inputs, masked alike or more.
+
+    In *own* mode nothing can be approved: there what is in review may be tried, under all other rules.
+    """
+    if state.service or row["state"] != "in_review" or row["draft"]:
+        await approvals.deployable(state, row["id"], action=action, run_as=run_as)
+        return
+    if objections := await approvals.objections_of_today(state, row, run_as):
+        first = objections[0]
+        await authority.refuse(state, action, job_of(row), replace(first, reason="; ".join(one.reason for one in objections)))
 
 
 def _wanted(state: ControlState, request: DeploymentCreate, job: Job) -> tuple[str, str]:
     """Whose rights its runs have, and when they start; BadRequest where the package says otherwise, or the engine can't do it."""
-    run_as = request.run_as or job.run_as or state.principal
+    run_as = request.run_as or job.run_as or state.policies.in_force.document.promotion.run_as or state.principal
     if not is_principal(run_as):
         raise BadRequest(f"{run_as[:100]!r} can't be the name of an account", next_step="name the account that the engine runs it as")
     if job.run_as and run_as != job.run_as:
@@ -111,34 +126,11 @@ def _wanted(state: ControlState, request: DeploymentCreate, job: Job) -> tuple[s
     return run_as, job.schedule if request.schedule is None else request.schedule
 
 
-def _check_state(state: ControlState, row: dict[str, Any]) -> None:
-    wanted = APPROVED if state.service else APPROVED | {"in_review"}
-    if row["state"] in wanted and not row["draft"]:
-        return
-    waits = row["state"] == "in_review"
-    next_step = "its reviewers decide first: `jupyter guardrails job approve`" if waits else "`jupyter guardrails job show` says why"
-    raise Conflict(f"{job_of(row)} is {row['state'].replace('_', ' ')}: only what is approved is deployed", next_step=next_step)
-
-
-def _verified(state: ControlState, row: dict[str, Any]) -> tuple[Job, list[str]]:
-    """The job and the Python packages of the stored file, which must be what was approved, byte for byte, and signed here."""
-    path = Path(row["package_path"])
-    with path.open("rb") as file:
-        found = verify_archive(file, signatures.read_trust(state.settings.state_dir / "keys"))
-    said = (found.digests.content, found.digests.evidence)
-    if not found.trusted or said != (row["content_digest"], row["evidence_digest"]):
-        problems = "; ".join(found.problems[:3]) or f"its content digest is {said[0]}"
-        raise PackageError(f"{path.name} is not what was approved: {problems}", next_step="submit the notebook again")
-    return found.job, packages.names_in_archive(path)
-
-
-def _job_of(row: dict[str, Any]) -> Job:
+async def _job_of(state: ControlState, row: dict[str, Any]) -> Job:
     """What the package says of itself; Conflict where there is none."""
     if not row["package_path"]:
         raise Conflict(f"submission {row['id']} has no package: it is {row['state']}", next_step="its checks say what is missing")
-    with tempfile.TemporaryDirectory(prefix="guardrails-look-") as folder:
-        archive.unpack(row["package_path"], folder)
-        return read_job(Path(folder))
+    return (await asyncio.to_thread(signing.kept, state, row)).job
 
 
 async def operated(state: ControlState, id: str) -> dict[str, Any]:
@@ -189,3 +181,4 @@ def run_shape(run: dict[str, Any]) -> dict[str, Any]:
 
 
 OPERATIONS: Operations = {DeploymentCreate: create, DeploymentLive: live, DeploymentEnd: end, DeploymentsList: listed}
+lifecycle.AT_MOVE.append(_follow)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from jupyter_guardrails.engines.places import Place
 
@@ -11,6 +11,7 @@ class Engine(Protocol):
     """An engine that is there already; nothing here schedules by itself."""
 
     name: str
+    attended: bool  # `job start` stays until its runs have ended
 
     def deploy(self, place: Place, schedule: str) -> None:
         """Make it known to the engine, with its schedule (five cron fields, or none). GuardrailsError that says what is missing."""
@@ -20,6 +21,9 @@ class Engine(Protocol):
 
     def is_running(self, place: Place, number: int, job: str) -> bool:
         """Whether the engine still has that run, waiting or running."""
+
+    def verdict(self, place: Place, number: int, job: str) -> dict[str, Any]:
+        """What the engine itself says of a run that is over and wrote down no end of its own, as `deployments.report` takes it; perhaps nothing."""
 
     def stop(self, place: Place, number: int, job: str) -> None:
         """End a run that was started; it is over, or on its way out, when this returns."""

@@ -3,6 +3,7 @@
 ROOT/environments/           built once when a package is deployed, for all deployments with the same locks
 ROOT/ID/deployment.json      digests, parameters, datasets
 ROOT/ID/start.py             checks the package, runs it, writes down how that ended
+ROOT/ID/python               the interpreter that starts it, and that the environments were made from
 ROOT/ID/package/             as it was approved
 ROOT/ID/runs/N/              log.txt, started.json, ended.json, out/
 """
@@ -13,6 +14,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +107,7 @@ def prepare(root: Path, id: str, package: Path, given: Given) -> Place:
         said |= {"parameters": dict(given.parameters), "datasets": dict(given.datasets), "masked": list(given.masked)}
         said |= {"command": list(given.command), "environ": dict(given.environ)}
         start.write(place.folder / "deployment.json", said)
+        place.python.symlink_to(getattr(sys, "_base_executable", "") or sys.executable)
     except BaseException:
         shutil.rmtree(place.folder, ignore_errors=True)
         raise
@@ -121,6 +124,23 @@ def ended(place: Place, number: int) -> dict[str, Any] | None:
     measured = _json(place.run(number) / "use.json")
     found = {"state": "complete" if code == 0 else "failed", "exit_code": code, "peak_bytes": measured.get("peak_bytes", said["peak_bytes"])}
     return found | failure(place, number) | {"log_tail": tail(place, number)}
+
+
+def lost(place: Place, number: int) -> dict[str, Any]:
+    """A run that is over, and of which nothing says how it ended."""
+    return {"state": "lost", "error": "it was ended from outside: nothing says how", "log_tail": tail(place, number)}
+
+
+def unresolved(place: Place) -> str:
+    """The first dataset that runs would not find, or would refuse since nobody vouches for its masks; empty where there is none."""
+    deployed = place.deployed()
+    for entry in place.job().inputs:
+        path = deployed["datasets"].get(entry.name) or entry.path
+        if not path or not os.access(path, os.R_OK):
+            return f"{entry.name} is not found here: --dataset {entry.name}=PATH"
+        if (entry.masks or entry.rows) and entry.name not in deployed["masked"]:
+            return f"{entry.name} was masked or filtered in the clean run: --masked {entry.name} where the file of --dataset is alike"
+    return ""
 
 
 def failure(place: Place, number: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from jupyter_guardrails.engines import schedules
 from jupyter_guardrails.engines.places import Place
@@ -17,6 +18,7 @@ class Local:
     """Runs on this machine, each in a session of its own."""
 
     name = "local"
+    attended = True
 
     def deploy(self, place: Place, schedule: str) -> None:
         """With a schedule: a timer or a line of crontab that runs `job start`."""
@@ -35,6 +37,10 @@ class Local:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(int(pid), os.WNOHANG)
         return bool(started) and _started(int(pid)) == started
+
+    def verdict(self, place: Place, number: int, job: str) -> dict[str, Any]:
+        """Nothing: of a process that was killed the machine remembers nothing."""
+        return {}
 
     def stop(self, place: Place, number: int, job: str) -> None:
         """Ended as its own end would be: it writes down that it was."""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from jupyter_guardrails.errors import Conflict, NotFound
-from jupyter_guardrails.records import audit, submissions
+from jupyter_guardrails.records import audit
 from jupyter_guardrails.records.columns import storable
 from jupyter_guardrails.records.tables import deployments, job_runs
 from jupyter_guardrails.records.tables import submissions as jobs
@@ -41,14 +41,12 @@ def newest(connection: Connection, *, limit: int = 200) -> list[dict[str, Any]]:
 
 
 def make_live(connection: Connection, id: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """It is in production from now on: its submission moves, and those that it replaces end. They are given back."""
+    """It is in production from now on, and those that it replaces end. They are given back."""
     row = get(connection, id)
     if row["state"] != "preparing":
         raise Conflict(f"deployment {id} is {row['state']}: only one that is being prepared becomes live", next_step=NEXT_STEP)
     _set(connection, id, "live", "", fields["now"])
     audit.append(connection, **fields)
-    if not row["self_test"]:
-        _in_production(connection, row, fields)
     replaced = [other for other in _live_of_job(connection, row) if other["id"] != id and _replaces(row, other)]
     for other in replaced:
         finish(connection, other["id"], f"replaced by {row['name']}-{row['version']} on {row['engine']}", dict(fields) | {"action": "deployment.end"})
@@ -124,13 +122,3 @@ def _replaces(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     if row["self_test"] and not other["self_test"]:
         return False
     return bool(other["submission"] != row["submission"] or other["engine"] == row["engine"])
-
-
-def _in_production(connection: Connection, row: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
-    """The submission is deployed; the version that was in production before is superseded."""
-    said = {"now": fields["now"], "actor": fields["principal"], "policy_digest": fields["policy_digest"]}
-    older = select(jobs.c.id).where(jobs.c.name == row["name"], jobs.c.principal == row["author"], jobs.c.state == "deployed")
-    for id in list(connection.execute(older.where(jobs.c.id != row["submission"])).scalars()):
-        submissions.transition(connection, id, "superseded", error=f"{row['name']}-{row['version']} was deployed", **said)
-    if submissions.get(connection, row["submission"])["state"] != "deployed":
-        submissions.transition(connection, row["submission"], "deployed", **said)

@@ -1,53 +1,26 @@
 """Deployments as control decides them: who may deploy what as whom, what replaces what, and what its runs came to."""
 
 import os
+from pathlib import Path
 
 import pytest
 from decision_world import POLICY, DecisionWorld
 
+from jupyter_guardrails.control import lifecycle
 from jupyter_guardrails.control.interface.deployments import DeploymentCreate, DeploymentEnd, DeploymentLive, DeploymentsList, RunBegin, RunReport
 from jupyter_guardrails.control.interface.stops import Suspend
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, PackageError, Refused
-from jupyter_guardrails.package import archive, manifest, signatures
-from jupyter_guardrails.package.job import Job
-from jupyter_guardrails.records import submissions
 
-JOB = {
-    "name": "report",
-    "entry": "report.ipynb",
-    "owner": "ana",
-    "python": {"version": "3.11", "implementation": "cpython", "system": "linux", "machine": "x86_64"},
-    "parameters": {"json_schema": {}},
-    "resources": {"memory_bytes": 1, "cpus": 1, "tasks": 1, "wall_s": 1},
-    "policy_digest": "0",
-}
 REPORT = {"number": 1, "exit_code": 0, "peak_bytes": 5}
 
 
 class DeploymentWorld(DecisionWorld):
     """`approved(id)` is a submission whose signed package control holds."""
 
-    def approved(self, id="s1", *, state="approved", inputs=(), **job):
-        folder = self.root / id
-        texts = {"src/report.ipynb": "{}", "run.py": f"# {id}", "env/pylock.runner.toml": "", "evidence/checks.json": "{}"}
-        texts |= {"env/pylock.kernel.toml": '[[packages]]\nname = "pandas"\n'}
-        texts |= {"job.json": Job.model_validate(JOB | {"inputs": [dict(entry) for entry in inputs]} | job).to_text()}
-        for name, text in texts.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
-        digests = manifest.write_manifest(folder)
-        signer = signatures.open_signer(self.state().settings.state_dir / "keys")
-        (folder / "attestations").mkdir()
-        signed = signatures.sign(signer, digests, signatures.PROVENANCE, {})
-        (folder / "attestations" / "provenance.dsse.json").write_text(signed)
-        archive.pack(folder, self.root / f"{id}.job.zip")
-        write, said = self.records.write_sync, {"notebook": "report.ipynb", "name": "report", "frozen": "", "notebook_digest": "d"}
-        write(submissions.create, now=self.now, id=id, key=id, draft=False, principal="ana", parameters={}, reason="", **said)
-        write(submissions.transition, id, "checking", now=self.now, actor="ana")
-        said = {"content_digest": digests.content, "evidence_digest": digests.evidence}
-        write(submissions.set_package, id, name=f"{id}.job.zip", path=str(self.root / f"{id}.job.zip"), now=self.now, **said)
-        for step in ("in_review", state)[: 1 if state == "in_review" else 2]:
-            write(submissions.transition, id, step, now=self.now, actor="rita")
+    def approved(self, id="s1", **package):
+        self.submission(id, **package)
+        for who in ("rita", "ron"):
+            self.ask(who, self.decision(id=id))
         return self.row(id)
 
     def create(self, who="rita", submission="s1", **more):
@@ -82,8 +55,10 @@ def test_what_is_approved_is_deployed_and_its_submission_is_in_production(world)
 
 @pytest.mark.parametrize("state", ["in_review", "rejected", "changes_requested"])
 def test_what_is_not_approved_is_not_deployed(world, state):
-    world.approved(state=state)
-    with pytest.raises(Conflict, match="only what is approved is deployed"):
+    world.submission(state="in_review")
+    if state != "in_review":
+        world.ask("ron", world.decision({"rejected": "reject", "changes_requested": "send_back"}[state]))
+    with pytest.raises(Refused, match="report-1 is not approved"):
         world.create()
 
 
@@ -107,7 +82,7 @@ def test_nobody_deploys_their_own_and_others_do_not_see_it(world):
 
 def test_in_own_mode_it_is_a_self_test_of_what_is_in_review(world):
     world.service = False
-    world.approved(state="in_review")
+    world.submission()
     made = world.live("ana")
     assert made["label"] == "live (self-test, not approved)"
     assert world.row()["state"] == "in_review", "nothing is in production by that"
@@ -116,9 +91,9 @@ def test_in_own_mode_it_is_a_self_test_of_what_is_in_review(world):
 
 def test_a_package_that_was_swapped_after_its_approval_is_not_deployed(world):
     world.approved()
-    world.approved("s2")
-    (world.root / "s2.job.zip").replace(world.root / "s1.job.zip")
-    with pytest.raises(PackageError, match="is not what was approved"):
+    world.submission("s2")
+    Path(world.row("s2")["package_path"]).replace(world.row("s1")["package_path"])
+    with pytest.raises((PackageError, Refused)):
         world.create()
     world.approved("s3")
     assert world.create(submission="s3")["version"] == 3, "the twin: one that was not swapped is"
@@ -137,12 +112,12 @@ def test_what_is_suspended_is_not_deployed_and_what_is_deployed_does_not_start(w
 def test_it_runs_with_the_rights_of_run_as_and_no_others(world):
     world.dataset("nyc/flights")
     world.dataset("hr/salaries")
-    world.approved(inputs=[{"name": "nyc/flights"}])
+    world.approved(data=("nyc/flights",))
     assert world.create(engine="local")["run_as"] == "rita"
-    world.approved("s2", inputs=[{"name": "hr/salaries"}])
-    with pytest.raises(Refused, match="rita may not run report-2"):
+    world.approved("s2", data=("hr/salaries",))
+    with pytest.raises(Refused, match="rita, as whom it would run, may not"):
         world.create(submission="s2")
-    assert "as rita" in world.audited("deployment.create")[0]["reason"]
+    assert not world.audited("deployment.create")[-1]["allowed"]
 
 
 def test_an_engine_of_ones_own_account_runs_as_nobody_else(world):
@@ -172,6 +147,18 @@ def test_a_new_version_ends_the_one_before_and_going_back_ends_the_new_one(world
         world.ask("rita", RunBegin(deployment=first["id"]))
     world.live(submission="s1")
     assert (world.row("s1")["state"], world.row("s2")["state"]) == ("deployed", "superseded")
+
+
+@pytest.mark.parametrize("state", ["retired", "superseded"])
+def test_what_is_no_longer_for_production_is_deployed_nowhere(world, state):
+    """Whoever moves it: the deployment ends in the same transaction."""
+    world.approved()
+    made = world.live()
+    world.records.write_sync(lifecycle.moved, world.state("ron"), "s1", state, now=world.now, actor="ron")
+    found = world.ask("rita", DeploymentsList(id=made["id"]))["deployments"][0]
+    assert (found["state"], found["reason"]) == ("ended", f"report-1 is {state}")
+    with pytest.raises((Conflict, Refused)):
+        world.ask("rita", RunBegin(deployment=made["id"]))
 
 
 def test_a_run_is_told_once_and_its_author_sees_it(world):

@@ -176,7 +176,11 @@ class EngineContract:
         place = deploy()
         self.finished(engine, place, 1, engine.start(place, 1))
         kept = {place.folder / "deployment.json"}
-        files = [path for path in place.folder.rglob("*") if path.is_file() and place.package not in path.parents and path not in kept]
+        files = [
+            path
+            for path in place.folder.rglob("*")
+            if path.is_file() and not path.is_symlink() and place.package not in path.parents and path not in kept
+        ]
         generated = [path for path in files if place.folder / "runs" not in path.parents]
         assert generated, "start.py at least"
         assert [path for path in generated if NEVER_IN_ENGINE_FILES.search(path.read_text())] == []

@@ -1,0 +1,110 @@
+"""Slurm: each run is a batch job of the operator's account, submitted with sbatch; its deployment lies on a filesystem that the nodes share.
+
+Schedules are the account's own timer or crontab, which runs `job start`, so that control is asked before each run.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import subprocess
+from typing import Any
+
+from jupyter_guardrails.engines import schedules
+from jupyter_guardrails.engines.places import Place
+from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.package.job import Resources
+
+SCRIPT = "slurm.sbatch"
+TIMEOUT_S = 60.0
+MINUTES_BESIDE = 1  # for starting and for writing down results: what the job itself may take is run.py's to hold
+KILLED = {"TIMEOUT": "it took longer than it may", "OUT_OF_MEMORY": "it used more memory than it may", "CANCELLED": "it was cancelled"}
+GONE = "Invalid job id"
+
+
+class Slurm:
+    """The cluster whose commands this account has on its path."""
+
+    name = "slurm"
+    attended = False
+
+    def deploy(self, place: Place, schedule: str) -> None:
+        """The batch script, tried by the cluster itself; with a schedule, what submits it."""
+        if shutil.which("sbatch") is None:
+            raise GuardrailsError("this machine has no sbatch", next_step="deploy from a machine that submits to your cluster")
+        (place.folder / SCRIPT).write_text(script(place.job().resources, place.deployed()["content"]), encoding="utf-8")
+        _asked("sbatch", "--test-only", *_options(place), SCRIPT, "0", place=place)
+        if schedule:
+            schedules.install(place, schedule)
+
+    def start(self, place: Place, number: int) -> str:
+        """The cluster's number of the job."""
+        return _asked("sbatch", "--parsable", *_options(place), SCRIPT, str(int(number)), place=place).strip().partition(";")[0]
+
+    def is_running(self, place: Place, number: int, job: str) -> bool:
+        """Whether it waits or runs; GuardrailsError while the cluster does not answer, so that nothing is taken for lost."""
+        state = _field(job, "%T")
+        return state not in ("", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY")
+
+    def verdict(self, place: Place, number: int, job: str) -> dict[str, Any]:
+        """What the cluster says of a job that wrote down no end of its own; it remembers its jobs for some minutes (MinJobAge)."""
+        command = ["scontrol", "show", "job", "--oneliner", _checked(job)]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        state = re.search(r"\bJobState=([A-Z_]+)", shown.stdout)
+        if state is None:
+            return {}
+        reason = KILLED.get(state[1], f"Slurm says {state[1]}")
+        return {"state": "failed", "error": f"{reason} (Slurm job {job}: {state[1]})"}
+
+    def stop(self, place: Place, number: int, job: str) -> None:
+        """Cancelled, or gone already."""
+        done = subprocess.run(["scancel", _checked(job)], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        if done.returncode and GONE not in done.stderr:
+            raise GuardrailsError(f"scancel failed: {done.stderr.strip()[-500:]}", next_step="see `squeue --me`")
+
+    def end(self, place: Place) -> None:
+        """Its schedule goes; what was submitted and has not begun will find that it ended."""
+        schedules.remove(place)
+
+
+def script(resources: Resources, content: str) -> str:
+    """The batch script: integers and a digest. Its one argument is the run's number."""
+    if not re.fullmatch(r"[0-9a-f]{64}", content):
+        raise GuardrailsError("a content digest is 64 hexadecimal digits", next_step="deploy the package again")
+    asked = {"mem": f"{math.ceil(resources.memory_bytes / 2**20)}M", "cpus-per-task": math.ceil(resources.cpus)}
+    asked |= {"time": math.ceil(resources.wall_s / 60) + MINUTES_BESIDE, "job-name": f"guardrails-{content[:12]}", "comment": content}
+    lines = "".join(f"#SBATCH --{name}={value}\n" for name, value in asked.items())
+    return f'#!/bin/sh\n{lines}#SBATCH --no-requeue\nexec ./python -I start.py "$1"\n'
+
+
+def _options(place: Place) -> list[str]:
+    """Nothing of the submitting environment goes along, and the log is start.py's."""
+    return ["--export=NONE", "--output=/dev/null", "--error=/dev/null", f"--chdir={place.folder}"]
+
+
+def _asked(*command: str, place: Place) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=place.folder, timeout=TIMEOUT_S, check=False)
+    if done.returncode:
+        raise GuardrailsError(f"{command[0]} refused it: {done.stderr.strip()[-500:]}", next_step="see `sinfo`, and what your cluster allows")
+    return done.stdout
+
+
+def _field(job: str, field: str) -> str:
+    """One of squeue's fields of a job; empty when it is over and forgotten."""
+    asked = subprocess.run(
+        ["squeue", "--noheader", "--states=all", f"--jobs={_checked(job)}", f"--format={field}"],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    if asked.returncode and GONE not in asked.stderr:
+        raise GuardrailsError(f"Slurm does not answer: {asked.stderr.strip()[-500:]}", next_step="try again when `squeue` works")
+    return asked.stdout.strip()
+
+
+def _checked(job: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,18}", job):
+        raise GuardrailsError(f"{job[:50]!r} is no number of a Slurm job", next_step="see `squeue --me`")
+    return job

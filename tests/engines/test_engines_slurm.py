@@ -1,0 +1,90 @@
+"""Slurm keeps the contract of engines, on a real cluster of one node."""
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import slurm_cluster
+from engine_contract import JOB, EngineContract
+
+from jupyter_guardrails.engines import slurm
+from jupyter_guardrails.engines.slurm import Slurm
+from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.package.job import Resources
+
+WHY_NOT = slurm_cluster.why_not()
+DIGEST = "0123456789abcdef" * 4
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with slurm_cluster.running() as conf, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(conf))
+        yield conf
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")
+class TestSlurm(EngineContract):
+    @pytest.fixture
+    def engine(self, cluster):
+        return Slurm()
+
+    def test_a_job_has_an_account_s_rights_and_nothing_of_its_environment(self, engine, deploy, monkeypatch):
+        monkeypatch.setenv("MY_SECRET", "xyzzy")
+        place = deploy()
+        (place.folder / "start.py").write_text("import os, sys\nopen('seen', 'w').write(repr(dict(os.environ)) + str(os.getuid()))\n")
+        job = engine.start(place, 1)
+        while engine.is_running(place, 1, job):
+            time.sleep(0.05)
+        seen = (place.folder / "seen").read_text()
+        assert "xyzzy" not in seen
+        assert seen.endswith(str(os.getuid()))
+
+    def test_what_the_cluster_ends_is_told_in_its_words(self, engine, deploy):
+        place = deploy(code="-1")
+        job = engine.start(place, 1)
+        self.waits(place)
+        subprocess.run(["scancel", "--signal=KILL", "--full", job], check=True)
+        while engine.is_running(place, 1, job):
+            time.sleep(0.05)
+        assert engine.verdict(place, 1, job)["state"] == "failed"
+        assert f"Slurm job {job}" in engine.verdict(place, 1, job)["error"]
+
+    def test_what_no_node_can_give_is_refused_when_it_is_deployed(self, engine, root, tmp_path, deploy):
+        place = deploy()
+        text = (place.package / "job.json").read_text()
+        (place.package / "job.json").write_text(re.sub(r'"cpus":\s*1[.0-9]*', '"cpus": 5000', text))
+        with pytest.raises(GuardrailsError, match="sbatch refused it"):
+            engine.deploy(place, "")
+
+
+def test_a_job_is_not_lost_because_the_cluster_does_not_answer(monkeypatch):
+    if WHY_NOT:
+        pytest.skip(WHY_NOT)
+    with tempfile.TemporaryDirectory() as folder:
+        conf = Path(folder, "slurm.conf")
+        conf.write_text(slurm_cluster.CONF.format(host="nowhere", root=folder, ports=(1, 2), cpus=1, patience_s=2))
+        monkeypatch.setenv("SLURM_CONF", str(conf))
+        with pytest.raises(GuardrailsError, match="Slurm does not answer"):
+            Slurm().is_running(None, 1, "5")
+
+
+def test_a_script_holds_integers_and_a_digest():
+    text = slurm.script(Resources.model_validate(JOB["resources"]), DIGEST)
+    assert f"#SBATCH --comment={DIGEST}\n" in text
+    assert "#SBATCH --mem=256M\n" in text
+    assert "#SBATCH --time=2\n" in text
+    for digest in ("", "x" * 64, f"{DIGEST}\n#SBATCH --uid=0"):
+        with pytest.raises(GuardrailsError):
+            slurm.script(Resources.model_validate(JOB["resources"]), digest)
+
+
+@pytest.mark.parametrize("job", ["", "5,6", "--user=root", "5; reboot", "٣"])
+def test_what_is_no_number_of_a_job_is_not_handed_to_the_cluster(job):
+    with pytest.raises(GuardrailsError, match="is no number of a Slurm job"):
+        Slurm().stop(None, 1, job)
