@@ -78,7 +78,7 @@ def _follow(connection: Connection, state: ControlState, row: dict[str, Any]) ->
     """What is no longer for production is deployed nowhere."""
     if row["state"] in NOT_FOR_PRODUCTION:
         fields = state.audit_fields("deployment.end", job_of(row), now=row["updated_at"])
-        deployments.end_of_submission(connection, row["id"], f"{job_of(row)} is {row['state']}", fields)
+        deployments.end_of_submission(connection, row["id"], row["error"] or f"{job_of(row)} is {row['state']}", fields)
 
 
 async def end(state: ControlState, request: DeploymentEnd, fds: list[int]) -> dict[str, Any]:

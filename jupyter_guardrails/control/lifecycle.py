@@ -9,13 +9,12 @@ from sqlalchemy import Connection
 
 from jupyter_guardrails.control import announcing
 from jupyter_guardrails.control.state import ControlState
-from jupyter_guardrails.records import deployments, submissions
+from jupyter_guardrails.records import submissions
 
 REPLACED = {  # a version came to this state -> older ones in these are replaced by it
     "in_review": ("in_review", "changes_requested"),
     "approved": ("approved",),
 }
-OVER = frozenset({"superseded", "retired", "withdrawn"})  # what is deployed of it ends
 Hook = Callable[[Connection, ControlState, dict[str, Any]], None]
 AT_MOVE: list[Hook] = []  # called with the row as it is after each move, in the move's own transaction: what one raises undoes the move
 
@@ -29,9 +28,6 @@ def follow(connection: Connection, state: ControlState, row: dict[str, Any], *, 
     """The row, after what follows from the move that brought it here. What failed is for its author to see: only that it failed is told."""
     if row["state"] in announcing.MOVES and not row["draft"]:
         announcing.told(state, row, row["state"], reason=reason or said_of(row)).put(connection)
-    if row["state"] in OVER:
-        fields = state.audit_fields("deployment.end", f"{row['name']}-{row['version']}")
-        deployments.end_of_submission(connection, row["id"], row["error"] or f"it was {row['state']}", fields)
     for hook in AT_MOVE:
         hook(connection, state, row)
     for older in submissions.others(connection, row, *REPLACED.get(row["state"], ())):

@@ -37,7 +37,7 @@ async def queue(state: ControlState, request: SubmissionsQueue, fds: list[int]) 
 
 async def decide(state: ControlState, request: SubmissionDecide, fds: list[int]) -> dict[str, Any]:
     """The submission and every decision on it; Conflict when the digests are not those in review."""
-    row = await _found(state, request.id)
+    row = await found(state, request.id)
     action, job = f"review.{request.decision}", approvals.job_of(row)
     voice = await approvals.voice(state, row)
     if not voice.counts:
@@ -91,7 +91,7 @@ def _signed(state: ControlState, row: dict[str, Any], said: decisions.Said, now:
 
 async def made(state: ControlState, request: SubmissionDecisions, fds: list[int]) -> dict[str, Any]:
     """The decisions on one submission: for its author, and for who may review it."""
-    return await _answer(state, await _found(state, request.id))
+    return await _answer(state, await found(state, request.id))
 
 
 async def reviewable(state: ControlState, id: str) -> dict[str, Any] | None:
@@ -101,13 +101,14 @@ async def reviewable(state: ControlState, id: str) -> dict[str, Any] | None:
     return row if seen else None
 
 
-async def _found(state: ControlState, id: str) -> dict[str, Any]:
+async def found(state: ControlState, id: str) -> dict[str, Any]:
+    """A submission of one's own, or one that this person may review; NotFound for all others."""
     row = await state.records.read(submissions.get, id)
     if row["principal"] == state.principal:
         return row
-    if (found := await reviewable(state, id)) is None:
+    if (seen := await reviewable(state, id)) is None:
         raise NotFound(f"there is no submission {id}", next_step="`jupyter guardrails job list --review` shows what waits for you")
-    return found
+    return seen
 
 
 async def _may(state: ControlState, row: dict[str, Any]) -> bool:

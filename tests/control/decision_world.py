@@ -78,18 +78,33 @@ class DecisionWorld(DataWorld):
         write(lifecycle.moved, self.state(person), id, state, now=self.now, actor=person)
         return self.row(id)
 
-    def package(self, row: dict[str, Any], *, packages: tuple = ("pandas",), data: tuple = (), code: str = "", **more: Any) -> packages_of.Kept:
-        """The kept package: its lock names these Python packages, it reads this data (`DeclaredInput`s, or names of it), and says `more`."""
+    def package(
+        self,
+        row: dict[str, Any],
+        *,
+        packages: tuple = ("pandas",),
+        data: tuple = (),
+        code: str = "",
+        outputs: tuple = (),
+        texts: Any = None,
+        **more: Any,
+    ) -> packages_of.Kept:
+        """The kept package: its lock names these Python packages, it reads this data (`DeclaredInput`s, or names of it), and says `more`.
+
+        `outputs`: of its only cell in the clean run; `texts`: further files of it.
+        """
         folder = self.root / "built" / row["id"]
         read = [entry if isinstance(entry, DeclaredInput) else DeclaredInput(name=entry, version="1.2.0") for entry in data]
         job = {"name": row["name"], "entry": "report.ipynb", "owner": row["principal"], "parameters": {"json_schema": {}}, "policy_digest": ""}
         job |= {"python": {"version": "3.11", "implementation": "cpython", "system": "linux", "machine": "x86_64"}}
         job |= {"resources": {"memory_bytes": 1, "cpus": 1, "tasks": 1, "wall_s": 1}, "inputs": [entry.model_dump() for entry in read]}
         job |= more
-        cell = new_code_cell(code or f"print('{row['id']}')", id="a")
+        code = code or f"print('{row['id']}')"
+        cell, ran = new_code_cell(code, id="a"), new_code_cell(code, id="a", outputs=list(outputs))
         files = {"src/report.ipynb": nbformat.writes(new_notebook(cells=[cell])), "job.json": Job.model_validate(job).to_text()}
         files |= {"env/pylock.kernel.toml": "".join(f'[[packages]]\nname = "{name}"\nversion = "1.0"\n' for name in packages)}
         files |= {"env/pylock.runner.toml": "", "run.py": "", "evidence/checks.json": json.dumps({"of": row["id"]})}
+        files |= {"evidence/executed.ipynb": nbformat.writes(new_notebook(cells=[ran]))} | (texts or {})
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)

@@ -192,6 +192,7 @@ CROSSINGS = {
     "grants.revoke": (lambda t: decisions.GrantRevoke(id="x", reason="because"), NotFound),
     "submissions.decide": (lambda t: decide(t), NotFound),
     "submissions.decisions": (lambda t: decisions.SubmissionDecisions(id=t.submission), NotFound),
+    "submissions.evidence": (lambda t: decisions.SubmissionEvidence(id=t.submission), NotFound),
     "submissions.withdraw": (lambda t: lifecycle.SubmissionWithdraw(id=t.submission), NotFound),
     "submissions.retire": (lambda t: lifecycle.SubmissionRetire(id=t.submission, reason="mine now"), NotFound),
     "submissions.rollback": (lambda t: lifecycle.SubmissionRollback(id=t.submission, reason="mine now"), NotFound),

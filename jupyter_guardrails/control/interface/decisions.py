@@ -64,3 +64,15 @@ class SubmissionDecisions(Request):
     op = "submissions.decisions"
     repeatable = True
     id: str = Field(max_length=100)
+
+
+class SubmissionEvidence(Request):
+    """-> {before: {id, version, state} or null, data: [{name, classification, owner}], cost, cost_before}.
+
+    `before`: the version that was approved last; `owner`: whose word the policy wants for that data; a cost is {cpu_s, memory_peak_bytes,
+    memory_gib_s, gpu_s, wall_s} of the clean run, or null.
+    """
+
+    op = "submissions.evidence"
+    repeatable = True
+    id: str = Field(max_length=100)
