@@ -792,6 +792,8 @@ export interface components {
             package?: string | null;
             /** @description Kind package: for whom it was allowed beside its person */
             group?: string | null;
+            /** @description Kind package: what it needs, and was allowed with it */
+            also?: string[];
             amount?: number | null;
             /** Format: date-time */
             until?: string | null;
