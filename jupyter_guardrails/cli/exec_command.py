@@ -34,7 +34,7 @@ from jupyter_guardrails.kernels.endings import Endings
 from jupyter_guardrails.kernels.forwards import listener_kinds, write_hosts
 from jupyter_guardrails.kernels.limits import FOLLOW_S, change, hold_cpus
 from jupyter_guardrails.kernels.quota import WorkspaceQuota
-from jupyter_guardrails.kernels.traced import Follower
+from jupyter_guardrails.kernels.traced import Follower, Refusals
 from jupyter_guardrails.sandbox import headroom
 from jupyter_guardrails.sandbox.meter import ProcessTable
 from jupyter_guardrails.sandbox.run import Started, start
@@ -155,7 +155,8 @@ def _follow(
 def _watch(client: ControlClient, admission: Admission, started: Started, quota: WorkspaceQuota | None) -> Beat:
     """Hold the limits until the process ends, and record what would be refused; the last measured use."""
     process = started.process
-    follower = started.tracer and Follower(started.tracer, admission, call=client.call, tell=_say, broke=lambda _: process.terminate())
+    refusals = Refusals(admission, call=client.call, tell=_say)
+    follower = started.tracer and Follower(started.tracer, admission.lease, found=refusals.add, broke=lambda _: process.terminate())
     guard = headroom.Headroom(process.pid, admission.memory_bytes)
     last = Beat(lease=admission.lease, cpu_s=0.0, memory_bytes=0, memory_peak_bytes=0)
     table = ProcessTable()

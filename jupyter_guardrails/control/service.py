@@ -18,6 +18,7 @@ from jupyter_guardrails.control import (
     backup,
     breakglass,
     cells,
+    clean_runs,
     closing,
     datasets,
     decisions,
@@ -62,6 +63,7 @@ OPERATIONS: Operations = {
     **people.OPERATIONS,
     **audit.OPERATIONS,
     **cells.OPERATIONS,
+    **clean_runs.OPERATIONS,
     **launch.OPERATIONS,
     **roots.OPERATIONS,
     **datasets.OPERATIONS,
@@ -95,6 +97,7 @@ WORKER_OPS = KERNEL_OPS | {
     "worker.progress",
     "worker.finish",
     "worker.inputs",
+    "worker.reached",
     "worker.part",
 }
 RECEIVE_S = 5.0  # a request is sent at once: whoever takes longer isn't one of ours

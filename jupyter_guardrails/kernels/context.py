@@ -19,6 +19,7 @@ from jupyter_guardrails.control.interface.messages import KernelAdmit, KernelLim
 from jupyter_guardrails.kernels.forwards import listener_kinds
 from jupyter_guardrails.kernels.quota import Usage, WorkspaceQuota
 from jupyter_guardrails.kernels.spares import Spares
+from jupyter_guardrails.kernels.traced import Recording
 from jupyter_guardrails.kernels.undelivered import Undelivered
 from jupyter_guardrails.kernels.watch import Watch
 from jupyter_guardrails.sandbox.spec import Report
@@ -49,6 +50,7 @@ class GovernedContext:
     tell: Callable[[str, str], None] = _nobody_to_tell
     hint: Callable[[str], None] = _nobody_looks  # something about a kernel is worth reading again
     outer: Mapping[str, Any] = field(default_factory=dict)  # what is enforced around this process itself (sandbox/outer.py)
+    recording: Recording | None = None  # of a clean run: what its kernel opens and connects to
     spares: Spares | None = None  # servers have them: what starts one kernel only needs none
     watch: Watch = field(init=False)
     quota: WorkspaceQuota = field(init=False)

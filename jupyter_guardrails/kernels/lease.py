@@ -17,7 +17,7 @@ from jupyter_guardrails.kernels import folders as private
 from jupyter_guardrails.kernels.context import GovernedContext, Kind, new_key
 from jupyter_guardrails.kernels.forwards import write_hosts
 from jupyter_guardrails.kernels.spares import Spare
-from jupyter_guardrails.kernels.traced import Follower
+from jupyter_guardrails.kernels.traced import Follower, Refusals
 from jupyter_guardrails.kernels.watch import Watched
 from jupyter_guardrails.sandbox.handover import Prepared, prepare
 from jupyter_guardrails.sandbox.spec import Report, SandboxSpec
@@ -81,6 +81,7 @@ class Lease:
             channel=f"guardrails-{secrets.token_hex(8)}",
             tty=tty,
             unlisted=accounts.is_unlisted(),
+            record=self.context.recording is not None,
         )
         self._spec = spec
         if self.spare and not self.spare.prepared.fits(spec):
@@ -124,8 +125,11 @@ class Lease:
             self.context.spares.refill(self._spec, self.admission, mounter_for, fresh_proc=roots.fresh_proc(self.context))
 
     def _follow(self, tracer: Tracer | None, watched: Watched) -> None:
-        """Where the policy only observes: pass on what would be refused; end what runs when its tracer is gone."""
+        """Where the policy only observes, and in a clean run: pass on what is found; end what runs when its tracer is gone."""
+        recording = self.context.recording
         if tracer is None:
+            if recording is not None and self.report is not None:
+                recording.absent = str(self.report.layers["trace"])
             return
         assert self.admission
         loop, context, kernel_id = asyncio.get_running_loop(), self.context, self.kernel_id
@@ -136,7 +140,8 @@ class Lease:
         def broke(reason: str) -> None:
             asyncio.run_coroutine_threadsafe(watched.end(reason, restart=False), loop)
 
-        self._follower = Follower(tracer, self.admission, call=context.control.call, tell=tell, broke=broke)
+        found = recording.add if recording is not None else Refusals(self.admission, call=context.control.call, tell=tell).add
+        self._follower = Follower(tracer, self.admission.lease, found=found, broke=broke)
 
     def pause(self) -> None:
         """Between two runs: the lease stays, nothing is watched."""

@@ -48,6 +48,7 @@ def make_spec(
     netless_port: int | None = PROXY_PORT,
     tty: bool = False,
     unlisted: bool = False,
+    record: bool = False,
 ) -> SandboxSpec:
     """The sandbox of one process.
 
@@ -55,6 +56,7 @@ def make_spec(
     alone. `kernel_dir` was made by `folders.make_folders`; `read` are the environment's folders (see kernelspecs). `netless_port` is where the proxy
     listens inside the empty network namespace: a host that isn't approved is then refused with a reason instead of failing to resolve.
     `unlisted`: the account is not in /etc/passwd, so the files of `accounts.write_account` stand for it.
+    `record`: have told which files are opened that are no part of the system, the environment or the kernel's own folders.
     Where the policy only observes, the lists say what would be refused, `shut` (with the admission's) what is, and the machine's network is open.
     """
     observed, open_network = "files" in admission.observed, "network" in admission.observed
@@ -88,7 +90,9 @@ def make_spec(
         covers=(*(((str(folders.hosts), HOSTS),) if forwards else ()), *(accounts.covers(folders) if unlisted else ())),
         observed=observed,
         shut=unique(*admission.shut, *shut) if observed else (),
-        trace=observed,
+        trace=observed or record,
+        told=unique(str(workspace), *admission.datasets.values()) if record else (),
+        beside=unique(*SYSTEM_READ, "/dev", "/sys", str(CLIENT_DIR), str(folders.root), *read) if record else (),
     )
 
 

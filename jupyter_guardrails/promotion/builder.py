@@ -79,3 +79,5 @@ def _write_evidence(work: Work, job: Job, results: Mapping[str, Result], folder:
     if work.executed is not None:
         shutil.copyfile(work.executed, folder / "executed.ipynb")
         (folder / "openlineage.ndjson").write_text(lineage_text(job, submitted_on=work.order.submitted_on), encoding="utf-8")
+    if work.traced is not None:
+        (folder / "inputs.json").write_text(canonical.dumps(work.traced.to_json()), encoding="utf-8")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from jupyter_guardrails.kernels.folders import make_run_dir
 from jupyter_guardrails.kernels.governed import GovernedContext, kernel_manager_class
 from jupyter_guardrails.promotion.bounded import MAX_OUTPUT_BYTES, BoundedClient
 from jupyter_guardrails.promotion.results import Finding
+from jupyter_guardrails.promotion.traces import Begun
 
 INJECTED = "injected-parameters"
 ERROR_TAIL = 2000
@@ -28,10 +30,12 @@ ASKS = "StdinNotImplementedError"  # ipykernel's, for input() where nobody can a
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The executed notebook (without the cell of injected parameters), the file names that it wrote, and what ended it early."""
+    """The executed notebook (without the cell of injected parameters), the files that it wrote, when its cells began, and what ended it early."""
 
     node: nbformat.NotebookNode
+    kernel_id: str
     written: tuple[str, ...]
+    begun: tuple[Begun, ...]
     problem: Finding | None
 
 
@@ -54,12 +58,13 @@ class Steps:
     total: int
     say: Callable[[int, int, str], None]  # done, total, one sentence
     done: int = 0
-    cell: nbformat.NotebookNode | None = None  # the one that was begun last
+    begun: list[tuple[float, float, nbformat.NotebookNode]] = field(default_factory=list)  # monotonic, since the epoch
+    kernel_id: str = ""
     _soon: asyncio.TimerHandle | None = None
 
     def begin(self, cell: nbformat.NotebookNode) -> None:
         """A cell starts."""
-        self.cell = cell
+        self.begun.append((time.monotonic(), time.time(), cell))
         words = f"cell {self.done + 1} of {self.total} is running"
         self._soon = asyncio.get_running_loop().call_later(SAID_AFTER_S, self.say, self.done, self.total, words)
 
@@ -90,7 +95,8 @@ def execute(
     def executing(cell: nbformat.NotebookNode, cell_index: int) -> None:
         """Called by nbclient before each cell: a run whose cells can't be recorded proves nothing."""
         assert client.km is not None, "it made the kernel that the cell is for"
-        context.control.call(KernelCells(cells=[cell_of(client.km.kernel_id, cell.source)]))
+        steps.kernel_id = client.km.kernel_id
+        context.control.call(KernelCells(cells=[cell_of(steps.kernel_id, cell.source)]))
         steps.begin(cell)
 
     def executed(cell: nbformat.NotebookNode, cell_index: int, execute_reply: Any) -> None:
@@ -117,7 +123,9 @@ def execute(
     node.metadata = nbformat.from_dict({"language_info": {"name": "python"}})  # type: ignore[no-untyped-call]
     node.cells = [cell for cell in node.cells if INJECTED not in cell.metadata.get("tags", [])]
     after = _snapshot(cwd)
-    return Run(node, tuple(sorted(name for name in after if after[name] != before.get(name))), problem)
+    written = tuple(sorted(name for name in after if after[name] != before.get(name)))
+    begun = tuple(Begun(monotonic_s, epoch_s, _place(node.cells, cell)) for monotonic_s, epoch_s, cell in steps.begun)
+    return Run(node, steps.kernel_id, written, begun, problem)
 
 
 def _run(client: BoundedClient, steps: Steps, timeout_s: int, said: list[str]) -> Finding | None:
@@ -148,7 +156,11 @@ def _run(client: BoundedClient, steps: Steps, timeout_s: int, said: list[str]) -
 def _at(client: BoundedClient, steps: Steps, message: str, fix: str) -> Finding:
     """The finding at the cell that was begun last, in the notebook's own counting."""
     cells = [cell for cell in client.nb.cells if INJECTED not in cell.metadata.get("tags", [])]
-    return Finding(message, next((n for n, cell in enumerate(cells) if cell is steps.cell), None), fix=fix)
+    return Finding(message, _place(cells, steps.begun[-1][2]) if steps.begun else None, fix=fix)
+
+
+def _place(cells: list[nbformat.NotebookNode], cell: nbformat.NotebookNode) -> int | None:
+    return next((n for n, one in enumerate(cells) if one is cell), None)
 
 
 def _inject(node: nbformat.NotebookNode, values: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from jupyter_guardrails.package.details import Details
 from jupyter_guardrails.package.job import Input, Resources
 from jupyter_guardrails.promotion.interpreter import Interpreter
 from jupyter_guardrails.promotion.notebook import Notebook
+from jupyter_guardrails.promotion.traces import Traced
 
 Progress = Callable[[int, int, str], None]  # done, total, one sentence
 
@@ -65,6 +66,7 @@ class Work:
     inputs: list[Input] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     executed: Path | None = None
+    traced: Traced | None = None  # what the clean run opened
 
     @property
     def scratch(self) -> Path:

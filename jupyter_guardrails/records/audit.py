@@ -136,6 +136,7 @@ class Filter:
     since: str | None = None
     until: str | None = None
     actions: Collection[str] = ()
+    kernel: str | None = None
 
 
 def newest(
@@ -149,6 +150,7 @@ def newest(
     query = query.where(tables.audit.c.time >= only.since) if only.since else query
     query = query.where(tables.audit.c.time < only.until) if only.until else query
     query = query.where(tables.audit.c.action.in_(only.actions)) if only.actions else query
+    query = query.where(tables.audit.c.kernel == only.kernel) if only.kernel else query
     rows = connection.execute(query.order_by(tables.audit.c.seq.desc() if last else tables.audit.c.seq)).mappings()
     found = [without_code(dict(row)) for row in rows]
     return found[::-1] if last else found

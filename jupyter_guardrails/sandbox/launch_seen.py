@@ -26,11 +26,13 @@ class Named(NamedTuple):
 
 
 class Judge:
-    """Knows the lists of the sandbox that would be. Says each thing once; `beyond` counts those after the first MOST."""
+    """Knows the lists of the sandbox that would be. Says each thing once; `beyond` counts those after the first `most`."""
+
+    most = MOST
 
     def __init__(self, read: list[str], write: list[str], devices: list[str], shut: list[str]) -> None:
-        self._write = frozenset(_folder(path) for path in (*write, *devices))
-        self._read = self._write.union(_folder(path) for path in read)
+        self._write = frozenset(folder(path) for path in (*write, *devices))
+        self._read = self._write.union(folder(path) for path in read)
         self._shut = frozenset(os.fsencode(path) for path in shut)
         self._said: set[tuple[str, str]] = set()
         self._threads: dict[int, None] = {}
@@ -38,18 +40,18 @@ class Judge:
         self._folders: dict[bytes, bytes] = {}
         self.beyond = 0
 
-    def would_refuse(self, named: Named) -> tuple[str, str, bool] | None:
+    def look(self, named: Named) -> tuple[str, str, bool] | None:
         """("read" | "write" | "connect", path or host:port, whether it was stopped since it is shut); None for what would be allowed, would
         fail anyway, or was said."""
         path = os.path.join(named.base, named.where)
         found = self._address(named.where) if named.kind == "address" else self._path(named.kind, path)
         if found is None or found in self._said:
             return None
-        if len(self._said) >= MOST:
+        if len(self._said) >= self.most:
             self.beyond += 1
             return None
         self._said.add(found)
-        return *found, named.kind != "address" and self._is_shut(path)
+        return *found, self._was_stopped(named, path)
 
     def rest(self) -> None:
         """Nothing waits to be looked at: where folders lead may change until there is."""
@@ -62,11 +64,11 @@ class Judge:
     def _path(self, kind: str, raw: bytes) -> tuple[str, str] | None:
         path = self._real(raw, entry=kind == "entry")
         if kind in ("create", "entry"):
-            unimportant = _within(path, self._write) or COMPILED in path.split(b"/") or not _changeable(path, kind)
-            return None if unimportant else ("write", _printable(path))
+            unimportant = within(path, self._write) or COMPILED in path.split(b"/") or not changeable(path, kind)
+            return None if unimportant else ("write", printable(path))
         if kind == "write":
-            return None if _within(path, self._write) or not os.access(path, os.W_OK) else ("write", _printable(path))
-        return None if _within(path, self._read) or not os.access(path, os.R_OK) else ("read", _printable(path))
+            return None if within(path, self._write) or not os.access(path, os.W_OK) else ("write", printable(path))
+        return None if within(path, self._read) or not os.access(path, os.R_OK) else ("read", printable(path))
 
     def _real(self, raw: bytes, *, entry: bool) -> bytes:
         """Where it leads; of a name that is made, removed or moved, where its directory leads."""
@@ -79,10 +81,12 @@ class Judge:
         path = os.path.join(real, name)
         return path if entry or (name not in NO_NAMES and not os.path.islink(path)) else os.path.realpath(path)
 
-    def _is_shut(self, path: bytes) -> bool:
-        """A directory there can be listed."""
+    def _was_stopped(self, named: Named, path: bytes) -> bool:
+        """Since it is shut; a directory there can be listed."""
+        if named.kind == "address":
+            return False
         real = os.path.realpath(path)
-        return _within(real, self._shut) and not os.path.isdir(real)
+        return within(real, self._shut) and not os.path.isdir(real)
 
     def is_own(self, thread: int, address: bytes) -> bool:
         """Whether it is a loopback address on which a process that connected before, or this one, itself listens (a debugger, a dask cluster)."""
@@ -101,11 +105,11 @@ class Judge:
         return "connect", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _folder(path: str) -> bytes:
+def folder(path: str) -> bytes:
     return os.path.realpath(os.fsencode(path))
 
 
-def _within(path: bytes, folders: frozenset[bytes]) -> bool:
+def within(path: bytes, folders: frozenset[bytes]) -> bool:
     """Whether it, or a folder above it, is one of them: thousands of datasets cost no more than one."""
     while path not in folders:
         above = os.path.dirname(path)
@@ -115,14 +119,14 @@ def _within(path: bytes, folders: frozenset[bytes]) -> bool:
     return True
 
 
-def _changeable(path: bytes, kind: str) -> bool:
+def changeable(path: bytes, kind: str) -> bool:
     """Whether the account itself could: an existing file that it may write, else an entry in a directory that it may change."""
     if kind == "create" and os.path.lexists(path):
         return os.access(path, os.W_OK)
     return os.access(os.path.dirname(path), os.W_OK)
 
 
-def _printable(path: bytes) -> str:
+def printable(path: bytes) -> str:
     return path.decode("utf-8", "backslashreplace")
 
 

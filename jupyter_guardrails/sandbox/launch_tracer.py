@@ -22,6 +22,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from . import launch_trace as trace
+from .launch_inputs import Recorder
 from .launch_libc import OtherMemory
 from .launch_seen import Judge, Named
 
@@ -45,7 +46,8 @@ def run(fd: int) -> NoReturn:
     with os.fdopen(fds[1], "rb") as memory:
         memory.seek(0)
         lists = json.load(memory)
-    Tracer(fds[0], starter, Judge(**lists)).record()
+    judge = Recorder(**lists) if "told" in lists else Judge(**lists)
+    Tracer(fds[0], starter, judge).record()
     os._exit(0)
 
 
@@ -59,8 +61,8 @@ class Tracer:
         self._buffer = bytearray(NOTIFICATION.size)
         self._empty = bytes(NOTIFICATION.size)
         self._known: dict[int, None] = {}
-        self._waiting: deque[Named] = deque()
-        self._batch: list[tuple[str, str, bool]] = []
+        self._waiting: deque[tuple[Named, float]] = deque()
+        self._batch: list[tuple[str, str, bool, float]] = []
         self._lost = self._unread = 0
         self._flushed_at = 0.0
         starter.setblocking(False)
@@ -122,7 +124,7 @@ class Tracer:
             self._known.pop(next(iter(self._known)))
         self._known[key] = None
         if len(self._waiting) < WAITING:
-            self._waiting.append(item)
+            self._waiting.append((item, time.monotonic()))
         else:
             self._lost += 1
 
@@ -174,14 +176,15 @@ class Tracer:
         return text
 
     def _look(self) -> None:
-        """Find out what one named thing means; what would be refused waits for the next message."""
+        """Find out what one named thing means; what is worth telling waits for the next message."""
+        named, at = self._waiting.popleft()
         try:
-            found = self._judge.would_refuse(self._waiting.popleft())
+            found = self._judge.look(named)
         except Exception:  # noqa: BLE001 - one strange path must not end the record; it is counted
             self._unread += 1
             return
         if found:
-            self._batch.append(found)
+            self._batch.append((*found, at))
         if not self._waiting:
             self._judge.rest()
 
@@ -215,7 +218,7 @@ class Tracer:
     def _portion(self) -> int:
         """How many items go into one message: at least one, if there is any."""
         size, count = 0, 0
-        for _, what, _ in self._batch[:BATCH]:
+        for _, what, *_ in self._batch[:BATCH]:
             size, count = size + len(what), count + 1
             if size > BATCH_BYTES:
                 break

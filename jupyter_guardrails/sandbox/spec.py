@@ -45,6 +45,8 @@ class SandboxSpec:
     observed: bool = False  # no file is refused but what lies in `shut`; the lists above say what would be
     shut: tuple[str, ...] = ()  # real paths
     trace: bool = False  # record what is named in system calls: see tracer.py
+    told: tuple[str, ...] = ()  # with `trace`: every file opened in here, or outside of `beside`, instead of what would be refused
+    beside: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The form in which the shim gets it."""

@@ -31,7 +31,7 @@ LOOPBACK = re.compile(r"127(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}")
 FRACTIONS = ("cpus", "lifetime_s")
 FLAGS = ("tty", "observed", "trace")
 CHOICES = {"network": ("none", "host"), "root": ("own", "shared")}
-FOLDERS = ("read", "write", "devices", "shut")
+FOLDERS = ("read", "write", "devices", "shut", "told", "beside")
 
 
 def check(spec: SandboxSpec) -> None:

@@ -27,16 +27,18 @@ Kind = Literal["read", "write", "connect"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Something that would be refused: a real path, or `host:port`; `stopped` = it was, since it is shut in every mode."""
+    """Something that would be refused, or (`SandboxSpec.told`) was opened: a real path, or `host:port`; `stopped` = it was refused; `at` = when
+    the call came, as time.monotonic() says it."""
 
     kind: Kind
     what: str
     stopped: bool = False
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Would-be refusals, each once per traced process; `lost` more were not kept, `unread` calls could not be looked into."""
+    """What was found, each once per traced process; `lost` more were not kept, `unread` calls could not be looked into."""
 
     items: tuple[Seen, ...]
     lost: int = 0
@@ -48,6 +50,7 @@ class Tracer:
 
     def __init__(self, spec: SandboxSpec, env: Mapping[str, str]) -> None:
         self._lists = {"read": spec.read, "write": spec.write, "devices": spec.devices, "shut": spec.shut}
+        self._lists |= {"told": spec.told, "beside": spec.beside} if spec.told else {}
         self._ours, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with childs:
             command = [sys.executable, "-I", "-S", SHIM, str(childs.fileno()), "launch_tracer"]
@@ -97,5 +100,5 @@ class Tracer:
 
 
 def _batch(message: dict[str, object]) -> Batch:
-    items = cast("list[tuple[Kind, str, bool]]", message["items"])
+    items = cast("list[tuple[Kind, str, bool, float]]", message["items"])
     return Batch(tuple(Seen(*item) for item in items), cast("int", message["lost"]), cast("int", message["unread"]))

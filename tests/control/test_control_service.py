@@ -165,6 +165,7 @@ CROSSINGS = {
     "worker.progress": (lambda t: m.WorkerProgress(submission=t.submission, check="x", title="x", state="failed"), Refused),
     "worker.finish": (lambda t: m.WorkerFinish(submission=t.submission, state="built"), Refused),
     "worker.inputs": (lambda t: work.WorkerInputs(submission=t.submission, names=["hr/salaries"]), Refused),
+    "worker.reached": (lambda t: work.WorkerReached(submission=t.submission, kernel_id="k"), Refused),
     "worker.part": (lambda t: work.WorkerPart(submission=t.submission, offset=0), Refused),
     "work.station": (lambda t: work.StationOpen(), BadRequest),
     "package.verify": (lambda t: m.PackageVerify(), BadRequest),

@@ -33,6 +33,8 @@ def make(number: int) -> SandboxSpec:
         limits=Limits(some(1 << 30, *NUMBERS), some(None, 0.5, -0.5, *NUMBERS), some(None, *NUMBERS), some(4096, *NUMBERS[1:]), some(None, *NUMBERS)),
         require=some(("files",), (), ("files", "network"), tuple(dice.sample(GUARANTEES, 3)), ("nonsense",)),
         tty=some(False, 0, None),
+        told=some((), (), paths, None, "/tmp"),
+        beside=some((), SYSTEM, paths),
         root=some("own", "shared", "", None),
         temporary=some(None, *TEXTS),
         covers=some((), (), ("/a",), (("/a",),), ((dice.choice(TEXTS), "/etc/hosts"),)),

@@ -40,6 +40,14 @@ class WorkerPart(Request):
     offset: int = Field(ge=0)
 
 
+class WorkerReached(Request):
+    """Worker only -> {datasets, hosts: [{name, allowed, epoch_s}]}. What a kernel of its clean run read and connected to through control."""
+
+    op = "worker.reached"
+    submission: str
+    kernel_id: str = Field(max_length=200)
+
+
 def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The worker finds kernelspecs and the package index as the person does; nothing else of the environment reaches it."""
     wanted = {*PASSED, *PROXIES, *(name.lower() for name in PROXIES)}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
 import nbformat
 
+from jupyter_guardrails.control.interface.work import WorkerReached
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels.governed import GovernedContext
+from jupyter_guardrails.kernels.traced import Recording
 from jupyter_guardrails.promotion import cleanrun, compare
 from jupyter_guardrails.promotion.environments import environment
 from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed, warned
+from jupyter_guardrails.promotion.traces import Traced, sort_out
 from jupyter_guardrails.promotion.work import Progress, Work
 
 NAME, TITLE = "clean_run", "A clean run from top to bottom"
@@ -32,9 +36,23 @@ def run(work: Work, progress: Progress) -> Result:
         return failed(error.message, [Finding(error.message, fix=error.next_step)])
     progress(0, total, "starting a kernel")
     with tempfile.TemporaryDirectory(prefix="clean-", dir=work.order.folder) as fresh, cleanrun.run_folder() as run_dir:
-        context = GovernedContext(work.control, Path(fresh), run_dir, kind="clean_run", submission=work.order.submission)
+        recording = Recording()
+        context = GovernedContext(work.control, Path(fresh), run_dir, kind="clean_run", submission=work.order.submission, recording=recording)
         ran = _execute(work, context, python, progress)
-    return _outcome(work, ran)
+        work.traced = _traced(work, ran, recording, context.workspace)
+    return _outcome(work, ran, work.traced)
+
+
+def _traced(work: Work, ran: cleanrun.Run, recording: Recording, workspace: Path) -> Traced:
+    """What it opened, as its tracer saw it, and what control gave it."""
+    declared = frozenset(entry.name for entry in work.inputs)
+    places = work.order.places | {entry.path: entry.name for entry in work.inputs if entry.path}
+    real = {os.path.realpath(place): name for place, name in places.items()}  # a tracer says where links lead
+    found = sort_out(recording.seen, ran.begun, workspace=workspace.resolve(), places=real, declared=declared)
+    found.gap = recording.gap
+    if ran.kernel_id:
+        found.add_reached(work.control.call(WorkerReached(submission=work.order.submission, kernel_id=ran.kernel_id)), ran.begun)
+    return found
 
 
 def _execute(work: Work, context: GovernedContext, python: Path, progress: Progress) -> cleanrun.Run:
@@ -53,17 +71,31 @@ def _execute(work: Work, context: GovernedContext, python: Path, progress: Progr
     )
 
 
-def _outcome(work: Work, ran: cleanrun.Run) -> Result:
+def _outcome(work: Work, ran: cleanrun.Run, traced: Traced) -> Result:
     work.executed = Path(work.order.folder, "executed.ipynb")
     nbformat.write(ran.node, work.executed)  # type: ignore[no-untyped-call]
+    undeclared = traced.undeclared_findings()
     if ran.problem:
-        return failed("the notebook does not run by itself", [ran.problem])
+        return failed("the notebook does not run by itself", [ran.problem, *undeclared, *traced.refused_findings()])
+    if undeclared:
+        return failed(f"it runs, but reads {len(undeclared)} file(s) that nobody declared", undeclared)
     if missing := [output for output in work.order.details.outputs if output.path not in ran.written]:
         return failed(f"{len(missing)} declared output(s) were not made", [Finding(f"it wrote no {output.path}", fix=NOT_MADE) for output in missing])
     work.outputs = list(ran.written)
+    wrote = f"it wrote {len(ran.written)} file(s)"
+    notes = [*traced.refused_findings(), *_unread(work, traced), *([Finding(traced.gap)] if traced.gap else [])]
     if work.order.parameters:
-        return passed(f"ran with the submitted parameters, so its outputs were not compared; wrote {len(ran.written)} file(s)")
+        said = f"ran with the submitted parameters, so its outputs were not compared; {wrote}"
+        return warned(said, notes) if notes else passed(said)
     found = list(compare.differences(work.notebook.as_seen(), ran.node.cells))
     if found:
-        return warned(f"it runs; the outputs of {len(found)} cell(s) differ from what the author saw", found)
-    return passed(f"same outputs as the author saw; it wrote {len(ran.written)} file(s)")
+        return warned(f"it runs; the outputs of {len(found)} cell(s) differ from what the author saw", [*found, *notes])
+    said = f"same outputs as the author saw; {wrote}"
+    return warned(said, notes) if notes else passed(said)
+
+
+def _unread(work: Work, traced: Traced) -> list[Finding]:
+    """Datasets that are declared and were not opened: whoever runs the job has to be given them all the same."""
+    fix = "take its name out of the code, or read it"
+    names = [entry.name for entry in work.inputs if entry.name not in traced.datasets] if not traced.gap else []
+    return [Finding(f"the dataset {name} is declared, and the clean run never opened it", fix=fix) for name in names]
