@@ -15,7 +15,7 @@ from jupyter_guardrails.errors import PackageError
 
 MANIFEST = "manifest-sha256.txt"
 ATTESTATIONS = "attestations"
-CONTENT = ("src", "lib", "env", "job.json", "run.py", "engines")
+CONTENT = ("src", "lib", "env", "wheels", "job.json", "run.py", "engines")
 EVIDENCE = ("evidence",)
 CHUNK = 1 << 20
 

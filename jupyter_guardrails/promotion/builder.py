@@ -21,6 +21,7 @@ from jupyter_guardrails.promotion.work import Work
 
 CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
 RUN = Path(__file__).parent / "payload" / "run.py"
+CELLS = RUN.with_name("run_cells.py")
 
 
 def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.Digests:
@@ -31,9 +32,13 @@ def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.D
     shutil.copytree(CLIENT, folder / "lib", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     (folder / "lib" / "__init__.py").unlink(missing_ok=True)  # the room's own: lib/ is a path, no package
     shutil.copyfile(RUN, folder / "run.py")
+    shutil.copyfile(CELLS, folder / "lib" / CELLS.name)
     (folder / "env").mkdir()
     for kind, lock in work.locks.items():
         (folder / "env" / f"pylock.{kind}.toml").write_text(lock, encoding="utf-8")
+    for wheel in work.wheels:
+        (folder / "wheels").mkdir(exist_ok=True)
+        shutil.copyfile(wheel, folder / "wheels" / wheel.name)
     job = job_of(work)
     (folder / JOB).write_text(job.to_text(), encoding="utf-8")
     _write_evidence(work, job, results, folder / "evidence")

@@ -18,20 +18,20 @@ from jupyter_guardrails.promotion.locks import requirement_lines, tail
 BUILD_TIMEOUT_S = 1800.0
 
 
-def environment(lock: str, interpreter: Interpreter, *, store: Path, scratch: Path) -> Path:
-    """The interpreter of the environment of this lock; built at the first call, then taken from `store`."""
+def environment(lock: str, interpreter: Interpreter, *, store: Path, scratch: Path, wheels: Path | None = None) -> Path:
+    """The interpreter of the environment of this lock; built at the first call, then taken from `store`. `wheels`: a folder of what no index has."""
     key = hashlib.sha256(f"{interpreter.base}\n{interpreter.version}\n{lock}".encode()).hexdigest()[:32]
     folder = store / key
     store.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(store / f"{key}.lock", "w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)  # two submissions at once build it once
         if not (store / f"{key}.complete").exists():
-            _build(folder, lock, interpreter, cache=store / "uv-cache", scratch=scratch)
+            _build(folder, lock, interpreter, cache=store / "uv-cache", scratch=scratch, wheels=wheels)
             (store / f"{key}.complete").touch()
     return folder / "bin" / "python"
 
 
-def _build(folder: Path, lock: str, interpreter: Interpreter, *, cache: Path, scratch: Path) -> None:
+def _build(folder: Path, lock: str, interpreter: Interpreter, *, cache: Path, scratch: Path, wheels: Path | None) -> None:
     """The author's base interpreter makes the folder without a network; the index is asked for wheels, which run nothing when unpacked."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -40,11 +40,15 @@ def _build(folder: Path, lock: str, interpreter: Interpreter, *, cache: Path, sc
     listed = scratch / f"{folder.name}.txt"
     listed.write_text(requirement_lines(lock))
     base = interpreter_folders(interpreter.base)
-    make = [uv, "venv", "--quiet", "--no-config", "--allow-existing", "--cache-dir", str(scratch / "uv"), "--python", interpreter.base, str(folder)]
-    _run(make, scratch=scratch, read=[uv, *base], write=[str(folder)])
+    room = scratch / "venv"  # the author's interpreter runs: it gets a folder that nothing else is written into
+    room.mkdir(exist_ok=True)
+    make = [uv, "venv", "--quiet", "--no-config", "--allow-existing", "--cache-dir", str(room / "uv"), "--python", interpreter.base, str(folder)]
+    _run(make, scratch=room, read=[uv, *base], write=[str(folder)])
     fill = [uv, "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "hardlink"]
     fill += ["--cache-dir", str(cache), "--python", python, "-r", str(listed)]
-    _run(fill, scratch=scratch, read=[uv, *base, *index_files()], write=[str(folder), str(cache)], index=True)
+    fill += ["--find-links", str(wheels)] if wheels else []
+    read = [uv, *base, *index_files(), *([str(wheels)] if wheels else [])]
+    _run(fill, scratch=scratch, read=read, write=[str(folder), str(cache)], index=True)
 
 
 def _run(argv: list[str], *, scratch: Path, read: list[str], write: list[str], index: bool = False) -> None:

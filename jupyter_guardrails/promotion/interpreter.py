@@ -31,6 +31,11 @@ class Installed:
     editable: bool = False
     license: str = ""
 
+    @property
+    def canonical(self) -> str:
+        """Its name as indexes write it (PEP 503)."""
+        return re.sub(r"[-_.]+", "-", self.name.strip()).lower()
+
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:

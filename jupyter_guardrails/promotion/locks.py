@@ -7,15 +7,17 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
+from packaging.utils import parse_wheel_filename
 from uv import find_uv_bin
 
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.kernels.kernelspecs import interpreter_folders
+from jupyter_guardrails.package.manifest import hash_file
 from jupyter_guardrails.promotion.confine import index_environ, index_files, run_confined
 from jupyter_guardrails.promotion.interpreter import Interpreter
 
@@ -42,10 +44,17 @@ def name_of(line: str, interpreter: Interpreter) -> str:
     return canonical_name(re.split(r"==| @ ", line)[0])
 
 
-def lock_kernel(frozen: Sequence[str], interpreter: Interpreter, *, scratch: Path, cache: Path) -> str:
-    """The lock of exactly these packages; BadRequest names those that no index has as wheels."""
+def lock_kernel(frozen: Sequence[str], interpreter: Interpreter, *, scratch: Path, cache: Path, wheels: Sequence[Path] = ()) -> str:
+    """The lock of exactly these packages, and of wheels that go along; BadRequest names those that no index has as wheels."""
     (scratch / "kernel.in").write_text("\n".join(frozen) + "\n")
-    return _compile("kernel", interpreter, ["--no-deps"], scratch=scratch, cache=cache)
+    lock = _compile("kernel", interpreter, ["--no-deps"], scratch=scratch, cache=cache)
+    return with_wheels(lock, wheels, interpreter.short_version)
+
+
+def lock_build(requires: Sequence[str], interpreter: Interpreter, *, scratch: Path, cache: Path) -> str:
+    """The lock of what builds a local package, and all that this needs."""
+    (scratch / "build.in").write_text("\n".join(requires) + "\n")
+    return _compile("build", interpreter, [], scratch=scratch, cache=cache)
 
 
 def lock_runner(interpreter: Interpreter, *, scratch: Path, cache: Path) -> str:
@@ -73,9 +82,24 @@ def _compile(kind: str, interpreter: Interpreter, options: Sequence[str], *, scr
 
 def portable(lock: str, version: str) -> str:
     """A lock without an index's addresses, sizes and times: each wheel is a path in the package's (optional) wheels/ and a sha256."""
-    packages = [_package(entry) for entry in tomllib.loads(lock)["packages"] if canonical_name(entry["name"]) not in OURS]
+    return _text((entry for entry in tomllib.loads(lock)["packages"] if canonical_name(entry["name"]) not in OURS), version)
+
+
+def with_wheels(lock: str, wheels: Sequence[Path], version: str) -> str:
+    """The lock with these files as packages of it: they lie in the package's wheels/."""
+    if not wheels:
+        return lock
+    found = tomllib.loads(lock)
+    for wheel in wheels:
+        name, released, _, _ = parse_wheel_filename(wheel.name)
+        entry = {"name": wheel.name, "hashes": {"sha256": hash_file(wheel)}}
+        found["packages"].append({"name": str(name), "version": str(released), "wheels": [entry]})
+    return _text(found["packages"], version)
+
+
+def _text(packages: Iterable[dict[str, Any]], version: str) -> str:
     head = ['lock-version = "1.0"', f'requires-python = "=={version}.*"', 'created-by = "jupyter-guardrails"']
-    return "\n".join([*head, *sorted(packages)]) + "\n"
+    return "\n".join([*head, *sorted(_package(entry) for entry in packages)]) + "\n"
 
 
 def _package(entry: dict[str, Any]) -> str:

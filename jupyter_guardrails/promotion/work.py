@@ -63,6 +63,7 @@ class Work:
     schema: dict[str, Any] = field(default_factory=dict)  # JSON Schema of the parameters
     interpreter: Interpreter | None = None
     locks: dict[str, str] = field(default_factory=dict)  # "kernel", "runner" -> text of the lock
+    wheels: list[Path] = field(default_factory=list)  # of what no index has: they go along
     inputs: list[Input] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     executed: Path | None = None
@@ -74,6 +75,18 @@ class Work:
         path = Path(self.order.folder, "scratch")
         path.mkdir(mode=0o700, exist_ok=True)
         return path
+
+    @property
+    def probing(self) -> Path:
+        """A folder beside what this worker writes, for tools under which the author's interpreter runs: it may leave links in there."""
+        path = self.scratch / "probe"
+        path.mkdir(exist_ok=True)
+        return path
+
+    @property
+    def wheelhouse(self) -> Path | None:
+        """The folder of `wheels`; None where there are none."""
+        return self.wheels[0].parent if self.wheels else None
 
 
 def read_order(fd: int) -> WorkOrder:

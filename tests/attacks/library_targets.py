@@ -48,6 +48,8 @@ def package(folder, text):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     shutil.copyfile(builder.RUN, folder / "run.py")
+    (folder / "lib").mkdir()
+    shutil.copyfile(builder.CELLS, folder / "lib" / builder.CELLS.name)
     said = {"owner": text, "inputs": [{"name": text}], "parameters": {"json_schema": SCHEMA, "values": {"name": text}}}
     (folder / "job.json").write_text(Job.model_validate(JOB | said).to_text())
     manifest.write_manifest(folder)

@@ -31,7 +31,9 @@ def run(work: Work, progress: Progress) -> Result:
     total = len(work.notebook.cells)
     progress(0, total, "building the environment")
     try:
-        python = environment(work.locks["kernel"], work.interpreter, store=Path(work.order.environments), scratch=work.scratch)
+        python = environment(
+            work.locks["kernel"], work.interpreter, store=Path(work.order.environments), scratch=work.scratch, wheels=work.wheelhouse
+        )
     except GuardrailsError as error:
         return failed(error.message, [Finding(error.message, fix=error.next_step)])
     progress(0, total, "starting a kernel")

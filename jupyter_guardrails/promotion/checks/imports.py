@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from jupyter_guardrails.promotion import code
 from jupyter_guardrails.promotion.confine import run_confined
 from jupyter_guardrails.promotion.results import Finding, Result, counted, not_checked
+from jupyter_guardrails.promotion.wheels import modules_of
 from jupyter_guardrails.promotion.work import Progress, Work
 
 NAME, TITLE = "imports", "Imported modules are installed"
@@ -24,7 +25,7 @@ def run(work: Work, progress: Progress) -> Result:
     named = {module: cell.index for cell in reversed(work.notebook.cells) if cell.tree for module in _required(cell.tree)}
     wanted = sorted(name for name in named if name not in OURS and not _goes_along(work, name))
     argv = [work.interpreter.executable, "-I", "-c", MISSING, *wanted]
-    ran = run_confined(argv, scratch=work.scratch, read=work.interpreter.folders, timeout_s=60.0)
+    ran = run_confined(argv, scratch=work.probing, read=work.interpreter.folders, timeout_s=60.0)
     if ran.code:
         return not_checked(f"the interpreter did not answer: {ran.err[-200:]}")
     missing = json.loads(ran.out.splitlines()[-1])
@@ -42,4 +43,4 @@ def _required(tree: ast.AST) -> Iterator[str]:
 
 def _goes_along(work: Work, module: str) -> bool:
     folder = work.order.frozen / PurePosixPath(work.order.notebook).parent
-    return (folder / f"{module}.py").is_file() or (folder / module).is_dir()
+    return (folder / f"{module}.py").is_file() or (folder / module).is_dir() or any(module in modules_of(wheel) for wheel in work.wheels)

@@ -2,6 +2,7 @@
 """Runs this package without its author. Standard library only, Python 3.11 or newer.
 
     python3 run.py [--param NAME=VALUE] [--dataset NAME=PATH [--masked NAME]] [--bindings FILE] [--out DIR]
+    python3 run.py --fetch DIR        where there is a package index; then, without one: python3 run.py --wheels DIR …
 
 Verifies every file, finds the datasets, builds two environments from the locks (with uv, else with venv and pip; kept in the cache),
 runs the notebook top to bottom and writes executed.ipynb, run.json and the files that the notebook wrote.
@@ -32,7 +33,6 @@ HERE = Path(__file__).resolve().parent
 MANIFEST = "manifest-sha256.txt"
 ALTERED, USAGE, HOST = 1, 2, 3
 KERNEL_CODE = "import sys; sys.path = [p for p in sys.path if p]; from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
-SOCKET_PATH_BYTES = 100  # sockaddr_un holds 107, and each channel's number is appended
 LEFT_OUT = {"__pycache__", ".ipynb_checkpoints"}
 
 
@@ -52,9 +52,10 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--bindings", default=os.environ.get("GUARDRAILS_BINDINGS"), metavar="FILE", help="JSON {dataset: path} of the engine")
     parser.add_argument("--out", default="out", metavar="DIR")
     parser.add_argument("--environments", metavar="DIR", help="where environments are kept (default: the account's cache)")
+    parser.add_argument("--wheels", action="append", default=[], metavar="DIR", help="a folder of wheels, as --fetch fills it: no index is asked")
+    parser.add_argument("--fetch", metavar="DIR", help="verify, and put the wheels that this machine needs into a folder")
     parser.add_argument("--check", action="store_true", help="verify the files only")
     parser.add_argument("--prepare", action="store_true", help="verify, and build the environments only")
-    parser.add_argument("--inside", metavar="FILE", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -202,7 +203,7 @@ def requirements(lock: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def environment(kind: str, python: str, cache: Path) -> Path:
+def environment(kind: str, python: str, cache: Path, wheels: list[Path]) -> Path:
     """The interpreter of an environment from env/pylock.KIND.toml; built once for each lock, then taken from the cache."""
     lock = HERE / "env" / f"pylock.{kind}.toml"
     folder = cache / f"{kind}-{sha256(lock)[:20]}-{Path(python).name}"
@@ -213,39 +214,69 @@ def environment(kind: str, python: str, cache: Path) -> Path:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not (folder / ".complete").exists():
             started = time.monotonic()
-            build(folder, lock, python)
+            build(folder, lock, python, wheels)
             (folder / ".complete").touch()
             print(f"environment {kind}: built in {time.monotonic() - started:.1f} s", flush=True)
     return folder / "bin" / "python"
 
 
-def build(folder: Path, lock: Path, python: str) -> None:
+def sources(lock: Path, wheels: list[Path]) -> list[str]:
+    """Where wheels are looked for beside the index; where these folders have one for each package of the lock, no index is asked."""
+    there = [folder for folder in (HERE / "wheels", *wheels) if folder.is_dir()]
+    names = {path.name for folder in there for path in folder.iterdir()}
+    packages = tomllib.loads(lock.read_text(encoding="utf-8"))["packages"]
+    whole = all(any(wheel["path"].rsplit("/", 1)[-1] in names for wheel in package["wheels"]) for package in packages)
+    return [*(["--no-index"] if whole and there else []), *(part for folder in there for part in ("--find-links", str(folder)))]
+
+
+def fetch(job: dict[str, Any], target: Path) -> None:
+    """Put the wheels of both locks that fit this machine into a folder: with `--wheels` no index is needed, here or on a machine like this."""
+    python = interpreter(job["python"])
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="wheels-") as private:
+        listed = Path(private, "all.txt")
+        # one package may be in both locks, in two versions: one list each
+        for kind in ("kernel", "runner"):
+            lock = HERE / "env" / f"pylock.{kind}.toml"
+            listed.write_text(requirements(lock), encoding="utf-8")
+            pip = [str(Path(private, "venv", "bin", "python")), "-I", "-m", "pip", "download", "-q", "--no-input", "--disable-pip-version-check"]
+            options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", *sources(lock, []), "-d", str(target), "-r", str(listed)]
+            make = [] if Path(private, "venv").exists() else [[python, "-I", "-m", "venv", str(Path(private, "venv"))]]
+            run_all([*make, [*pip, *options]], lock)
+    print(f"{sum(1 for _ in target.iterdir())} wheels are in {target}: run.py --wheels {target} needs no index", flush=True)
+
+
+def build(folder: Path, lock: Path, python: str, wheels: list[Path]) -> None:
     """Make the environment: uv where there is one, else venv and its pip; wheels with the lock's hashes only."""
     shutil.rmtree(folder, ignore_errors=True)
     uv = shutil.which("uv")
-    source = ["--no-index", "--find-links", str(HERE / "wheels")] if (HERE / "wheels").is_dir() else []
     inner = str(folder / "bin" / "python")
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(requirements(lock))
         file.flush()
-        options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", *source, "-r", file.name]
+        options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", *sources(lock, wheels), "-r", file.name]
         if uv:
             commands = [[uv, "venv", "-q", "--python", python, str(folder)], [uv, "pip", "install", "-q", "--python", inner, *options]]
         else:
             pip = [inner, "-I", "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check"]
             commands = [[python, "-I", "-m", "venv", str(folder)], [*pip, *options]]
-        for command in commands:
-            # uv takes the settings of a pyproject.toml at or above the current folder, which may be anybody's
-            done = subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            if done.returncode:
-                stop(HOST, f"the environment of {lock.name} can't be built: {' '.join((done.stderr or done.stdout).split())[-800:]}")
+        run_all(commands, lock)
 
 
-def environments(job: dict[str, Any], folder: str | None) -> tuple[Path, Path]:
+def run_all(commands: list[list[str]], lock: Path) -> None:
+    """Run each; ends with what the first that failed said."""
+    for command in commands:
+        # uv takes the settings of a pyproject.toml at or above the current folder, which may be anybody's
+        done = subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            stop(HOST, f"the environment of {lock.name} can't be built: {' '.join((done.stderr or done.stdout).split())[-800:]}")
+
+
+def environments(job: dict[str, Any], folder: str | None, wheels: list[Path]) -> tuple[Path, Path]:
     """The interpreters of the runner and of the kernel."""
     cache = Path(folder).resolve() if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardrails-jobs"
     python = interpreter(job["python"])
-    return environment("runner", python, cache.absolute()), environment("kernel", python, cache.absolute())
+    return environment("runner", python, cache.absolute(), wheels), environment("kernel", python, cache.absolute(), wheels)
 
 
 def inputs(job: dict[str, Any], datasets: dict[str, str | None], masked: list[str]) -> list[dict[str, Any]]:
@@ -270,7 +301,7 @@ def run(job: dict[str, Any], config: dict[str, Any], pythons: tuple[Path, Path],
         Path(private, "config.json").write_text(json.dumps(config | {"notebook": str(work / job["entry"]), "out": str(out)}))
         Path(private, "bindings.json").write_text(json.dumps(config["datasets"]))
         write_kernelspec(Path(private), kernel)
-        command = [str(runner), "-I", str(HERE / "run.py"), "--inside", str(Path(private, "config.json"))]
+        command = [str(runner), "-I", str(HERE / "lib" / "run_cells.py"), str(Path(private, "config.json"))]
         environ = job_environ(Path(private), kernel, brokered=None in config["datasets"].values())
         code = wait(command, environ, (work / job["entry"]).parent, job["resources"]["wall_s"])
         if code is None:
@@ -335,64 +366,26 @@ def keep_results(work: Path, out: Path) -> None:
         (out / "run.json").write_text(json.dumps(status | {"files": kept}, indent=1) + "\n")
 
 
-def execute(config: dict[str, Any]) -> int:
-    """In the runner's environment: inject the parameters, run every cell, write what came of it. 0 or 1."""
-    import nbclient  # only the runner's environment has these
-    import nbformat
-    from traitlets.config import Config
-
-    notebook = nbformat.read(config["notebook"], 4)  # type: ignore[no-untyped-call]
-    inject(notebook, config["values"], nbformat.v4.new_code_cell)
-    cells: list[dict[str, Any]] = []
-    status = {"state": "complete", "error": "", "started": time.time(), "cells": cells, "package": config["package"]}
-    status |= {"datasets": config["datasets"], "inputs": config["inputs"], "parameters": config["values"]}
-    total = sum(cell.cell_type == "code" for cell in notebook.cells)
-
-    def executed(cell: Any, cell_index: int, execute_reply: Any) -> None:
-        cells.append({"cell": cell_index, "state": execute_reply["content"]["status"]})
-        print(f"cell {len(cells)} of {total}: {cells[-1]['state']}", flush=True)
-
-    sockets = os.path.join(os.environ["JUPYTER_RUNTIME_DIR"], "s")
-    settings = Config({"KernelManager": {"transport": "ipc", "ip": sockets} if len(sockets) < SOCKET_PATH_BYTES else {}})
-    client = nbclient.NotebookClient(notebook, timeout=None, kernel_name="job", on_cell_executed=executed, record_timing=False, config=settings)
-    try:
-        client.execute()
-    except Exception as error:  # noqa: BLE001 - whatever ended the notebook is the job's result: it is written down and the job has failed
-        status |= {"state": "failed", "error": f"{type(error).__name__}: {error}"[-4000:]}
-        print(status["error"], file=sys.stderr)
-    nbformat.write(notebook, Path(config["out"], "executed.ipynb"))  # type: ignore[no-untyped-call]
-    Path(config["out"], "run.json").write_text(json.dumps(status | {"ended": time.time()}, indent=1) + "\n")
-    return 0 if status["state"] == "complete" else 1
-
-
-def inject(notebook: Any, values: dict[str, Any], new_cell: Any) -> None:
-    """Put the values in a cell of their own, after the cell tagged `parameters`."""
-    if not values:
-        return
-    after = next((n for n, cell in enumerate(notebook.cells, 1) if "parameters" in cell.metadata.get("tags", [])), 0)
-    source = "".join(f"{name} = {value!r}\n" for name, value in sorted(values.items()))
-    cell = new_cell(source, metadata={"tags": ["injected-parameters"]}, id="injected-parameters")
-    notebook.cells.insert(after, cell)
-
-
 def main() -> int:
     """Called as a program."""
     options = arguments()
-    if options.inside:
-        return execute(json.loads(Path(options.inside).read_text()))
     out = Path(options.out).resolve()
     package = verify(out)
     job = json.loads((HERE / "job.json").read_text(encoding="utf-8"))
     print(f"{job['name']}: every file is as the manifest says ({package[:12]})", flush=True)
     if options.check:
         return 0
+    if options.fetch:
+        fetch(job, Path(options.fetch).resolve())
+        return 0
+    wheels = [Path(folder).resolve() for folder in options.wheels]
     if options.prepare:
-        environments(job, options.environments)
+        environments(job, options.environments, wheels)
         return 0
     values, datasets = parameters(job, options.param), bindings(job, options)
     secrets(job)
     config = {"values": values, "datasets": datasets, "inputs": inputs(job, datasets, options.masked), "package": package}
-    return run(job, config, environments(job, options.environments), out)
+    return run(job, config, environments(job, options.environments, wheels), out)
 
 
 if __name__ == "__main__":
