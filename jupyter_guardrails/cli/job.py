@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.cli import job_deploy, job_evidence, job_lifecycle, job_page, job_review, job_run, job_start, job_trust
+from jupyter_guardrails.cli import job_deploy, job_evidence, job_lifecycle, job_page, job_reopen, job_review, job_run, job_start, job_trust
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.submit import check_line, finding_lines, summary
 from jupyter_guardrails.control.interface import ControlClient
@@ -39,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
     job_evidence.add_parser(commands)
     job_page.add_parser(commands)
     job_deploy.add_parsers(commands)
+    job_reopen.add_parser(commands)
     job_lifecycle.add_parsers(commands)
     job_start.add_parser(commands)
     job_trust.add_parser(commands)

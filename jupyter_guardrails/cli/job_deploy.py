@@ -168,6 +168,7 @@ def _end_here(place: Place, name: str) -> None:
 def _lines(row: dict[str, Any]) -> list[str]:
     head = f"{row['id']}  {line(row['name'])}-{row['version']}  {row['engine']}  {row['label']}  as {row['run_as']}"
     details = [f"  schedule: {row['schedule']}"] if row["schedule"] else []
+    details += [f"  drift: {line(sentence)}" for sentence in row["drift"]]
     details += [f"  ended: {line(row['reason'])}"] if row["state"] == "ended" else []
     return [head, *details, *(_run_line(run) for run in row["runs"])]
 

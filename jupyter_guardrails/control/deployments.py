@@ -17,8 +17,9 @@ from sqlalchemy import Connection
 from jupyter_guardrails.control import approvals, authority, lifecycle, reviews, signing
 from jupyter_guardrails.control.interface.deployments import DeploymentCreate, DeploymentEnd, DeploymentLive, DeploymentsList
 from jupyter_guardrails.control.state import Answer, ControlState, Operations
-from jupyter_guardrails.errors import BadRequest, Conflict, NotFound
+from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, PackageError
 from jupyter_guardrails.package.job import Job
+from jupyter_guardrails.policy import Decision
 from jupyter_guardrails.policy.fields import is_principal
 from jupyter_guardrails.records import deployments, submissions
 from jupyter_guardrails.records.columns import iso
@@ -39,6 +40,7 @@ async def create(state: ControlState, request: DeploymentCreate, fds: list[int])
         await authority.refuse(state, "deployment.create", job, verdict)
     await authority.refuse_suspended_person(state, "deployment.create", job)
     await approvals.refuse_one_person(state, row, "deployment.create")
+    settings = await _engine(state, request.engine, job)
     run_as, schedule = _wanted(state, request, await _job_of(state, row))
     await deployable(state, row, run_as)
     said = {"id": uuid.uuid4().hex, "submission": row["id"], "deployed_by": state.principal, "run_as": run_as, "engine": request.engine}
@@ -47,7 +49,7 @@ async def create(state: ControlState, request: DeploymentCreate, fds: list[int])
     reason = f"{request.engine}, as {run_as}, content {row['content_digest']}" + ("" if state.service else f"; {authority.SELF_TEST}")
     fields = state.audit_fields("deployment.create", job, reason=reason, rule=verdict.rule)
     made = await state.records.write(deployments.create, said, fields)
-    return Answer({"deployment": shape(made, [])}, (os.open(row["package_path"], os.O_RDONLY | os.O_CLOEXEC),))
+    return Answer({"deployment": shape(made, []), "settings": settings}, (os.open(row["package_path"], os.O_RDONLY | os.O_CLOEXEC),))
 
 
 async def live(state: ControlState, request: DeploymentLive, fds: list[int]) -> dict[str, Any]:
@@ -95,8 +97,36 @@ async def listed(state: ControlState, request: DeploymentsList, fds: list[int]) 
     wanted = [row for row in rows if request.id in ("", row["id"], row["submission"])]
     if request.id and not wanted:
         raise NotFound(f"there is no deployment of {request.id}", next_step=deployments.NEXT_STEP)
-    shown = [shape(row, await state.records.read(deployments.runs_of, row["id"])) for row in wanted]
+    shown = [shape(row, await state.records.read(deployments.runs_of, row["id"])) | {"drift": await _drift(state, row)} for row in wanted]
     return {"deployments": shown, "profile": state.effective().production_profile.value.name}
+
+
+async def _drift(state: ControlState, row: dict[str, Any]) -> list[str]:
+    """What is other than when it was approved, of the contracts of what a live deployment reads: in sentences."""
+    if row["state"] != "live":
+        return []
+    try:
+        job = await _job_of(state, await state.records.read(submissions.get, row["submission"]))
+    except PackageError as error:
+        return [f"its package can't be read any more: {error.message}"]
+    contracts = state.catalogs.current.by_name
+    now = {entry.name: contracts[entry.name].version if entry.name in contracts else None for entry in job.inputs}
+    changed = [entry for entry in job.inputs if now[entry.name] != entry.version]
+    return [f"{entry.name} was {entry.version} in its clean run, and {_is_now(now[entry.name])}" for entry in changed]
+
+
+def _is_now(version: str | None) -> str:
+    return f"is {version} now" if version is not None else "has no contract now"
+
+
+async def may_run(state: ControlState, deployment: dict[str, Any]) -> None:
+    """Refused unless a run of this deployment may begin now. By `promotion.on_lapse: continue` ended approvals keep it from nothing."""
+    row = await state.records.read(submissions.get, deployment["submission"])
+    goes_on = row["state"] == "deployed" and state.policies.in_force.document.promotion.on_lapse == "continue"
+    if not goes_on:
+        await deployable(state, row, deployment["run_as"], action="deployment.run")
+    else:
+        await _refuse(state, row, "deployment.run", await approvals.objections_of_today(state, row, deployment["run_as"]))
 
 
 async def deployable(state: ControlState, row: dict[str, Any], run_as: str, *, action: str = "deployment.create") -> None:
@@ -107,9 +137,23 @@ async def deployable(state: ControlState, row: dict[str, Any], run_as: str, *, a
     if state.service or row["state"] != "in_review" or row["draft"]:
         await approvals.deployable(state, row["id"], action=action, run_as=run_as)
         return
-    if objections := await approvals.objections_of_today(state, row, run_as):
-        first = objections[0]
-        await authority.refuse(state, action, job_of(row), replace(first, reason="; ".join(one.reason for one in objections)))
+    await _refuse(state, row, action, await approvals.objections_of_today(state, row, run_as))
+
+
+async def _refuse(state: ControlState, row: dict[str, Any], action: str, found: list[Decision]) -> None:
+    if found:
+        await authority.refuse(state, action, job_of(row), replace(found[0], reason="; ".join(one.reason for one in found)))
+
+
+async def _engine(state: ControlState, engine: str, job: str) -> dict[str, Any]:
+    """What the policy says of an engine; Refused for one that it doesn't name."""
+    policy = state.policies.in_force
+    engines = policy.document.promotion.engines
+    if engine not in engines:
+        reason = f"jobs are not deployed to {engine} here, but to: {', '.join(engines) or 'nothing'}"
+        next_step = f"an admin names it under promotion.engines ({state.effective().admins})"
+        await authority.refuse(state, "deployment.create", job, Decision(False, reason, policy.place("promotion.engines"), next_step))
+    return dict(engines[engine])
 
 
 def _wanted(state: ControlState, request: DeploymentCreate, job: Job) -> tuple[str, str]:

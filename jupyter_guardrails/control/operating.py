@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_guardrails.control.deployments import deployable, job_of, operated, run_shape
+from jupyter_guardrails.control.deployments import job_of, may_run, operated, run_shape
 from jupyter_guardrails.control.interface.deployments import RunBegin, RunReport
 from jupyter_guardrails.control.state import ControlState, Operations
-from jupyter_guardrails.records import deployments, submissions
+from jupyter_guardrails.records import deployments
 
 
 async def begin(state: ControlState, request: RunBegin, fds: list[int]) -> dict[str, Any]:
     """The run's number; refused where it could not be deployed now."""
     row = await operated(state, request.deployment)
-    await deployable(state, await state.records.read(submissions.get, row["submission"]), row["run_as"])
+    await may_run(state, row)
     number = await state.records.write(deployments.begin_run, row["id"], state.audit_fields("deployment.run", job_of(row)))
     return {"number": number}
 

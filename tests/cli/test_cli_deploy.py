@@ -101,6 +101,22 @@ def test_what_can_not_be_deployed_says_why_and_leaves_nothing(world, sales):
     assert "has no package" in world.command("job", "deploy", draft["id"]).stderr
 
 
+def test_a_job_becomes_an_experiment_again(world, sales):
+    """Code, environment and pins, in a new folder."""
+    done = world.command("job", "reopen", sales["id"], "--to", world.root / "again")
+    assert done.returncode == 0, done.stderr
+    assert f"content: {sales['content_digest']}" in done.stdout
+    pins = json.loads((world.root / "again" / "reopened.json").read_text())
+    spec = json.loads((world.root / ".local/share/jupyter/kernels" / pins["kernelspec"] / "kernel.json").read_text())
+    ran = subprocess.run([spec["argv"][0], "-c", "import ipykernel, sys; print(sys.prefix)"], capture_output=True, text=True, check=True)
+    assert "/jupyter-guardrails/environments/kernel-" in ran.stdout
+    notebook = json.loads((world.root / "again" / "sales.ipynb").read_text())
+    assert notebook["metadata"]["kernelspec"]["name"] == pins["kernelspec"]
+    assert "".join(notebook["cells"][0]["source"]) == "n = 2"
+    assert "is there already" in world.command("job", "reopen", sales["id"], "--to", world.root / "again").stderr
+    assert world.command("job", "reopen", "nope").returncode == 1
+
+
 def test_a_run_that_was_killed_is_lost_and_the_next_one_is_not(world, sales):
     """Nothing of it says how it ended: its operator is told so."""
     made = world.deploy(sales["id"])

@@ -23,6 +23,11 @@ class DeploymentWorld(DecisionWorld):
             self.ask(who, self.decision(id=id))
         return self.row(id)
 
+    def change_policy(self, text):
+        self.policy_file.write_text(text)
+        self.state().policies.refresh()
+        assert not self.state().policies.errors
+
     def create(self, who="rita", submission="s1", **more):
         answer = self.ask(who, DeploymentCreate(submission=submission, **{"engine": "local"} | more))
         os.close(answer.fds[0])
@@ -130,6 +135,33 @@ def test_an_engine_of_ones_own_account_runs_as_nobody_else(world):
     assert world.create("ron", "s2")["run_as"] == "ron"
 
 
+def test_only_what_the_policy_names_is_an_engine(world):
+    world.approved()
+    with pytest.raises(Refused, match="jobs are not deployed to slurm here, but to: local") as refusal:
+        world.create(engine="slurm")
+    assert "promotion.engines" in refusal.value.rule or refusal.value.rule.startswith(("guardrails.yaml", "built-in"))
+    world.change_policy(POLICY.replace("approvals: 2}", "approvals: 2, engines: {slurm: {}}}"))
+    assert world.create(engine="slurm")["engine"] == "slurm"
+    with pytest.raises(Refused, match="but to: slurm"):
+        world.create()
+
+
+@pytest.mark.parametrize(("on_lapse", "goes_on"), [("continue", True), ("stop", False)])
+def test_runs_of_an_approval_that_ended_go_on_or_stop_as_the_policy_says(world, on_lapse, goes_on):
+    world.change_policy(POLICY.replace("approvals: 2}", f"approvals: 2, review_every: 30d, on_lapse: {on_lapse}}}"))
+    world.approved()
+    made = world.live()
+    world.ask("rita", RunBegin(deployment=made["id"]))
+    world.pass_time(days=31)
+    if goes_on:
+        assert world.ask("rita", RunBegin(deployment=made["id"]))["number"] == 2
+    else:
+        with pytest.raises(Refused, match="lapsed"):
+            world.ask("rita", RunBegin(deployment=made["id"]))
+    with pytest.raises(Refused, match="lapsed"):
+        world.create()
+
+
 def test_its_schedule_is_the_packages_unless_said_otherwise(world):
     world.approved(schedule="0 6 * * *")
     assert [world.create(**said)["schedule"] for said in ({}, {"schedule": "5 * * * *"}, {"schedule": ""})] == ["0 6 * * *", "5 * * * *", ""]
@@ -159,6 +191,22 @@ def test_what_is_no_longer_for_production_is_deployed_nowhere(world, state):
     assert (found["state"], found["reason"]) == ("ended", f"report-1 is {state}")
     with pytest.raises((Conflict, Refused)):
         world.ask("rita", RunBegin(deployment=made["id"]))
+
+
+def test_a_contract_that_changed_since_is_told(world):
+    world.dataset("nyc/flights", version="1.2.0")
+    world.approved(data=("nyc/flights",))
+    made = world.live()
+
+    def drift():
+        return world.ask("ana", DeploymentsList(id=made["id"]))["deployments"][0]["drift"]
+
+    assert drift() == []
+    world.dataset("nyc/flights", version="2.0.0")
+    assert drift() == ["nyc/flights was 1.2.0 in its clean run, and is 2.0.0 now"]
+    for contract in world.folder.iterdir():
+        contract.unlink()
+    assert drift() == ["nyc/flights was 1.2.0 in its clean run, and has no contract now"]
 
 
 def test_a_run_is_told_once_and_its_author_sees_it(world):

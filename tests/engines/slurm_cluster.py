@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
@@ -55,10 +55,11 @@ def why_not() -> str:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Path]:
-    """The cluster's slurm.conf, once its node is idle."""
+def running(within: Callable[..., list[str]] = lambda *command: list(command)) -> Iterator[Path]:
+    """The cluster's slurm.conf, once its node is idle. `within`: a command line of the machine that it is on."""
     root = Path(tempfile.mkdtemp(prefix="gr-slurm-", dir="/tmp"))
     root.chmod(0o755)
+    quiet = subprocess.DEVNULL
     started: list[subprocess.Popen[bytes]] = []
     try:
         for name in ("state", "spool"):
@@ -77,7 +78,7 @@ def running() -> Iterator[Path]:
         places += [f"--pid-file={root}/munged.pid", f"--log-file={root}/munged.log"]
         environ = os.environ | {"SLURM_CONF": str(conf)}
         for command in (["munged", "--foreground", "--force", *places], ["slurmctld", "-D", "-c"], ["slurmd", "-D"]):
-            started.append(subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            started.append(subprocess.Popen(within(*command), env=environ, stdin=quiet, stdout=quiet, stderr=quiet))
             _until(root, started[-1], environ, "munge.sock" if command[0] == "munged" else "")
         _until_idle(root, environ)
         yield conf
