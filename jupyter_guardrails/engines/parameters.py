@@ -19,8 +19,18 @@ def check(job: Job, given: Mapping[str, str]) -> None:
             there_are = ", ".join(sorted(properties)) or "none"
             raise BadRequest(f"{job.name} has no parameter {name[:100]}", next_step=f"it has: {there_are}")
         try:
-            value = text if properties[name].get("type") == "string" else json.loads(text)
+            value = text if _is_text(text, properties[name].get("type")) else json.loads(text)
             jsonschema.validate(value, properties[name])
         except (ValueError, jsonschema.ValidationError) as error:
-            wanted = properties[name].get("type", "another")
+            wanted = " or ".join(_kinds(properties[name].get("type", "another")))
             raise BadRequest(f"parameter {name} is {wanted}: {text[:100]!r} is not", next_step=f"--param {name}=VALUE as its schema says") from error
+
+
+def _is_text(text: str, kind: str | list[str] | None) -> bool:
+    """Whether it is the text itself that is meant, and not JSON: where text fits, unless it says null and that fits, too."""
+    kinds = _kinds(kind)
+    return "string" in kinds and not (text == "null" and "null" in kinds)
+
+
+def _kinds(kind: str | list[str] | None) -> list[str]:
+    return kind if isinstance(kind, list) else [str(kind)]

@@ -125,6 +125,11 @@ def requirement_lines(lock: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def pinned(lock: str) -> dict[str, str]:
+    """Name and version of each package of the lock."""
+    return {package["name"]: package["version"] for package in tomllib.loads(lock)["packages"]}
+
+
 def canonical_name(name: str) -> str:
     """A distribution's name as indexes write it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()

@@ -61,9 +61,10 @@ def not_checked(detail: str) -> Result:
     return Result("not_checked", detail)
 
 
-def counted(findings: Sequence[Finding], fine: str, noun: str) -> Result:
+def counted(findings: Sequence[Finding], fine: str, noun: str, nouns: str = "") -> Result:
     """Failed with these findings, or passed with a sentence."""
-    return failed(f"{len(findings)} {noun}{'s' if len(findings) > 1 else ''}", findings) if findings else passed(fine)
+    said = noun if len(findings) == 1 else nouns or f"{noun}s"
+    return failed(f"{len(findings)} {said}", findings) if findings else passed(fine)
 
 
 def _bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -12,19 +12,17 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from types import ModuleType
 
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.messages import WorkerFinish
 from jupyter_guardrails.errors import ControlAway, GuardrailsError
 from jupyter_guardrails.promotion import builder, upload
-from jupyter_guardrails.promotion.checks import clean_run, data, environment, imports, order, parameters, paths, secrets, size
 from jupyter_guardrails.promotion.notebook import read_notebook
+from jupyter_guardrails.promotion.plugins import LAST, Check, load_checks
 from jupyter_guardrails.promotion.report import Cancelled, CheckReport
 from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed, warned
 from jupyter_guardrails.promotion.work import Work, WorkOrder, read_order
 
-CHECKS: tuple[ModuleType, ...] = (order, paths, parameters, environment, imports, secrets, size, data, clean_run)
 NEEDED = frozenset({"paths", "parameters", "environment", "data"})  # a package is made from these: policy can't switch them off
 CONTROLS_OWN = frozenset({"packages"})  # control itself checks these when it gets the package
 PR_SET_PDEATHSIG = 1
@@ -51,7 +49,8 @@ def main() -> int:
 
 def work_off(work_order: WorkOrder, control: ControlClient) -> None:
     """Check, build when nothing failed, and tell control the end."""
-    reports = [CheckReport(control, work_order.submission, name=check.NAME, title=check.TITLE) for check in CHECKS]
+    checks = load_checks()
+    reports = [CheckReport(control, work_order.submission, name=check.NAME, title=check.TITLE) for check in checks]
     reading = CheckReport(control, work_order.submission, name="notebook", title="The notebook can be read")
     reading.started()
     try:
@@ -67,26 +66,26 @@ def work_off(work_order: WorkOrder, control: ControlClient) -> None:
     reading.ended(passed(f"{len(work.notebook.cells)} code cells"))
     for report in reports:
         report.waiting()
-    results = {check.NAME: _check(check, work, report) for check, report in zip(CHECKS, reports, strict=True) if check is not clean_run}
-    results |= _absent(work)
-    stopped = [name for name, result in results.items() if result.state == "failed"]
-    results[clean_run.NAME] = _skip(reports[-1], stopped) if stopped else _check(clean_run, work, reports[-1])
+    results = _absent(work, {check.NAME for check in checks})
+    for check, report in zip(checks, reports, strict=True):
+        stopped = [name for name, result in results.items() if result.state == "failed"]
+        results[check.NAME] = _skip(report, stopped) if stopped and check.NAME == LAST else _check(check, work, report, so_far=stopped)
     _finish(work, results)
 
 
-def _absent(work: Work) -> dict[str, Result]:
+def _absent(work: Work, there: set[str]) -> dict[str, Result]:
     """Checks that the policy names and nobody here can do: said, and a failure where the policy requires them."""
-    known = {check.NAME for check in CHECKS} | CONTROLS_OWN
+    known = there | CONTROLS_OWN
     found = {}
     for name, level in sorted(work.order.checks.items()):
         if name not in known and level != "off":
-            sentence = "this version has no such check"
+            sentence = "there is no such check where this runs"
             found[name] = failed(f"the policy requires it, and {sentence}") if level == "require" else not_checked(sentence)
             CheckReport(work.control, work.order.submission, name=name, title=name.replace("_", " ").capitalize()).ended(found[name])
     return found
 
 
-def _check(check: ModuleType, work: Work, report: CheckReport) -> Result:
+def _check(check: Check, work: Work, report: CheckReport, *, so_far: list[str]) -> Result:
     """One check's result under the policy's level for it; a defect of ours is a failed check, not a lost submission."""
     level = work.order.checks.get(check.NAME, "require")
     if level == "off" and check.NAME not in NEEDED:
@@ -103,6 +102,8 @@ def _check(check: ModuleType, work: Work, report: CheckReport) -> Result:
     except Exception as error:  # noqa: BLE001 - whatever a hostile notebook provokes must fail this check, be said, and lose nothing
         traceback.print_exc()
         result = failed(f"the check itself failed: {type(error).__name__}: {error}"[:500])
+    if result.state == "not_checked" and level == "require" and not so_far:
+        result = failed(f"the policy requires this, and it was not checked: {result.detail}")
     if result.state == "failed" and level in ("warn", "off") and not _breaks_the_package(check.NAME, work):
         result = warned(result.detail, result.findings)
     report.ended(result)

@@ -13,7 +13,7 @@ from pydantic import Field
 from jupyter_guardrails.control.interface.messages import Request
 
 PASSED = ("PATH", "HOME", "LANG", "TZ", "JUPYTER_PATH", "JUPYTER_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
-PASSED_PREFIXES = ("LC_", "UV_")
+PASSED_PREFIXES = ("LC_", "UV_", "PIP_AUDIT_")
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
 PART_BYTES = 16 << 20
 

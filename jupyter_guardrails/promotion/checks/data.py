@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -10,7 +11,8 @@ from jupyter_guardrails.control.interface.messages import DatasetShow
 from jupyter_guardrails.control.interface.work import WorkerInputs
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.package.job import Input
-from jupyter_guardrails.promotion import code
+from jupyter_guardrails.promotion import code, offers
+from jupyter_guardrails.promotion.notebook import CodeCell
 from jupyter_guardrails.promotion.results import Finding, Result, failed, passed, warned
 from jupyter_guardrails.promotion.work import Progress, Work
 
@@ -41,11 +43,12 @@ def _ask(work: Work, name: str, cell: int, line: int) -> list[Finding]:
     try:
         shown = work.control.call(DatasetShow(name=name))
     except GuardrailsError as error:
-        return [Finding(f"{error.message} {_rule(error.rule)}".strip(), cell, line, error.next_step)]
+        return [Finding(f"{error.message} {_rule(error.rule)}".strip(), cell, line, error.next_step, kind="no_such_dataset")]
     if shown["status"] != "granted":
         why = shown.get("error") or f"you may not read {name}: it is {shown['status']}"
         ask = shown.get("next_step") or f"guarded.request('{name}', purpose='…')"
-        return [Finding(f"{why} {_rule(shown.get('rule', ''))}".strip(), cell, line, ask)]
+        offer = offers.request(name) if shown["status"] == "requestable" else None
+        return [Finding(f"{why} {_rule(shown.get('rule', ''))}".strip(), cell, line, ask, kind="not_granted", offer=offer)]
     work.inputs.append(Input(name=name, version=shown.get("version", ""), path=shown.get("path")))
     return []
 
@@ -81,19 +84,30 @@ def _uses(work: Work, unclear: list[Finding]) -> Iterator[Use]:
                 yield name.removeprefix(SCHEME), cell.index, line
             else:
                 fix = "write the dataset's name as a text: what isn't declared isn't given to the job"
-                unclear.append(Finding("which dataset this reads can't be seen", cell.index, line, fix))
-        yield from _texts(cell.tree, cell.index, work.order.places, unclear)
+                unclear.append(Finding("which dataset this reads can't be seen", cell.index, line, fix, kind="computed_name"))
+        yield from _texts(cell.tree, cell, work.order.places, unclear, min(modules, default=""))
 
 
-def _texts(tree: ast.AST, cell: int, places: dict[str, str], unclear: list[Finding]) -> Iterator[Use]:
+def _texts(tree: ast.AST, cell: CodeCell, places: dict[str, str], unclear: list[Finding], client: str) -> Iterator[Use]:
     """`dataset://` addresses, and absolute paths that belong to a contract."""
     for named in code.texts(tree):
         if named.text.startswith(SCHEME):
-            yield named.text.removeprefix(SCHEME), cell, named.line
+            yield named.text.removeprefix(SCHEME), cell.index, named.line
         elif name := dataset_at(named.text, places):
             fix = f'use guarded.path("{name}"): elsewhere the data is at another place'
-            unclear.append(Finding(f"this path is the dataset {name}, written as a place of this machine", cell, named.line, fix))
-            yield name, cell, named.line
+            message = f"this path is the dataset {name}, written as a place of this machine"
+            offer = _as_dataset(named, name, cell, places, client)
+            unclear.append(Finding(message, cell.index, named.line, fix, kind="path_of_dataset", offer=offer))
+            yield name, cell.index, named.line
+
+
+def _as_dataset(named: code.Named, name: str, cell: CodeCell, places: dict[str, str], client: str) -> offers.Offer | None:
+    """The path's text with its quotes, and a call of the client instead; where the code imports that and the text stands there once."""
+    place = next(place for place, dataset in places.items() if dataset == name)
+    rest = named.text.removeprefix(place)
+    written = [quoted for quoted in (f"'{named.text}'", f'"{named.text}"') if cell.source.splitlines()[named.line - 1].count(quoted) == 1]
+    call = f'{client}.path("{name}")' + (f" + {json.dumps(rest)}" if rest else "")
+    return offers.replace(written[0], call) if client and written else None
 
 
 def dataset_at(path: str, places: dict[str, str]) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.promotion import interpreter as kernels
 from jupyter_guardrails.promotion import locks
+from jupyter_guardrails.promotion.offers import install
 from jupyter_guardrails.promotion.results import Finding, Result, failed, passed
 from jupyter_guardrails.promotion.wheels import NEXT_STEP, Bench, wheel_of
 from jupyter_guardrails.promotion.work import Progress, Work
@@ -33,7 +34,7 @@ def run(work: Work, progress: Progress) -> Result:
         progress(3, STEPS, "runner")
         work.locks["runner"] = locks.lock_runner(found, scratch=work.scratch, cache=cache)
     except GuardrailsError as error:
-        return failed(error.message, [Finding(error.message, fix=error.next_step)])
+        return failed(error.message, [Finding(error.message, fix=error.next_step, kind="no_environment")])
     work.interpreter = found
     along = f"; {', '.join(wheel.name for wheel in work.wheels)} goes along" if work.wheels else ""
     conda = "; it is a conda environment: what conda alone installs is not in the lock" if found.conda else ""
@@ -53,7 +54,7 @@ def _wheels(work: Work, found: kernels.Interpreter, progress: Progress) -> Itera
         try:
             work.wheels.append(wheel_of(package, bench))
         except GuardrailsError as error:
-            yield Finding(error.message, fix=error.next_step)
+            yield Finding(error.message, fix=error.next_step, kind="not_from_index")
 
 
 def _missing(found: kernels.Interpreter, frozen: list[str]) -> Iterator[Finding]:
@@ -62,6 +63,11 @@ def _missing(found: kernels.Interpreter, frozen: list[str]) -> Iterator[Finding]
     for line in frozen:
         name = locks.name_of(line, found)
         if "==" not in line and name not in named:
-            yield Finding(f"{name} is not from a package index", fix=NEXT_STEP)
+            yield Finding(f"{name} is not from a package index", fix=NEXT_STEP, kind="not_from_index")
     if "ipykernel" not in {locks.name_of(line, found) for line in frozen}:
-        yield Finding("ipykernel is not installed in the kernel's environment", fix="`pip install ipykernel` in it")
+        yield Finding(
+            "ipykernel is not installed in the kernel's environment",
+            fix="`pip install ipykernel` in it",
+            kind="no_ipykernel",
+            offer=install("ipykernel"),
+        )

@@ -7,6 +7,7 @@ import builtins
 from collections.abc import Iterator
 
 from jupyter_guardrails.promotion.notebook import CodeCell
+from jupyter_guardrails.promotion.offers import RUN_ALL
 from jupyter_guardrails.promotion.results import Finding, Result, counted, passed
 from jupyter_guardrails.promotion.work import Progress, Work
 
@@ -28,6 +29,8 @@ KNOWN = frozenset(dir(builtins)) | {
     "__doc__",
 }
 FIX = "restart the kernel, run all cells, save"
+ASKING = ("input", "getpass", "raw_input")
+AS_PARAMETER = "make it a parameter: a cell tagged `parameters`; a password belongs to the job's secrets"
 
 
 def run(work: Work, progress: Progress) -> Result:
@@ -35,7 +38,13 @@ def run(work: Work, progress: Progress) -> Result:
     cells = [cell for cell in work.notebook.cells if cell.source.strip()]
     if not cells:
         return passed("there is no code")
-    return counted([*_counts(cells), *_hidden_state(cells)], "execution counts and names agree with the order of the cells", "hidden-state sign")
+    findings = [*_counts(cells), *_hidden_state(cells), *_questions(cells)]
+    return counted(
+        findings,
+        "execution counts and names agree with the order of the cells",
+        "thing that a fresh run would not repeat",
+        "things that a fresh run would not repeat",
+    )
 
 
 def _counts(cells: list[CodeCell]) -> Iterator[Finding]:
@@ -43,12 +52,14 @@ def _counts(cells: list[CodeCell]) -> Iterator[Finding]:
     for cell in cells:
         count = cell.execution_count
         if count is None:
-            yield Finding("this cell was not run", cell.index, fix=FIX)
+            yield Finding("this cell was not run", cell.index, fix=FIX, kind="not_run", offer=RUN_ALL)
         elif count <= highest:
-            yield Finding(f"this cell ran before one that is above it (In [{count}] after In [{highest}])", cell.index, fix=FIX)
+            message = f"this cell ran before one that is above it (In [{count}] after In [{highest}])"
+            yield Finding(message, cell.index, fix=FIX, kind="out_of_order", offer=RUN_ALL)
         highest = max(highest, count or 0)
     if highest > len(cells):
-        yield Finding(f"{highest} runs, but {len(cells)} cells: something that ran is no longer here", None, fix=FIX)
+        message = f"{highest} runs, but {len(cells)} cells: something that ran is no longer here"
+        yield Finding(message, None, fix=FIX, kind="cells_gone", offer=RUN_ALL)
 
 
 def _hidden_state(cells: list[CodeCell]) -> Iterator[Finding]:
@@ -59,7 +70,17 @@ def _hidden_state(cells: list[CodeCell]) -> Iterator[Finding]:
         known |= set(_defined(cell.tree))
         unknown = {name: line for name, line in _used(cell.tree) if name not in known}
         if unknown and not any(cell.magics()):
-            yield from (Finding(f"`{name}` is used here, and no cell above defines it", cell.index, line, FIX) for name, line in unknown.items())
+            for name, line in unknown.items():
+                fix = f"define it in this cell or above it, then {FIX}"
+                yield Finding(f"`{name}` is used here, and no cell above defines it", cell.index, line, fix, kind="hidden_state")
+
+
+def _questions(cells: list[CodeCell]) -> Iterator[Finding]:
+    for cell in cells:
+        calls = [node for node in ast.walk(cell.tree) if isinstance(node, ast.Call)] if cell.tree else []
+        for call in calls:
+            if getattr(call.func, "id", getattr(call.func, "attr", "")) in ASKING:
+                yield Finding("this asks for input, and a job has nobody to ask", cell.index, call.lineno, AS_PARAMETER, kind="asks")
 
 
 def _defined(tree: ast.AST) -> Iterator[str]:

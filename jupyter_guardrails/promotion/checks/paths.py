@@ -5,18 +5,19 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from jupyter_guardrails.promotion import code
+from jupyter_guardrails.promotion import code, offers
 from jupyter_guardrails.promotion.checks.data import SCHEME, dataset_at
 from jupyter_guardrails.promotion.freeze import Freezer, TooBig, below_workspace
-from jupyter_guardrails.promotion.notebook import parse
+from jupyter_guardrails.promotion.notebook import CodeCell, parse
 from jupyter_guardrails.promotion.results import Finding, Result, failed, passed
 from jupyter_guardrails.promotion.work import Progress, Work
 
 NAME, TITLE = "paths", "Files and modules go along"
 HARMLESS = ("/dev/null", "/dev/stdout", "/dev/stderr", "/proc/", "/sys/")
+FOLDER_CALLS = ("listdir", "scandir")
 AS_DATASET = "ask your admin to make it a dataset, or move it beside the notebook"
 
 
@@ -34,33 +35,43 @@ def run(work: Work, progress: Progress) -> Result:
     state_dir = Path(work.order.folder).parents[1]
     freezer = Freezer(Path(work.order.workspace), work.order.frozen, never=state_dir)
     search = _Search(work, freezer, PurePosixPath(work.order.notebook).parent)
-    try:
-        for done, cell in enumerate(work.notebook.cells, 1):
-            if cell.problem:
-                search.findings.append(Finding(f"this is no Python: {cell.problem}", cell.index, cell.problem_line, "correct it or delete the cell"))
-            if cell.tree is not None:
-                _read(search, cell.tree, cell.index)
-            _read_magics(search, list(cell.magics()))
-            progress(done, len(work.notebook.cells), "")
-        _follow_modules(search)
-    except TooBig as error:
-        search.findings.append(Finding(str(error), fix=AS_DATASET))
+    freezer.names.add(work.order.notebook)  # it is there already, as it was submitted
+    for done, cell in enumerate(work.notebook.cells, 1):
+        _read_cell(search, cell)
+        progress(done, len(work.notebook.cells), "")
+    _follow_modules(search)
     if search.findings:
         return failed(f"{len(search.findings)} thing(s) that another machine doesn't have", search.findings)
-    names = sorted(search.freezer.names)
+    names = sorted(search.freezer.names - {work.order.notebook})
     return passed(
         f"{len(names)} file(s) go along: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" if names else "the notebook needs no other file"
     )
 
 
+def _read_cell(search: _Search, cell: CodeCell) -> None:
+    if cell.problem:
+        message, fix = f"this is no Python: {cell.problem}", "correct it or delete the cell"
+        search.findings.append(Finding(message, cell.index, cell.problem_line, fix, kind="no_python"))
+    try:
+        if cell.tree is not None:
+            _read(search, cell.tree, cell.index)
+        _read_magics(search, list(cell.magics()))
+    except TooBig as error:
+        search.findings.append(Finding(str(error), cell.index, fix=AS_DATASET, kind="too_big"))
+
+
 def _read(search: _Search, tree: ast.AST, cell: int | None, where: str = "") -> None:
     for named in code.texts(tree):
-        search.findings += [Finding(f"{message}{where}", cell, named.line, fix) for message, fix in _look_at(search, named)]
+        try:
+            found = list(_look_at(search, named))
+        except TooBig as error:
+            found = [Finding(str(error), fix=AS_DATASET, kind="too_big")]
+        search.findings += [replace(finding, message=f"{finding.message}{where}", cell=cell, line=named.line) for finding in found]
     for module in code.imports(tree):
         _freeze_module(search, module)
 
 
-def _look_at(search: _Search, named: code.Named) -> Iterator[tuple[str, str]]:
+def _look_at(search: _Search, named: code.Named) -> Iterator[Finding]:
     """A complaint about one text, or nothing; a file in the workspace is frozen on the way."""
     text = named.text
     if "\n" in text or text.startswith(SCHEME) or dataset_at(text, search.work.order.places):
@@ -68,20 +79,40 @@ def _look_at(search: _Search, named: code.Named) -> Iterator[tuple[str, str]]:
     name = below_workspace(search.folder, text)
     if text.startswith(("/", "~", "file:/")):
         if _is_path(named):
-            yield f"{text} is a place of this machine", _relative(search, text)
+            yield _absolute(search, text)
     elif name is None:
         if named.is_read and os.path.exists(os.path.join(search.work.order.workspace, search.folder, text)):
-            yield f"{text} lies outside the workspace", AS_DATASET
-    elif not named.is_written:
-        search.freezer.freeze(name)
+            yield Finding(f"{text} lies outside the workspace", fix=AS_DATASET, kind="outside_workspace")
+    elif not named.is_written and not search.freezer.freeze(name):
+        yield from _not_frozen(search, named, name)
 
 
-def _relative(search: _Search, text: str) -> str:
-    """How to write an absolute path instead, when it lies in the workspace."""
-    root = search.work.order.workspace
-    if not os.path.expanduser(text).startswith(f"{root.rstrip('/')}/"):
-        return AS_DATASET
-    return f"write it as a path relative to the notebook: {os.path.relpath(os.path.expanduser(text), os.path.join(root, search.folder))}"
+def _not_frozen(search: _Search, named: code.Named, name: str) -> Iterator[Finding]:
+    """A link that leads out of the workspace; of a folder or a pattern, the files that it means now go along."""
+    place = Path(search.work.order.workspace, name)
+    if named.is_read and place.is_symlink():
+        yield Finding(f"{named.text} is a link that leads out of the workspace", fix=AS_DATASET, kind="outside_workspace")
+    elif named.call in FOLDER_CALLS and place.is_dir():
+        _freeze_matching(search, f"{name}/*")
+    elif named.is_read and any(sign in name for sign in "*?["):
+        _freeze_matching(search, name)
+
+
+def _freeze_matching(search: _Search, pattern: str) -> None:
+    root = Path(search.work.order.workspace)
+    for path in sorted(root.glob(pattern)):
+        search.freezer.freeze(path.relative_to(root).as_posix())
+
+
+def _absolute(search: _Search, text: str) -> Finding:
+    """A place of this machine, with how to write it instead where it lies in the workspace."""
+    root, message = search.work.order.workspace, f"{text} is a place of this machine"
+    whole = os.path.expanduser(text)
+    if not whole.startswith(f"{root.rstrip('/')}/"):
+        return Finding(message, fix=AS_DATASET, kind="absolute_path")
+    relative = os.path.relpath(whole, os.path.join(root, search.folder))
+    fix = f"write it as a path relative to the notebook: {relative}"
+    return Finding(message, fix=fix, kind="absolute_path", offer=offers.replace(text, relative))
 
 
 def _is_path(named: code.Named) -> bool:
@@ -117,5 +148,8 @@ def _follow_modules(search: _Search) -> None:
     while search.waiting:
         name = search.waiting.pop()
         tree, _, _ = parse((search.work.order.frozen / name).read_text(encoding="utf-8", errors="replace"))
-        if tree is not None:
-            _read(search, tree, None, f" ({name})")
+        try:
+            if tree is not None:
+                _read(search, tree, None, f" ({name})")
+        except TooBig as error:
+            search.findings.append(Finding(f"{error} ({name})", fix=AS_DATASET, kind="too_big"))

@@ -97,14 +97,19 @@ def verify(out: Path) -> str:
 
 def typed(name: str, text: str, schema: dict[str, Any]) -> Any:
     """A parameter's value from the command line, as its schema types it."""
-    kind = schema.get("type")
+    kinds = schema.get("type")
+    kinds = kinds if isinstance(kinds, list) else [str(kinds)]
+    kind = " or ".join(kinds)
     try:
-        value = text if kind == "string" else json.loads(text)
+        value = text if "string" in kinds and not (text == "null" and "null" in kinds) else json.loads(text)
     except ValueError:
         stop(USAGE, f"parameter {name} is {kind}: {text!r} is not")
     fits: dict[str, Any] = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict, "null": type(None)}
-    if not isinstance(value, fits.get(str(kind), object)) or (isinstance(value, bool) and kind in ("integer", "number")):
+    types = [fits.get(one, object) for one in kinds]
+    if not any(isinstance(value, one) for one in types) or (isinstance(value, bool) and not {"boolean", "None"} & set(kinds)):
         stop(USAGE, f"parameter {name} is {kind}: {text!r} is not")
+    if value not in schema.get("enum", [value]):
+        stop(USAGE, f"parameter {name} is one of {', '.join(map(str, schema['enum']))}: {text!r} is not")
     if isinstance(value, float) and not math.isfinite(value):
         stop(USAGE, f"parameter {name} is a number: {text!r} is not finite")
     return value

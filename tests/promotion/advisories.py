@@ -1,0 +1,42 @@
+"""An index of advisories on loopback that speaks OSV's query, as a company's mirror would."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@contextmanager
+def serve_advisories(known: dict[str, dict[str, Any]], *, status: int = 200) -> Iterator[str]:
+    """Its address; `known` is package -> {id, fixed}, `status` what it answers every time."""
+
+    class Index(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            one = known.get(asked["package"]["name"])
+            body = json.dumps({"vulns": [_advisory(asked["package"]["name"], one)]} if one else {}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1/query"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _advisory(package: str, one: dict[str, Any]) -> dict[str, Any]:
+    ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": one["fixed"]}]}]
+    affected = [{"package": {"name": package, "ecosystem": "PyPI"}, "ranges": ranges}]
+    return {"id": one["id"], "summary": "made for a test", "details": "", "published": "2026-01-02T00:00:00Z", "affected": affected}
