@@ -11,6 +11,7 @@ from typing import Any
 
 from jupyter_guardrails.cli import job_deploy, job_evidence, job_lifecycle, job_page, job_reopen, job_review, job_run, job_start, job_trust
 from jupyter_guardrails.cli.connection import connected
+from jupyter_guardrails.cli.printing import line
 from jupyter_guardrails.cli.submit import check_line, finding_lines, summary
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.decisions import SubmissionsQueue
@@ -113,8 +114,17 @@ def verdict(found: dict[str, Any]) -> str:
     """Trusted or not, and by whom."""
     head = f"{found['name']} version {found['version'] or 'unknown'}: {'unchanged and signed' if found['trusted'] else 'NOT trusted'}"
     lines = [head, f"  content: {found['content_digest']}", f"  evidence: {found['evidence_digest']}"]
-    lines += [f"  signed by: {', '.join(found['signed_by'])} (self-test: nobody else has approved this)"] if found["signed_by"] else []
+    label = "" if found.get("approvals") else " (self-test: nobody else has approved this)"
+    lines += [f"  signed by: {', '.join(found['signed_by'])}{label}"] if found["signed_by"] else []
+    lines += [f"  approved by: {_approval(one)}" for one in found.get("approvals", [])]
     return "\n".join([*lines, *(f"  problem: {problem}" for problem in found["problems"])])
+
+
+def _approval(said: dict[str, Any]) -> str:
+    """`rita on 2026-03-01, until 2026-06-01, if only for March`, as its signer says."""
+    until = f", until {line(str(said['expires_at']))[:10]}" if said["expires_at"] else ""
+    terms = f", if {line(str(said['conditions']))}" if said["conditions"] else ""
+    return f"{line(str(said['reviewer']))} on {line(str(said['approved_at']))[:10]}{until}{terms}"
 
 
 def _existing(package: Path) -> Path:

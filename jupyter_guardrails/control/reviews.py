@@ -25,6 +25,7 @@ from jupyter_guardrails.records import decisions, submissions
 from jupyter_guardrails.records.columns import iso
 
 NEVER_SEEN = frozenset({"draft", "submitted", "checking", "checks_failed", "cancelled"})  # an author's own business until it is in review
+ATTACHING = asyncio.Lock()
 SHOWN = ("reviewer", "decision", "words", "self_test", "content_digest", "as_reviewer", "datasets", "conditions")
 
 
@@ -51,7 +52,12 @@ async def decide(state: ControlState, request: SubmissionDecide, fds: list[int])
     if request.decision == "approve" and state.service:
         said = await asyncio.to_thread(_signed, state, row, said, now)
     owners = await approvals.sign_offs(state, row)
-    return await _answer(state, await state.records.write(_decide, state, said, owners, now))
+    row = await state.records.write(_decide, state, said, owners, now)
+    if said.attestation and row["approved_at"] is not None:
+        async with ATTACHING:  # whoever is last has read what all before have said
+            signed = [one for one in await state.records.read(decisions.of, row["id"]) if one["attestation"]]
+            await asyncio.to_thread(signing.attach, state, row, signed)
+    return await _answer(state, row)
 
 
 def _check_words(request: SubmissionDecide) -> None:

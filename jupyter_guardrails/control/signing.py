@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
+import tempfile
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import PackageError
-from jupyter_guardrails.package import signatures
+from jupyter_guardrails.package import archive, manifest, signatures
 from jupyter_guardrails.package.manifest import Digests
 from jupyter_guardrails.package.verify import Verified, verify_archive
 from jupyter_guardrails.records.columns import iso
@@ -62,6 +65,24 @@ def data_of(verified: Verified) -> dict[str, str]:
             inputs = one.predicate.get("buildDefinition", {}).get("resolvedDependencies", [])
             found |= {entry["name"]: entry.get("annotations", {}).get("classification", "") for entry in inputs if "name" in entry}
     return found
+
+
+def attach(state: ControlState, row: Any, approvals: Sequence[Any]) -> None:
+    """Put the signed approvals into the package that lies in the store, in place of those before: the same digests, read back. Blocks."""
+    before, path = kept(state, row).digests, Path(row["package_path"])
+    with tempfile.TemporaryDirectory(prefix="approvals-", dir=path.parent) as scratch:
+        folder, fresh = Path(scratch, "package"), Path(scratch, "fresh")
+        archive.unpack(path, folder)
+        for old in (folder / manifest.ATTESTATIONS).glob("approval-*.dsse.json"):
+            old.unlink()
+        for said in approvals:
+            name = f"approval-{hashlib.sha256(said['reviewer'].encode()).hexdigest()[:16]}.dsse.json"
+            (folder / manifest.ATTESTATIONS / name).write_text(said["attestation"], encoding="utf-8")
+        archive.pack(folder, fresh)
+        found = verify_archive(fresh, signatures.read_trust(keys_of(state)))
+        if not found.trusted or found.digests != before:
+            raise PackageError(f"the package with its approvals does not verify: {'; '.join(found.problems)}", next_step="submit it again")
+        os.replace(fresh, path)
 
 
 def approval(state: ControlState, row: Any, digests: Digests, said: dict[str, Any], now: datetime) -> str:

@@ -15,6 +15,7 @@ from jupyter_guardrails.package import archive, manifest, signatures
 from jupyter_guardrails.package.job import Job, read_job
 
 REQUIRED = ("run.py", "env/pylock.kernel.toml", "env/pylock.runner.toml", "evidence/checks.json")
+APPROVAL = {"reviewer": "reviewer", "approved_at": "approvedAt", "expires_at": "expiresAt", "conditions": "conditions"}  # as shown, as signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class Verified:
         """Nothing was changed and at least one trusted key signed its provenance."""
         return not self.problems and any(one.predicate_type == signatures.PROVENANCE for one in self.vouched)
 
+    @property
+    def approvals(self) -> list[signatures.Vouched]:
+        """The approvals of this very package that a trusted key signed, oldest first."""
+        found = [one for one in self.vouched if one.predicate_type == signatures.APPROVAL]
+        return sorted(found, key=lambda one: (str(one.predicate.get("approvedAt")), str(one.predicate.get("reviewer"))))
+
     def to_json(self) -> dict[str, Any]:
         """The answer of control's `package.verify`."""
         return {
@@ -40,6 +47,7 @@ class Verified:
             "content_digest": self.digests.content,
             "evidence_digest": self.digests.evidence,
             "signed_by": sorted({one.keyid for one in self.vouched}),
+            "approvals": [{name: one.predicate.get(key) for name, key in APPROVAL.items()} for one in self.approvals],
             "trusted": self.trusted,
             "problems": list(self.problems),
         }

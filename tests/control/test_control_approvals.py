@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from decision_world import POLICY, DecisionWorld
 
+from jupyter_guardrails.cli.job import verdict
 from jupyter_guardrails.control import approvals, lifecycle
 from jupyter_guardrails.control.interface.decisions import SubmissionDecisions, SubmissionsQueue
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
@@ -15,6 +16,7 @@ from jupyter_guardrails.control.interface.messages import SubmissionShow
 from jupyter_guardrails.control.interface.stops import Suspend
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, Refused
 from jupyter_guardrails.package import signatures
+from jupyter_guardrails.package.verify import verify_archive
 from jupyter_guardrails.records import submissions
 
 SIGN_OFF = POLICY.replace("approvals: 2}", "approvals: 1, sign_off: [{classification: confidential}], review_every: 90d}")
@@ -226,3 +228,29 @@ def test_the_uid_that_submitted_is_kept(world):
     world.service = False
     assert world.state().own_uid is None
     assert world.records.read_sync(submissions.get, "s1")["uid"] == world.uid("ana")
+
+
+def test_the_package_carries_its_approvals_with_the_same_digests(world):
+    row = world.submission()
+    trusted = signatures.read_trust(world.root / "keys")
+    assert verify_archive(Path(row["package_path"]), trusted).to_json()["approvals"] == []
+    world.ask("rita", world.decision(conditions="only for March", days=30))
+    found = verify_archive(Path(row["package_path"]), trusted)
+    assert (found.trusted, found.digests.content, found.digests.evidence) == (True, row["content_digest"], row["evidence_digest"])
+    assert [(one["reviewer"], one["conditions"]) for one in found.to_json()["approvals"]] == [("rita", "only for March")]
+    assert verdict(found.to_json()).splitlines()[-1] == "  approved by: rita on 2031-05-01, until 2031-05-31, if only for March"
+    world.pass_time(days=1)
+    world.ask("rita", world.decision())
+    world.ask("ron", world.decision())
+    said = verify_archive(Path(row["package_path"]), trusted).to_json()["approvals"]
+    assert [(one["reviewer"], one["conditions"], one["expires_at"]) for one in said] == [("rita", "", None), ("ron", "", None)]
+    assert deploy(world)
+
+
+def test_a_self_test_puts_nothing_into_the_package(world):
+    world.service = False
+    row = world.submission()
+    world.ask("rita", world.decision())
+    found = verify_archive(Path(row["package_path"]), signatures.read_trust(world.root / "keys")).to_json()
+    assert found["approvals"] == []
+    assert "self-test: nobody else has approved this" in verdict(found)
