@@ -20,15 +20,15 @@ async def refused_packages(state: ControlState, row: dict[str, Any], folder: Pat
     """Control's own check: every package of the lock against the policy, at the policy's level. Empty, or why not."""
     policy = state.effective(row["principal"])
     level = policy.checks["packages"].value
-    refused = await asyncio.to_thread(packages.refused_packages, folder, policy, state.clock()) if level != "off" else []
-    if stopped := await stops.packages_of(state, await asyncio.to_thread(packages.names, folder)):
-        level, refused = "require", [*stopped, *refused]  # an admin's suspension counts at every level
-    findings = [{"message": f"{one.reason} [{one.rule}]", "cell": None, "line": None, "fix": one.next_step} for one in refused]
-    detail = f"{len(refused)} package(s) are not approved" if refused else "the policy allows every package of the lock"
-    value = {"off": "not_checked", "warn": "warned"}.get(level, "failed") if refused or level == "off" else "passed"
+    refused = await asyncio.to_thread(packages.refused_packages, folder, policy, state.clock()) if level != "off" else {}
+    stopped = await stops.packages_of(state, await asyncio.to_thread(packages.names, folder))
+    level = "require" if stopped else level  # an admin's suspension counts at every level
+    findings, against = packages.findings(stopped, refused, policy), [*stopped, *refused.values()]
+    detail = f"{len(against)} package(s) are not approved" if against else "the policy allows every package of the lock"
+    value = {"off": "not_checked", "warn": "warned"}.get(level, "failed") if against or level == "off" else "passed"
     detail = "the policy has switched this check off" if level == "off" else detail
     await set_check(state, row["id"], name="packages", title="Packages are approved", value=value, detail=detail, findings=findings)
-    return "; ".join(one.reason for one in refused) if value == "failed" else ""
+    return "; ".join(one.reason for one in against) if value == "failed" else ""
 
 
 async def inherit(state: ControlState, row: dict[str, Any]) -> Label:

@@ -8,7 +8,7 @@ import re
 import shutil
 import tomllib
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -65,15 +65,25 @@ def freeze_notebook(source: IO[bytes], notebook: str, folder: Path) -> str:
     return digest.hexdigest()
 
 
-def refused_packages(folder: Path, policy: EffectivePolicy, now: datetime) -> list[Decision]:
-    """The decisions against packages of the kernel's lock."""
-    return refused(names(folder), policy, now)
+def refused_packages(folder: Path, policy: EffectivePolicy, now: datetime) -> dict[str, Decision]:
+    """Packages of the kernel's lock that the policy refuses, each with the decision."""
+    decisions = {name: allowed(policy, "package.use", name, now) for name in names(folder)}
+    return {name: decision for name, decision in decisions.items() if not decision.allowed}
 
 
 def refused(packages: Iterable[str], policy: EffectivePolicy, now: datetime) -> list[Decision]:
     """The decisions against some Python packages."""
     decisions = [allowed(policy, "package.use", name, now) for name in packages]
     return [decision for decision in decisions if not decision.allowed]
+
+
+def findings(stopped: Iterable[Decision], refused: Mapping[str, Decision], policy: EffectivePolicy) -> list[dict[str, Any]]:
+    """What a check of them says; those that are only not on the list can be asked for, and offer that."""
+    not_listed = policy.place("promotion.packages.allow")
+    offers = [({"do": "request_package", "package": name} if one.rule == not_listed else None, one) for name, one in refused.items()]
+    told = [*((None, one) for one in stopped), *offers]
+    said = [{"message": f"{one.reason} [{one.rule}]", "fix": one.next_step, "kind": "package", "offer": offer} for offer, one in told]
+    return [one | {"cell": None, "line": None} for one in said]
 
 
 def names(folder: Path) -> list[str]:

@@ -23,6 +23,7 @@ from jupyter_guardrails.server.live import with_live_use
 from jupyter_guardrails.server.notice_handlers import KeepHandler, NewMore, StopHandler
 from jupyter_guardrails.server.package_handlers import NewPackage
 from jupyter_guardrails.server.parse import Strict, body_as, kind_of, query_as
+from jupyter_guardrails.server.production_handlers import ProductionHandler
 from jupyter_guardrails.server.publication_handlers import (
     ProposeHandler,
     PublicationDecisionHandler,
@@ -299,6 +300,7 @@ ROUTES: tuple[tuple[str, type[GuardrailsHandler]], ...] = (
     ("/guardrails/submissions/([^/]+)", SubmissionHandler),
     ("/guardrails/submissions/([^/]+)/package", PackageHandler),
     ("/guardrails/submissions/([^/]+)/cancel", CancelHandler),
+    ("/guardrails/submissions/([^/]+)/production", ProductionHandler),
     ("/guardrails/submissions/([^/]+)/decision", SubmissionDecisionHandler),
     ("/guardrails/audit", AuditHandler),
 )

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +121,12 @@ class GovernedLab:
         text = CONTRACT.format(id=name.replace("/", "-"), name=title, domain=domain, purpose=purpose, path=path, classification=classification)
         (self.catalog / f"{domain}_{title}.odcs.yaml").write_text(text)
 
-    def add_notebook(self, name: str, *sources: str) -> None:
-        """A notebook that has never run."""
+    def add_notebook(self, name: str, *sources: str, tags: Mapping[int, list[str]] | None = None) -> None:
+        """A notebook that has never run; `tags` of some of its cells."""
         kernelspec = {"kernelspec": {"name": "study", "display_name": "Study", "language": "python"}}
         cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        for number, names in (tags or {}).items():
+            cells[number].metadata["tags"] = names
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernelspec), self.workspace / name)
 
     def _start(self, port: int) -> subprocess.Popen[str]:

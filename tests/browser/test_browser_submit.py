@@ -83,3 +83,63 @@ def test_checks_can_be_cancelled(lab, governed):
     production.get_by_role("button", name="Cancel").click()
     expect(production.get_by_text("cancelled").first).to_be_visible(timeout=CHECKS_MS)
     expect(production.get_by_role("button", name="Check draft")).to_be_enabled()
+
+
+def test_a_fix_that_can_be_carried_out_is_one_click(lab, governed):
+    governed.add_notebook("told.ipynb", "x = 1", "print('pass' + \"word = 'hunter2-and-more-Z8xQ1v'\")")
+    lab.open("told.ipynb")
+    lab.cells.nth(1).locator(".jp-InputPrompt").click()
+    lab.run_active()
+    output = lab.cells.nth(1).locator(".jp-OutputArea-output")
+    expect(output).to_contain_text("hunter2")
+    lab.panel.production.get_by_role("button", name="Check draft").click()
+    secrets = lab.panel.check("No passwords, tokens or keys")
+    secrets.get_by_role("button", name="Clear its outputs").first.click(timeout=CHECKS_MS)
+    expect(output).to_have_count(0)
+
+
+@pytest.fixture
+def with_a_list(governed):
+    """The server, while its policy names the packages that jobs may hold."""
+    text = governed.policy.read_text()
+    governed.policy.write_text(text + "  packages: {allow: [pandas, numpy]}\n")
+    yield governed
+    governed.policy.write_text(text)
+
+
+def test_what_is_said_about_the_job_goes_into_its_package(lab, governed, tmp_path):
+    governed.add_notebook("monthly.ipynb", "month = 1\nlast = False", "print(month)", tags={0: ["parameters"]})
+    lab.open("monthly.ipynb")
+    production = lab.panel.production
+    production.get_by_text("About the job").click()
+    production.get_by_role("spinbutton", name="month").fill("6")
+    production.get_by_label("When it runs").select_option(label="Every Monday at 6:00")
+    production.get_by_label("Whom to ask about it").fill("ana, room 4")
+    assert lab.violations() == []
+    production.get_by_role("button", name="Submit for production").click()
+    link = production.get_by_role("link", name=re.compile(r"Download monthly.*\.job\.zip"))
+    expect(link).to_be_visible(timeout=CHECKS_MS)
+    with lab.page.expect_download() as download:
+        link.click()
+    download.value.save_as(tmp_path / "job.zip")
+    with zipfile.ZipFile(tmp_path / "job.zip") as package:
+        job = json.loads(package.read("job.json"))
+    assert job["parameters"]["values"] == {"month": 6}
+    assert (job["schedule"], job["contact"]) == ("0 6 * * 1", "ana, room 4")
+
+
+def test_a_package_is_asked_for_where_it_is_refused(lab, with_a_list):
+    lab.open("good.ipynb")
+    production = lab.panel.production
+    production.get_by_role("button", name="Check draft").click()
+    packages = lab.panel.check("Packages are approved")
+    expect(packages).to_contain_text("failed", timeout=CHECKS_MS)
+    packages.get_by_role("button", name="Ask for fsspec…").click()
+    form = production.get_by_role("form", name="Ask for a package")
+    expect(form.get_by_label("Which package?")).to_have_value("fsspec")
+    expect(form.get_by_label("Which package?")).to_be_focused()
+    form.get_by_label("What do you need it for?").fill("files elsewhere")
+    form.get_by_role("button", name="Send request").click()
+    asked = production.get_by_role("region", name="Packages on request").get_by_role("listitem").filter(has_text="fsspec")
+    expect(asked).to_contain_text("waiting")
+    assert lab.violations() == []

@@ -10,7 +10,7 @@ from jupyter_guardrails.control.interface.notices import MoreDecide, MoreRevoke
 from jupyter_guardrails.control.interface.package_requests import PackageAsk, PackageDecide, PackageRevoke, RequestShow
 from jupyter_guardrails.control.interface.stops import Suspend, SuspensionLift
 from jupyter_guardrails.control.package_requests import MOST_OPEN
-from jupyter_guardrails.control.packages import refused_packages
+from jupyter_guardrails.control.packages import findings, refused_packages
 from jupyter_guardrails.errors import BadRequest, Conflict, LimitReached, NotFound, Refused
 from jupyter_guardrails.records import schemas
 
@@ -53,7 +53,7 @@ def refused_for(desk, folder, *names):
     desk.ask(RequestsList())  # each request first takes over what was decided elsewhere
     (folder / "env").mkdir(exist_ok=True)
     (folder / "env" / "pylock.kernel.toml").write_text("".join(f'[[packages]]\nname = "{name}"\n' for name in names))
-    return refused_packages(folder, desk.state.effective(), desk.now)
+    return list(refused_packages(folder, desk.state.effective(), desk.now).values())
 
 
 def elsewhere(desk, **span):
@@ -228,6 +228,17 @@ def test_what_it_needs_is_allowed_with_it_and_taken_back_with_it(people, tmp_pat
     assert refused_for(elsewhere(ben), tmp_path, "polars", "polars-runtime") == []
     revoke(carol, asked)
     assert len(refused_for(elsewhere(ben), tmp_path, "polars", "polars-runtime")) == 2
+
+
+def test_a_finding_names_what_can_be_asked_for(people, tmp_path):
+    ana = people["ana"]
+    refused_for(ana, tmp_path, "pandas", "polars", "telnetlib3")
+    policy = ana.state.effective()
+    found = findings([], refused_packages(tmp_path, policy, ana.now), policy)
+    assert [(one["offer"], one["message"].partition(" [")[0]) for one in found] == [
+        ({"do": "request_package", "package": "polars"}, "the package polars is not on the approved list"),
+        (None, "the package telnetlib3 is denied (*telnet*)"),
+    ]
 
 
 def test_the_same_once_more_is_the_open_one_and_their_number_is_bounded(people):

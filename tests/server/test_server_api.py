@@ -247,7 +247,14 @@ def test_a_body_that_is_no_object_is_a_400(server, raw):
     assert server.rest("PUT", "guardrails/profile", data=raw).status_code == 400
 
 
-MISSING = ("datasets/no%2Fsuch", "datasets/..%2F..%2Fetc%2Fpasswd", "publications/no%2Fsuch", f"submissions/{MARK}", f"submissions/{MARK}/package")
+MISSING = (
+    "datasets/no%2Fsuch",
+    "datasets/..%2F..%2Fetc%2Fpasswd",
+    "publications/no%2Fsuch",
+    f"submissions/{MARK}",
+    f"submissions/{MARK}/package",
+    f"submissions/{MARK}/production",
+)
 
 
 @pytest.mark.parametrize("path", MISSING)

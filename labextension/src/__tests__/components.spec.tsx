@@ -59,7 +59,7 @@ describe('Checklist', () => {
   ];
 
   it('says each state in words, with progress, findings and fixes', async () => {
-    const { container } = render(<Checklist checks={checks} onCell={() => undefined} />);
+    const { container } = render(<Checklist checks={checks} onCell={() => undefined} fixOf={() => null} />);
     for (const text of ['passed', '0.3 s', 'failed', 'remove it', 'cell 3 of 12', 'not checked']) {
       expect(container.textContent).toContain(text);
     }
@@ -68,13 +68,13 @@ describe('Checklist', () => {
   });
 
   it('shows text of notebooks as text', () => {
-    const { container } = render(<Checklist checks={checks} onCell={() => undefined} />);
+    const { container } = render(<Checklist checks={checks} onCell={() => undefined} fixOf={() => null} />);
     expect(container.textContent).toContain('<b>key</b>');
     expect(container.querySelector('.jp-Guardrails-findings b:not(.jp-Guardrails-fix b)')).toBeNull();
   });
 
   it('keeps what a passed check has to say behind its title', () => {
-    render(<Checklist checks={[aCheck({ detail: '12 `cells`' })]} onCell={() => undefined} />);
+    render(<Checklist checks={[aCheck({ detail: '12 `cells`' })]} onCell={() => undefined} fixOf={() => null} />);
     const detail = screen.getByText('cells');
     expect(detail.tagName).toBe('CODE');
     expect(detail.closest('details')?.open).toBe(false);
@@ -82,7 +82,7 @@ describe('Checklist', () => {
 
   it('leads to the cell, counted from 0 in data and from 1 on screen', () => {
     const cells: number[] = [];
-    render(<Checklist checks={checks} onCell={cell => cells.push(cell)} />);
+    render(<Checklist checks={checks} onCell={cell => cells.push(cell)} fixOf={() => null} />);
     fireEvent.click(screen.getByRole('button', { name: 'Cell 2, line 3' }));
     expect(cells).toEqual([1]);
   });

@@ -10,6 +10,7 @@ import type {
   Kernels,
   Me,
   Notice,
+  Production,
   Publication,
   Publications,
   Submission
@@ -210,6 +211,7 @@ export class FakeApi implements IGuardrailsApi {
   catalogue: Dataset[] = [aDataset(), aDataset({ name: 'hr/salaries', status: 'requestable' })];
   requestsAnswer: AccessRequest[] = [];
   submissionsAnswer: Submission[] = [];
+  productionAnswer: Production = { decisions: [], approvals: 0, needed: 1, deployments: [] };
   publicationsAnswer: Publications = {
     publications: [],
     to_review: [],
@@ -229,6 +231,7 @@ export class FakeApi implements IGuardrailsApi {
     this.answer(`propose ${name} ${group}`, this.moved(name, { state: 'proposed', group }));
   withdraw: IGuardrailsApi['withdraw'] = (name, reason) =>
     this.answer(`withdraw ${name} ${reason}`, this.moved(name, { state: 'withdrawn' }));
+  production: IGuardrailsApi['production'] = id => this.answer(`production ${id}`, this.productionAnswer);
   submissions: IGuardrailsApi['submissions'] = () =>
     this.answer('submissions', { submissions: this.submissionsAnswer });
   submission: IGuardrailsApi['submission'] = id => this.answer(`submission ${id}`, this.submissionOf(id));
@@ -262,6 +265,23 @@ export class FakeApi implements IGuardrailsApi {
     };
     this.requestsAnswer = this.failure ? this.requestsAnswer : [made];
     return this.answer(`request ${dataset} ${purpose} ${days}`, made);
+  };
+
+  requestPackage: IGuardrailsApi['requestPackage'] = ({ package: name, purpose, days = 90 }) => {
+    const made: AccessRequest = {
+      id: `p-${name}`,
+      kind: 'package',
+      dataset: '',
+      package: name.toLowerCase(),
+      also: [],
+      person: 'ana',
+      purpose,
+      days,
+      state: 'open',
+      created_at: NOW
+    };
+    this.requestsAnswer = this.failure ? this.requestsAnswer : [made, ...this.requestsAnswer];
+    return this.answer(`package ${name} ${purpose} ${days}`, made);
   };
 
   keepKernel: IGuardrailsApi['keepKernel'] = id => {

@@ -1,6 +1,7 @@
 import { Signal } from '@lumino/signaling';
 
-import { INotebooks } from '../state/notebooks';
+import { IChange, INotebooks } from '../state/notebooks';
+import { IParameter } from '../state/parameters';
 
 /** A notebook in front that only remembers what was done with it. */
 export class FakeNotebooks implements INotebooks {
@@ -10,6 +11,12 @@ export class FakeNotebooks implements INotebooks {
   busy = false;
   writable = true;
   changed: Signal<INotebooks, void> = new Signal<INotebooks, void>(this);
+
+  tagged: IParameter[] = [];
+
+  parameters(): IParameter[] {
+    return this.tagged;
+  }
 
   save(): Promise<void> {
     this.done.push('save');
@@ -28,6 +35,26 @@ export class FakeNotebooks implements INotebooks {
 
   reveal(path: string, cell: number): Promise<void> {
     this.done.push(`reveal ${path} ${cell}`);
+    return Promise.resolve();
+  }
+
+  clear(path: string, cell: number): Promise<void> {
+    this.done.push(`clear ${path} ${cell}`);
+    return Promise.resolve();
+  }
+
+  tag(path: string, cell: number, name: string): Promise<void> {
+    this.done.push(`tag ${path} ${cell} ${name}`);
+    return Promise.resolve();
+  }
+
+  replace(path: string, { cell, line, old, fresh }: IChange): Promise<void> {
+    this.done.push(`replace ${path} ${cell}:${line} ${old} by ${fresh}`);
+    return Promise.resolve();
+  }
+
+  runAll(path: string): Promise<void> {
+    this.done.push(`run all of ${path}`);
     return Promise.resolve();
   }
 

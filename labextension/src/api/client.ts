@@ -11,9 +11,11 @@ import type {
   Kept,
   Me,
   NewMore,
+  NewPackage,
   NewPublication,
   NewRequest,
   NewSubmission,
+  Production,
   ProfileChoice,
   Publication,
   Publications,
@@ -40,12 +42,14 @@ export interface IGuardrailsApi {
   dataset(name: string): Promise<DatasetDetail>;
   requests(): Promise<Requests>;
   requestAccess(ask: NewRequest): Promise<AccessRequest>;
+  requestPackage(ask: NewPackage): Promise<AccessRequest>;
   publications(): Promise<Publications>;
   propose(name: string, group: string): Promise<Publication>;
   withdraw(name: string, reason: string): Promise<Publication>;
   bring(file: NewPublication): Promise<Publication>;
   submissions(): Promise<Submissions>;
   submission(id: string): Promise<Submission>;
+  production(id: string): Promise<Production>;
   submit(submission: NewSubmission): Promise<Submission>;
   cancel(id: string): Promise<Submission>;
   packageUrl(id: string): string;
@@ -103,6 +107,10 @@ export class GuardrailsApi implements IGuardrailsApi {
     return request(this.settings, ['requests'], { method: 'POST', body: ask });
   }
 
+  requestPackage(ask: NewPackage): Promise<AccessRequest> {
+    return request(this.settings, ['requests'], { method: 'POST', body: ask });
+  }
+
   publications(): Promise<Publications> {
     return request(this.settings, ['publications'], { background: true });
   }
@@ -125,6 +133,10 @@ export class GuardrailsApi implements IGuardrailsApi {
 
   submission(id: string): Promise<Submission> {
     return request(this.settings, ['submissions', id], { background: true });
+  }
+
+  production(id: string): Promise<Production> {
+    return request(this.settings, ['submissions', id, 'production'], { background: true });
   }
 
   /** Each call is one submission, also when the network repeats it: hence the key. */

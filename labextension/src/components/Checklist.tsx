@@ -6,25 +6,36 @@ import { Prose } from './Prose';
 import { IconKind, StatusIcon } from './StatusIcon';
 import { useTrans } from './translation';
 
+/** A fix as a button: what it says, and what it does. */
+export interface IFix {
+  label: string;
+  run: () => void;
+}
+
 export interface IChecklistProps {
   checks: readonly Check[];
   /** Show a cell (counted from 0) of the checked notebook. */
   onCell: (cell: number) => void;
+  /** The button for a fix that can be carried out; null where there is none for it here. */
+  fixOf: (finding: Finding) => IFix | null;
 }
 
 /** The checks of a submission in order, each with its live state, what it found and how to mend that. */
-export function Checklist({ checks, onCell }: IChecklistProps): React.JSX.Element {
+export function Checklist({ checks, ...ways }: IChecklistProps): React.JSX.Element {
   const trans = useTrans();
   return (
     <ol className="jp-Guardrails-checks" aria-label={trans.__('Checks')}>
       {checks.map(check => (
-        <CheckItem key={check.name} check={check} onCell={onCell} />
+        <CheckItem key={check.name} check={check} {...ways} />
       ))}
     </ol>
   );
 }
 
-function CheckItem({ check, onCell }: { check: Check; onCell: IChecklistProps['onCell'] }): React.JSX.Element {
+/** Where a finding leads. */
+type IWays = Omit<IChecklistProps, 'checks'>;
+
+function CheckItem({ check, ...ways }: IWays & { check: Check }): React.JSX.Element {
   const trans = useTrans();
   const words: Record<Check['state'], string> = {
     waiting: trans.__('waiting'),
@@ -57,7 +68,7 @@ function CheckItem({ check, onCell }: { check: Check; onCell: IChecklistProps['o
           </>
         )}
         {counting && <Progress title={check.title} {...counting} />}
-        {check.findings.length > 0 && <Findings findings={check.findings} onCell={onCell} />}
+        {check.findings.length > 0 && <Findings findings={check.findings} {...ways} />}
       </div>
     </li>
   );
@@ -88,19 +99,20 @@ function Progress({ title, done, total }: { title: string; done: number; total: 
   );
 }
 
-function Findings({ findings, onCell }: { findings: Finding[]; onCell: IChecklistProps['onCell'] }): React.JSX.Element {
+function Findings({ findings, ...ways }: IWays & { findings: Finding[] }): React.JSX.Element {
   return (
     <ul className="jp-Guardrails-findings">
       {findings.map((finding, index) => (
-        <FindingItem key={index} finding={finding} onCell={onCell} />
+        <FindingItem key={index} finding={finding} {...ways} />
       ))}
     </ul>
   );
 }
 
-function FindingItem({ finding, onCell }: { finding: Finding; onCell: IChecklistProps['onCell'] }): React.JSX.Element {
+function FindingItem({ finding, onCell, fixOf }: IWays & { finding: Finding }): React.JSX.Element {
   const trans = useTrans();
   const { cell, line } = finding;
+  const fix = fixOf(finding);
   return (
     <li>
       <p>
@@ -115,6 +127,11 @@ function FindingItem({ finding, onCell }: { finding: Finding; onCell: IChecklist
         <p className="jp-Guardrails-fix">
           <b>{trans.__('Fix')}</b> <Prose text={finding.fix} />
         </p>
+      )}
+      {fix && (
+        <button type="button" className="jp-mod-styled jp-Guardrails-small" onClick={fix.run}>
+          {fix.label}
+        </button>
       )}
     </li>
   );

@@ -31,6 +31,9 @@ export const modelsPlugin: JupyterFrontEndPlugin<IGuardrails> = {
       contents: app.serviceManager.contents,
       open: async path => {
         await app.commands.execute('docmanager:open', { path });
+      },
+      runAll: async () => {
+        await app.commands.execute('notebook:restart-run-all');
       }
     });
     const models = {

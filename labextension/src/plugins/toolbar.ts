@@ -32,7 +32,8 @@ export const toolbarPlugin: JupyterFrontEndPlugin<void> = {
       execute: async () => {
         panel.show('submit');
         if (notebooks.path !== null) {
-          await submissions.submit(notebooks.path, { draft: true, save: () => notebooks.save() });
+          const { path } = notebooks;
+          await submissions.submit(path, { draft: true, save: () => notebooks.save(), ...submissions.said(path) });
         }
       }
     });

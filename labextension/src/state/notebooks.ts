@@ -4,6 +4,18 @@ import { Contents } from '@jupyterlab/services';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
+import { IParameter, parametersOf } from './parameters';
+
+type Cell = NotebookPanel['content']['widgets'][number];
+
+/** One change of a line of a cell. */
+export interface IChange {
+  cell: number;
+  line: number;
+  old: string;
+  fresh: string;
+}
+
 /** What the panel does with the notebook in front. */
 export interface INotebooks {
   /** Path in the workspace; null without a notebook. */
@@ -14,12 +26,22 @@ export interface INotebooks {
   /** Emitted when any of these changes. */
   readonly changed: ISignal<INotebooks, void>;
   save(): Promise<void>;
+  /** What the cells tagged `parameters` assign. */
+  parameters(): IParameter[];
   /** Save every open notebook of a kernel; rejects where one can't be saved. */
   saveAll(kernelId: string): Promise<void>;
   /** Put code into a new cell below the selected one and select it; false when there is no notebook that can be written. */
   insert(code: string): boolean;
   /** Show a cell (counted from 0) of a notebook, which is opened if need be. */
   reveal(path: string, cell: number): Promise<void>;
+  /** Remove the outputs of a cell. */
+  clear(path: string, cell: number): Promise<void>;
+  /** Give a cell a tag. */
+  tag(path: string, cell: number, name: string): Promise<void>;
+  /** Write something else on a line (counted from 1); nothing where the line has changed meanwhile. */
+  replace(path: string, change: IChange): Promise<void>;
+  /** Restart the kernel, after asking, and run every cell. */
+  runAll(path: string): Promise<void>;
   /** Restart the kernel after asking; false when the person said no. */
   restart(): Promise<boolean>;
 }
@@ -30,6 +52,8 @@ export interface INotebooksOptions {
   contents: Contents.IManager;
   /** Open a notebook by its path. */
   open: (path: string) => Promise<void>;
+  /** Restart the kernel of the notebook in front, after asking, and run its cells. */
+  runAll: () => Promise<void>;
 }
 
 /** The notebook in front of this JupyterLab. */
@@ -67,6 +91,15 @@ export class Notebooks implements INotebooks, IDisposable {
     }
   }
 
+  parameters(): IParameter[] {
+    const cells = this._panel?.content.widgets ?? [];
+    const tagged = cells.filter(({ model }) => {
+      const tags: unknown = model.getMetadata('tags');
+      return Array.isArray(tags) && tags.includes('parameters');
+    });
+    return parametersOf(tagged.map(({ model }) => model.sharedModel.getSource()).join('\n'));
+  }
+
   async saveAll(kernelId: string): Promise<void> {
     const open: NotebookPanel[] = [];
     this.options.tracker.forEach(panel => void open.push(panel));
@@ -91,17 +124,56 @@ export class Notebooks implements INotebooks, IDisposable {
   }
 
   async reveal(path: string, cell: number): Promise<void> {
+    await this.cellAt(path, cell);
+  }
+
+  async clear(path: string, cell: number): Promise<void> {
+    const shared = (await this.cellAt(path, cell))?.model.sharedModel;
+    if (shared && 'setOutputs' in shared) {
+      shared.setOutputs([]);
+      shared.execution_count = null;
+    }
+  }
+
+  async tag(path: string, cell: number, name: string): Promise<void> {
+    const model = (await this.cellAt(path, cell))?.model;
+    const tags: unknown = model?.getMetadata('tags');
+    const kept: string[] = Array.isArray(tags) ? tags.map(String) : [];
+    if (!kept.includes(name)) {
+      model?.setMetadata('tags', [...kept, name]);
+    }
+  }
+
+  async replace(path: string, { cell, line, old, fresh }: IChange): Promise<void> {
+    const shared = (await this.cellAt(path, cell))?.model.sharedModel;
+    const lines = shared?.getSource().split('\n') ?? [];
+    const before = lines[line - 1];
+    if (shared && before?.includes(old)) {
+      lines[line - 1] = before.replace(old, () => fresh);
+      shared.setSource(lines.join('\n'));
+    }
+  }
+
+  async runAll(path: string): Promise<void> {
+    if (await this.cellAt(path, 0)) {
+      await this.options.runAll();
+    }
+  }
+
+  /** A cell of a notebook, which is brought to the front with the cell selected; null where it is no more. */
+  private async cellAt(path: string, cell: number): Promise<Cell | null> {
     const isWanted = (panel: NotebookPanel): boolean => this.options.contents.localPath(panel.context.path) === path;
     await this.options.open(path);
     const panel = this.options.tracker.find(isWanted);
     if (!panel) {
-      return;
+      return null;
     }
     await panel.revealed;
     const notebook = panel.content;
     notebook.activeCellIndex = Math.min(cell, notebook.widgets.length - 1);
     notebook.deselectAll();
     this.show(notebook);
+    return notebook.widgets[cell] ?? null;
   }
 
   async restart(): Promise<boolean> {

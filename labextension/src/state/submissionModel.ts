@@ -2,11 +2,42 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import { ApiError } from '../api/errors';
 import type { IGuardrailsApi } from '../api/client';
-import type { Submission } from '../api/generated/openapi';
+import type { JobDetails, NewSubmission, Production, Submission } from '../api/generated/openapi';
+import { PackageRequests } from './packageRequests';
 import { PollModel } from './pollModel';
 
 const CHECKING_MS = 1000;
-const IDLE_MS = 60_000;
+/** A reading is three requests, and an idle tab sends at most one each half minute. */
+const IDLE_MS = 90_000;
+/** Others have had, or have, a say in it. */
+const REVIEWED: ReadonlySet<Submission['state']> = new Set([
+  'in_review',
+  'changes_requested',
+  'rejected',
+  'approved',
+  'deployed',
+  'superseded',
+  'retired'
+]);
+
+/** What is said about a job beside its notebook. */
+export type Said = Pick<NewSubmission, 'parameters' | 'details'>;
+
+export interface ISubmitOptions extends Said {
+  /** Check only. */
+  draft: boolean;
+  save: () => Promise<void>;
+  /** Why it should go on in spite of warnings. */
+  reason?: string;
+}
+
+/** Without what nobody said. */
+function stated(details: JobDetails | undefined): JobDetails | undefined {
+  const said = Object.entries(details ?? {}).filter(([, value]) =>
+    Array.isArray(value) ? value.length > 0 : value !== '' && value !== 0
+  );
+  return said.length > 0 ? Object.fromEntries(said) : undefined;
+}
 
 /** Whether checks are still to come. */
 export function isChecking({ state }: Submission): boolean {
@@ -22,7 +53,12 @@ export function isReady({ state, error }: Submission): boolean {
 export class SubmissionModel extends PollModel {
   constructor(private readonly api: IGuardrailsApi) {
     super('submissions');
+    this.packages = new PackageRequests(api);
+    this.packages.changed.connect(() => this.stateChanged.emit());
   }
+
+  /** The Python packages that this person asked for. */
+  readonly packages: PackageRequests;
 
   get submissions(): readonly Submission[] {
     return this._submissions;
@@ -42,10 +78,27 @@ export class SubmissionModel extends PollModel {
     }
   }
 
-  /** The chosen submission, or the newest of the notebook in front. */
+  /** The chosen submission, the newest of the notebook in front, or the one that is being checked where none is open. */
   get shown(): Submission | null {
     const chosen = this._submissions.find(submission => submission.id === this._selected);
-    return chosen ?? this._submissions.find(submission => submission.notebook === this._notebook) ?? null;
+    const own = this._submissions.find(submission => submission.notebook === this._notebook);
+    return chosen ?? own ?? (this._notebook === null ? (this._submissions.find(isChecking) ?? null) : null);
+  }
+
+  /** What became of a submission: its reviewers' words and its runs; undefined until it was read. */
+  production(id: string): Production | undefined {
+    return this._production.get(id);
+  }
+
+  /** What was typed about the job of a notebook, so far. */
+  said(path: string): Said {
+    return this._said.get(path) ?? {};
+  }
+
+  /** Keep what was typed about the job of a notebook. */
+  say(path: string, said: Said): void {
+    this._said.set(path, said);
+    this.stateChanged.emit();
   }
 
   /** A save and POST on its way: "check" or "submit". */
@@ -67,10 +120,11 @@ export class SubmissionModel extends PollModel {
   select(id: string | null): void {
     this._selected = id;
     this.stateChanged.emit();
+    void this.refresh();
   }
 
   /** Save, then have a notebook checked; `draft`: without submitting it. */
-  async submit(path: string, options: { draft: boolean; save: () => Promise<void>; reason?: string }): Promise<void> {
+  async submit(path: string, options: ISubmitOptions): Promise<void> {
     if (this._sending) {
       return;
     }
@@ -79,8 +133,18 @@ export class SubmissionModel extends PollModel {
     this.stateChanged.emit();
     try {
       await options.save();
-      const body = { notebook: path, draft: options.draft, ...(options.reason ? { reason: options.reason } : {}) };
-      this.keep(await this.api.submit(body), true);
+      const { draft, reason, parameters = {} } = options;
+      const details = stated(options.details);
+      this.keep(
+        await this.api.submit({
+          notebook: path,
+          draft,
+          ...(reason ? { reason } : {}),
+          ...(Object.keys(parameters).length > 0 ? { parameters } : {}),
+          ...(details ? { details } : {})
+        }),
+        true
+      );
     } catch (reason) {
       this._actionError = ApiError.from(reason);
     }
@@ -117,6 +181,11 @@ export class SubmissionModel extends PollModel {
     } else {
       const answer = await this.api.submissions();
       this._submissions = answer.submissions;
+      await this.packages.load();
+    }
+    const { shown } = this;
+    if (shown && REVIEWED.has(shown.state)) {
+      this._production.set(shown.id, await this.api.production(shown.id));
     }
   }
 
@@ -143,6 +212,8 @@ export class SubmissionModel extends PollModel {
   }
 
   private readonly _finished = new Signal<this, Submission>(this);
+  private readonly _production = new Map<string, Production>();
+  private readonly _said = new Map<string, Said>();
   private _submissions: readonly Submission[] = [];
   private _notebook: string | null = null;
   private _selected: string | null = null;

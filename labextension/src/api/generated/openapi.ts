@@ -364,6 +364,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guardrails/submissions/{id}/production": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What reviewers said of a submission, and its deployments with their last runs */
+        get: operations["getProduction"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guardrails/submissions/{id}/decision": {
         parameters: {
             query?: never;
@@ -930,7 +947,9 @@ export interface components {
             notebook: string;
             draft?: boolean;
             reason?: string;
-            parameters?: Record<string, never>;
+            parameters?: {
+                [key: string]: unknown;
+            };
             details?: components["schemas"]["JobDetails"];
         };
         /** @description What a submitter says about the job; all of it is optional */
@@ -1015,12 +1034,60 @@ export interface components {
         /** @description A fix that can be carried out; with `replace`, `old` becomes `new` on the finding's line */
         Offer: {
             /** @enum {string} */
-            do: "clear_outputs" | "replace" | "tag" | "run_all" | "install" | "request";
+            do: "clear_outputs" | "replace" | "tag" | "run_all" | "install" | "request" | "request_package";
             old?: string;
             new?: string;
             tag?: string;
             requirement?: string;
             dataset?: string;
+            /** @description A Python package to ask for */
+            package?: string;
+        };
+        Production: {
+            decisions: components["schemas"]["ReviewWord"][];
+            /** @description Of other people, for these very digests */
+            approvals: number;
+            needed: number;
+            deployments: components["schemas"]["Deployment"][];
+        };
+        ReviewWord: {
+            reviewer: string;
+            /** @enum {string} */
+            decision: "approve" | "send_back" | "reject";
+            words: string;
+            self_test: boolean;
+            /** Format: date-time */
+            decided_at: string;
+        };
+        Deployment: {
+            id: string;
+            engine: string;
+            state: string;
+            /** @description Plain words for the state, honest about self-tests */
+            label: string;
+            /** @description Five fields of crontab; empty: none */
+            schedule: string;
+            run_as: string;
+            /** @description Why it ended */
+            reason: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description The last ones, newest first */
+            runs: components["schemas"]["Run"][];
+        };
+        Run: {
+            number: number;
+            /** @enum {string} */
+            state: "running" | "complete" | "failed" | "lost";
+            exit_code: number | null;
+            peak_bytes: number | null;
+            /** @description Where it failed, counted from 1 */
+            cell: number | null;
+            error: string;
+            /** Format: date-time */
+            started_at: string | null;
+            /** Format: date-time */
+            ended_at: string | null;
         };
         Audit: {
             records: components["schemas"]["AuditRecord"][];
@@ -1191,6 +1258,15 @@ export interface components {
                 "application/json": components["schemas"]["Submission"];
             };
         };
+        /** @description what became of a submission */
+        Production: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Production"];
+            };
+        };
         /** @description audit records */
         Audit: {
             headers: {
@@ -1270,6 +1346,10 @@ export type Submission = components['schemas']['Submission'];
 export type Check = components['schemas']['Check'];
 export type Finding = components['schemas']['Finding'];
 export type Offer = components['schemas']['Offer'];
+export type Production = components['schemas']['Production'];
+export type ReviewWord = components['schemas']['ReviewWord'];
+export type Deployment = components['schemas']['Deployment'];
+export type Run = components['schemas']['Run'];
 export type Audit = components['schemas']['Audit'];
 export type AuditRecord = components['schemas']['AuditRecord'];
 export type ResponseMe = components['responses']['Me'];
@@ -1288,6 +1368,7 @@ export type ResponsePublications = components['responses']['Publications'];
 export type ResponsePublication = components['responses']['Publication'];
 export type ResponseSubmissions = components['responses']['Submissions'];
 export type ResponseSubmission = components['responses']['Submission'];
+export type ResponseProduction = components['responses']['Production'];
 export type ResponseAudit = components['responses']['Audit'];
 export type ResponseError = components['responses']['Error'];
 export type ParameterId = components['parameters']['Id'];
@@ -1675,6 +1756,21 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Submission"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getProduction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Production"];
             default: components["responses"]["Error"];
         };
     };

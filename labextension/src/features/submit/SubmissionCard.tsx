@@ -1,23 +1,28 @@
 import React from 'react';
 
-import type { Submission } from '../../api/generated/openapi';
-import { Checklist } from '../../components/Checklist';
+import type { Production, Submission } from '../../api/generated/openapi';
+import { Checklist, IChecklistProps } from '../../components/Checklist';
 import { CopyButton } from '../../components/CopyButton';
 import { NextStep, Notice } from '../../components/Notice';
 import { useTrans } from '../../components/translation';
 import { ago } from '../../format';
 import { isChecking } from '../../state/submissionModel';
+import { ProductionPart } from './ProductionPart';
 import { StateBadge } from './StateBadge';
 
 export interface ISubmissionCardProps {
   submission: Submission;
   packageUrl: string;
+  /** What became of it; undefined before it was read. */
+  production?: Production;
   onCell: (cell: number) => void;
+  fixOf: IChecklistProps['fixOf'];
   onCancel: () => Promise<void>;
 }
 
 /** One submission: its state in plain words, its checks, and its package. */
-export function SubmissionCard({ submission, packageUrl, onCell, onCancel }: ISubmissionCardProps): React.JSX.Element {
+export function SubmissionCard(props: ISubmissionCardProps): React.JSX.Element {
+  const { submission, packageUrl, production, onCell, fixOf, onCancel } = props;
   const trans = useTrans();
   const checking = isChecking(submission);
   return (
@@ -42,7 +47,8 @@ export function SubmissionCard({ submission, packageUrl, onCell, onCancel }: ISu
         <NextStep text={submission.next_step} />
       )}
       {checking && <Overall submission={submission} onCancel={onCancel} />}
-      <Checklist checks={submission.checks} onCell={onCell} />
+      {production && <ProductionPart production={production} />}
+      <Checklist checks={submission.checks} onCell={onCell} fixOf={fixOf} />
       {submission.package && <Package submission={submission} url={packageUrl} />}
     </section>
   );

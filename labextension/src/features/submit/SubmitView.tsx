@@ -6,6 +6,9 @@ import { useTrans } from '../../components/translation';
 import { baseName } from '../../format';
 import { INotebooks } from '../../state/notebooks';
 import { isChecking, isReady, SubmissionModel } from '../../state/submissionModel';
+import { fixOf } from './fixes';
+import { JobForm } from './JobForm';
+import { PackagesSection } from './PackageRequests';
 import { SubmissionCard } from './SubmissionCard';
 import { SubmissionList } from './SubmissionList';
 
@@ -33,12 +36,15 @@ export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.El
         <SubmissionCard
           submission={shown}
           packageUrl={model.packageUrl(shown.id)}
+          production={model.production(shown.id)}
+          fixOf={finding => fixOf(finding, shown.notebook, { model, notebooks, trans })}
           onCell={cell => void notebooks.reveal(shown.notebook, cell)}
           onCancel={() => model.cancel(shown.id)}
         />
       )}
       {!model.loaded && !error && <Loading label={trans.__('Reading your submissions')} />}
       {model.loaded && <SubmissionList model={model} />}
+      {model.loaded && <PackagesSection packages={model.packages} />}
     </>
   );
 }
@@ -53,7 +59,7 @@ function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
   const disabled = path === null || model.sending !== null || (own !== null && isChecking(own));
   const send = (draft: boolean): void => {
     if (path !== null) {
-      void model.submit(path, { draft, reason: reason.trim(), save: () => notebooks.save() });
+      void model.submit(path, { draft, reason: reason.trim(), save: () => notebooks.save(), ...model.said(path) });
     }
   };
   if (path === null) {
@@ -69,6 +75,12 @@ function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
       <p className="jp-Guardrails-muted">
         {trans.__('A copy is checked, run from top to bottom in a fresh kernel, and packed. You can go on working.')}
       </p>
+      <JobForm
+        key={path}
+        said={model.said(path)}
+        parameters={notebooks.parameters()}
+        onChange={said => model.say(path, said)}
+      />
       {warned && <Reason value={reason} onChange={setReason} />}
       <div className="jp-Guardrails-row">
         <button

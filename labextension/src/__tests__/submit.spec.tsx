@@ -1,0 +1,270 @@
+import { act, fireEvent, render, screen, within } from '@testing-library/react';
+import { axe } from 'jest-axe';
+import React from 'react';
+
+import { ApiError } from '../api/errors';
+import type { AccessRequest, Offer, Production } from '../api/generated/openapi';
+import { SubmitView } from '../features/submit/SubmitView';
+import { SubmissionModel } from '../state/submissionModel';
+import { aCheck, aSubmission, FakeApi, NOW } from './fakeApi';
+import { FakeNotebooks } from './fakeNotebooks';
+
+const RUN = {
+  number: 1,
+  state: 'complete',
+  exit_code: 0,
+  peak_bytes: 2 ** 28,
+  cell: null,
+  error: '',
+  started_at: '2026-03-01T06:00:00Z',
+  ended_at: '2026-03-01T06:02:00Z'
+} as const;
+const WORD = {
+  reviewer: 'rita',
+  decision: 'approve',
+  words: 'numbers agree',
+  self_test: false,
+  decided_at: NOW
+} as const;
+const PRODUCTION: Production = {
+  decisions: [WORD],
+  approvals: 1,
+  needed: 2,
+  deployments: [
+    {
+      id: 'd1',
+      engine: 'local',
+      state: 'live',
+      label: 'live',
+      schedule: '0 6 * * 1',
+      run_as: 'batch',
+      reason: '',
+      created_at: NOW,
+      runs: [{ ...RUN, number: 2, state: 'failed', cell: 3, error: 'KeyError: rate' }, RUN]
+    }
+  ]
+};
+const ASKED: AccessRequest = {
+  id: 'p1',
+  kind: 'package',
+  dataset: '',
+  package: 'polars',
+  group: 'analysts',
+  also: ['polars-runtime'],
+  until: '2026-06-01T12:00:00Z',
+  person: 'ana',
+  purpose: 'frames',
+  days: 90,
+  state: 'granted',
+  decided_by: 'carol',
+  reason: 'looked at it',
+  created_at: NOW
+};
+
+describe('the way to production', () => {
+  let api: FakeApi;
+  let model: SubmissionModel;
+  let notebooks: FakeNotebooks;
+  let container: HTMLElement;
+
+  beforeEach(() => {
+    api = new FakeApi();
+    model = new SubmissionModel(api);
+    notebooks = new FakeNotebooks();
+    model.notebook = notebooks.path;
+    model.visible = true;
+    const view = (): React.JSX.Element => <SubmitView model={model} notebooks={notebooks} />;
+    const drawn = render(view());
+    container = drawn.container;
+    model.stateChanged.connect(() => act(() => drawn.rerender(view())));
+  });
+
+  afterEach(() => model.dispose());
+
+  const button = (name: string | RegExp): HTMLButtonElement => screen.getByRole('button', { name });
+  const click = (one: HTMLElement): Promise<void> =>
+    act(async () => {
+      fireEvent.click(one);
+      await Promise.resolve(); // what it sends is answered
+    });
+  const type = (label: string | RegExp, value: string): void =>
+    void fireEvent.change(screen.getByLabelText(label), { target: { value } });
+  const sent = (): string => api.calls.find(call => call.startsWith('submit ')) ?? '';
+
+  it('sends what was said about the job, and nothing of what was not', async () => {
+    notebooks.tagged = [
+      { name: 'month', value: 1 },
+      { name: 'final', value: false },
+      { name: 'rates', value: undefined }
+    ];
+    act(() => model.say(notebooks.path ?? '', {}));
+    type('When it runs', '0 6 * * 1');
+    type('Whom to ask about it', 'ana');
+    type('Files that it makes, one a line', 'a.csv\n\n out/b.parquet \n');
+    type('month', '6');
+    type('final', 'true');
+    expect(screen.getByLabelText<HTMLInputElement>('rates').disabled).toBe(true);
+    await click(button('Submit for production'));
+    expect(JSON.parse(sent().slice('submit '.length))).toEqual({
+      notebook: 'analysis/churn.ipynb',
+      draft: false,
+      parameters: { month: 6, final: true },
+      details: {
+        schedule: '0 6 * * 1',
+        contact: 'ana',
+        outputs: [
+          { name: 'a.csv', path: 'a.csv' },
+          { name: 'out/b.parquet', path: 'out/b.parquet' }
+        ]
+      }
+    });
+    const violations = (await axe(container)).violations.map(({ id }) => id);
+    expect(violations).toEqual([]);
+  });
+
+  it('takes a schedule as crontab has it, and a value back', async () => {
+    notebooks.tagged = [{ name: 'month', value: 1 }];
+    act(() => model.say(notebooks.path ?? '', {}));
+    type('When it runs', 'other');
+    type('Minute, hour, day, month, weekday', '30 5 * * *');
+    type('month', '6');
+    type('month', '');
+    await click(button('Check draft'));
+    expect(sent()).toBe('submit {"notebook":"analysis/churn.ipynb","draft":true,"details":{"schedule":"30 5 * * *"}}');
+  });
+
+  it('keeps what was said apart for each notebook', () => {
+    type('Whom to ask about it', 'ana');
+    act(() => {
+      notebooks.path = 'b.ipynb';
+      model.notebook = 'b.ipynb';
+    });
+    expect(screen.getByLabelText<HTMLInputElement>('Whom to ask about it').value).toBe('');
+    act(() => {
+      notebooks.path = 'analysis/churn.ipynb';
+      model.notebook = 'analysis/churn.ipynb';
+    });
+    expect(screen.getByLabelText<HTMLInputElement>('Whom to ask about it').value).toBe('ana');
+  });
+
+  it('asks for a package from the finding that names it', async () => {
+    const offer = { do: 'request_package', package: 'polars' } as const;
+    const finding = { message: 'the package polars is not on the approved list', offer };
+    api.submissionsAnswer = [
+      aSubmission({ state: 'checks_failed', checks: [aCheck({ state: 'failed', findings: [finding] })] })
+    ];
+    await act(() => model.refresh());
+    fireEvent.click(button('Ask for polars…'));
+    const form = within(screen.getByRole('form', { name: 'Ask for a package' }));
+    expect(form.getByLabelText<HTMLInputElement>('Which package?').value).toBe('polars');
+    expect(form.getByRole<HTMLButtonElement>('button', { name: 'Send request' }).disabled).toBe(true);
+    fireEvent.change(form.getByLabelText('What do you need it for?'), { target: { value: 'frames' } });
+    await click(form.getByRole('button', { name: 'Send request' }));
+    expect(api.calls).toContain('package polars frames 90');
+    const list = screen.getByRole('region', { name: 'Packages on request' });
+    expect(list.textContent).toContain('polars');
+    expect(list.textContent).toContain('waiting');
+    expect(screen.queryByRole('form', { name: 'Ask for a package' })).toBeNull();
+  });
+
+  it.each<[Offer, string, string]>([
+    [{ do: 'clear_outputs' }, 'Clear its outputs', 'clear analysis/churn.ipynb 2'],
+    [{ do: 'tag', tag: 'parameters' }, 'Tag it “parameters”', 'tag analysis/churn.ipynb 2 parameters'],
+    [
+      { do: 'replace', old: '"/home/a.csv"', new: 'guarded.path("nyc/a")' },
+      'Write guarded.path("nyc/a")',
+      'replace analysis/churn.ipynb 2:7 "/home/a.csv" by guarded.path("nyc/a")'
+    ],
+    [{ do: 'run_all' }, 'Restart and run all cells…', 'run all of analysis/churn.ipynb'],
+    [
+      { do: 'install', requirement: 'pandas==2.2.3' },
+      'Insert %pip install pandas==2.2.3',
+      'insert %pip install pandas==2.2.3'
+    ]
+  ])('carries a fix out in the notebook: %p', async (offer, label, done) => {
+    const finding = { message: 'so it is', cell: 2, line: 7, offer };
+    api.submissionsAnswer = [
+      aSubmission({ state: 'checks_failed', checks: [aCheck({ state: 'failed', findings: [finding] })] })
+    ];
+    await act(() => model.refresh());
+    await click(button(label));
+    expect(notebooks.done).toEqual([done]);
+  });
+
+  it('offers no button for what can not be carried out here', async () => {
+    const findings = [
+      { message: 'no cell', offer: { do: 'clear_outputs' } as const },
+      { message: 'no tag', cell: 1, offer: { do: 'tag' } as const },
+      { message: 'data', cell: 1, offer: { do: 'request', dataset: 'hr/x' } as const, fix: 'ask dana' },
+      { message: 'nothing', cell: 1 }
+    ];
+    api.submissionsAnswer = [aSubmission({ state: 'checks_failed', checks: [aCheck({ state: 'failed', findings })] })];
+    await act(() => model.refresh());
+    const buttons = within(screen.getByRole('list', { name: 'Checks' })).getAllByRole('button');
+    expect(buttons.map(({ textContent }) => textContent)).toEqual(['Cell 2', 'Cell 2', 'Cell 2']);
+    expect(container.textContent).toContain('ask dana');
+  });
+
+  it('says why a package can not be asked for, and keeps what was typed', async () => {
+    await act(() => model.refresh());
+    fireEvent.click(button('Ask for a package…'));
+    type('Which package?', 'telnetlib3');
+    type('What do you need it for?', 'to dial');
+    api.failure = new ApiError('the package telnetlib3 is denied', { rule: 'guardrails.yaml:8 deny' });
+    await click(button('Send request'));
+    expect(screen.getByRole('alert').textContent).toContain('is denied');
+    expect(screen.getByLabelText<HTMLInputElement>('Which package?').value).toBe('telnetlib3');
+  });
+
+  it('shows until when, for whom and with what a package was allowed', async () => {
+    api.requestsAnswer = [ASKED, { ...ASKED, id: 'r', kind: 'access', dataset: 'hr/headcount', package: null }];
+    await act(() => model.refresh());
+    const list = screen.getByRole('region', { name: 'Packages on request' });
+    for (const text of ['polars', 'granted', 'for analysts', 'with polars-runtime', 'carol: looked at it', '2026']) {
+      expect(list.textContent).toContain(text);
+    }
+    expect(within(list).getAllByRole('listitem')).toHaveLength(1);
+  });
+
+  it('shows the words of reviewers and the last runs with their cell', async () => {
+    api.submissionsAnswer = [aSubmission({ state: 'deployed', label: 'in production' })];
+    api.productionAnswer = PRODUCTION;
+    await act(() => model.refresh());
+    for (const text of [
+      'Reviewers (1 of 2 have approved)',
+      'rita',
+      'numbers agree',
+      'Production: live on local',
+      'as batch · at 0 6 * * 1',
+      'Run 2',
+      'Cell 3: KeyError: rate',
+      '256 MiB at most'
+    ]) {
+      expect(container.textContent).toContain(text);
+    }
+    expect((await axe(container)).violations.map(({ id }) => id)).toEqual([]);
+  });
+
+  it('says of a word that it is a self-test', async () => {
+    api.submissionsAnswer = [aSubmission({ state: 'in_review' })];
+    api.productionAnswer = { ...PRODUCTION, decisions: [{ ...WORD, self_test: true }], deployments: [] };
+    await act(() => model.refresh());
+    expect(container.textContent).toContain('a self-test, not an approval');
+  });
+
+  it('asks what became of it only where others have a say', async () => {
+    api.submissionsAnswer = [aSubmission({ state: 'checks_failed' })];
+    await act(() => model.refresh());
+    expect(api.calls.filter(call => call.startsWith('production'))).toEqual([]);
+  });
+
+  it('shows the one that is being checked where no notebook is open', async () => {
+    api.submissionsAnswer = [aSubmission({ id: 'done', state: 'in_review' }), aSubmission({ id: 'now' })];
+    act(() => {
+      model.notebook = null;
+    });
+    await act(() => model.refresh());
+    expect(model.shown?.id).toBe('now');
+    expect(button('Cancel')).toBeTruthy();
+  });
+});
