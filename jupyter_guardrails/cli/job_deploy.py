@@ -68,7 +68,7 @@ def deploy(arguments: argparse.Namespace) -> int:
         answer, fds = client.call_with_fds(DeploymentCreate.model_validate(request | {"run_as": arguments.run_as}))
         made, place = answer["deployment"], Place(root_of(arguments) / answer["deployment"]["id"])
         try:
-            _prepare(arguments, made, place, fds[0])
+            _prepare(arguments, answer, place, fds[0])
             live = client.call(DeploymentLive(id=made["id"]))
         except BaseException as error:
             client.call(DeploymentEnd(id=made["id"], reason=f"it could not be deployed: {error}"[:2000]))
@@ -81,12 +81,13 @@ def deploy(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(arguments: argparse.Namespace, made: dict[str, Any], place: Place, package: int) -> None:
+def _prepare(arguments: argparse.Namespace, answer: dict[str, Any], place: Place, package: int) -> None:
     """Its folder, its environments, its engine."""
     datasets = {name: str(Path(path).resolve()) for name, path in job_run.pairs(arguments.dataset, "--dataset").items()}
-    environ = {name: value for name, value in os.environ.items() if name.startswith(("GUARDRAILS_", "SLURM_CONF"))}
+    environ = {name: value for name, value in os.environ.items() if name.startswith(("GUARDRAILS_", "SLURM_CONF", "KUBECONFIG"))}
     command = INSIDE if arguments.engine == "local" else ()
-    given = Given(made["content_digest"], arguments.engine, made["parameters"], datasets, tuple(arguments.masked), command, environ)
+    made, masked = answer["deployment"], tuple(arguments.masked)
+    given = Given(made["content_digest"], arguments.engine, made["parameters"], datasets, masked, command, answer["settings"], environ)
     with tempfile.TemporaryDirectory(prefix="guardrails-deploy-") as scratch:
         path = Path(scratch, "package.zip")
         with open(package, "rb") as source, path.open("wb") as sink:

@@ -39,6 +39,7 @@ class Given:
     datasets: Mapping[str, str] = field(default_factory=dict)
     masked: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)  # what the policy says of the engine
     environ: Mapping[str, str] = field(default_factory=dict)  # where its operator's control is
 
 
@@ -105,7 +106,7 @@ def prepare(root: Path, id: str, package: Path, given: Given) -> Place:
             "engine": given.engine,
         }
         said |= {"parameters": dict(given.parameters), "datasets": dict(given.datasets), "masked": list(given.masked)}
-        said |= {"command": list(given.command), "environ": dict(given.environ)}
+        said |= {"command": list(given.command), "settings": dict(given.settings), "environ": dict(given.environ)}
         start.write(place.folder / "deployment.json", said)
         place.python.symlink_to(getattr(sys, "_base_executable", "") or sys.executable)
     except BaseException:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from jupyter_guardrails.engines import places
 from jupyter_guardrails.engines.base import Engine
 from jupyter_guardrails.engines.places import Given, Place
+from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.package import archive, manifest
 from jupyter_guardrails.package.job import Job
 
@@ -64,6 +67,8 @@ def package(folder: Path) -> Path:
 class EngineContract:
     """Each test is a promise of an engine."""
 
+    settings: ClassVar[dict] = {}  # what the policy says of it
+
     @pytest.fixture
     def engine(self) -> Engine:
         """The one that is tested."""
@@ -82,7 +87,7 @@ class EngineContract:
         digests, _ = manifest.check(tmp_path / "p")
 
         def deployed(**parameters: str) -> Place:
-            given = Given(digests.content, engine.name, {"zoo": "stripes", **parameters})
+            given = Given(digests.content, engine.name, {"zoo": "stripes", **parameters}, settings=self.settings)
             place = places.prepare(root, os.urandom(16).hex(), archived, given)
             made.append(place)
             engine.deploy(place, "")
@@ -129,8 +134,8 @@ class EngineContract:
         place = deploy()
         for number in (1, 2):
             assert self.finished(engine, place, number, engine.start(place, number))["state"] == "complete"
-        again = engine.start(place, 2)
-        self.finished(engine, place, 2, again)
+        with contextlib.suppress(GuardrailsError):  # an engine may refuse it; else start.py does
+            self.finished(engine, place, 2, engine.start(place, 2))
         assert places.ended(place, 2)["log_tail"].count("given stripes") == 1
 
     def test_a_run_is_stopped(self, engine, deploy):

@@ -11,14 +11,14 @@ from jupyter_guardrails.package.details import check_schedule
 
 
 class DeploymentCreate(Request):
-    """-> {deployment}, and the package's zip as a descriptor. Refused unless it may be deployed and `run_as` may read all that it reads.
+    """-> {deployment, settings}, and the package's zip as a descriptor. Refused unless it may be deployed and `run_as` may read all that it reads.
 
     `run_as`: whose rights its runs have (default: what the package says, else who deploys).
     """
 
     op = "deployments.create"
     submission: str = Field(max_length=100)
-    engine: Literal["local", "slurm"]
+    engine: Literal["local", "slurm", "kubernetes"]
     run_as: str | None = Field(default=None, max_length=200)
     schedule: str | None = Field(default=None, max_length=200)  # None: what the package says
     parameters: dict[str, str] = Field(default_factory=dict, max_length=200)
