@@ -23,13 +23,21 @@ PROBE_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """One distribution of an environment; `url` is where it came from when not from an index, `license` what it says of itself."""
+    """One distribution of an environment; `url` is where it came from when not from an index, `license` what it says of itself.
+
+    `by_conda`: conda installed it. `of_system`: it is one of the system's, which an environment made with --system-site-packages sees.
+    `needs`: its requirements, `modules`: those at its top, where the environment sees the system's.
+    """
 
     name: str
     version: str
     url: str = ""
     editable: bool = False
     license: str = ""
+    by_conda: bool = False
+    of_system: bool = False
+    needs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @property
     def canonical(self) -> str:
@@ -49,6 +57,7 @@ class Interpreter:
     machine: str
     conda: bool
     installed: tuple[Installed, ...]
+    system_site: bool = False  # it sees the packages of the Python that it was made from
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -97,12 +106,16 @@ def executable_of(spec: dict[str, Any]) -> str:
     return os.path.abspath(found)
 
 
+def _installed(item: dict[str, Any]) -> Installed:
+    return Installed(**(item | {"needs": tuple(item["needs"]), "modules": tuple(item["modules"])}))
+
+
 def probe(executable: str, scratch: Path) -> Interpreter:
     """Ask an interpreter about itself, without a network: even `-I` runs what a .pth file in its environment says."""
     ran = run_confined([executable, "-I", "-c", PROBE], scratch=scratch, read=interpreter_folders(executable), timeout_s=PROBE_TIMEOUT_S)
     try:
         facts = json.loads(ran.out.splitlines()[-1])
-        packages = {item["name"].lower(): Installed(**item) for item in reversed(facts.pop("packages"))}
+        packages = {item["name"].lower(): _installed(item) for item in reversed(facts.pop("packages"))}
     except (IndexError, ValueError, TypeError, KeyError) as error:
         said = " ".join(ran.err.split())[-400:]
         raise BadRequest(f"the interpreter {executable} does not tell what it is: {said}", next_step="start a kernel with it and see") from error

@@ -33,7 +33,9 @@ def freeze(interpreter: Interpreter, scratch: Path) -> list[str]:
     ran = run_confined(argv, scratch=scratch, read=[uv, *interpreter.folders], timeout_s=LOCK_TIMEOUT_S)
     if ran.code:
         raise BadRequest(f"the environment can't be listed: {tail(ran.err)}", next_step="see `uv pip freeze --python` with its interpreter")
-    return [line for line in ran.out.splitlines() if line.strip() and name_of(line, interpreter) not in OURS]
+    listed = [line for line in ran.out.splitlines() if line.strip() and name_of(line, interpreter) not in OURS]
+    by_conda = {package.canonical: package.version for package in interpreter.installed if package.by_conda}
+    return [f"{name}=={by_conda[name]}" if (name := name_of(line, interpreter)) in by_conda else line for line in listed]
 
 
 def name_of(line: str, interpreter: Interpreter) -> str:
@@ -42,6 +44,29 @@ def name_of(line: str, interpreter: Interpreter) -> str:
         url = line.removeprefix("-e ").strip().rstrip("/")
         return next((canonical_name(package.name) for package in interpreter.installed if package.url.rstrip("/") == url), url)
     return canonical_name(re.split(r"==| @ ", line)[0])
+
+
+def of_system(interpreter: Interpreter, frozen: Sequence[str], imported: Iterable[str]) -> list[str]:
+    """What of the system's packages an environment that sees them needs: for its own packages, for the modules that are imported, to be a kernel."""
+    known = {package.canonical: package for package in interpreter.installed}
+    by_module = {module: package.canonical for package in interpreter.installed if package.of_system for module in package.modules}
+    own = {name_of(line, interpreter) for line in frozen}
+    waiting = [*own, "ipykernel", *(by_module[module] for module in imported if module in by_module)]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in known:
+            continue  # known to nobody here: what needs it on another system or with an extra
+        seen.add(name)
+        waiting += [canonical_name(needed) for needed in _needed(known[name].needs, interpreter)]
+    return sorted(f"{name}=={known[name].version}" for name in seen - own if known[name].of_system and name not in OURS)
+
+
+def _needed(requirements: Iterable[str], interpreter: Interpreter) -> list[str]:
+    """The names in those requirements that count for this Python."""
+    here = {"extra": "", "python_version": interpreter.short_version, "python_full_version": interpreter.version}
+    found = [Requirement(text) for text in requirements]
+    return [one.name for one in found if one.marker is None or one.marker.evaluate(here)]
 
 
 def lock_kernel(frozen: Sequence[str], interpreter: Interpreter, *, scratch: Path, cache: Path, wheels: Sequence[Path] = ()) -> str:

@@ -1,9 +1,12 @@
 """Locks: valid PEP 751, the same everywhere, and nothing of an index in them."""
 
+import json
+import subprocess
 import tomllib
 
 import pytest
 from packaging.pylock import Pylock
+from uv import find_uv_bin
 
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.promotion import interpreter, locks
@@ -142,3 +145,65 @@ def test_a_wrong_hash_builds_nothing(jupyter_path, tiny, tmp_path):
     with pytest.raises(Exception, match="can't be built"):
         environment(lock.replace(digest, "0" * 64), found, store=tmp_path / "envs", scratch=tmp_path)
     assert environment(lock, found, store=tmp_path / "envs", scratch=tmp_path).exists()
+
+
+PYTHON = {"executable": "/p", "base": "/p", "version": "3.11.2", "implementation": "cpython", "system": "linux", "machine": "x86_64", "conda": False}
+SYSTEM = (
+    interpreter.Installed("ipykernel", "7.0", of_system=True, needs=("jupyter_client>=8", "odd; python_version < '3'", 'extra-one; extra == "x"')),
+    interpreter.Installed("jupyter_client", "8.0", of_system=True),
+    interpreter.Installed("odd", "1", of_system=True),
+    interpreter.Installed("numpy", "2.0", of_system=True, modules=("numpy",)),
+    interpreter.Installed("apt", "2.6", of_system=True, modules=("apt",)),
+    interpreter.Installed("mine", "1.0", needs=("tqdm",)),
+    interpreter.Installed("tqdm", "4.0", of_system=True),
+)
+
+
+def test_of_the_systems_packages_those_that_are_needed_are_locked():
+    found = interpreter.Interpreter(**PYTHON, installed=SYSTEM, system_site=True)
+    assert locks.of_system(found, ["mine==1.0"], {"numpy", "json"}) == ["ipykernel==7.0", "jupyter-client==8.0", "numpy==2.0", "tqdm==4.0"]
+    assert locks.of_system(found, ["mine==1.0", "tqdm==5.0"], set()) == ["ipykernel==7.0", "jupyter-client==8.0"]
+
+
+def bare(folder, tiny, *options):
+    """A new environment beside `tiny`, with a distribution as some installer leaves it."""
+    subprocess.run([find_uv_bin(), "venv", "-q", "--python", "/usr/bin/python3", *options, str(folder)], check=True)
+    return next((folder / "lib").glob("python3*")) / "site-packages"
+
+
+def distribution(site, name, installer, url=None):
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nLicense: MIT\n")
+    (info / "RECORD").write_text("")
+    (info / "INSTALLER").write_text(installer)
+    if url:
+        (info / "direct_url.json").write_text(json.dumps({"url": url, "dir_info": {}}))
+
+
+def test_a_conda_environment_is_locked_by_versions_and_said_to_be_one(tiny, tmp_path):
+    """conda's packages name the folder that they were built in on another machine: that is no place to get them from."""
+    site = bare(tmp_path / "conda", tiny)
+    (tmp_path / "conda" / "conda-meta").mkdir()
+    distribution(site, "by_conda", "conda", "file:///home/conda/feedstock_root/build_artifacts/by-conda/work")
+    distribution(site, "by_hand", "pip", "file:///home/ana/by-hand")
+    room = tmp_path / "room"
+    room.mkdir()
+    found = interpreter.probe(str(tmp_path / "conda" / "bin" / "python"), room)
+    assert found.conda
+    packages = {package.name: package for package in found.installed}
+    assert (packages["by_conda"].url, packages["by_conda"].license, packages["by_hand"].url) == ("", "MIT", "file:///home/ana/by-hand")
+    frozen = locks.freeze(found, room)
+    assert "by-conda==1.0" in frozen
+    assert any(line.startswith("by-hand @ file://") for line in frozen)  # the twin
+
+
+def test_an_environment_that_sees_the_systems_packages_says_so(tiny, tmp_path):
+    site = bare(tmp_path / "seeing", tiny, "--system-site-packages")
+    distribution(site, "mine", "pip")
+    room = tmp_path / "room"
+    room.mkdir()
+    found = interpreter.probe(str(tmp_path / "seeing" / "bin" / "python"), room)
+    assert found.system_site
+    assert not next(package for package in found.installed if package.name == "mine").of_system
+    assert not interpreter.probe(str(tiny), room).system_site  # the twin

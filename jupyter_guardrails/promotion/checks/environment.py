@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from jupyter_guardrails.errors import GuardrailsError
+from jupyter_guardrails.promotion import code, locks
 from jupyter_guardrails.promotion import interpreter as kernels
-from jupyter_guardrails.promotion import locks
 from jupyter_guardrails.promotion.offers import install
 from jupyter_guardrails.promotion.results import Finding, Result, failed, passed
 from jupyter_guardrails.promotion.wheels import NEXT_STEP, Bench, wheel_of
@@ -24,6 +26,8 @@ def run(work: Work, progress: Progress) -> Result:
         found = kernels.probe(kernels.executable_of(spec), work.probing)
         progress(1, STEPS, f"Python {found.version}")
         frozen = locks.freeze(found, work.probing)
+        system = locks.of_system(found, frozen, imported_modules(work)) if found.system_site else []
+        frozen += system
         if findings := [*_wheels(work, found, progress), *_missing(found, frozen)]:
             return failed(f"{len(findings)} package(s) can't be locked", findings)
         progress(2, STEPS, f"{len(frozen)} packages")
@@ -37,8 +41,18 @@ def run(work: Work, progress: Progress) -> Result:
         return failed(error.message, [Finding(error.message, fix=error.next_step, kind="no_environment")])
     work.interpreter = found
     along = f"; {', '.join(wheel.name for wheel in work.wheels)} goes along" if work.wheels else ""
+    along += f"; of the system's packages that it sees it needs {len(system)}, which are in the lock" if found.system_site else ""
     conda = "; it is a conda environment: what conda alone installs is not in the lock" if found.conda else ""
     return passed(f"Python {found.version} with {len(frozen)} packages, each by version and hash{along}{conda}")
+
+
+def imported_modules(work: Work) -> set[str]:
+    """The modules that the notebook and its own modules name, at their top."""
+    trees = [cell.tree for cell in work.notebook.cells if cell.tree]
+    for file in sorted(work.order.frozen.rglob("*.py")):
+        with contextlib.suppress(SyntaxError, ValueError):  # the check of paths says so
+            trees.append(ast.parse(file.read_bytes()))
+    return {module for tree in trees for module in code.imports(tree)}
 
 
 def _local(found: kernels.Interpreter) -> list[kernels.Installed]:

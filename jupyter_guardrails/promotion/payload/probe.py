@@ -6,17 +6,48 @@ import importlib.metadata
 import json
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 
 def packages() -> Iterator[dict[str, Any]]:
-    """Each distribution with its version and, when it is not from an index, where it came from."""
+    """Each distribution with its version, what it needs, which modules it has, and where it came from when not from an index."""
+    tops = modules()
     for distribution in importlib.metadata.distributions():
+        name = distribution.metadata["Name"] or ""
         origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-        editable = bool(origin.get("dir_info", {}).get("editable"))
-        found = {"name": distribution.metadata["Name"] or "", "version": distribution.version, "url": origin.get("url", "")}
-        yield {**found, "editable": editable, "license": licence(distribution.metadata)}
+        by_conda = (distribution.read_text("INSTALLER") or "").strip() == "conda"
+        found = {"name": name, "version": distribution.version, "url": "" if by_conda else origin.get("url", "")}
+        found |= {"editable": bool(origin.get("dir_info", {}).get("editable")) and not by_conda, "license": licence(distribution.metadata)}
+        found |= {"by_conda": by_conda, "of_system": not is_own(distribution), "needs": distribution.requires or [], "modules": tops.get(name, [])}
+        yield found
+
+
+def is_own(distribution: importlib.metadata.Distribution) -> bool:
+    """Whether it lies in the environment itself, and is not one of a system that the environment lets through."""
+    return Path(sys.prefix).resolve() in Path(str(distribution.locate_file(""))).resolve().parents
+
+
+def modules() -> dict[str, list[str]]:
+    """Distribution -> the modules at its top; none before Python 3.10, which can't say."""
+    found: dict[str, list[str]] = {}
+    tops: Mapping[str, list[str]] = (
+        getattr(importlib.metadata, "packages_distributions", dict)() if sys.prefix != sys.base_prefix and lets_system_through() else {}
+    )
+    for module, names in tops.items():
+        for name in names:
+            found.setdefault(name, []).append(module)
+    return found
+
+
+def lets_system_through() -> bool:
+    """Whether it is an environment made with --system-site-packages."""
+    try:
+        lines = Path(sys.prefix, "pyvenv.cfg").read_text(encoding="utf-8").lower().splitlines()
+    except OSError:
+        return False
+    return any(line.replace(" ", "") == "include-system-site-packages=true" for line in lines)
 
 
 def licence(metadata: Any) -> str:
@@ -32,6 +63,7 @@ facts = {
     "system": platform.system().lower(),
     "machine": platform.machine().lower(),
     "prefix": sys.prefix,
+    "system_site": lets_system_through(),
     "base": getattr(sys, "_base_executable", "") or sys.executable,
     "packages": list(packages()),
 }
