@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.cli import job_deploy, job_evidence, job_lifecycle, job_page, job_reopen, job_review, job_run, job_start, job_trust
+from jupyter_guardrails.cli import job_deploy, job_evidence, job_fix, job_lifecycle, job_page, job_reopen, job_review, job_run, job_start, job_trust
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.printing import line
 from jupyter_guardrails.cli.submit import check_line, finding_lines, summary
@@ -36,6 +36,7 @@ def add_parser(subparsers: Any) -> None:
     verify.add_argument("package", type=Path, help="a .job.zip file")
     verify.add_argument("--trust", type=Path, metavar="PATH", help="a *.public.json file or a folder of them, instead of control's own keys")
     job_run.add_parser(commands)
+    job_fix.add_parser(commands)
     job_review.add_parsers(commands)
     job_evidence.add_parser(commands)
     job_page.add_parser(commands)

@@ -160,6 +160,7 @@ def _order(state: ControlState, row: dict[str, Any], token: str, places: dict[st
         "profile": profile.name,
         "resources": {"memory_bytes": profile.memory_bytes, "cpus": profile.cpus, "tasks": profile.tasks, "wall_s": wall_s},
         "places": places,
+        "denied_licenses": policy.licenses_deny,
     }
 
 

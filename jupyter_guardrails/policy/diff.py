@@ -18,7 +18,7 @@ Effect = Literal["gains", "loses", "changes"]
 SHARED = ("require", "admins", "environment.", "paths.", "profiles.", "data.reviewers", "promotion.", "audit.", "notify.")
 MORE_IS_MORE = ("kernels.max", "workspace.size", "budget.cpu_hours", "budget.memory_gib_hours", "budget.gpu_hours", "uploads.max_size")
 PROFILE_AMOUNTS = (".memory", ".cpus", ".tasks", ".shm", ".file_size", ".gpus", ".idle", ".lifetime")
-TAKING = ("deny.", "rows.", "promotion.packages.deny")  # an entry more means less for people
+TAKING = ("deny.", "rows.", "promotion.packages.deny", "promotion.packages.deny_licenses")  # an entry more means less for people
 GIVING = (
     "paths.",
     "environment.pass",

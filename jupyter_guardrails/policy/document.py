@@ -20,6 +20,7 @@ CHECKS = {
     "paths": "warn",
     "imports": "require",
     "packages": "require",
+    "licenses": "require",
     "vulnerabilities": "warn",
     "personal_data": "warn",
     "size": "warn",
@@ -92,6 +93,7 @@ class Packages(Strict):
 
     allow: tuple[f.Glob, ...] = Field(default=("*",), description="Packages that a job may hold.")
     deny: tuple[f.Glob, ...] = Field(default=(), description="Packages that no job may hold.")
+    deny_licenses: tuple[f.Glob, ...] = Field(default=(), description="Licences that no package of a job may be under: SPDX names, patterns allowed.")
 
 
 class Promotion(Strict):

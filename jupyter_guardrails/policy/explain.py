@@ -203,7 +203,8 @@ def _promotion(effective: EffectivePolicy) -> Iterator[Line]:
         yield _said(effective, f"promotion.engines.{name}", name, text)
     for name, level in effective.checks.items():
         yield _one(f"promotion.checks.{name}", level)
-    for key, patterns in (("allow", effective.packages_allow), ("deny", effective.packages_deny)):
+    lists = (("allow", effective.packages_allow), ("deny", effective.packages_deny), ("deny_licenses", effective.licenses_deny))
+    for key, patterns in lists:
         place = effective.place(f"promotion.packages.{key}")
         yield from _many(f"promotion.packages.{key}", ((pattern, pattern, place) for pattern in patterns))
     yield _said(effective, "promotion.review_every", promotion.review_every, _off(promotion.review_every, format_duration))

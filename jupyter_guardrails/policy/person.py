@@ -156,6 +156,7 @@ class EffectivePolicy:
     engines: dict[str, dict[str, Any]]
     packages_allow: tuple[str, ...]
     packages_deny: tuple[str, ...]
+    licenses_deny: tuple[str, ...]
     approvals: int
     run_as: str | None
     data_reviewers: str  # in words: "its owner", "group stewards"

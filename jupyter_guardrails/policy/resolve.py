@@ -168,6 +168,7 @@ def _promotion(policy: Policy) -> dict[str, Any]:
         "engines": {name: dict(settings) for name, settings in promotion.engines.items()},
         "packages_allow": promotion.packages.allow,
         "packages_deny": promotion.packages.deny,
+        "licenses_deny": promotion.packages.deny_licenses,
         "approvals": promotion.approvals,
         "run_as": promotion.run_as,
         "data_reviewers": " or ".join([*(["its owner"] if reviewers.owner else []), *filter(None, [", ".join(reviewers.in_words)])]) or "an admin",

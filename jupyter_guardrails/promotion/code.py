@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 READS = ("open", "read_", "Path", "load", "glob", "listdir", "scandir", "loadtxt", "genfromtxt", "imread", "scan_", "connect")
 WRITES = ("to_", "save", "write", "dump", "mkdir", "makedirs")
 CLIENT = "guarded"
+_NO_NODES = frozenset({"ctx", "op", "ops", "id", "attr", "arg", "name", "asname", "module", "level", "kind", "type_comment", "type_ignores"})
+_known_fields: dict[type[ast.AST], tuple[str, ...]] = {}
 GIVERS = ("path", "open", "sql")  # of the client: each gives what a dataset holds, and takes its name first
 
 
@@ -32,23 +35,51 @@ class Named:
         return self.call.startswith(READS) and not self.is_written
 
 
+@functools.lru_cache(maxsize=20_000)
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """All nodes of a tree as they stand in the code, each before what is in it; names' contexts and operators left out."""
+    found, waiting = [], [tree]
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        waiting += reversed(children(node))
+    return tuple(found)
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """The nodes right below one, in order."""
+    found: list[ast.AST] = []
+    for name in _fields(type(node)):
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif value.__class__ is list:
+            found += [part for part in value if isinstance(part, ast.AST)]
+    return found
+
+
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    if kind not in _known_fields:
+        _known_fields[kind] = tuple(name for name in kind._fields if name not in _NO_NODES)
+    return _known_fields[kind]
+
+
 def texts(tree: ast.AST) -> Iterator[Named]:
     """Every constant text, paths put together from constants (`Path("a") / "b"`, `join("a", "b")`) as one."""
-    calls = {
-        id(argument): call for call in ast.walk(tree) if isinstance(call, ast.Call) for argument in [*call.args, *(k.value for k in call.keywords)]
-    }
+    calls = {id(argument): call for call in nodes(tree) if isinstance(call, ast.Call) for argument in [*call.args, *(k.value for k in call.keywords)]}
     inner: set[int] = set()
-    for node in ast.walk(tree):
-        joined = _joined(node)
-        if joined is not None and id(node) not in inner:
-            inner |= {id(child) for child in ast.walk(node)}
+    for node in nodes(tree):
+        joined = _joined(node) if isinstance(node, (ast.Constant, ast.BinOp, ast.Call)) and id(node) not in inner else None
+        if joined is not None:
+            if not isinstance(node, ast.Constant):
+                inner |= {id(child) for child in ast.walk(node)}
             call = calls.get(id(node))
             yield Named(joined, getattr(node, "lineno", 1), _last_name(call.func) if call else "", _mode(call))
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
     """The first part of every module that is imported."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -58,7 +89,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 def constants(trees: Iterable[ast.AST]) -> dict[str, str]:
     """Names that one text is assigned to, and never anything else."""
     found: dict[str, set[str | None]] = {}
-    for node in (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Assign)):
+    for node in (node for tree in trees for node in nodes(tree) if isinstance(node, ast.Assign)):
         for name in (target.id for target in node.targets if isinstance(target, ast.Name)):
             found.setdefault(name, set()).add(_text(node.value))
     return {name: text for name, values in found.items() if len(values) == 1 and (text := next(iter(values))) is not None}
@@ -66,9 +97,9 @@ def constants(trees: Iterable[ast.AST]) -> dict[str, str]:
 
 def client_names(trees: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
     """Under which names the code knows our client: the module's, and those of its `path`, `open` and `sql`."""
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    modules = _known_as([node for node in nodes if isinstance(node, ast.Import)], (CLIENT,))
-    return modules, _known_as([node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == CLIENT], GIVERS)
+    found = [node for tree in trees for node in nodes(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    modules = _known_as([node for node in found if isinstance(node, ast.Import)], (CLIENT,))
+    return modules, _known_as([node for node in found if isinstance(node, ast.ImportFrom) and node.module == CLIENT], GIVERS)
 
 
 def _known_as(statements: Iterable[ast.Import | ast.ImportFrom], names: tuple[str, ...]) -> set[str]:
@@ -77,7 +108,7 @@ def _known_as(statements: Iterable[ast.Import | ast.ImportFrom], names: tuple[st
 
 def dataset_calls(tree: ast.AST, modules: set[str], functions: set[str]) -> Iterator[tuple[ast.expr | None, int]]:
     """The first argument, and the line, of each call of the client's `path`, `open` or `sql`."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call) and _is_client_call(node.func, modules, functions):
             named = next((keyword.value for keyword in node.keywords if keyword.arg == "name"), None)
             yield (node.args[0] if node.args else named), node.lineno

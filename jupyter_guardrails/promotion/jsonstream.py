@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+LENIENT = json.JSONDecoder(strict=False)  # control characters in texts, which some writers leave as they are
 WINDOW = 1 << 20
 MAX_TOKEN_BYTES = 32 << 20
 MAX_DEPTH = 500
@@ -152,7 +153,8 @@ def _strings(cursor: Cursor) -> Iterator[Piece]:
     found = STRINGS.match(cursor.window, cursor.at)
     if found:
         cursor.at = found.end()
-        lines = json.loads(b"[" + found.group().lstrip(b" \t\r\n,") + b"]", strict=False)
+        held = found.group().decode("utf-8", "replace").lstrip(" \t\r\n,")
+        lines = LENIENT.decode(f"[{held}]")
         yield "".join(lines), True
     else:
         yield from cursor.long_text()
@@ -166,4 +168,4 @@ def _whole_characters(text: bytes) -> int:
 
 def _decoded(raw: bytes) -> str:
     text = raw.decode("utf-8", "replace")
-    return str(json.loads(f'"{text}"', strict=False)) if "\\" in text else text
+    return str(LENIENT.decode(f'"{text}"')) if "\\" in text else text

@@ -155,7 +155,8 @@ def parse(source: str) -> tuple[ast.Module | None, str, int | None]:
     if source.lstrip().startswith("%%"):
         return None, "", None
     try:
-        return ast.parse("\n".join(_without_magic(line) for line in source.splitlines())), "", None
+        has_magic = any(sign in source for sign in "%!?")
+        return ast.parse("\n".join(_without_magic(line) for line in source.splitlines()) if has_magic else source), "", None
     except (SyntaxError, ValueError, RecursionError) as error:
         return None, f"{type(error).__name__}: {getattr(error, 'msg', error)}", getattr(error, "lineno", None)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from jupyter_guardrails.promotion.jsonstream import MAX_DEPTH, MAX_TOKEN_BYTES, Cursor, Span
+from jupyter_guardrails.promotion.jsonstream import LENIENT, MAX_DEPTH, MAX_TOKEN_BYTES, Cursor, Span
 
 _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 TOKEN = re.compile(rb"[\s,]*(?:(?P<key>" + _STRING + rb")\s*:|(?P<bracket>[\[\]{}])|" + _STRING + rb'(?=\s*[^\s:])|[^\s,"\[\]{}]+)', re.S)
@@ -85,7 +85,7 @@ class _Walk:
         """A key; outputs of a cell are passed over."""
         if self._path and self._path[-1].startswith(KEY):
             self._path.pop()
-        self._path.append(KEY + str(json.loads(raw, strict=False)))
+        self._path.append(KEY + (str(LENIENT.decode(raw.decode("utf-8"))) if b"\\" in raw else raw[1:-1].decode("utf-8")))
         if self._path[-1] == ".outputs" and self._path[:-1] in PLACES:
             self._skip_outputs()
 

@@ -45,6 +45,7 @@ class WorkOrder(BaseModel):
     resources: Resources
     details: Details = Details()
     uploads: bool = False  # control is another account: what was built goes to it in parts
+    denied_licenses: tuple[str, ...] = ()  # SPDX names, patterns allowed
     places: dict[str, str]  # where the contracts that this person may know of say that data is -> dataset's name
 
     @property

@@ -147,7 +147,8 @@ def checked(row, root, flights, locked, monkeypatch):
     for cell in cells:
         cell.source = cell.source.replace("WORKSPACE", str(workspace))
     kernel = row.get("kernel", "tiny")
-    work = bench(root, cells, kernelspec=kernel, parameters=row.get("parameters", {}), places=places)
+    asked = {"parameters": row.get("parameters", {}), "denied_licenses": tuple(row.get("denied_licenses", ()))}
+    work = bench(root, cells, kernelspec=kernel, places=places, **asked)
     work.control = control
     results = {}
     for check in load_checks(()):

@@ -6,6 +6,7 @@ import ast
 import builtins
 from collections.abc import Iterator
 
+from jupyter_guardrails.promotion import code
 from jupyter_guardrails.promotion.notebook import CodeCell
 from jupyter_guardrails.promotion.offers import RUN_ALL
 from jupyter_guardrails.promotion.results import Finding, Result, counted, passed
@@ -65,7 +66,7 @@ def _counts(cells: list[CodeCell]) -> Iterator[Finding]:
 def _hidden_state(cells: list[CodeCell]) -> Iterator[Finding]:
     known: set[str] = set(KNOWN)
     for cell in cells:
-        if cell.tree is None or any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(cell.tree)):
+        if cell.tree is None or any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in code.nodes(cell.tree)):
             return  # from here on anything may be defined
         known |= set(_defined(cell.tree))
         unknown = {name: line for name, line in _used(cell.tree) if name not in known}
@@ -77,14 +78,14 @@ def _hidden_state(cells: list[CodeCell]) -> Iterator[Finding]:
 
 def _questions(cells: list[CodeCell]) -> Iterator[Finding]:
     for cell in cells:
-        calls = [node for node in ast.walk(cell.tree) if isinstance(node, ast.Call)] if cell.tree else []
+        calls = [node for node in code.nodes(cell.tree) if isinstance(node, ast.Call)] if cell.tree else []
         for call in calls:
             if getattr(call.func, "id", getattr(call.func, "attr", "")) in ASKING:
                 yield Finding("this asks for input, and a job has nobody to ask", cell.index, call.lineno, AS_PARAMETER, kind="asks")
 
 
 def _defined(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in code.nodes(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
             yield node.name or ""
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -97,7 +98,7 @@ def _defined(tree: ast.AST) -> Iterator[str]:
 
 def _used(node: ast.AST) -> Iterator[tuple[str, int]]:
     """Names read when the cell runs: bodies of functions run later."""
-    for child in ast.iter_child_nodes(node):
+    for child in code.children(node):
         if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load):
             yield child.id, child.lineno
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):

@@ -42,7 +42,7 @@ def _cell(work: Work, index: int, scanner: Scanner) -> Iterator[Finding]:
     cell = work.notebook.node.cells[index]
     for kind, line in scanner.scan(cell["source"].encode("utf-8", "surrogatepass")):
         yield Finding(f"{kind} in the source", index, line, FIX, kind="secret")
-    for kind, _ in scanner.scan(json.dumps(cell["metadata"], indent=1).encode()):
+    for kind, _ in scanner.scan(json.dumps(cell["metadata"]).encode()) if cell["metadata"] else ():
         yield Finding(f"{kind} in the cell's metadata", index, fix=FIX, kind="secret")
     kinds = {kind for lines in whole_lines(work.notebook.output_texts(index)) for kind, _ in scanner.scan(lines)}
     for kind in sorted(kinds):
