@@ -42,7 +42,7 @@ MessageTimeout={patience_s}
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=3000 State=UNKNOWN
-PartitionName=prod Nodes={host} Default=YES MaxTime=60 State=UP
+PartitionName=prod Nodes={host} Default=YES MaxTime=UNLIMITED State=UP
 """
 
 

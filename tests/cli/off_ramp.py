@@ -1,0 +1,182 @@
+"""delays.ipynb from its author's command to its production runs: control is a service, ana submits, ben reviews and operates a machine and a cluster.
+
+`python tests/cli/off_ramp.py` runs it and writes the transcript in docs/ anew.
+"""
+
+import hashlib
+import importlib.resources
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "engines")]
+
+import live_access
+import nbformat
+import service_machine
+import slurm_cluster
+from nbformat.v4 import new_code_cell, new_notebook
+from service_machine import ACCOUNTS
+from uv import find_uv_bin
+
+from jupyter_guardrails.cli import demo_data, demo_setup
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "off-ramp.md"
+POLICY = """\
+apiVersion: guardrails/v1
+mode: enforce
+require: [files, network]
+admins: {users: [carol]}
+profiles:
+  small: {memory: 1GiB, cpus: 1}
+rules:
+  - name: everyone
+    for: everyone
+    kernels: {profiles: [small], default: small, max: 3, terminals: small}
+    data: {read: ["nyc/*"]}
+promotion:
+  reviewers: {users: [ben]}
+  production_profile: small
+  engines: {local: {}, slurm: {}}
+"""
+HEAD = """\
+# From a notebook to production
+
+Made by `tests/cli/off_ramp.py`, and run again by its test: control is a service with an account of its own, ana wrote `delays.ipynb`,
+ben reviews it and operates a machine and a Slurm cluster.
+
+**What runs is one package all the time**: its content digest is the same wherever it stands. Each command is typed in a shell; names of
+submissions and deployments, times and measured memory differ from run to run.
+
+"""
+DATASETS = ("flights", "weather", "planes")
+PARAMETERS = {"last_month": "2", "sample_size": "5000"}
+PATIENCE_S = 900.0
+
+
+def world(machine):
+    """The demo's data and contracts, and the demo's notebook in ana's folder."""
+    (machine.admins / "guardrails.yaml").write_text(POLICY)
+    data = machine.root / "data"
+    demo_data.write_data(data)
+    data.chmod(0o755)
+    source = importlib.resources.files("jupyter_guardrails") / "demo"
+    for template in (source / "contracts").iterdir():
+        if template.name.removesuffix(".odcs.yaml") in {f"nyc_{name}" for name in DATASETS}:
+            for name, text in demo_setup.contracts(template.name, template.read_text(), data):
+                (machine.admins / "catalog" / name).write_text(text)
+    _give(machine, (source / "notebooks" / "delays.ipynb").read_text())
+    return {name: data / "nyc" / f"{name}.parquet" for name in DATASETS}
+
+
+def small_world(machine):
+    """The same in small: a notebook of three cells with one dataset of two rows, under the same names."""
+    (machine.admins / "guardrails.yaml").write_text(POLICY)
+    path = machine.root / "data" / "flights.csv"
+    path.parent.mkdir()
+    path.write_text("carrier,delay\nAA,3\nUA,5\n")
+    live_access.add_contract(machine, "nyc/flights", path)
+    sources = ("last_month = 12\nsample_size = 60_000", "import guarded\n\nrows = open(guarded.path('nyc/flights')).readlines()")
+    sources += ("text = f'months,{last_month}\\n' + rows[1]\nopen('result.csv', 'w').write(text)",)
+    cells = [new_code_cell(source, execution_count=number, id=f"cell-{number}") for number, source in enumerate(sources, 1)]
+    cells[0].metadata["tags"] = ["parameters"]
+    _give(machine, nbformat.writes(new_notebook(cells=cells, metadata={"kernelspec": {"name": "tiny", "display_name": "tiny"}})))
+    return {"flights": path}
+
+
+def _give(machine, text):
+    notebook = machine.home("ana") / "work" / "delays.ipynb"
+    notebook.write_text(text)
+    os.chown(notebook, ACCOUNTS["ana"], ACCOUNTS["ana"])
+
+
+def add_kernelspec(machine):
+    """The kernelspec that the notebook names; why it can't be had, or nothing."""
+    environment, spec = machine.root / "environment", machine.root / "jupyter" / "kernels" / demo_setup.KERNELSPEC
+    subprocess.run([find_uv_bin(), "venv", "-q", "--python", "/usr/bin/python3", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    install = [find_uv_bin(), "pip", "install", "-q", "--python", str(python), *demo_setup.KERNEL_PACKAGES]
+    made = subprocess.run(install, capture_output=True, text=True, check=False)
+    spec.mkdir(parents=True)
+    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    told = {"argv": argv, "display_name": demo_setup.DISPLAY_NAME, "language": "python", "metadata": {"supported_encryption": ["curve"]}}
+    (spec / "kernel.json").write_text(json.dumps(told))
+    return made.stderr[-300:]
+
+
+class Story:
+    """What was typed, by whom, and what it said."""
+
+    def __init__(self, machine, environment):
+        self.machine, self.environment, self.steps = machine, environment, []
+        self.results, self.digests = {}, set()
+
+    def shell(self, account, *words, title, shown=None):
+        """An ended command; `shown`: how it is typed."""
+        environment = {"HOME": str(self.machine.home(account)), **self.environment}
+        done = self.machine.run(account, "-m", "jupyter_guardrails", *words, timeout=PATIENCE_S, **environment)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        quoted = " ".join(f'"{word}"' if " " in word else word for word in ("jupyter", "guardrails", *(shown or words)))
+        self.steps.append((f"{title} ({account})", quoted, done.stdout.strip()))
+        self.digests |= set(re.findall(r"\b[0-9a-f]{64}\b", "\n".join(line for line in done.stdout.splitlines() if "content" in line)))
+        return done.stdout
+
+    def page(self):
+        parts = [f"{title}:\n\n```console\n$ {typed}\n{said}\n```\n" for title, typed, said in self.steps]
+        return re.sub(r"/tmp/sm-[^/]+", "/srv/demo", HEAD + "\n".join(parts) + self._end())
+
+    def _end(self):
+        rows = "".join(f"| {where} | `{digest}` |\n" for where, digest in self.results.items())
+        return f"\nThe tables of all runs (`result.csv`), by their sha256:\n\n| run | sha256 |\n| --- | --- |\n{rows}"
+
+
+def tell(machine, environment, data):
+    """From `submit` to the run on each engine, seen by its author."""
+    story = Story(machine, environment)
+    notebook = machine.home("ana") / "work" / "delays.ipynb"
+    given = [word for name, value in PARAMETERS.items() for word in ("--param", f"{name}={value}")]
+    words, shown = ("submit", str(notebook), *given, "--wait"), ("submit", "delays.ipynb", *given, "--wait")
+    submission = re.search(r"\b[0-9a-f]{32}\b", story.shell("ana", *words, title="The author submits", shown=shown))[0]
+    story.shell("ben", "job", "list", "--review", title="The reviewer sees what waits")
+    seen = story.shell("ben", "job", "show", submission, title="He looks at its checks")
+    story.content = re.search(r"content:? +([0-9a-f]{64})", seen)[1]
+    reason = "numbers as last month"
+    story.shell("ben", "job", "approve", submission, "--digest", story.content[:12], "--reason", reason, title="He approves exactly this")
+    for engine, more in (("local", []), ("slurm", [f"--dataset=nyc/{name}={path}" for name, path in data.items()])):
+        words = ("job", "deploy", submission, "--engine", engine, *more)
+        deployment = re.search(r"deployment ([0-9a-f]{32})", story.shell("ben", *words, title=f"He deploys it on {engine}"))[1]
+        story.shell("ben", "job", "start", deployment, "--wait", title=f"A production run on {engine}")
+        out = machine.home("ben") / ".local/share/jupyter-guardrails/deployments" / deployment / "runs/1/out"
+        story.results[engine] = hashlib.sha256((out / "files/result.csv").read_bytes()).hexdigest()
+    story.shell("ana", "job", "runs", title="The author sees what came of it")
+    return story
+
+
+def typed(page):
+    """Who typed what, without the names and options that differ."""
+    said = re.findall(r"^(.*):\n\n```console\n\$ (jupyter guardrails \S+ ?\S*)", page, re.MULTILINE)
+    return [(title, command) for title, command in said]
+
+
+def why_not():
+    """Why this can't be told here; empty where it can."""
+    return service_machine.why_not() or slurm_cluster.why_not()
+
+
+def told(*, small=False):
+    """The story of a machine that is made and ended here; a reason why not as text."""
+    with service_machine.made() as machine:
+        if lacking := (machine.add_kernelspec() if small else add_kernelspec(machine)):
+            return lacking
+        data = small_world(machine) if small else world(machine)
+        machine.start_service()
+        with slurm_cluster.running(lambda *command: machine.command(0, *command)) as conf:
+            return tell(machine, {"SLURM_CONF": str(conf)}, data)
+
+
+if __name__ == "__main__":
+    found = told()
+    PAGE.write_text(sys.exit(found) if isinstance(found, str) else found.page())
