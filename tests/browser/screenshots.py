@@ -87,8 +87,13 @@ def of_production(lab: LabPage) -> Iterator[str]:
     production.get_by_role("button", name="Check draft").click()
     expect(production.get_by_text("checks failed", exact=True).first).to_be_visible(timeout=WAIT_MS)
     yield "submit-failed"
+    production.get_by_role("button", name="Ask for a package…").click()
+    yield "submit-ask-for-a-package"
     lab.open("good.ipynb")
     production = lab.panel.production
+    production.get_by_text("About the job").click()
+    yield "submit-about-the-job"
+    production.get_by_text("About the job").click()
     production.get_by_role("button", name="Submit for production").click()
     expect(production.get_by_role("progressbar", name="Checks done")).to_be_visible(timeout=WAIT_MS)
     yield "submit-checking"

@@ -191,6 +191,27 @@ describe('the way to production', () => {
     expect(notebooks.done).toEqual([done]);
   });
 
+  it('says what mends the whole notebook once, and which checks failed by their titles', async () => {
+    const finding = { message: 'this cell was not run', offer: { do: 'run_all' } as const };
+    const findings = [
+      { ...finding, cell: 0 },
+      { ...finding, cell: 1 }
+    ];
+    const order = aCheck({ title: 'Cells were run once', state: 'failed', findings });
+    api.submissionsAnswer = [
+      aSubmission({ state: 'checks_failed', error: 'failed: order', checks: [order, aCheck()] })
+    ];
+    await act(() => model.refresh());
+    expect(screen.getAllByRole('button', { name: 'Restart and run all cells…' })).toHaveLength(1);
+    expect(screen.getByRole('alert').textContent).toContain('Failed: Cells were run once');
+  });
+
+  it('says another error as it is', async () => {
+    api.submissionsAnswer = [aSubmission({ state: 'checks_failed', error: 'the worker ended', checks: [aCheck()] })];
+    await act(() => model.refresh());
+    expect(screen.getByRole('alert').textContent).toContain('the worker ended');
+  });
+
   it('offers no button for what can not be carried out here', async () => {
     const findings = [
       { message: 'no cell', offer: { do: 'clear_outputs' } as const },

@@ -10,6 +10,8 @@ import { useTrans } from './translation';
 export interface IFix {
   label: string;
   run: () => void;
+  /** It mends the whole notebook: said once below all findings of a check. */
+  whole?: boolean;
 }
 
 export interface IChecklistProps {
@@ -100,12 +102,24 @@ function Progress({ title, done, total }: { title: string; done: number; total: 
 }
 
 function Findings({ findings, ...ways }: IWays & { findings: Finding[] }): React.JSX.Element {
+  const whole = findings.map(ways.fixOf).find(fix => fix?.whole);
   return (
-    <ul className="jp-Guardrails-findings">
-      {findings.map((finding, index) => (
-        <FindingItem key={index} finding={finding} {...ways} />
-      ))}
-    </ul>
+    <>
+      <ul className="jp-Guardrails-findings">
+        {findings.map((finding, index) => (
+          <FindingItem key={index} finding={finding} {...ways} />
+        ))}
+      </ul>
+      {whole && <FixButton fix={whole} />}
+    </>
+  );
+}
+
+function FixButton({ fix }: { fix: IFix }): React.JSX.Element {
+  return (
+    <button type="button" className="jp-mod-styled jp-Guardrails-small" onClick={fix.run}>
+      {fix.label}
+    </button>
   );
 }
 
@@ -128,11 +142,7 @@ function FindingItem({ finding, onCell, fixOf }: IWays & { finding: Finding }): 
           <b>{trans.__('Fix')}</b> <Prose text={finding.fix} />
         </p>
       )}
-      {fix && (
-        <button type="button" className="jp-mod-styled jp-Guardrails-small" onClick={fix.run}>
-          {fix.label}
-        </button>
-      )}
+      {fix && !fix.whole && <FixButton fix={fix} />}
     </li>
   );
 }

@@ -1,3 +1,4 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Production, Submission } from '../../api/generated/openapi';
@@ -40,7 +41,7 @@ export function SubmissionCard(props: ISubmissionCardProps): React.JSX.Element {
         {trans.__('Version %1, %2', submission.version, ago(submission.created_at, Date.now(), trans))}
       </p>
       {submission.error ? (
-        <Notice kind="error" title={submission.error}>
+        <Notice kind="error" title={whatFailed(submission, trans)}>
           <NextStep text={submission.next_step} />
         </Notice>
       ) : (
@@ -52,6 +53,12 @@ export function SubmissionCard(props: ISubmissionCardProps): React.JSX.Element {
       {submission.package && <Package submission={submission} url={packageUrl} />}
     </section>
   );
+}
+
+/** Checks by their titles, which a reader finds below; any other error as it is said. */
+function whatFailed({ error, checks }: Submission, trans: TranslationBundle): string {
+  const failed = checks.filter(({ state }) => state === 'failed').map(({ title }) => title);
+  return error.startsWith('failed: ') && failed.length > 0 ? trans.__('Failed: %1', failed.join(' · ')) : error;
 }
 
 function Overall({ submission, onCancel }: Pick<ISubmissionCardProps, 'submission' | 'onCancel'>): React.JSX.Element {

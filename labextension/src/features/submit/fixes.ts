@@ -30,7 +30,7 @@ export function fixOf({ offer, cell, line }: Finding, path: string, { model, not
             run: () => void notebooks.replace(path, { cell: at, line, old, fresh })
           };
     case 'run_all':
-      return { label: trans.__('Restart and run all cells…'), run: () => void notebooks.runAll(path) };
+      return { label: trans.__('Restart and run all cells…'), run: () => void notebooks.runAll(path), whole: true };
     case 'install':
       return requirement
         ? {
