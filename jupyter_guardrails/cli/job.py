@@ -9,7 +9,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.cli import job_deploy, job_evidence, job_fix, job_lifecycle, job_page, job_reopen, job_review, job_run, job_start, job_trust
+from jupyter_guardrails.cli import (
+    job_deploy,
+    job_evidence,
+    job_fix,
+    job_lifecycle,
+    job_page,
+    job_reopen,
+    job_review,
+    job_run,
+    job_share,
+    job_start,
+    job_trust,
+)
 from jupyter_guardrails.cli.connection import connected
 from jupyter_guardrails.cli.printing import line
 from jupyter_guardrails.cli.submit import check_line, finding_lines, summary
@@ -45,6 +57,7 @@ def add_parser(subparsers: Any) -> None:
     job_lifecycle.add_parsers(commands)
     job_start.add_parser(commands)
     job_trust.add_parser(commands)
+    job_share.add_parser(commands)
 
 
 def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:

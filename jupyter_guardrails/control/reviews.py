@@ -15,12 +15,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import approvals, authority, lifecycle, packages, shapes, signing, stops
+from jupyter_guardrails.control import approvals, authority, lifecycle, packages, shapes, sharing, signing, stops
 from jupyter_guardrails.control.approvals import Voice
 from jupyter_guardrails.control.interface.decisions import SubmissionDecide, SubmissionDecisions, SubmissionsQueue
 from jupyter_guardrails.control.rights import refuse_suspended
 from jupyter_guardrails.control.state import ControlState, Operations
-from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
+from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, PackageError
 from jupyter_guardrails.records import decisions, submissions
 from jupyter_guardrails.records.columns import iso
 
@@ -47,6 +47,8 @@ async def decide(state: ControlState, request: SubmissionDecide, fds: list[int])
     await approvals.refuse_one_person(state, row, action)
     if request.decision == "approve":
         await _refuse_stopped(state, row)
+    if not row["package_path"]:
+        raise Conflict(f"{job} is {row['state']}: a draft is looked at, and not decided on", next_step="its author submits it first")
     _check_words(request)
     now, said = state.clock(), _said(state, request, voice)
     if request.decision == "approve" and state.service:
@@ -103,8 +105,8 @@ async def made(state: ControlState, request: SubmissionDecisions, fds: list[int]
 async def reviewable(state: ControlState, id: str) -> dict[str, Any] | None:
     """Another person's submission that this one may look at, else None."""
     row = await state.records.read(submissions.get, id)
-    seen = row["principal"] != state.principal and not row["draft"] and row["state"] not in NEVER_SEEN and await _may(state, row)
-    return row if seen else None
+    shown = sharing.is_shared(state, row) or (not row["draft"] and row["state"] not in NEVER_SEEN)
+    return row if row["principal"] != state.principal and shown and await _may(state, row) else None
 
 
 async def found(state: ControlState, id: str) -> dict[str, Any]:

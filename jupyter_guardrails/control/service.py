@@ -42,6 +42,7 @@ from jupyter_guardrails.control import (
     retiring,
     reviews,
     roots,
+    sharing,
     stops,
     submissions,
     trusting,
@@ -70,6 +71,7 @@ OPERATIONS: Operations = {
     **quality.OPERATIONS,
     **requests.OPERATIONS,
     **package_requests.OPERATIONS,
+    **sharing.OPERATIONS,
     **submissions.OPERATIONS,
     **would_refuse.OPERATIONS,
     **decisions.OPERATIONS,
@@ -98,6 +100,8 @@ WORKER_OPS = KERNEL_OPS | {
     "worker.finish",
     "worker.inputs",
     "worker.reached",
+    "worker.earlier",
+    "worker.keep",
     "worker.part",
 }
 RECEIVE_S = 5.0  # a request is sent at once: whoever takes longer isn't one of ours

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from jupyter_guardrails.catalog.labels import Label
 from jupyter_guardrails.control import (
     authority,
+    clean_runs,
     declared,
     lifecycle,
     own_checks,
@@ -120,8 +121,9 @@ async def _watch(state: ControlState, row: dict[str, Any]) -> None:
     """A worker that ends without an answer has failed, with what it said; one that control's end stopped goes on at the next start."""
     try:
         ended = await workers.run(state, row)
+        await clean_runs.clear(state, row["id"])
     except (GuardrailsError, OSError) as failure:
-        await _fail(state, row["id"], f"the worker could not be started: {failure}")
+        await _fail(state, row["id"], f"the worker could not be started, or what it left could not be cleared: {failure}")
         return
     if ended.gone and not ended.by_us and not state.ending:
         await _put_back(state, row["id"])
@@ -338,6 +340,7 @@ async def _end_orderly(state: ControlState) -> None:
 async def _resume_one(state: ControlState, row: dict[str, Any]) -> None:
     mark = workers.folder_of(state, row["id"]) / RESTARTED
     await workers.end_left_over(state, row["id"])
+    await clean_runs.clear(state, row["id"])
     if state.settings.service and row["state"] == "submitted":
         return  # its author's next station works on it
     if row["state"] == "submitted":

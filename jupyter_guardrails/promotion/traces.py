@@ -12,6 +12,7 @@ from jupyter_guardrails.promotion.results import Finding
 from jupyter_guardrails.sandbox.tracer import Seen
 
 LOOPBACK = ("127.", "[::1]", "0.0.0.0:", "[::]")  # the proxy, and the notebook's own servers: what is behind the proxy control has recorded
+PARTS = ("datasets", "files", "written", "hosts", "undeclared", "refused")
 Cell = int | None  # None: before the first one, while the kernel started
 
 
@@ -38,8 +39,17 @@ class Traced:
 
     def to_json(self) -> dict[str, Any]:
         """evidence/inputs.json; `cell` counts from 0. The same run gives the same."""
-        names = ("datasets", "files", "written", "hosts", "undeclared", "refused")
-        return {"gap": self.gap} | {name: [{"name": key, "cell": cell} for key, cell in sorted(getattr(self, name).items())] for name in names}
+        return {"gap": self.gap} | {name: [{"name": key, "cell": cell} for key, cell in sorted(getattr(self, name).items())] for name in PARTS}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Traced:
+        """The value of which `to_json` made that."""
+        return cls(**{name: {entry["name"]: entry["cell"] for entry in said[name]} for name in PARTS}, gap=said["gap"])
+
+    def moved(self, places: Mapping[int, int]) -> Traced:
+        """The same with other numbers of cells."""
+        parts = {name: {key: None if cell is None else places[cell] for key, cell in getattr(self, name).items()} for name in PARTS}
+        return Traced(**parts, gap=self.gap)
 
     def add_reached(self, reached: Mapping[str, Sequence[Mapping[str, Any]]], begun: Sequence[Begun]) -> None:
         """What went through control: datasets that it delivered, and places behind its proxy (`{name, allowed, epoch_s}`).

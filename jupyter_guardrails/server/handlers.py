@@ -16,6 +16,7 @@ from tornado import web
 
 from jupyter_guardrails import errors
 from jupyter_guardrails.control.interface import messages
+from jupyter_guardrails.control.interface.sharing import SubmissionShare
 from jupyter_guardrails.control.interface.usage import DAY_S, HOUR_S, LONGEST_S, KernelHistory, Usage
 from jupyter_guardrails.policy.quantities import parse_duration
 from jupyter_guardrails.server.api import GuardrailsHandler, decided_outside
@@ -230,6 +231,21 @@ class CancelHandler(GuardrailsHandler):
         await self.answer(messages.SubmissionCancel(id=identity))
 
 
+class ShareBody(Strict):
+    """Whether reviewers may look."""
+
+    shared: bool = True
+
+
+class ShareHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def post(self, identity: str) -> None:
+        """Show a draft to reviewers, or no longer."""
+        wanted = body_as(self, ShareBody, optional=True)
+        await self.answer(SubmissionShare(id=identity, shared=wanted.shared))
+
+
 class SubmissionDecisionHandler(GuardrailsHandler):
     @web.authenticated
     @authorized("write", resource="guardrails")
@@ -301,6 +317,7 @@ ROUTES: tuple[tuple[str, type[GuardrailsHandler]], ...] = (
     ("/guardrails/submissions/([^/]+)/package", PackageHandler),
     ("/guardrails/submissions/([^/]+)/cancel", CancelHandler),
     ("/guardrails/submissions/([^/]+)/production", ProductionHandler),
+    ("/guardrails/submissions/([^/]+)/share", ShareHandler),
     ("/guardrails/submissions/([^/]+)/decision", SubmissionDecisionHandler),
     ("/guardrails/audit", AuditHandler),
 )

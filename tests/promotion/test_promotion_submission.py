@@ -101,7 +101,8 @@ def test_the_same_notebook_again_has_the_same_digests(world, submitted):
     again = world.submit(reason="a test", details=DETAILS)
     assert again["version"] == submitted["version"] + 1
     assert again["content_digest"] == submitted["content_digest"]
-    assert again["evidence_digest"] == submitted["evidence_digest"]
+    assert again["evidence_digest"] != submitted["evidence_digest"]  # which says that it is the first one's
+    assert f"{submitted['name']}-{submitted['version']}" in check_of(again, "clean_run")["detail"]
 
 
 def test_an_output_that_is_declared_and_not_made_fails_the_clean_run(world):

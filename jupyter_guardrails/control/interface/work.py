@@ -16,6 +16,9 @@ PASSED = ("PATH", "HOME", "LANG", "TZ", "JUPYTER_PATH", "JUPYTER_DATA_DIR", "XDG
 PASSED_PREFIXES = ("LC_", "UV_", "PIP_AUDIT_")
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
 PART_BYTES = 16 << 20
+MAX_EVIDENCE_BYTES = 192 << 20  # of one clean run: its outputs as JSON, in which a byte may take six
+RUN_PREFIX = "clean-"  # of the folder in which a clean run works, in its submission's
+KEY = r"^[0-9a-f]{64}$"
 
 
 class StationOpen(Request):
@@ -46,6 +49,22 @@ class WorkerReached(Request):
     op = "worker.reached"
     submission: str
     kernel_id: str = Field(max_length=200)
+
+
+class WorkerEarlier(Request):
+    """Worker only -> {found: bool}, fd 0 what was kept. The evidence of this person's earlier clean run with the same key."""
+
+    op = "worker.earlier"
+    submission: str
+    key: str = Field(pattern=KEY)
+
+
+class WorkerKeep(Request):
+    """Worker only -> {}. Keep the evidence of a clean run that went well (fd 0, sealed memory) under the digest of all that it depends on."""
+
+    op = "worker.keep"
+    submission: str
+    key: str = Field(pattern=KEY)
 
 
 def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:

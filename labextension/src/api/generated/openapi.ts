@@ -381,6 +381,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guardrails/submissions/{id}/share": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let reviewers look at a draft or at what failed its checks, or (`shared: false`) no longer */
+        post: operations["shareSubmission"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guardrails/submissions/{id}/decision": {
         parameters: {
             query?: never;
@@ -833,6 +850,10 @@ export interface components {
             reason?: string;
             days?: number;
         };
+        Sharing: {
+            /** @default true */
+            shared: boolean;
+        };
         SubmissionDecision: {
             /** @enum {string} */
             decision: "approve" | "send_back" | "reject";
@@ -993,6 +1014,8 @@ export interface components {
             state: "draft" | "submitted" | "checking" | "checks_failed" | "in_review" | "changes_requested" | "rejected" | "withdrawn" | "cancelled" | "approved" | "deployed" | "superseded" | "retired";
             /** @description Plain words for the state, honest about own mode */
             label: string;
+            /** @description In the answer to sharing it: whether reviewers may look at it */
+            shared?: boolean;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -1327,6 +1350,7 @@ export type NewPackage = components['schemas']['NewPackage'];
 export type Requests = components['schemas']['Requests'];
 export type AccessRequest = components['schemas']['AccessRequest'];
 export type RequestDecision = components['schemas']['RequestDecision'];
+export type Sharing = components['schemas']['Sharing'];
 export type SubmissionDecision = components['schemas']['SubmissionDecision'];
 export type Publications = components['schemas']['Publications'];
 export type Publication = components['schemas']['Publication'];
@@ -1771,6 +1795,25 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Production"];
+            default: components["responses"]["Error"];
+        };
+    };
+    shareSubmission: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Sharing"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Submission"];
             default: components["responses"]["Error"];
         };
     };
