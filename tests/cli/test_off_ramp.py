@@ -23,6 +23,8 @@ def holds(story):
     assert len(set(story.results.values())) == 1
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("GUARDRAILS_SOAK"), reason="a long run only: GUARDRAILS_SOAK=1")
 def test_a_small_notebook_takes_the_same_way_as_the_docs_show():
     story = told(small=True)
     holds(story)

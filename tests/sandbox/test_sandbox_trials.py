@@ -65,6 +65,7 @@ def test_here_nothing_goes_through_that_the_sandbox_says_it_holds(sandbox):
 @pytest.mark.parametrize(("kind", "through"), [("nolandlock", {"read", "write", "truncate", "execute", "signal"}), ("seccomp", set())])
 def test_on_a_lesser_host_the_trials_see_what_goes_through(sandbox, kind, through):
     ran = subprocess.run([sys.executable, SIMULATE, kind, sys.executable, "-c", SAY], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, (ran.returncode, ran.stderr)
     seen = json.loads(ran.stdout)
     assert {name for name, (_, verdict, _) in seen.items() if verdict == NOT_HELD} >= through, ran.stderr
     assert {name for name in ("tcp", "udp") if seen[name][1] == HELD} == {"tcp", "udp"}
