@@ -26,7 +26,6 @@ PROGRAM = (Path(__file__).parent / "payload" / "index_facts.py").read_text()
 RESOLVE_S = 120.0
 READ_S = 90.0
 MOST = 200  # packages that one package may need
-PYPI = "https://packages.example.com/simple"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,17 @@ def json_api(environ: Mapping[str, str]) -> str:
     index = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL") or ""
     if not index and os.path.exists(os.path.join(index_environ(environ)["XDG_CONFIG_HOME"], "uv", "uv.toml")):
         return ""
-    index = (index or PYPI).rstrip("/")
+    index = (index or default_index()).rstrip("/")
     return f"{index.removesuffix('/simple')}/pypi" if index.endswith("/simple") and "@" not in index else ""
+
+
+def default_index() -> str:
+    """The index that uv and pip use where none is configured; empty where pip-audit, which knows it by name, isn't installed."""
+    try:
+        from pip_audit._dependency_source import PYPI_URL  # an optional dependency
+    except ImportError:
+        return ""
+    return str(PYPI_URL)
 
 
 def _wheel(entry: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from package_index import Index, source, wheel
 
 from jupyter_guardrails.errors import BadRequest
-from jupyter_guardrails.promotion.package_facts import gather, json_api
+from jupyter_guardrails.promotion.package_facts import default_index, gather, json_api
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_source_is_not_built_and_that_is_said(index, tmp_path):
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({}, "https://packages.example.com/pypi"),
+        ({}, default_index().removesuffix("/simple/") + "/pypi"),
         ({"UV_DEFAULT_INDEX": "https://packages.example.com/api/pypi/all/simple/"}, "https://packages.example.com/api/pypi/all/pypi"),
         ({"UV_DEFAULT_INDEX": "https://packages.example.com/wheels"}, ""),
         ({"UV_DEFAULT_INDEX": "https://who:secret@packages.example.com/simple"}, ""),

@@ -18,7 +18,7 @@ from jupyter_guardrails.kernels.kernelspecs import interpreter_folders
 from jupyter_guardrails.promotion.confine import index_environ, index_files, run_confined
 from jupyter_guardrails.promotion.locks import pinned, tail
 from jupyter_guardrails.promotion.offers import install
-from jupyter_guardrails.promotion.package_facts import PYPI, json_api
+from jupyter_guardrails.promotion.package_facts import default_index, json_api
 from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed
 from jupyter_guardrails.promotion.work import Progress, Work
 
@@ -53,13 +53,13 @@ def run(work: Work, progress: Progress) -> Result:
 
 def _find_index(environ: Mapping[str, str]) -> None:
     """GuardrailsError where there is nobody to ask: the names of a company's packages are told to no index but the one that it uses."""
-    if SERVICE not in environ and json_api(environ) != f"{PYPI.removesuffix('/simple')}/pypi":
+    if SERVICE not in environ and json_api(environ) != json_api({"HOME": os.devnull}):
         raise GuardrailsError("this machine's package index is not PyPI, and PIP_AUDIT_OSV_URL names no index of advisories")
-    asked = urlsplit(environ.get(OSV_URL, "https://api.osv.dev") if environ.get(SERVICE) == "osv" else PYPI)
-    if any(environ.get(name) for name in PROXIES):
+    asked = urlsplit(environ.get(OSV_URL, "") if environ.get(SERVICE) == "osv" else default_index())
+    if not asked.hostname or any(environ.get(name) for name in PROXIES):
         return
     try:
-        socket.create_connection((asked.hostname or "", asked.port or 443), timeout=CONNECT_S).close()
+        socket.create_connection((asked.hostname, asked.port or 443), timeout=CONNECT_S).close()
     except OSError as error:
         raise GuardrailsError(f"no index of advisories answers: {asked.hostname}: {error.strerror or error}") from error
 
