@@ -25,7 +25,7 @@ JOB = {
 }
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string", "default": ""}}}
 NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-ENVIRONMENT = {"PATH": f"{os.path.dirname(find_uv_bin())}:/usr/bin:/bin", "HOME": "/nonexistent"}
+ENVIRONMENT = {"PATH": f"{os.path.dirname(find_uv_bin())}:/usr/bin:/bin"}
 
 
 def unpack(path, destination):
@@ -62,7 +62,9 @@ def command(text):
         root, steps = Path(made), []
 
         def start(step):
-            done = subprocess.run(step.argv, cwd=step.cwd, env=ENVIRONMENT | {"TMPDIR": made}, capture_output=True, text=True, timeout=100)
+            done = subprocess.run(
+                step.argv, cwd=step.cwd, env=ENVIRONMENT | {"TMPDIR": made, "HOME": made}, capture_output=True, text=True, timeout=100
+            )
             steps.append((done.returncode, done.stdout + done.stderr))
             return done.returncode if step.index else 0
 
