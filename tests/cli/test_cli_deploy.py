@@ -9,6 +9,7 @@ import pytest
 from deploy_world import World
 
 pytestmark = pytest.mark.slow  # left out of `make test-fast`
+LONG = pytest.mark.skipif(not os.environ.get("GUARDRAILS_SOAK"), reason="a long run only: GUARDRAILS_SOAK=1")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,8 @@ def test_a_run_that_fails_names_its_cell(world):
     assert "cell 3: " in world.command("job", "runs", made["id"]).stdout
 
 
+@pytest.mark.soak
+@LONG
 def test_the_next_deployment_ends_the_one_before(world, sales):
     first, second = world.deploy(sales["id"]), world.deploy(sales["id"])
     assert world.deployment(first["id"])["state"] == "ended"
@@ -117,6 +120,8 @@ def test_a_job_becomes_an_experiment_again(world, sales):
     assert world.command("job", "reopen", "nope").returncode == 1
 
 
+@pytest.mark.soak
+@LONG
 def test_a_run_that_was_killed_is_lost_and_the_next_one_is_not(world, sales):
     """Nothing of it says how it ended: its operator is told so."""
     made = world.deploy(sales["id"])
