@@ -192,7 +192,7 @@ describe('the way to production', () => {
   });
 
   it('says what mends the whole notebook once, and which checks failed by their titles', async () => {
-    const finding = { message: 'this cell was not run', offer: { do: 'run_all' } as const };
+    const finding = { message: 'this cell was not run', fix: 'run all cells', offer: { do: 'run_all' } as const };
     const findings = [
       { ...finding, cell: 0 },
       { ...finding, cell: 1 }
@@ -203,6 +203,7 @@ describe('the way to production', () => {
     ];
     await act(() => model.refresh());
     expect(screen.getAllByRole('button', { name: 'Restart and run all cells…' })).toHaveLength(1);
+    expect(screen.getAllByText('run all cells')).toHaveLength(1);
     expect(screen.getByRole('alert').textContent).toContain('Failed: Cells were run once');
   });
 

@@ -102,7 +102,8 @@ function Progress({ title, done, total }: { title: string; done: number; total: 
 }
 
 function Findings({ findings, ...ways }: IWays & { findings: Finding[] }): React.JSX.Element {
-  const whole = findings.map(ways.fixOf).find(fix => fix?.whole);
+  const mended = findings.find(finding => ways.fixOf(finding)?.whole);
+  const whole = mended && ways.fixOf(mended);
   return (
     <>
       <ul className="jp-Guardrails-findings">
@@ -110,8 +111,18 @@ function Findings({ findings, ...ways }: IWays & { findings: Finding[] }): React
           <FindingItem key={index} finding={finding} {...ways} />
         ))}
       </ul>
+      {mended?.fix && <FixText text={mended.fix} />}
       {whole && <FixButton fix={whole} />}
     </>
+  );
+}
+
+function FixText({ text }: { text: string }): React.JSX.Element {
+  const trans = useTrans();
+  return (
+    <p className="jp-Guardrails-fix">
+      <b>{trans.__('Fix')}</b> <Prose text={text} />
+    </p>
   );
 }
 
@@ -137,11 +148,7 @@ function FindingItem({ finding, onCell, fixOf }: IWays & { finding: Finding }): 
         )}
         <Prose text={finding.message} />
       </p>
-      {finding.fix && (
-        <p className="jp-Guardrails-fix">
-          <b>{trans.__('Fix')}</b> <Prose text={finding.fix} />
-        </p>
-      )}
+      {finding.fix && !fix?.whole && <FixText text={finding.fix} />}
       {fix && !fix.whole && <FixButton fix={fix} />}
     </li>
   );
