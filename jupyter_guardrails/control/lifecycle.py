@@ -24,6 +24,12 @@ def moved(connection: Connection, /, state: ControlState, id: str, to_state: str
     return follow(connection, state, submissions.transition(connection, id, to_state, **said))
 
 
+def broken_off(connection: Connection, /, state: ControlState, id: str, error: str, **said: Any) -> dict[str, Any]:
+    """Its checks did not come to an end: what ran or waited says so, and the submission has failed with the reason."""
+    submissions.end_checks(connection, id)
+    return moved(connection, state, id, "checks_failed", error=error, **said)
+
+
 def follow(connection: Connection, state: ControlState, row: dict[str, Any], *, reason: str = "") -> dict[str, Any]:
     """The row, after what follows from the move that brought it here. What failed is for its author to see: only that it failed is told."""
     if row["state"] in announcing.MOVES and not row["draft"]:

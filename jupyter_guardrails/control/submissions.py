@@ -174,19 +174,15 @@ async def take_part(state: ControlState, request: WorkerPart, fds: list[int]) ->
 
 async def _fail(state: ControlState, id: str, error: str) -> None:
     """Checks that were under way did not come to an end; the submission failed with the reason."""
-    row = await state.records.read(submissions.get, id)
-    for check in row["checks"]:
-        if check["state"] in ("running", "waiting"):
-            ended = {"running": ("failed", "the worker ended during this check"), "waiting": ("not_checked", "the worker ended before it")}
-            value, detail = ended[check["state"]]
-            await own_checks.set_check(state, id, name=check["name"], title=check["title"], value=value, detail=detail)
-    await _move(state, id, "checks_failed", error)
+    await state.records.write(lifecycle.broken_off, state, id, error, **_said(state))
 
 
 async def _move(state: ControlState, id: str, to_state: str, error: str = "") -> dict[str, Any]:
-    digest = state.policy_digest
-    said = {"now": state.clock(), "actor": state.principal, "error": error, "policy_digest": digest}
-    return await state.records.write(lifecycle.moved, state, id, to_state, **said)
+    return await state.records.write(lifecycle.moved, state, id, to_state, error=error, **_said(state))
+
+
+def _said(state: ControlState) -> dict[str, Any]:
+    return {"now": state.clock(), "actor": state.principal, "policy_digest": state.policy_digest}
 
 
 async def _mine(state: ControlState, id: str) -> dict[str, Any]:
@@ -235,11 +231,9 @@ async def package(state: ControlState, request: SubmissionPackage, fds: list[int
 
 async def progress(state: ControlState, request: WorkerProgress, fds: list[int]) -> dict[str, Any]:
     """A worker's word on one check; it hears whether to stop."""
-    row = await _worked_on(state, request.submission)
-    if row["state"] != "checking":
-        return {"cancelled": True}
-    await state.records.write(
-        submissions.set_check,
+    await _worked_on(state, request.submission)
+    checking = await state.records.write(
+        submissions.report_check,
         request.submission,
         request.check,
         title=request.title,
@@ -250,7 +244,7 @@ async def progress(state: ControlState, request: WorkerProgress, fds: list[int])
         seconds=request.seconds,
         now=state.clock(),
     )
-    return {"cancelled": False}
+    return {"cancelled": not checking}
 
 
 async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> dict[str, Any]:

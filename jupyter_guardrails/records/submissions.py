@@ -28,6 +28,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "cancelled": frozenset(),
     "retired": frozenset(),
 }
+ENDED = {"running": ("failed", "the worker ended during this check"), "waiting": ("not_checked", "the worker ended before it")}
 WHY: dict[str, str] = {  # a state -> why nothing else comes after it
     "draft": "a draft is checked, and never reviewed",
     "submitted": "its checks come first",
@@ -145,6 +146,21 @@ def set_check(
         position = connection.execute(select(func.count()).select_from(checks).where(checks.c.submission == id)).scalar_one()
         connection.execute(insert(checks).values(submission=id, name=name, position=position, **values))
     connection.execute(update(submissions).where(submissions.c.id == id).values(updated_at=now))
+
+
+def report_check(connection: Connection, /, id: str, name: str, **said: Any) -> bool:
+    """`set_check` by whoever works on it; False, and nothing written, where it is no longer being checked."""
+    if connection.execute(select(submissions.c.state).where(submissions.c.id == id)).scalar() != "checking":
+        return False
+    set_check(connection, id, name, **said)
+    return True
+
+
+def end_checks(connection: Connection, id: str) -> None:
+    """Nobody works on it any more: the check that ran has failed, those that waited were not made."""
+    for state, (ended, detail) in ENDED.items():
+        place = (checks.c.submission == id) & (checks.c.state == state)
+        connection.execute(update(checks).where(place).values(state=ended, detail=detail))
 
 
 def set_package(connection: Connection, id: str, *, name: str, content_digest: str, evidence_digest: str, path: str, now: datetime) -> None:

@@ -234,3 +234,21 @@ def test_a_revoked_grant_ends_now(records, now):
     assert grants(records, now) == {}
     with pytest.raises(NotFound):
         records.write_sync(requests.revoke, grant["id"], now=now, actor="carol", reason="again")
+
+
+def test_checks_that_nobody_ends_are_ended_and_a_late_word_is_not_heard(records, now):
+    """A worker that is killed may have said something that control writes only after it knew of the end."""
+    create(records, now)
+    move(records, now, "checking")
+    said = {"title": "Order", "detail": "", "findings": [], "progress": None, "seconds": None, "now": now}
+    for name, state in (("order", "passed"), ("paths", "running"), ("size", "waiting")):
+        assert records.write_sync(submissions.report_check, "s1", name, state=state, **said)
+    records.write_sync(submissions.end_checks, "s1")
+    move(records, now, "checks_failed")
+    assert not records.write_sync(submissions.report_check, "s1", "size", state="waiting", **said)
+    assert not records.write_sync(submissions.report_check, "s1", "data", state="waiting", **said)
+    found = {check["name"]: (check["state"], check["detail"]) for check in records.read_sync(submissions.get, "s1")["checks"]}
+    assert found["order"] == ("passed", "")
+    assert found["paths"] == ("failed", "the worker ended during this check")
+    assert found["size"] == ("not_checked", "the worker ended before it")
+    assert "data" not in found
