@@ -20,7 +20,7 @@ from jupyter_guardrails.engines import known, local, parameters, places, schedul
 from jupyter_guardrails.engines.places import Given, Place
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound
 
-INSIDE = (sys.executable, "-I", "-m", "jupyter_guardrails", "job", "start", "--inside")  # what start.py runs for the local engine
+INSIDE = (sys.executable, "-I", "-m", "jupyter_guardrails", "job", "start", "--inside")  # what start.py runs in the production sandbox
 
 
 def add_parsers(commands: Any) -> None:
@@ -72,8 +72,10 @@ def deploy(arguments: argparse.Namespace) -> int:
             live = client.call(DeploymentLive(id=made["id"]))
         except BaseException as error:
             client.call(DeploymentEnd(id=made["id"], reason=f"it could not be deployed: {error}"[:2000]))
-            known.engine(arguments.engine).end(place)
-            shutil.rmtree(place.folder, ignore_errors=True)
+            try:
+                known.engine(arguments.engine).end(place)
+            finally:
+                shutil.rmtree(place.folder, ignore_errors=True)
             raise
     for replaced in live["replaced"]:
         _end_here(Place(place.folder.parent / replaced["id"]), replaced["engine"])
@@ -85,7 +87,8 @@ def _prepare(arguments: argparse.Namespace, answer: dict[str, Any], place: Place
     """Its folder, its environments, its engine."""
     datasets = {name: str(Path(path).resolve()) for name, path in job_run.pairs(arguments.dataset, "--dataset").items()}
     environ = {name: value for name, value in os.environ.items() if name.startswith(("GUARDRAILS_", "SLURM_CONF", "KUBECONFIG"))}
-    command = INSIDE if arguments.engine == "local" else ()
+    governed = known.engine(arguments.engine).is_governed(answer["settings"])
+    command = INSIDE if governed else ()
     made, masked = answer["deployment"], tuple(arguments.masked)
     given = Given(made["content_digest"], arguments.engine, made["parameters"], datasets, masked, command, answer["settings"], environ)
     with tempfile.TemporaryDirectory(prefix="guardrails-deploy-") as scratch:
@@ -98,7 +101,7 @@ def _prepare(arguments: argparse.Namespace, answer: dict[str, Any], place: Place
         if unknown := sorted({*datasets, *arguments.masked} - {entry.name for entry in job.inputs}):
             raise BadRequest(f"{job.name} reads no dataset {unknown[0]}", next_step="`job show` names those that it reads")
         _build(place, Path(scratch))
-    if arguments.engine != "local" and (missing := places.unresolved(place)):
+    if not governed and (missing := places.unresolved(place)):
         raise BadRequest(missing, next_step="name it when you deploy: nothing of ours reads data for the job there")
     known.engine(arguments.engine).deploy(place, made["schedule"])
 
@@ -151,6 +154,8 @@ def bring_up_to_date(client: ControlClient, row: dict[str, Any], place: Place) -
 def _outcome(row: dict[str, Any], run: dict[str, Any], place: Place) -> dict[str, Any] | None:
     """How a run ended; lost when its engine no longer has it and nothing says how it ended."""
     engine, number = known.engine(row["engine"]), run["number"]
+    if found := places.ended(place, number):
+        return found
     running = engine.is_running(place, number, run["engine_job"])
     if found := places.ended(place, number):
         return found
@@ -162,8 +167,10 @@ def _outcome(row: dict[str, Any], run: dict[str, Any], place: Place) -> dict[str
 def _end_here(place: Place, name: str) -> None:
     """Nothing of a deployment starts on this machine any more."""
     if (place.folder / "deployment.json").exists() and not (place.folder / "ended").exists():
-        known.engine(name).end(place)
-        place.mark_ended()
+        try:
+            known.engine(name).end(place)
+        finally:  # whatever an engine that does not answer still has of it, start.py starts nothing
+            place.mark_ended()
 
 
 def _lines(row: dict[str, Any]) -> list[str]:

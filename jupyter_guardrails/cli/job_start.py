@@ -30,6 +30,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("number", nargs="?", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # start.py's: the run itself, under the production sandbox
     parser.add_argument("--scheduled", action="store_true", help=argparse.SUPPRESS)  # a timer's: its control is that of who deployed it
+    parser.add_argument("--engine-job", help=argparse.SUPPRESS)  # a run that the engine began by its own schedule, as it calls it
     parser.add_argument("--wait", action="store_true", help="until the run has ended (always so on the engine local)")
     job_deploy.add_root(parser)
     parser.add_argument("--json", action="store_true")
@@ -46,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         os.environ.update(deployed["environ"])
     with connected(os.environ) as client:
         number = client.call(RunBegin(deployment=place.id))["number"]
+        if arguments.engine_job is not None:
+            return _began(client, place, number, arguments.engine_job)
         engine = known.engine(deployed["engine"])
         found = _start(client, place, number, engine, say=not arguments.json)
         if engine.attended or arguments.wait:
@@ -70,6 +73,13 @@ def _start(client: ControlClient, place: Place, number: int, engine: Engine, *, 
     if say:
         print(f"run {number} is {job} on {engine.name}: {place.run(number)}", flush=True)
     return client.call(RunReport.model_validate(told | {"state": "running", "engine_job": job}))
+
+
+def _began(client: ControlClient, place: Place, number: int, job: str) -> int:
+    """The engine goes on itself, with the number that this prints."""
+    client.call(RunReport(deployment=place.id, number=number, state="running", engine_job=job))
+    print(number)
+    return 0
 
 
 def _follow(client: ControlClient, place: Place, number: int, engine: Engine, job: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from jupyter_guardrails.records import deployments, submissions
 from jupyter_guardrails.records.columns import iso
 
 NOT_FOR_PRODUCTION = frozenset({"superseded", "retired", "withdrawn"})
-OWN_ACCOUNT = frozenset({"local", "slurm"})  # engines whose runs have the account of who deploys
+OWN_ACCOUNT = frozenset({"local", "slurm", "airflow"})  # engines whose runs have the account of who deploys
 SAME = ("id", "submission", "name", "version", "author", "engine", "deployed_by", "run_as", "schedule", "parameters")
 STATED = ("state", "reason", "self_test", "content_digest", "evidence_digest")
 RUN = ("number", "state", "engine_job", "exit_code", "peak_bytes", "cell", "error", "log_tail")

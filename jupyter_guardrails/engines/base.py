@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from jupyter_guardrails.engines.places import Place
@@ -12,6 +13,9 @@ class Engine(Protocol):
 
     name: str
     attended: bool  # `job start` stays until its runs have ended
+
+    def is_governed(self, settings: Mapping[str, Any]) -> bool:
+        """Whether its runs are on machines like this one: in the production sandbox, data read through control; by what the policy says of it."""
 
     def deploy(self, place: Place, schedule: str) -> None:
         """Make it known to the engine, with its schedule (five cron fields, or none). GuardrailsError that says what is missing."""

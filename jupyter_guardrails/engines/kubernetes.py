@@ -30,6 +30,10 @@ class Kubernetes:
     name = "kubernetes"
     attended = False
 
+    def is_governed(self, settings: Mapping[str, Any]) -> bool:
+        """A pod has its own limits, and nothing of this project."""
+        return False
+
     def deploy(self, place: Place, schedule: str) -> None:
         """The cluster itself judges a Job of it, strictly, and makes none; with a schedule, what makes them."""
         (place.folder / "runs").mkdir(exist_ok=True)  # it is mounted there, over what is read-only

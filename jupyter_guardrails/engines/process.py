@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ class Local:
 
     name = "local"
     attended = True
+
+    def is_governed(self, settings: Mapping[str, Any]) -> bool:
+        """This very machine."""
+        return True
 
     def deploy(self, place: Place, schedule: str) -> None:
         """With a schedule: a timer or a line of crontab that runs `job start`."""

@@ -9,6 +9,7 @@ import math
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_guardrails.engines import schedules
@@ -28,6 +29,10 @@ class Slurm:
 
     name = "slurm"
     attended = False
+
+    def is_governed(self, settings: Mapping[str, Any]) -> bool:
+        """Its nodes share a filesystem, and nothing of this project."""
+        return False
 
     def deploy(self, place: Place, schedule: str) -> None:
         """The batch script, tried by the cluster itself; with a schedule, what submits it."""

@@ -107,7 +107,9 @@ class Promotion(Strict):
     production_profile: f.Name | None = Field(default=None, description="Profile of clean runs and jobs; left out: the person's default profile.")
     run_as: f.Principal | None = Field(default=None, description="Account that jobs run as; it must be allowed to read every input.")
     engines: dict[Annotated[f.Text, _known(*ENGINES)], dict[f.Text, Setting]] = Field(
-        default={"local": {}}, description="Engines that jobs may be deployed to, each with settings of its own: local, slurm, airflow, kubernetes."
+        default={"local": {}},
+        description="Engines that jobs may be deployed to, with their settings: local, slurm, airflow (url, dags, workers), "
+        "kubernetes (namespace, claim, image, user, group).",
     )
     checks: dict[Annotated[f.Text, _known(*CHECKS)], Literal["require", "warn", "off"]] = Field(
         default={}, description="Check to `require`, `warn` or `off`; a check that is left out keeps its built-in level."

@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from deploy_world import World
+
+from jupyter_guardrails.control.interface.deployments import DeploymentsList
+from jupyter_guardrails.engines import airflow_task
 
 pytestmark = pytest.mark.slow  # left out of `make test-fast`
 LONG = pytest.mark.skipif(not os.environ.get("GUARDRAILS_SOAK"), reason="a long run only: GUARDRAILS_SOAK=1")
@@ -40,6 +44,19 @@ def test_a_package_is_deployed_runs_and_says_what_came_of_it(world, sales):
     assert f"{made['id']}  sales-1  local  live (self-test, not approved)" in text
     assert "run 1" in text
     assert "complete, exit 0, peak" in text
+    begun_by_an_engine(world, made["id"])
+
+
+def begun_by_an_engine(world, id):
+    """Airflow's own schedule starts what its task does here: control gives the number, the sandbox is production's, its end is told at once."""
+    place = world.place(id)
+    (place / "airflow_task.py").write_bytes(Path(airflow_task.__file__).read_bytes())
+    command = [sys.executable, "-I", place / "airflow_task.py", "0", "scheduled__2026-11-27"]
+    done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = world.client.call(DeploymentsList(id=id))["deployments"][0]["runs"][0]
+    assert (run["number"], run["state"], run["engine_job"]) == (2, "complete", "scheduled__2026-11-27")
+    assert (place / "runs/2/out/files/r.txt").read_text() == "63"
 
 
 def test_a_run_that_fails_names_its_cell(world):
@@ -73,6 +90,12 @@ def test_an_ended_deployment_starts_no_more(world, sales):
     around_us = subprocess.run([sys.executable, "-I", world.place(made["id"]) / "start.py", "7"], check=False)
     assert around_us.returncode == 1
     assert "this deployment has ended" in (world.place(made["id"]) / "runs/7/log.txt").read_text()
+    (world.place(made["id"]) / "airflow_task.py").write_bytes(Path(airflow_task.__file__).read_bytes())
+    command = [sys.executable, "-I", world.place(made["id"]) / "airflow_task.py", "0", "scheduled__2026-11-27"]
+    scheduled = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+    assert scheduled.returncode == 1
+    assert "control refused it" in scheduled.stdout
+    assert "not needed" in scheduled.stdout
 
 
 def test_nothing_runs_of_a_package_that_was_changed_after_it_was_deployed(world, sales):

@@ -18,7 +18,7 @@ class DeploymentCreate(Request):
 
     op = "deployments.create"
     submission: str = Field(max_length=100)
-    engine: Literal["local", "slurm", "kubernetes"]
+    engine: Literal["local", "slurm", "airflow", "kubernetes"]
     run_as: str | None = Field(default=None, max_length=200)
     schedule: str | None = Field(default=None, max_length=200)  # None: what the package says
     parameters: dict[str, str] = Field(default_factory=dict, max_length=200)
