@@ -9,6 +9,8 @@ import os
 import shutil
 import tomllib
 import zipfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -103,6 +105,20 @@ def modules_of(wheel: Path) -> set[str]:
     with zipfile.ZipFile(wheel) as opened:
         tops = {name.split("/", 1)[0] for name in opened.namelist()}
     return {top.partition(".")[0] for top in tops if not top.endswith((".dist-info", ".data"))}
+
+
+def members_of(wheel: Path, *, limit_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """Name and first bytes of each file in it but RECORD, which holds the digests of the others. BadRequest where one can't be read."""
+    with zipfile.ZipFile(wheel) as opened:
+        for entry in sorted(opened.infolist(), key=lambda entry: entry.filename):
+            if entry.is_dir() or entry.filename.endswith(".dist-info/RECORD"):
+                continue
+            try:
+                with opened.open(entry) as member:
+                    data = member.read(limit_bytes)
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+                raise BadRequest(f"{entry.filename} of {wheel.name} can't be read: {error}", next_step="build the wheel again") from error
+            yield entry.filename, data
 
 
 def _copy_source(name: str, workspace: Path, target: Path, package: Installed) -> None:

@@ -1,6 +1,7 @@
 """Reading notebooks, parameters, secrets, dataset names: no process needed."""
 
 import json
+import zipfile
 
 import pytest
 from nbformat.v4 import new_code_cell, new_output
@@ -89,6 +90,41 @@ def test_no_secret_no_finding(tmp_path):
         new_code_cell("h", outputs=[new_output("stream", name="stdout", text="a94a8fe5ccb19ba61c4c0873\n")]),
     ]
     assert messages(secrets.run(bench(tmp_path, cells), nothing)) == []
+
+
+def wheel(folder, **members):
+    path = folder / "mine-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as made:
+        for name, text in {"mine/data.bin": "\0\1", "mine-1.0.dist-info/RECORD": f"mine/secrets.py,sha256={KEY},9\n", **members}.items():
+            made.writestr(name, text)
+    return path
+
+
+def test_secrets_in_a_wheel_that_goes_along_are_found_by_file_and_line(tmp_path):
+    work = bench(tmp_path, ["import mine"])
+    work.wheels = [wheel(tmp_path, **{"mine/conn.py": f"import os\nTOKEN = '{KEY}'\n", "mine/fine.py": "a = 1\n"})]
+    result = secrets.run(work, nothing)
+    assert (result.state, messages(result)[0]) == ("failed", "AWS Access Key in mine/conn.py of mine-1.0-py3-none-any.whl, line 2")
+    assert {"mine/conn.py" in message for message in messages(result)} == {True}
+    assert "what the wheel is made from" in result.findings[0].fix
+    assert KEY not in str(result)
+
+
+def test_a_wheel_without_any_passes_and_says_what_nobody_could_read(tmp_path):
+    work = bench(tmp_path, ["import mine"])
+    work.wheels = [wheel(tmp_path, **{"mine/conn.py": "import os\nTOKEN = os.environ['TOKEN']\n"})]
+    result = secrets.run(work, nothing)
+    assert (result.state, messages(result)) == ("passed", [])
+    assert "the wheels that go along; not looked at: mine/data.bin of mine-1.0-py3-none-any.whl" in result.detail
+
+
+def test_a_broken_wheel_is_never_called_free_of_them(tmp_path):
+    work = bench(tmp_path, ["import mine"])
+    path = wheel(tmp_path, **{"mine/conn.py": "a = 'spoilt'\n"})
+    path.write_bytes(path.read_bytes().replace(b"a = 'spoilt'", b"a = 'spoilT'"))
+    work.wheels = [path]
+    with pytest.raises(BadRequest, match="can't be read"):
+        secrets.run(work, nothing)
 
 
 SHOWN = {

@@ -155,6 +155,16 @@ def test_an_editable_package_of_the_workspace_goes_along_as_a_wheel(submitted, t
     assert next(one for one in lock["packages"] if one["name"] == "home-made")["wheels"][0]["path"] == "../wheels/home_made-1.5-py3-none-any.whl"
     again = world.submit("made.ipynb")
     assert again["content_digest"] == found["content_digest"]
+    module = world.workspace / "lib" / "home-made" / "home_made.py"
+    sound = module.read_text()
+    module.write_text(f"{sound}KEY = '{'AKIA' + 'IOSFODNN7EXAMPLE'}'\n")
+    try:
+        flawed = world.submit("made.ipynb")
+    finally:
+        module.write_text(sound)
+    assert flawed["error"] == "failed: secrets"
+    assert "home_made.py of home_made-1.5-py3-none-any.whl, line 3" in check_of(flawed, "secrets")["findings"][0]["message"]
+    assert "and the wheels that go along" in check_of(found, "secrets")["detail"]
 
 
 @pytest.mark.slow
