@@ -228,7 +228,7 @@ class Served:
         return "".join(self.lines[-200:])
 
     def wait_ready(self):
-        assert self._ready.wait(90), self.log()
+        assert self._ready.wait(180), self.log()
         assert any("is running at" in line for line in self.lines), self.log()
         with requests.Session() as session:  # the line comes shortly before the port listens
             session.mount("http://", requests.adapters.HTTPAdapter(max_retries=urllib3.Retry(total=30, connect=30, backoff_factor=0.05)))

@@ -156,7 +156,7 @@ class Range:
         client = manager.client()
         try:
             client.start_channels()
-            await client.wait_for_ready(60)
+            await client.wait_for_ready(120)
             await run(client, "kept = 41")
             begin = time.monotonic()
             with Observer(manager.provisioner.pid) as observer:

@@ -39,7 +39,7 @@ def test_a_memory_error_says_the_limit_its_profile_and_what_to_do():
         await manager.start_kernel()
         client = manager.client()
         client.start_channels()
-        await client.wait_for_ready(60)
+        await client.wait_for_ready(120)
         fine = await bombs.run(client, "x = bytearray(100 << 20); print(len(x))")
         shown = await traceback_of(client, "bytearray(1 << 31)")
         client.stop_channels()

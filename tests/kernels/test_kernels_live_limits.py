@@ -55,7 +55,7 @@ class World:
         client = manager.client()
         client.start_channels()
         try:
-            await client.wait_for_ready(60)
+            await client.wait_for_ready(120)
             return await scene(client)
         finally:
             client.stop_channels()

@@ -179,7 +179,7 @@ def test_a_real_kernel_fills_its_workspace_and_goes_on():
         await manager.start_kernel()
         client = manager.client()
         client.start_channels()
-        await client.wait_for_ready(60)
+        await client.wait_for_ready(120)
         try:
             assert await run(client, "kept = 41\n" + FILL.format(name="fine.bin", mib=10)) == "filled\n"
             said, traceback = await fill(client, FILL.format(name="large.bin", mib=400))

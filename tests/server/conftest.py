@@ -136,7 +136,7 @@ class GovernedServer:
         ready.set()
 
     def wait_ready(self):
-        assert self._ready.wait(60), self.log()
+        assert self._ready.wait(180), self.log()
         assert not self._ended.is_set(), self.log()
         with requests.Session() as session:  # the line comes shortly before the port listens
             session.mount(
@@ -146,7 +146,7 @@ class GovernedServer:
         return self
 
     def wait_ended(self):
-        assert self._ended.wait(60), self.log()
+        assert self._ended.wait(120), self.log()
         return self.process.wait(10)
 
     def log(self):
