@@ -43,7 +43,7 @@ rules:
     deny: {data: [{classification: restricted}]}
 promotion:
   production_profile: small
-  checks: {clean_run: require, data: require, environment: "off", secrets: require, order: warn}
+  checks: {clean_run: require, data: require, environment: "off", secrets: require, order: warn, vulnerabilities: "off"}
 """
 CONTRACT = """\
 apiVersion: v3.1.0

@@ -31,7 +31,7 @@ rules:
     for: everyone
     kernels: {profiles: [small], default: small, max: 5}
     data: {read: ["nyc/*"]}
-promotion: {production_profile: small}
+promotion: {production_profile: small, checks: {vulnerabilities: off}}
 """
 
 

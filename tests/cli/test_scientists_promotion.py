@@ -35,7 +35,7 @@ rules:
     network: {allow: ["packages.example.com:443"]}
 promotion:
   production_profile: small
-  checks: {order: warn}
+  checks: {order: warn, vulnerabilities: off}
 """
 CELLS = (
     "first_month = 1",

@@ -9,14 +9,16 @@ from typing import Any
 
 
 @contextmanager
-def serve_advisories(known: dict[str, dict[str, Any]], *, status: int = 200) -> Iterator[str]:
-    """Its address; `known` is package -> {id, fixed}, `status` what it answers every time."""
+def serve_advisories(known: dict[str, dict[str, Any]], *, status: int = 200, asked: list[str] | None = None) -> Iterator[str]:
+    """Its address; `known` is package -> {id, fixed}, `status` what it answers every time, `asked` gets each name that it was asked for."""
+    names = [] if asked is None else asked
 
     class Index(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            one = known.get(asked["package"]["name"])
-            body = json.dumps({"vulns": [_advisory(asked["package"]["name"], one)]} if one else {}).encode()
+            name = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["package"]["name"]
+            names.append(name)
+            one = known.get(name)
+            body = json.dumps({"vulns": [_advisory(name, one)]} if one else {}).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

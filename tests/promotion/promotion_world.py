@@ -33,6 +33,7 @@ rules:
     network: {allow: ["packages.example.com:443"]}
 promotion:
   production_profile: small
+  checks: {vulnerabilities: off}  # it asks an index: test_promotion_checks.py has one of its own
   packages: {deny: [telnetlib3]}
 """
 

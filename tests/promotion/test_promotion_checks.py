@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import socket
+import time
 
 import nbformat
 import pytest
@@ -11,9 +12,9 @@ from nbformat.v4 import new_code_cell, new_output
 from work_bench import bench, nothing
 
 from jupyter_guardrails.engines.parameters import check as check_parameters
-from jupyter_guardrails.errors import BadRequest
+from jupyter_guardrails.errors import BadRequest, GuardrailsError
 from jupyter_guardrails.package.job import Job, Parameters, Python, Resources
-from jupyter_guardrails.promotion import builder, personal
+from jupyter_guardrails.promotion import advisories, builder, personal
 from jupyter_guardrails.promotion.checks import order, parameters, paths, personal_data, secrets, vulnerabilities
 from jupyter_guardrails.promotion.parameter_types import kind_of, schema_of
 
@@ -53,9 +54,35 @@ def test_a_known_vulnerability_comes_with_the_version_that_mends_it(tmp_path, as
     with serve_advisories({"tiny-thing": {"id": "PYSEC-2099-1", "fixed": "1.1"}}) as address:
         ask(address)
         result = vulnerabilities.run(locked(tmp_path), nothing)
-    assert (result.state, result.detail) == ("failed", "1 known in 2 packages")
+    again = vulnerabilities.run(locked(tmp_path), nothing)
+    assert (result.state, result.detail.partition("; the index was asked on 2")[0]) == ("failed", "1 known in 2 packages")
     assert result.findings[0].message.startswith("tiny-thing 1.0: PYSEC-2099-1")
     assert result.findings[0].offer == {"do": "install", "requirement": "tiny-thing==1.1"}
+    assert again == result  # nobody listens any more: what was told is kept
+
+
+def test_what_was_told_is_kept_for_a_day_and_for_its_index(tmp_path, ask):
+    ask("")  # where pip-audit is not installed this is skipped
+    first, asked, day = time.mktime((2026, 1, 2, 3, 4, 5, 0, 0, 0)), [], 24 * 3600
+    with serve_advisories({}, asked=asked) as address:
+        index = {"PATH": "/usr/bin:/bin", "PIP_AUDIT_VULNERABILITY_SERVICE": "osv", "PIP_AUDIT_OSV_URL": address}
+
+        def find(packages, *, after=0, environ=index):
+            told = advisories.find(packages, store=tmp_path / "kept", scratch=tmp_path, now=first + after, environ=environ)
+            names, told_at = [entry["name"] for entry in told.entries], told.asked_at - first
+            asked_now = asked[:]
+            asked.clear()
+            return names, told_at, asked_now
+
+        assert find({"tiny-thing": "1.0"}) == (["tiny-thing"], 0, ["tiny-thing"])
+        assert find({"tiny-thing": "1.0", "other-thing": "2.0"}, after=5) == (["tiny-thing", "other-thing"], 0, ["other-thing"])
+        assert find({"tiny-thing": "1.0", "other-thing": "2.0"}, after=day - 1) == (["tiny-thing", "other-thing"], 0, [])
+        assert find({"tiny-thing": "1.0", "other-thing": "2.0"}, after=day + 1) == (["tiny-thing", "other-thing"], 5, ["tiny-thing"])
+        with serve_advisories({}, asked=asked) as another:
+            assert find({"tiny-thing": "1.0"}, after=day + 2, environ=index | {"PIP_AUDIT_OSV_URL": another})[2] == ["tiny-thing"]
+    with pytest.raises(GuardrailsError, match="no index of advisories answers"):
+        find({"tiny-thing": "1.1"}, after=day + 2)  # another version is another package
+    assert find({"tiny-thing": "1.0"}, after=day + 2) == (["tiny-thing"], day + 1, [])
 
 
 def test_an_index_that_knows_none_passes_and_one_that_fails_is_not_checked(tmp_path, ask):
@@ -65,8 +92,7 @@ def test_an_index_that_knows_none_passes_and_one_that_fails_is_not_checked(tmp_p
     with serve_advisories({}, status=503) as address:
         ask(address)
         result = vulnerabilities.run(locked(tmp_path / "away"), nothing)
-    assert result.state == "not_checked"
-    assert "no index of advisories answers" in result.detail
+    assert (result.state, "no index of advisories answers" in result.detail) == ("not_checked", True)
 
 
 def test_where_nobody_listens_it_is_not_checked(tmp_path, ask):

@@ -49,7 +49,7 @@ from promotion_world import POLICY, World
 from jupyter_guardrails.control.interface import start_own_control
 world = World(Path(sys.argv[2]))
 levels = json.loads(sys.argv[3])
-(world.root / "guardrails.yaml").write_text(POLICY + "  checks: " + json.dumps(levels) + "\\n")
+(world.root / "guardrails.yaml").write_text(POLICY.replace("{vulnerabilities: off}", json.dumps(levels)))
 for name, kind in (("titled.ipynb", "markdown"), ("bare.ipynb", "code")):
     path = world.notebook("# Sales", "a = 1", name=name)
     found = json.loads(path.read_text())
@@ -64,7 +64,7 @@ try:
 finally:
     own.stop()
 """
-LEVELS = {"acme.headers": "require", "acme.broken": "warn", "acme.absent": "warn", "own.plain": "off", "clean_run": "off"}
+LEVELS = {"acme.headers": "require", "acme.broken": "warn", "acme.absent": "warn", "own.plain": "off", "clean_run": "off", "vulnerabilities": "off"}
 
 
 @pytest.fixture(scope="module")

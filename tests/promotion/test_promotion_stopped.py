@@ -53,7 +53,7 @@ def test_a_suspended_package_is_not_trusted_to_run(world, submitted, tmp_path, k
 def test_a_suspended_python_package_fails_the_checks_also_where_that_check_is_off(world, submitted):
     policy = world.root / "guardrails.yaml"
     before = policy.read_text()
-    policy.write_text(before.replace("promotion:\n", "promotion:\n  checks: {packages: off}\n"))
+    policy.write_text(before.replace("checks: {", "checks: {packages: off, "))
     stop(world, "package", "ipykernel")
     world.notebook("print(6 * 7)", outputs={0: "42\n"}, name="again.ipynb")
     found = world.submit("again.ipynb")

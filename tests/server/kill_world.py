@@ -37,7 +37,7 @@ rules:
     budget: {cpu_hours: 1000000, memory_gib_hours: 1000000, per: 7d}
     network: {allow: ["approved.example.com:443"]}
     data: {read: ["nyc/*"], request: ["hr/*"], browse: all}
-promotion: {production_profile: small}
+promotion: {production_profile: small, checks: {vulnerabilities: off}}
 """
 CONTROL = """
 import sys
