@@ -24,8 +24,9 @@ GuardrailsError
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class GuardrailsError(Exception):
@@ -41,7 +42,7 @@ class GuardrailsError(Exception):
         self.next_step = next_step
         self.rule = rule
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """The body of an HTTP or control answer: `{code, message, next_step, rule}`."""
         return {"code": self.code, "message": self.message, "next_step": self.next_step, "rule": self.rule}
 
@@ -52,9 +53,17 @@ class GuardrailsError(Exception):
 
 
 class BadRequest(GuardrailsError):
-    """What was asked is malformed."""
+    """What was asked is malformed; `fields`: place in it (`details.schedule`) -> what is wrong there, for a form."""
 
     status, exit_code, code = 400, 2, "bad_request"
+
+    def __init__(self, message: str, *, next_step: str = "", rule: str = "", fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, next_step=next_step, rule=rule)
+        self.fields = dict(fields or {})
+
+    def to_json(self) -> dict[str, Any]:
+        """The body of an answer, with `fields` where something is wrong with some."""
+        return super().to_json() | ({"fields": self.fields} if self.fields else {})
 
 
 class Refused(GuardrailsError):

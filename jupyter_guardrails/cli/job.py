@@ -128,7 +128,8 @@ def verdict(found: dict[str, Any]) -> str:
     """Trusted or not, and by whom."""
     head = f"{found['name']} version {found['version'] or 'unknown'}: {'unchanged and signed' if found['trusted'] else 'NOT trusted'}"
     lines = [head, f"  content: {found['content_digest']}", f"  evidence: {found['evidence_digest']}"]
-    label = "" if found.get("approvals") else " (self-test: nobody else has approved this)"
+    nobody = "self-test: nobody else has approved this" if found.get("self_test") else "nobody has approved this"
+    label = "" if found.get("approvals") else f" ({nobody})"
     lines += [f"  signed by: {', '.join(found['signed_by'])}{label}"] if found["signed_by"] else []
     lines += [f"  approved by: {_approval(one)}" for one in found.get("approvals", [])]
     return "\n".join([*lines, *(f"  problem: {problem}" for problem in found["problems"])])

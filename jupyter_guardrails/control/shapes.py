@@ -23,6 +23,18 @@ LABELS = {
     "superseded": "replaced by a newer version",
     "retired": "retired",
 }
+NEXT_STEPS = {  # with the row's values
+    "draft": "submit it when you are content",
+    "in_review": "try it: `jupyter guardrails job run {package}`, or `python3 run.py` in the unpacked folder",
+    "cancelled": "submit it again when you like",
+    "withdrawn": "submit it again when you like",
+    "changes_requested": "change what its reviewers ask for, and submit it again: that is a new version",
+    "rejected": "this version is closed: its reviewers say why; a new version is reviewed anew",
+    "approved": "an operator deploys it: `jupyter guardrails job deploy {id}`",
+    "deployed": "see its runs: `jupyter guardrails job runs {id}`",
+    "superseded": "go on with the newer version",
+    "retired": "nothing of it runs any more; what is still needed is submitted as a new version",
+}
 WAITING = "waits for its reviewers: nobody else has approved this yet"
 
 
@@ -31,16 +43,14 @@ def submission(row: dict[str, Any], *, service: bool) -> dict[str, Any]:
     checks = [{key: check[key] for key in CHECK} for check in row["checks"]]
     times = {"created_at": iso(row["created_at"]), "updated_at": iso(row["updated_at"])}
     label = WAITING if service and row["state"] == "in_review" else LABELS[row["state"]]
-    said = {"person": row["principal"], "label": label, "checks": checks, "next_step": _next_step(row)}
+    said = {"person": row["principal"], "label": label, "checks": checks, "next_step": _next_step(row, service=service)}
     return {key: row[key] for key in SAME} | times | said
 
 
-def _next_step(row: dict[str, Any]) -> str:
+def _next_step(row: dict[str, Any], *, service: bool) -> str:
+    """What its author, or whoever comes next, does now; empty where there is only to wait."""
     if row["state"] == "checks_failed":
         fixes = [finding.get("fix", "") for check in row["checks"] if check["state"] == "failed" for finding in check["findings"]]
         return next((fix for fix in fixes if fix), "see its checks, then submit again")
-    return {
-        "draft": "submit it when you are content",
-        "in_review": f"try it: `jupyter guardrails job run {row['package']}`, or `python3 run.py` in the unpacked folder",
-        "cancelled": "submit it again when you like",
-    }.get(row["state"], "")
+    steps = NEXT_STEPS | ({"in_review": "its reviewers decide; meanwhile you can try it: `jupyter guardrails job run {package}`"} if service else {})
+    return steps.get(row["state"], "").format(**row)

@@ -297,7 +297,7 @@ async def verify(state: ControlState, request: PackageVerify, fds: list[int]) ->
     with open(fds.pop(), "rb") as file:
         found = await asyncio.to_thread(verify_archive, file, await asyncio.to_thread(trusting.trusted, state))
         locked = await asyncio.to_thread(packages.names_in_archive, file) if found.trusted else []
-    answer = found.to_json() | {"profile": state.effective().production_profile.value.name}
+    answer = found.to_json() | {"profile": state.effective().production_profile.value.name, "self_test": not state.service}
     if stopped := await stops.objections(state, stops.job_names(answer), locked):
         answer |= {"trusted": False, "problems": [*answer["problems"], *(decision.reason for decision in stopped)]}
     return answer

@@ -25,7 +25,7 @@ def body_as(handler: RequestHandler, model: type[Model], *, optional: bool = Fal
     try:
         return model.model_validate_json(raw, strict=True)
     except ValidationError as error:
-        raise errors.BadRequest(_sentence("the request's body", error)) from None
+        raise _malformed("the request's body", error) from None
 
 
 def kind_of(handler: RequestHandler) -> object:
@@ -43,7 +43,7 @@ def query_as(handler: RequestHandler, model: type[Model]) -> Model:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise errors.BadRequest(_sentence("the query", error)) from None
+        raise _malformed("the query", error) from None
 
 
 def _of_jupyter(key: str) -> bool:
@@ -51,8 +51,9 @@ def _of_jupyter(key: str) -> bool:
     return key in ("token", "no_track_activity") or key.isdigit()
 
 
-def _sentence(what: str, error: ValidationError) -> str:
-    problems = [
-        f"{'.'.join(str(part) for part in p['loc']) or 'it'}: {p['msg']}" for p in json.loads(error.json(include_url=False, include_input=False))
-    ]
-    return f"{what} is not as expected: {'; '.join(problems)}"
+def _malformed(what: str, error: ValidationError) -> errors.BadRequest:
+    """All mistakes in one sentence, and each by its place."""
+    found = json.loads(error.json(include_url=False, include_input=False))
+    fields = {".".join(map(str, one["loc"])) or "it": one["msg"].removeprefix("Value error, ") for one in found}
+    said = "; ".join(f"{place}: {words}" for place, words in fields.items())
+    return errors.BadRequest(f"{what} is not as expected: {said}", fields=fields)

@@ -13,7 +13,7 @@ from jupyter_guardrails.control.interface.decisions import SubmissionDecisions
 from jupyter_guardrails.control.interface.deployments import DeploymentsList
 from jupyter_guardrails.server.api import GuardrailsHandler
 
-COUNTS = ("decisions", "approvals", "needed")
+COUNTS = ("decisions", "approvals", "needed", "missing", "objections")
 
 
 class ProductionHandler(GuardrailsHandler):

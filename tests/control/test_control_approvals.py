@@ -253,4 +253,5 @@ def test_a_self_test_puts_nothing_into_the_package(world):
     world.ask("rita", world.decision())
     found = verify_archive(Path(row["package_path"]), signatures.read_trust(world.root / "keys")).to_json()
     assert found["approvals"] == []
-    assert "self-test: nobody else has approved this" in verdict(found)
+    assert "(self-test: nobody else has approved this)" in verdict(found | {"self_test": True})
+    assert "(nobody has approved this)" in verdict(found | {"self_test": False}), "as a service says it"

@@ -288,3 +288,12 @@ def test_a_cookie_without_the_xsrf_token_writes_nothing(server):
         server.url + "guardrails/profile", json={"profile": "small"}, headers={"X-XSRFToken": browser.cookies["_xsrf"]}, timeout=30
     )
     assert with_token.status_code == 200
+
+
+def test_what_can_not_be_said_about_a_job_is_told_by_its_place(server):
+    said = {"schedule": "daily", "secrets": ["lower"], "contact": "ana"}
+    answer = server.rest("POST", "guardrails/submissions", json={"notebook": "x.ipynb", "details": said})
+    check("Error", answer.json())
+    assert (answer.status_code, sorted(answer.json()["fields"])) == (400, ["details.schedule", "details.secrets.0"])
+    assert "five fields" in answer.json()["fields"]["details.schedule"]
+    assert "fields" not in server.rest("GET", "guardrails/submissions/none").json()

@@ -314,7 +314,7 @@ class WorkerFinish(Request):
 
 
 class PackageVerify(Request):
-    """-> {name, version, content_digest, evidence_digest, signed_by: [keyid], trusted: bool, problems: [str]}; fd 0 is the zip."""
+    """-> {name, version, content_digest, evidence_digest, signed_by: [keyid], trusted, self_test, problems: [str]}; fd 0: the zip."""
 
     op = "package.verify"
     timeout_s = 300.0

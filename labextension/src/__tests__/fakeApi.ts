@@ -211,7 +211,14 @@ export class FakeApi implements IGuardrailsApi {
   catalogue: Dataset[] = [aDataset(), aDataset({ name: 'hr/salaries', status: 'requestable' })];
   requestsAnswer: AccessRequest[] = [];
   submissionsAnswer: Submission[] = [];
-  productionAnswer: Production = { decisions: [], approvals: 0, needed: 1, deployments: [] };
+  productionAnswer: Production = {
+    decisions: [],
+    approvals: 0,
+    needed: 1,
+    missing: [],
+    objections: null,
+    deployments: []
+  };
   publicationsAnswer: Publications = {
     publications: [],
     to_review: [],

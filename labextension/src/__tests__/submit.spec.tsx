@@ -16,6 +16,7 @@ const RUN = {
   peak_bytes: 2 ** 28,
   cell: null,
   error: '',
+  log_tail: '',
   started_at: '2026-03-01T06:00:00Z',
   ended_at: '2026-03-01T06:02:00Z'
 } as const;
@@ -30,6 +31,8 @@ const PRODUCTION: Production = {
   decisions: [WORD],
   approvals: 1,
   needed: 2,
+  missing: [],
+  objections: [],
   deployments: [
     {
       id: 'd1',
@@ -40,7 +43,8 @@ const PRODUCTION: Production = {
       run_as: 'batch',
       reason: '',
       created_at: NOW,
-      runs: [{ ...RUN, number: 2, state: 'failed', cell: 3, error: 'KeyError: rate' }, RUN]
+      drift: ['nyc/flights was 1.0.0 in its clean run, and is 2.0.0 now'],
+      runs: [{ ...RUN, number: 2, state: 'failed', cell: 3, error: 'KeyError: rate', log_tail: 'rate is gone\n' }, RUN]
     }
   ]
 };
@@ -100,7 +104,9 @@ describe('the way to production', () => {
     act(() => model.say(notebooks.path ?? '', {}));
     type('When it runs', '0 6 * * 1');
     type('Whom to ask about it', 'ana');
-    type('Files that it makes, one a line', 'a.csv\n\n out/b.parquet \n');
+    type('What it is for', 'the Monday meeting');
+    type('Files that it makes, one a line', 'a.csv\n\n out/b.parquet = nyc/b \n');
+    type('Labels, one a line', 'team = flights\nurgent');
     type('month', '6');
     type('final', 'true');
     expect(screen.getByLabelText<HTMLInputElement>('rates').disabled).toBe(true);
@@ -114,8 +120,10 @@ describe('the way to production', () => {
         contact: 'ana',
         outputs: [
           { name: 'a.csv', path: 'a.csv' },
-          { name: 'out/b.parquet', path: 'out/b.parquet' }
-        ]
+          { name: 'out/b.parquet', path: 'out/b.parquet', dataset: 'nyc/b' }
+        ],
+        description: 'the Monday meeting',
+        labels: { team: 'flights', urgent: '' }
       }
     });
     const violations = (await axe(container)).violations.map(({ id }) => id);
@@ -131,6 +139,22 @@ describe('the way to production', () => {
     type('month', '');
     await click(button('Check draft'));
     expect(sent()).toBe('submit {"notebook":"analysis/churn.ipynb","draft":true,"details":{"schedule":"30 5 * * *"}}');
+  });
+
+  it('says at a field what is wrong with it, and opens the form', async () => {
+    act(() => model.say(notebooks.path ?? '', {}));
+    type('When it runs', 'other');
+    type('Minute, hour, day, month, weekday', 'daily');
+    const fields = { 'details.schedule': "'daily' is no schedule", 'details.secrets.0': 'no name of a secret' };
+    api.failure = new ApiError('the body is not as expected', { fields });
+    await click(button('Submit for production'));
+    const schedule = screen.getByLabelText<HTMLInputElement>('Minute, hour, day, month, weekday');
+    expect(schedule.getAttribute('aria-invalid')).toBe('true');
+    expect(document.getElementById(schedule.getAttribute('aria-describedby') ?? '')?.textContent).toContain('daily');
+    expect(screen.getByLabelText(/^Secrets/).getAttribute('aria-invalid')).toBe('true');
+    expect(screen.getByLabelText('Whom to ask about it').getAttribute('aria-invalid')).toBeNull();
+    expect(container.querySelector('details')?.open).toBe(true);
+    expect((await axe(container)).violations.map(({ id }) => id)).toEqual([]);
   });
 
   it('keeps what was said apart for each notebook', () => {
@@ -257,14 +281,35 @@ describe('the way to production', () => {
       'rita',
       'numbers agree',
       'Production: live on local',
-      'as batch · at 0 6 * * 1',
+      'as batch · on schedule 0 6 * * 1',
+      'nyc/flights was 1.0.0 in its clean run, and is 2.0.0 now',
       'Run 2',
       'Cell 3: KeyError: rate',
       '256 MiB at most'
     ]) {
       expect(container.textContent).toContain(text);
     }
+    const logs = container.querySelectorAll('.jp-Guardrails-log');
+    expect([...logs].map(log => log.querySelector('pre')?.textContent)).toEqual(['rate is gone\n']);
     expect((await axe(container)).violations.map(({ id }) => id)).toEqual([]);
+  });
+
+  it('says what is missing of a job in review, and why an approved one may not go into production', async () => {
+    api.submissionsAnswer = [aSubmission({ state: 'in_review' })];
+    const none = { ...PRODUCTION, decisions: [], deployments: [] };
+    api.productionAnswer = { ...none, missing: ['one more approval', 'the word of dana for hr/people'] };
+    await act(() => model.refresh());
+    expect(container.textContent).toContain('Still missing: one more approval; the word of dana for hr/people');
+    const objection = {
+      reason: 'the approval of rita lapsed',
+      rule: 'guardrails.yaml:9 x',
+      next_step: 'approve it anew'
+    };
+    api.productionAnswer = { ...none, objections: [objection] };
+    await act(() => model.refresh());
+    const notice = screen.getByText('It may not go into production now: the approval of rita lapsed').parentElement;
+    expect(notice?.textContent).toContain('Next step: approve it anew');
+    expect(notice?.textContent).toContain('guardrails.yaml:9 x');
   });
 
   it('says of a word that it is a self-test', async () => {

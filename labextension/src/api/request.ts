@@ -2,6 +2,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { ApiError } from './errors';
+import type { Error as ErrorBody } from './generated/openapi';
 
 export interface IRequestOptions {
   method?: 'GET' | 'POST' | 'PUT';
@@ -45,13 +46,14 @@ async function answer<T>(response: Response): Promise<T> {
   if (response.ok && body !== undefined) {
     return body as T;
   }
-  const said = (typeof body === 'object' && body !== null ? body : {}) as Record<string, string | undefined>;
+  const said = (typeof body === 'object' && body !== null ? body : {}) as Partial<ErrorBody>;
   // 502-504 without a body of ours come from a proxy in front of a server that is away.
   const offline = said.code === undefined && [502, 503, 504].includes(response.status);
   throw new ApiError(said.message ?? `${response.status} ${response.statusText}`, {
     code: said.code,
     nextStep: said.next_step,
     rule: said.rule,
+    fields: said.fields,
     status: response.status,
     offline
   });

@@ -34,7 +34,7 @@ export interface ISubmitOptions extends Said {
 /** Without what nobody said. */
 function stated(details: JobDetails | undefined): JobDetails | undefined {
   const said = Object.entries(details ?? {}).filter(([, value]) =>
-    Array.isArray(value) ? value.length > 0 : value !== '' && value !== 0
+    typeof value === 'object' ? Object.keys(value).length > 0 : value !== '' && value !== 0
   );
   return said.length > 0 ? Object.fromEntries(said) : undefined;
 }

@@ -441,6 +441,10 @@ export interface components {
             message: string;
             next_step: string;
             rule: string;
+            /** @description Of a malformed request: what is wrong, by its place, such as details.schedule */
+            fields?: {
+                [key: string]: string;
+            };
         };
         Me: {
             person: string;
@@ -1071,6 +1075,14 @@ export interface components {
             /** @description Of other people, for these very digests */
             approvals: number;
             needed: number;
+            /** @description What keeps a job in review from being approved, in sentences */
+            missing: string[];
+            /** @description Why what was approved may not go into production now; null: it is not approved */
+            objections: {
+                reason: string;
+                rule: string;
+                next_step: string;
+            }[] | null;
             deployments: components["schemas"]["Deployment"][];
         };
         ReviewWord: {
@@ -1097,6 +1109,8 @@ export interface components {
             created_at: string;
             /** @description The last ones, newest first */
             runs: components["schemas"]["Run"][];
+            /** @description What changed in the contracts of its data since it was approved, in sentences */
+            drift: string[];
         };
         Run: {
             number: number;
@@ -1107,6 +1121,8 @@ export interface components {
             /** @description Where it failed, counted from 1 */
             cell: number | null;
             error: string;
+            /** @description The end of what it printed; empty while it runs */
+            log_tail: string;
             /** Format: date-time */
             started_at: string | null;
             /** Format: date-time */

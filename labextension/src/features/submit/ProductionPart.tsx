@@ -3,6 +3,7 @@ import React from 'react';
 
 import type { Deployment, Production, ReviewWord, Run } from '../../api/generated/openapi';
 import { Badge, Tone } from '../../components/Badge';
+import { NextStep, Notice, Rule } from '../../components/Notice';
 import { IconKind } from '../../components/StatusIcon';
 import { useTrans } from '../../components/translation';
 import { ago, bytes, duration } from '../../format';
@@ -12,8 +13,8 @@ const SHOWN = 5;
 /** What became of a submission: its reviewers' words, then its runs in production. */
 export function ProductionPart({ production }: { production: Production }): React.JSX.Element | null {
   const trans = useTrans();
-  const { decisions, deployments, approvals, needed } = production;
-  if (decisions.length + deployments.length === 0) {
+  const { decisions, deployments, approvals, needed, missing, objections } = production;
+  if (decisions.length + deployments.length + missing.length + (objections?.length ?? 0) === 0) {
     return null;
   }
   return (
@@ -28,6 +29,13 @@ export function ProductionPart({ production }: { production: Production }): Reac
           </ul>
         </>
       )}
+      {missing.length > 0 && <p className="jp-Guardrails-muted">{trans.__('Still missing: %1', missing.join('; '))}</p>}
+      {(objections ?? []).map(({ reason, rule, next_step }) => (
+        <Notice key={reason} kind="warning" title={trans.__('It may not go into production now: %1', reason)}>
+          <NextStep text={next_step} />
+          {rule && <Rule rule={rule} />}
+        </Notice>
+      ))}
       {deployments.map(deployment => (
         <DeploymentItem key={deployment.id} deployment={deployment} />
       ))}
@@ -63,12 +71,19 @@ function WordItem({ word }: { word: ReviewWord }): React.JSX.Element {
 
 function DeploymentItem({ deployment }: { deployment: Deployment }): React.JSX.Element {
   const trans = useTrans();
-  const { engine, label, schedule, run_as, reason, runs } = deployment;
-  const when = schedule ? trans.__('at %1', schedule) : '';
+  const { engine, label, schedule, run_as, reason, runs, drift } = deployment;
+  const when = schedule ? trans.__('on schedule %1', schedule) : trans.__('when it is started');
   return (
     <section aria-label={trans.__('Runs on %1', engine)}>
       <h4>{trans.__('Production: %1 on %2', label, engine)}</h4>
       <p className="jp-Guardrails-muted">{[trans.__('as %1', run_as), when, reason].filter(Boolean).join(' · ')}</p>
+      {drift.length > 0 && (
+        <Notice kind="warning" title={trans.__('Its data is not what it was when it was approved')}>
+          {drift.map(sentence => (
+            <p key={sentence}>{sentence}</p>
+          ))}
+        </Notice>
+      )}
       {runs.length === 0 ? (
         <p className="jp-Guardrails-muted">{trans.__('It has not run yet.')}</p>
       ) : (
@@ -101,6 +116,12 @@ function RunItem({ run }: { run: Run }): React.JSX.Element {
       </div>
       <p className="jp-Guardrails-muted">{figuresOf(run, trans).join(' · ')}</p>
       {run.error && <p>{run.cell ? trans.__('Cell %1: %2', run.cell, run.error) : run.error}</p>}
+      {run.log_tail && (
+        <details className="jp-Guardrails-log">
+          <summary>{trans.__('End of its log')}</summary>
+          <pre>{run.log_tail}</pre>
+        </details>
+      )}
     </li>
   );
 }

@@ -12,6 +12,8 @@ import { PackagesSection } from './PackageRequests';
 import { SubmissionCard } from './SubmissionCard';
 import { SubmissionList } from './SubmissionList';
 
+const NO_PROBLEMS = {};
+
 export interface ISubmitViewProps {
   model: SubmissionModel;
   notebooks: INotebooks;
@@ -79,6 +81,7 @@ function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
         key={path}
         said={model.said(path)}
         parameters={notebooks.parameters()}
+        problems={model.actionError?.fields ?? NO_PROBLEMS}
         onChange={said => model.say(path, said)}
       />
       {warned && <Reason value={reason} onChange={setReason} />}
