@@ -40,8 +40,11 @@ test: apt setup lint test-frontend test-python test-browser test-unprivileged ##
 # what test-unprivileged does in any case
 TWICE := --deselect tests/sandbox/test_sandbox_accounts.py::test_all_of_it_as_an_ordinary_account
 
+# one more than two processors: many tests mostly wait, for an idle time, a beat or the end of a process
+WORKERS ?= $(shell echo $$(( $$(nproc) < 4 ? 3 : 4 )))
+
 test-python:
-	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist loadfile -m "not browser" --durations 15 --junitxml=junit-python.xml $(TWICE) $(ARGS)
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n $(WORKERS) --dist loadfile -m "not browser" --durations 15 --junitxml=junit-python.xml $(TWICE) $(ARGS)
 	$(BIN)/python .ci/check_skips.py junit-python.xml
 
 test-browser: ## a real Chromium, a real governed Lab

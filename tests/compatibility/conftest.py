@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -12,9 +13,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from live_server import LiveServer, make_environment, ordinary_account, write_kernelspec
-from matrix import packages
+from matrix import imported, packages
 
 CURVE = {"debugger": True, "supported_encryption": "curve"}
+COMPILE = """
+import contextlib, importlib, sys
+for name in sys.argv[1:]:
+    with contextlib.suppress(ImportError): importlib.import_module(name)
+"""
 INFO = "compatible-1.0.dist-info"
 WHEEL = {
     "compatible.py": "ANSWER = 42\n",
@@ -37,6 +43,8 @@ def place():
 def share(place):
     """The environment `study` with every library of the matrix, and the Jupyter data folder with its kernelspecs."""
     python = str(make_environment(place / "env", packages()) / "bin" / "python")
+    # kernels can't write there: what they import is compiled once, instead of in each of them; what can't be imported here is the cells' business
+    subprocess.run([python, "-c", COMPILE, *imported()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     share = place / "share" / "jupyter"
     write_kernelspec(share, "study", [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"], metadata=CURVE)
     write_kernelspec(share, "bash", [python, "-m", "bash_kernel", "-f", "{connection_file}"], language="bash", env={"PS1": "$"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ TESTS: list[dict[str, Any]] = yaml.safe_load((HERE / "tests.yaml").read_text())
 CELL_TEST = "test_compatibility_cells.py"
 VERDICTS = {"works": "works", "note": "works, with a note", "refused": "refused, by design", "broken": "does not work"}
 ALSO = ("pip", "psutil", "distributed==2026.8.0")  # what some cells use beside their package
+KERNEL_MODULES = ("ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.debugger", "debugpy.server.api", "matplotlib_inline.backend_inline")
 SOAK = os.environ.get("GUARDRAILS_SOAK") == "1"
 
 
@@ -21,6 +23,14 @@ def packages() -> list[str]:
     """What the kernels' environment needs, each once and pinned; the huge ones in a soak run only."""
     rows = [row for row in (*CELLS, *TESTS) if row.get("package") and not row.get("server") and (SOAK or not row.get("soak"))]
     return list(dict.fromkeys([*(row["package"] for row in rows), *ALSO]))
+
+
+def imported() -> list[str]:
+    """The modules that kernels and their cells import."""
+    cells = "\n".join(row["cell"] for row in CELLS)
+    found = re.findall(r"^ *from ([\w.]+) import", cells, re.MULTILINE)
+    found += [name.split()[0] for line in re.findall(r"^ *import ([\w., ]+)$", cells, re.MULTILINE) for name in line.split(",")]
+    return [*KERNEL_MODULES, *dict.fromkeys(found)]
 
 
 def server_packages() -> list[str]:

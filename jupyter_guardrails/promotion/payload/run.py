@@ -263,7 +263,7 @@ def build(folder: Path, lock: Path, python: str, wheels: list[Path]) -> None:
         if uv:
             commands = [[uv, "venv", "-q", "--python", python, str(folder)], [uv, "pip", "install", "-q", "--python", inner, *options]]
         else:
-            pip = [inner, "-I", "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check"]
+            pip = [inner, "-I", "-m", "pip", "install", "-q", "--no-compile", "--no-input", "--disable-pip-version-check"]
             commands = [[python, "-I", "-m", "venv", str(folder)], [*pip, *options]]
         run_all(commands, lock)
 
