@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
     """`job fix ID NOTEBOOK [--apply]`."""
     parser = commands.add_parser("fix", help="what its checks offer to mend in a notebook, and with --apply do it")
     parser.add_argument("id", help="the submission whose checks found something")
-    parser.add_argument("notebook", type=Path, help="the notebook that was submitted, as it is now")
+    parser.add_argument("notebook", type=Path, help="the notebook that was submitted, or another one of the job, as it is now")
     parser.add_argument("--apply", action="store_true", help="write the notebook; without it nothing is changed")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=run)
@@ -32,10 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_inside(os.environ)
     with connected(os.environ) as client:
         found = client.call(SubmissionShow(id=arguments.id))
-    if Path(found["notebook"]).name != arguments.notebook.name:
+    findings = [{**one, "notebook": one.get("notebook") or found["notebook"]} for one in offered(found["checks"])]
+    if arguments.notebook.name not in {Path(name).name for name in (found["notebook"], *(one["notebook"] for one in findings))}:
         raise BadRequest(f"submission {arguments.id} is of {found['notebook']}, not of {arguments.notebook.name}", next_step="name that notebook")
     notebook = _read(arguments.notebook)
-    done, left = mend(notebook, offered(found["checks"]))
+    done, left = mend(notebook, [one for one in findings if Path(one["notebook"]).name == arguments.notebook.name])
     if arguments.apply and done:
         _write(arguments.notebook, notebook)
     if arguments.json:

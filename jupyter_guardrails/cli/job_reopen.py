@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         kernelspec = "" if arguments.no_environment else _environment(package, Path(scratch), name)
         found = _pins(client, job, name) | {"submission": arguments.id, "content_digest": digests.content, "kernelspec": kernelspec}
     (folder / PINS).write_text(json.dumps(found, indent=1) + "\n")
-    if kernelspec:
-        _use(folder / job.entry, kernelspec, name)
+    for notebook in job.notebooks if kernelspec else ():
+        _use(folder / notebook, kernelspec, name)
     print_json(found | {"folder": str(folder)}) if arguments.json else print("\n".join(_lines(folder, job, found)))
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,20 @@ from jupyter_guardrails.control.interface.decisions import SubmissionDecisions, 
 from jupyter_guardrails.control.interface.messages import SubmissionPackage, SubmissionShow
 from jupyter_guardrails.errors import PackageError
 from jupyter_guardrails.package import archive, manifest
+from jupyter_guardrails.package.job import numbered
 
 MOST_BYTES = 8 << 20  # of one file that is compared or shown
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A package as it is compared: job.json, the notebook, other files of src/, the kernel's lock, and the clean run."""
+    """A package as it is compared: job.json, its notebooks by name, other files of src/, the kernel's lock, and the clean run of each notebook."""
 
     job: dict[str, Any]
-    notebook: dict[str, Any]
+    notebooks: dict[str, dict[str, Any]]
     files: dict[str, bytes]
     lock: str
-    clean_run: dict[str, Any]
+    clean_runs: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,27 @@ def gather(client: ControlClient, id: str) -> Evidence:
 def changes(before: Content, now: Content) -> list[Change]:
     """Everything that is not as it was approved last."""
     return [
-        *review_diff.notebooks(before.notebook, now.notebook),
+        *_cells(before, now),
         *review_diff.files(before.files, now.files),
         *review_diff.locks(before.lock, now.lock),
         *review_diff.jobs(before.job, now.job),
     ]
+
+
+def _cells(before: Content, now: Content) -> Iterator[Change]:
+    """Of each notebook, which is named where it isn't the only one."""
+    pairs = _pairs(before, now)
+    for name, (old, new) in pairs.items():
+        for change in review_diff.notebooks(old, new):
+            yield Change(f"{name}, {change.what}", change.lines) if len(pairs) > 1 else change
+
+
+def _pairs(before: Content, now: Content) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """The first notebooks belong together whatever they are called, the others by their names."""
+    (first, *rest), (old, *gone) = now.notebooks, before.notebooks
+    both = {first: (before.notebooks[old], now.notebooks[first])}
+    both |= {name: (before.notebooks[name] if name in gone else {}, now.notebooks[name]) for name in rest}
+    return both | {name: (before.notebooks[name], {}) for name in gone if name not in rest}
 
 
 def _content(client: ControlClient, id: str, digest: str) -> Content:
@@ -77,13 +95,13 @@ def _content(client: ControlClient, id: str, digest: str) -> Content:
 
 def _read(folder: Path) -> Content:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    entry, source = str(job["entry"]), folder / "src"
-    files = {name: path for name, path in manifest.list_files(source).items() if name != entry}
-    executed = folder / "evidence" / "executed.ipynb"
-    clean_run = _notebook(executed) if executed.is_file() else {}
+    names, source = (str(job["entry"]), *map(str, job.get("then", ()))), folder / "src"
+    files = {name: path for name, path in manifest.list_files(source).items() if name not in names}
+    ran = {name: folder / "evidence" / numbered("executed.ipynb", number) for number, name in enumerate(names)}
+    clean_runs = {name: _notebook(path) if path.is_file() else {} for name, path in ran.items()}
     texts = {name: path.read_bytes() if path.stat().st_size <= MOST_BYTES else _large(path) for name, path in files.items()}
     lock = (folder / "env" / "pylock.kernel.toml").read_text(encoding="utf-8")
-    return Content(job, _notebook(source / entry), texts, lock, clean_run)
+    return Content(job, {name: _notebook(source / name) for name in names}, texts, lock, clean_runs)
 
 
 def _large(path: Path) -> bytes:

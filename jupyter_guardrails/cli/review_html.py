@@ -41,7 +41,7 @@ def page(evidence: Evidence, *, decide: str = "") -> str:
         _section(compared(evidence), _changes(evidence)),
         _section("Data", _pre(data_lines(evidence))),
         _section("Its clean run used", _pre(cost_lines(evidence))),
-        _section("Clean run", _notebook(evidence.content.clean_run if evidence.content else {})),
+        *_clean_runs(evidence.content.clean_runs if evidence.content else {}),
         _section("Decisions", _decisions(evidence.decisions)),
         decide or _section("Decide", _commands(found)),
     ]
@@ -58,6 +58,12 @@ def _section(title: str, body: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
+def _clean_runs(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A section for each notebook, with its name where there are several."""
+    named = {f"Clean run of {name}" if len(runs) > 1 else "Clean run": notebook for name, notebook in runs.items()}
+    return [_section(title, _notebook(notebook)) for title, notebook in (named or {"Clean run": {}}).items()]
+
+
 def _pre(lines: Iterable[str]) -> str:
     return f"<pre>{escape(chr(10).join(text.strip() for text in lines))}</pre>"
 
@@ -72,8 +78,8 @@ def _checks(checks: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _finding(one: Mapping[str, Any]) -> str:
-    place = f"cell {one['cell'] + 1}" if one.get("cell") is not None else ""
-    place += f", line {one['line']}" if one.get("line") else ""
+    cell, line = f"cell {one['cell'] + 1}" if one.get("cell") is not None else "", f"line {one['line']}" if one.get("line") else ""
+    place = ", ".join(part for part in (one.get("notebook"), cell, line) if part)
     fix = f" (fix: {one['fix']})" if one.get("fix") else ""
     return f"{place}{': ' if place else ''}{one['message']}{fix}"
 

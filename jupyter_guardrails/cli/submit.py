@@ -31,6 +31,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("submit", help="turn a notebook into a production job")
     parser.add_argument("notebook", help="its path")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter's value (JSON, or text)")
+    parser.add_argument("--then", action="append", default=[], metavar="NOTEBOOK", help="a notebook of the same folder that runs after it; repeat it")
     parser.add_argument("--kernel", metavar="NAME", help="a kernelspec, instead of the notebook's own")
     parser.add_argument("--workspace", help="the folder that holds the notebook and its files (default: the notebook's folder)")
     parser.add_argument("--draft", action="store_true", help="check only, submit nothing")
@@ -69,20 +70,25 @@ def working(settings: Settings) -> Iterator[None]:
 
 
 def _request(arguments: argparse.Namespace) -> SubmissionCreate:
-    path = Path(arguments.notebook).resolve()
-    workspace = Path(arguments.workspace).resolve() if arguments.workspace else path.parent
-    if not path.is_relative_to(workspace):
-        raise BadRequest(f"{path} is not in the workspace {workspace}", next_step="name the workspace with --workspace")
+    first = Path(arguments.notebook).resolve()
+    workspace = Path(arguments.workspace).resolve() if arguments.workspace else first.parent
+    then = [_in(workspace, Path(name).resolve()) for name in arguments.then]
     return SubmissionCreate(
-        notebook=path.relative_to(workspace).as_posix(),
+        notebook=_in(workspace, first),
         workspace=str(workspace),
         kernelspec=arguments.kernel,
         parameters=dict(_parameter(text) for text in arguments.param),
         draft=arguments.draft,
         reason=arguments.reason,
-        details=submit_details.details_of(arguments),
+        details=submit_details.details_of(arguments, then=then),
         key=uuid.uuid4().hex,
     )
+
+
+def _in(workspace: Path, path: Path) -> str:
+    if not path.is_relative_to(workspace):
+        raise BadRequest(f"{path} is not in the workspace {workspace}", next_step="name the workspace with --workspace")
+    return path.relative_to(workspace).as_posix()
 
 
 def _parameter(text: str) -> tuple[str, Any]:
@@ -131,7 +137,7 @@ def finding_lines(finding: dict[str, Any]) -> Iterator[str]:
     """What, where, and what to do."""
     cell = f"cell {finding['cell'] + 1}" if finding.get("cell") is not None else ""
     line = f"line {finding['line']}" if finding.get("line") else ""
-    place = ", ".join(part for part in (cell, line) if part)
+    place = ", ".join(part for part in (finding.get("notebook"), cell, line) if part)
     yield f"             - {place + ': ' if place else ''}{finding['message']}"
     if finding.get("fix"):
         yield f"               fix: {finding['fix']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--output", action="append", default=[], metavar="PATH", help="a file that it makes, relative to the notebook")
 
 
-def details_of(arguments: argparse.Namespace) -> Details:
-    """All that was said; BadRequest names each key that can't be used."""
+def details_of(arguments: argparse.Namespace, *, then: Sequence[str] = ()) -> Details:
+    """All that was said, with the notebooks that run after the first; BadRequest names each key that can't be used."""
     said = _from_file(arguments.details) if arguments.details else {}
     said |= {key: value for key in ONES if (value := getattr(arguments, key)) is not None}
     for flag, key in LISTS.items():
         if given := getattr(arguments, flag):
             said[key] = [*said.get(key, []), *given]
+    if then:
+        said["then"] = [*said.get("then", []), *then]
     if arguments.label:
         said["labels"] = said.get("labels", {}) | dict(_pair(text) for text in arguments.label)
     try:

@@ -14,6 +14,7 @@ from jupyter_guardrails.errors import NotFound
 from jupyter_guardrails.records import submissions
 from jupyter_guardrails.records.tables import leases
 
+HIGHEST = frozenset({"memory_peak_bytes"})  # of what one used after the other; the rest adds up
 USED = ("cpu_s", "memory_peak_bytes", "memory_gib_s", "gpu_s")
 
 
@@ -23,10 +24,10 @@ async def show(state: ControlState, request: SubmissionEvidence, fds: list[int])
     before = await _before(state, row)
     labels = signing.data_of(await asyncio.to_thread(signing.kept, state, row)) if row["package_path"] else {}
     data = [{"name": name, "classification": label, "owner": ""} for name, label in sorted(labels.items())]
-    answer: dict[str, Any] = {"before": None, "data": data, "cost": await state.records.read(_cost, row["id"]), "cost_before": None}
+    answer: dict[str, Any] = {"before": None, "data": data, "cost": await _cost_of(state, row), "cost_before": None}
     if before is not None:
         answer |= {"before": {"id": before["id"], "version": before["version"], "state": before["state"]}}
-        answer |= {"cost_before": await state.records.read(_cost, before["id"])}
+        answer |= {"cost_before": await _cost_of(state, before)}
     owners = await approvals.sign_offs(state, row)
     return answer | {"data": [one | {"owner": owners[one["name"]]} if one["name"] in owners else one for one in data]}
 
@@ -43,15 +44,22 @@ async def _before(state: ControlState, row: dict[str, Any]) -> dict[str, Any] | 
     return None
 
 
-def _cost(connection: Connection, id: str) -> dict[str, Any] | None:
-    """Of its last clean run that is still on the records; None where there is none."""
+async def _cost_of(state: ControlState, row: dict[str, Any]) -> dict[str, Any] | None:
+    kept = await asyncio.to_thread(signing.kept, state, row) if row["package_path"] else None
+    return await state.records.read(_cost, row["id"], len(kept.job.notebooks) if kept else 1)
+
+
+def _cost(connection: Connection, id: str, notebooks: int) -> dict[str, Any] | None:
+    """Of its last clean run that is still on the records, in which each notebook had a lease; None where there is none."""
     mine = (leases.c.submission == id) & (leases.c.kind == "clean_run")
-    query = select(leases).where(mine).order_by(leases.c.created_at.desc()).limit(1)
-    row = connection.execute(query).mappings().first()
-    if row is None:
+    query = select(leases).where(mine).order_by(leases.c.created_at.desc()).limit(notebooks)
+    rows = connection.execute(query).mappings().all()
+    if not rows:
         return None
-    ended, started = row["ended_at"], row["started_at"]
-    return {key: row[key] for key in USED} | {"wall_s": (ended - started).total_seconds() if ended and started else None}
+    times = [(row["ended_at"] - row["started_at"]).total_seconds() if row["ended_at"] and row["started_at"] else None for row in rows]
+    together = {key: [row[key] for row in rows if row[key] is not None] for key in USED}
+    used = {key: (max if key in HIGHEST else sum)(values) if values else None for key, values in together.items()}
+    return used | {"wall_s": None if None in times else sum(time for time in times if time is not None)}
 
 
 OPERATIONS: Operations = {SubmissionEvidence: show}

@@ -39,10 +39,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What a job's results inherit from, and what its clean run read and was bound to."""
+    """What a job's results inherit from, what its clean run read and was bound to, and which notebooks it ran beside the first."""
 
     inherited: Label
     declared: Sequence[DeclaredInput]
+    then: Sequence[str] = ()  # the notebooks that run after the first
 
 
 def job_name(notebook: str) -> str:
@@ -159,6 +160,7 @@ def _inputs(data: Data) -> list[dict[str, Any]]:
 def _statements(row: dict[str, Any], now: datetime, *, service: bool, data: Data) -> dict[str, tuple[str, dict[str, Any]]]:
     """File name -> predicate type and predicate: where the package came from, and what control was told of its checks."""
     external = {"notebook": row["notebook"], "notebook_sha256": row["notebook_digest"], "submitter": row["principal"], "version": row["version"]}
+    external |= {"then": list(data.then)} if data.then else {}
     built: dict[str, Any] = {"buildType": BUILD_TYPE, "externalParameters": external, "resolvedDependencies": _inputs(data)}
     built["internalParameters"] = {"classification": data.inherited.classification, "purposes": list(data.inherited.purposes)}
     details = {

@@ -50,10 +50,20 @@ async def check_asked(state: ControlState, request: SubmissionCreate) -> None:
     workspace = Path(request.workspace)
     if not workspace.is_absolute() or not (state.settings.service or workspace.is_dir()):
         raise BadRequest(f"{request.workspace} is no folder", next_step="name the workspace by its absolute path")
+    _check_others(request)
     for host in request.details.network:
         decision = allowed(state.effective(), "network.connect", host, state.clock())
         if decision.blocks:
             await authority.refuse(state, "promotion.submit", request.notebook, decision)
+
+
+def _check_others(request: SubmissionCreate) -> None:
+    """BadRequest unless the job's further notebooks are others, and lie beside the first."""
+    first = PurePosixPath(name_of(request))
+    for name in map(PurePosixPath, request.details.then):
+        if name == first or name.parent != first.parent:
+            said = f"{name} is the first one already" if name == first else f"{name} is in another folder than {first}"
+            raise BadRequest(f"a job's notebooks are different ones of one folder: {said}", next_step="name each once, and keep them together")
 
 
 def details_of(state: ControlState, submission: str) -> Details:

@@ -269,8 +269,9 @@ async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> 
 
 def _keep(state: ControlState, row: dict[str, Any], folder: Path, inherited: Label) -> packages.Kept:
     inputs = submission_work.declared_inputs(state, row["id"])
-    packages.check_job(read_job(folder), row, state.effective(row["principal"]).digest, inputs, submission_work.details_of(state, row["id"]))
-    data = packages.Data(inherited, inputs)
+    details = submission_work.details_of(state, row["id"])
+    packages.check_job(read_job(folder), row, state.effective(row["principal"]).digest, inputs, details)
+    data = packages.Data(inherited, inputs, details.then)
     return packages.keep(folder, row, state.settings.state_dir, now=state.clock(), service=state.service, data=data)
 
 

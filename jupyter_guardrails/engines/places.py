@@ -145,13 +145,15 @@ def unresolved(place: Place) -> str:
 
 
 def failure(place: Place, number: int) -> dict[str, Any]:
-    """The cell that failed, counted from 1 in the author's notebook, and its error; nothing where no cell did."""
+    """The cell that failed, counted from 1 in the author's notebook, and its error; nothing where no cell did. Of several notebooks it is named."""
     said = _json(place.run(number) / "out" / "run.json")
-    cells, error = said.get("cells"), {"error": str(said.get("error", "")).encode("utf-8", "replace").decode()[-4000:]}
+    which = next((f"{name}: " for name in place.job().then if name == said.get("notebook")), "")
+    error = {"error": f"{which}{str(said.get('error', '')).encode('utf-8', 'replace').decode()[-3000:]}"}
+    cells = said.get("cells")
     numbers = [cell.get("cell") for cell in cells if isinstance(cell, dict) and cell.get("state") != "ok"] if isinstance(cells, list) else []
     if not numbers or not isinstance(numbers[0], int) or not 0 <= numbers[0] < 1 << 30:
         return error
-    injected = bool(said.get("parameters")) and numbers[0] > _parameters_cell(place)
+    injected = not which and bool(said.get("parameters")) and numbers[0] > _parameters_cell(place)
     return {"cell": numbers[0] + (0 if injected else 1)} | error
 
 

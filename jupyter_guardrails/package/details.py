@@ -53,6 +53,13 @@ def check_path(path: str) -> str:
     return path
 
 
+def check_notebook(path: str) -> str:
+    """A plain path of a notebook."""
+    if not check_path(path).endswith(".ipynb"):
+        raise ValueError(f"{path!r} is no notebook")
+    return path
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -88,11 +95,13 @@ class Details(_Part):
     secrets: list[Annotated[str, AfterValidator(check_secret)]] = Field(default_factory=list, max_length=50)
     network: list[Plain] = Field(default_factory=list, max_length=100)
     outputs: list[Output] = Field(default_factory=list, max_length=200)
+    # notebooks that run after the first one, in this order, from the same folder; named as that is
+    then: list[Annotated[str, AfterValidator(check_notebook)]] = Field(default_factory=list, max_length=20)
 
     @model_validator(mode="after")
     def _once(self) -> Details:
-        """Each secret and each output is named once."""
-        for what, names in (("secret", self.secrets), ("output", [output.path for output in self.outputs])):
+        """Each secret, each output and each notebook is named once."""
+        for what, names in (("secret", self.secrets), ("output", [output.path for output in self.outputs]), ("notebook", self.then)):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"the {what} {twice[0]} is named twice")
         return self

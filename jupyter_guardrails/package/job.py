@@ -77,9 +77,20 @@ class Job(Details):
         """What its submitter said, as one value; `outputs` are all that it has."""
         return Details(**{name: getattr(self, name) for name in Details.model_fields})
 
+    @property
+    def notebooks(self) -> tuple[str, ...]:
+        """All its notebooks in the order in which they run, relative to src/."""
+        return (self.entry, *self.then)
+
     def to_text(self) -> str:
-        """The file's text: the same job, the same bytes."""
-        return canonical.dumps(self.model_dump(mode="json"))
+        """The file's text: the same job, the same bytes. A job of one notebook says nothing of others."""
+        return canonical.dumps(self.model_dump(mode="json", exclude=None if self.then else {"then"}))
+
+
+def numbered(name: str, number: int) -> str:
+    """A file of evidence about each notebook: `executed.ipynb` of the first one (0), `executed-2.ipynb` of the next."""
+    stem, _, suffix = name.partition(".")
+    return f"{stem}-{number + 1}.{suffix}" if number else name
 
 
 def read_job(folder: Path) -> Job:

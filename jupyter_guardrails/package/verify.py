@@ -58,11 +58,14 @@ def verify_folder(folder: Path, trusted: Iterable[Key]) -> Verified:
     digests, problems = manifest.check(folder)
     problems += [f"{name} is missing" for name in REQUIRED if not (folder / name).is_file()]
     job = read_job(folder)
-    if not (folder / "src" / job.entry).resolve().is_relative_to((folder / "src").resolve()) or not (folder / "src" / job.entry).is_file():
-        problems.append(f"its notebook {job.entry} is not in src/")
+    problems += [f"its notebook {name} is not in src/" for name in job.notebooks if not _is_within(folder / "src", name)]
     vouched, unsigned = signatures.verify(folder, digests, trusted)
     problems += unsigned or ([] if vouched else ["nobody that is trusted here signed it"])
     return Verified(job, _version(vouched), digests, tuple(vouched), tuple(problems))
+
+
+def _is_within(source: Path, name: str) -> bool:
+    return (source / name).resolve().is_relative_to(source.resolve()) and (source / name).is_file()
 
 
 def verify_archive(path: Path | IO[bytes], trusted: Iterable[Key]) -> Verified:

@@ -12,7 +12,7 @@ import jupyter_guardrails
 from jupyter_guardrails.package import canonical, manifest
 from jupyter_guardrails.package.crate import CRATE, crate_text
 from jupyter_guardrails.package.details import Output
-from jupyter_guardrails.package.job import JOB, Job, Parameters, Python
+from jupyter_guardrails.package.job import JOB, Job, Parameters, Python, numbered
 from jupyter_guardrails.promotion import cleanrun
 from jupyter_guardrails.promotion.lineage import lineage_text
 from jupyter_guardrails.promotion.results import Result
@@ -28,7 +28,8 @@ def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.D
     """Fill a new folder with everything but the attestations, which are control's."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(work.order.frozen, folder / "src")
-    nbformat.write(cleanrun.stripped(work.notebook.node), folder / "src" / work.order.notebook)  # type: ignore[no-untyped-call]
+    for one in work.each():
+        nbformat.write(cleanrun.stripped(one.notebook.node), folder / "src" / one.order.notebook)  # type: ignore[no-untyped-call]
     shutil.copytree(CLIENT, folder / "lib", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     (folder / "lib" / "__init__.py").unlink(missing_ok=True)  # the room's own: lib/ is a path, no package
     shutil.copyfile(RUN, folder / "run.py")
@@ -81,8 +82,9 @@ def _write_evidence(work: Work, job: Job, results: Mapping[str, Result], folder:
     (folder / "checks.json").write_text(canonical.dumps(said), encoding="utf-8")
     installed = work.interpreter.installed if work.interpreter else ()
     (folder / "sbom.cdx.json").write_text(sbom_text(job.name, work.locks, installed), encoding="utf-8")
-    if work.executed is not None:
-        shutil.copyfile(work.executed, folder / "executed.ipynb")
+    for path in work.executed:
+        shutil.copyfile(path, folder / path.name)
+    if work.executed:
         (folder / "openlineage.ndjson").write_text(lineage_text(job, submitted_on=work.order.submitted_on), encoding="utf-8")
-    if work.traced is not None:
-        (folder / "inputs.json").write_text(canonical.dumps(work.traced.to_json()), encoding="utf-8")
+    for number, traced in enumerate(work.traced):
+        (folder / numbered("inputs.json", number)).write_text(canonical.dumps(traced.to_json()), encoding="utf-8")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from jupyter_guardrails.promotion.offers import Offer
@@ -14,7 +14,10 @@ MAX_FINDINGS = 50
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing in the notebook; `cell` counts from 0, `line` from 1. `offer` is a fix that a program can carry out (see `offers.py`)."""
+    """One thing in the notebook; `cell` counts from 0, `line` from 1. `offer` is a fix that a program can carry out (see `offers.py`).
+
+    `notebook` names it where a job has several.
+    """
 
     message: str
     cell: int | None = None
@@ -22,10 +25,11 @@ class Finding:
     fix: str = ""
     kind: str = ""
     offer: Offer | None = None
+    notebook: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As openapi.yaml's Finding."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "notebook" or value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,11 @@ def warned(detail: str, findings: Sequence[Finding] = ()) -> Result:
 def not_checked(detail: str) -> Result:
     """Not looked at, and why."""
     return Result("not_checked", detail)
+
+
+def in_notebook(name: str, findings: Iterable[Finding]) -> list[Finding]:
+    """The same with the name of the notebook that they are about."""
+    return [replace(finding, notebook=finding.notebook or name) for finding in findings]
 
 
 def counted(findings: Sequence[Finding], fine: str, noun: str, nouns: str = "") -> Result:

@@ -47,9 +47,10 @@ class Earlier:
 
 
 def key_of(work: Work) -> str | None:
-    """Names everything that a clean run depends on; None where some of it can't be seen from here (masked, filtered and streamed data)."""
+    """Names everything that a clean run depends on; None where some of it can't be seen from here (masked, filtered and streamed data),
+    and for several notebooks."""
     data = [_state_of(entry.path) for entry in work.inputs]
-    if work.interpreter is None or None in data:
+    if work.interpreter is None or None in data or work.then:
         return None
     order = work.order
     said = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +61,27 @@ class Work:
     order: WorkOrder
     control: ControlClient
     notebook: Notebook
+    then: tuple[Notebook, ...] = ()  # the job's others
     schema: dict[str, Any] = field(default_factory=dict)  # JSON Schema of the parameters
     interpreter: Interpreter | None = None
     locks: dict[str, str] = field(default_factory=dict)  # "kernel", "runner" -> text of the lock
     wheels: list[Path] = field(default_factory=list)  # of what no index has: they go along
     inputs: list[Input] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
-    executed: Path | None = None
-    traced: Traced | None = None  # what the clean run opened
+    executed: list[Path] = field(default_factory=list)  # as its clean run left each notebook
+    traced: list[Traced] = field(default_factory=list)  # what the clean run of each opened
+
+    @property
+    def notebooks(self) -> tuple[str, ...]:
+        """The names of all notebooks of the job; this one's first."""
+        return tuple(one.path.relative_to(self.order.frozen).as_posix() for one in (self.notebook, *self.then))
+
+    def each(self) -> Iterator[Work]:
+        """This work as each notebook's, in order: what is found out about one is found out for all."""
+        everything = (self.notebook, *self.then)
+        for name, one in zip(self.notebooks, everything, strict=True):
+            others = tuple(other for other in everything if other is not one)
+            yield replace(self, notebook=one, then=others, order=self.order.model_copy(update={"notebook": name}))
 
     @property
     def scratch(self) -> Path:
@@ -88,6 +101,11 @@ class Work:
     def wheelhouse(self) -> Path | None:
         """The folder of `wheels`; None where there are none."""
         return self.wheels[0].parent if self.wheels else None
+
+
+def named(notebook: str, progress: Progress) -> Progress:
+    """A progress that says which notebook it is about."""
+    return lambda done, total, detail: progress(done, total, f"{notebook}: {detail}" if detail else notebook)
 
 
 def read_order(fd: int) -> WorkOrder:

@@ -16,7 +16,7 @@ from pathlib import Path
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.messages import WorkerFinish
 from jupyter_guardrails.errors import ControlAway, GuardrailsError
-from jupyter_guardrails.promotion import builder, upload
+from jupyter_guardrails.promotion import builder, several, upload
 from jupyter_guardrails.promotion.notebook import read_notebook
 from jupyter_guardrails.promotion.plugins import LAST, Check, load_checks
 from jupyter_guardrails.promotion.report import Cancelled, CheckReport
@@ -54,7 +54,8 @@ def work_off(work_order: WorkOrder, control: ControlClient) -> None:
     reading = CheckReport(control, work_order.submission, name="notebook", title="The notebook can be read")
     reading.started()
     try:
-        work = Work(work_order, control, read_notebook(work_order.frozen / work_order.notebook))
+        notebook = read_notebook(work_order.frozen / work_order.notebook)
+        work = Work(work_order, control, notebook, several.freeze_others(work_order))
     except (GuardrailsError, OSError) as error:
         next_step = error.next_step if isinstance(error, GuardrailsError) else ""
         message = error.message if isinstance(error, GuardrailsError) else str(error)
@@ -63,7 +64,8 @@ def work_off(work_order: WorkOrder, control: ControlClient) -> None:
             report.ended(not_checked("the notebook can't be read"))
         control.call(WorkerFinish(submission=work_order.submission, state="checks_failed", error=message))
         return
-    reading.ended(passed(f"{len(work.notebook.cells)} code cells"))
+    cells = sum(len(one.cells) for one in (work.notebook, *work.then))
+    reading.ended(passed(f"{cells} code cells{f' in {len(work.notebooks)} notebooks, which run in order' if work.then else ''}"))
     for report in reports:
         report.waiting()
     results = _absent(work, {check.NAME for check in checks})
@@ -94,7 +96,7 @@ def _check(check: Check, work: Work, report: CheckReport, *, so_far: list[str]) 
         return result
     report.started()
     try:
-        result = check.run(work, report.progress)
+        result = several.check(check, work, report.progress)
     except (Cancelled, ControlAway):
         raise
     except GuardrailsError as error:

@@ -21,6 +21,7 @@ ALL = {
     "secrets": ["WAREHOUSE_TOKEN"],
     "network": ["packages.example.com:443"],
     "outputs": [{"name": "delays", "path": "out/delays.parquet", "dataset": "nyc/delays", "columns": {"month": "integer"}}],
+    "then": ["report.ipynb"],
 }
 
 

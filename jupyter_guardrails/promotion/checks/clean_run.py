@@ -1,12 +1,16 @@
-"""clean_run: the notebook from top to bottom in a new environment, a new folder and a new kernel under the production profile."""
+"""clean_run: each notebook from top to bottom in a new environment, a new folder and a new kernel under the production profile."""
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -14,25 +18,40 @@ from jupyter_guardrails.control.interface.work import RUN_PREFIX, WorkerReached
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels.governed import GovernedContext
 from jupyter_guardrails.kernels.traced import Recording
+from jupyter_guardrails.package.job import numbered
 from jupyter_guardrails.promotion import cleanrun, compare, reuse
 from jupyter_guardrails.promotion.environments import environment
-from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed, warned
+from jupyter_guardrails.promotion.results import Finding, Result, failed, in_notebook, not_checked, passed, warned
 from jupyter_guardrails.promotion.traces import Traced, sort_out
-from jupyter_guardrails.promotion.work import Progress, Work
+from jupyter_guardrails.promotion.work import Progress, Work, named
 
 NAME, TITLE = "clean_run", "A clean run from top to bottom"
 
 NOT_MADE = "write it, relative to the notebook's folder, or take it out of the outputs"
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of one notebook of the job; `problem` ended it early, and with it the job."""
+
+    view: Work  # this notebook's
+    node: nbformat.NotebookNode
+    written: tuple[str, ...]
+    traced: Traced
+    problem: Finding | None = None
+
+    def named(self, findings: Iterable[Finding]) -> list[Finding]:
+        """With the notebook's name where the job has several."""
+        return in_notebook(self.view.order.notebook, findings) if self.view.then else list(findings)
+
+
 def run(work: Work, progress: Progress) -> Result:
-    """Build, execute, keep the executed notebook as evidence, compare its outputs with the author's."""
+    """Build, execute, keep the executed notebooks as evidence, compare their outputs with the author's."""
     if work.interpreter is None or not work.locks:
         return not_checked("there is no environment to run it in")
     key = reuse.key_of(work)
     if key and (earlier := reuse.find(work, key)):
-        work.traced = earlier.traced
-        return _outcome(work, earlier.node, earlier.written, earlier.traced, before=f"{earlier.said}; ")
+        return _outcome(work, [Ran(work, earlier.node, earlier.written, earlier.traced)], before=f"{earlier.said}; ")
     progress(0, len(work.notebook.cells), "building the environment")
     try:
         python = environment(
@@ -40,26 +59,51 @@ def run(work: Work, progress: Progress) -> Result:
         )
     except GuardrailsError as error:
         return failed(error.message, [Finding(error.message, fix=error.next_step)])
-    ran = _run(work, python, progress)
-    assert work.traced is not None
-    if ran.problem:
-        _write(work, ran.node)
-        return failed("the notebook does not run by itself", [ran.problem, *work.traced.undeclared_findings(), *work.traced.refused_findings()])
-    result = _outcome(work, ran.node, ran.written, work.traced)
+    with tempfile.TemporaryDirectory(prefix=RUN_PREFIX, dir=work.order.folder) as fresh:
+        runs = _run_all(work, Path(fresh), python, progress)
+    last = runs[-1]
+    if last.problem:
+        _write(work, runs)
+        which = f"{last.view.order.notebook} of the job" if work.then else "the notebook"
+        findings = [last.problem, *last.traced.undeclared_findings(), *last.traced.refused_findings()]
+        return failed(f"{which} does not run by itself", last.named(findings))
+    result = _outcome(work, runs)
     if key and result.state != "failed":
-        reuse.keep(work, key, node=ran.node, written=ran.written, traced=work.traced)
+        reuse.keep(work, key, node=last.node, written=last.written, traced=last.traced)
     return result
 
 
-def _run(work: Work, python: Path, progress: Progress) -> cleanrun.Run:
-    """In a fresh folder; what it opened is in `work.traced` then."""
-    progress(0, len(work.notebook.cells), "starting a kernel")
-    with tempfile.TemporaryDirectory(prefix=RUN_PREFIX, dir=work.order.folder) as fresh, cleanrun.run_folder() as run_dir:
+def _run_all(work: Work, workspace: Path, python: Path, progress: Progress) -> list[Ran]:
+    """In a copy of what the package will hold, and nothing else: each notebook in a kernel of its own, until one fails."""
+    shutil.copytree(work.order.frozen, workspace, dirs_exist_ok=True)
+    for view in work.each():
+        nbformat.write(cleanrun.stripped(view.notebook.node), workspace / view.order.notebook)  # type: ignore[no-untyped-call]
+    ends, runs = time.monotonic() + work.order.resources.wall_s, list[Ran]()
+    for view in work.each():
+        tell = named(view.order.notebook, progress) if work.then else progress
+        tell(0, len(view.notebook.cells), "starting a kernel")
+        values = {} if runs else work.order.parameters
+        runs.append(_run(view, workspace, python, values=values, timeout_s=max(1, math.ceil(ends - time.monotonic())), progress=tell))
+        if runs[-1].problem:
+            break
+    return runs
+
+
+def _run(work: Work, workspace: Path, python: Path, *, values: dict[str, Any], timeout_s: int, progress: Progress) -> Ran:
+    """One notebook, with what it opened."""
+    with cleanrun.run_folder() as run_dir:
         recording = Recording()
-        context = GovernedContext(work.control, Path(fresh), run_dir, kind="clean_run", submission=work.order.submission, recording=recording)
-        ran = _execute(work, context, python, progress)
-        work.traced = _traced(work, ran, recording, context.workspace)
-    return ran
+        context = GovernedContext(work.control, workspace, run_dir, kind="clean_run", submission=work.order.submission, recording=recording)
+        ran = cleanrun.execute(
+            cleanrun.stripped(work.notebook.node),
+            context=context,
+            python=python,
+            cwd=(workspace / work.order.notebook).parent,
+            values=values,
+            timeout_s=timeout_s,
+            progress=progress,
+        )
+        return Ran(work, ran.node, ran.written, _traced(work, ran, recording, workspace), ran.problem)
 
 
 def _traced(work: Work, ran: cleanrun.Run, recording: Recording, workspace: Path) -> Traced:
@@ -74,49 +118,39 @@ def _traced(work: Work, ran: cleanrun.Run, recording: Recording, workspace: Path
     return found
 
 
-def _execute(work: Work, context: GovernedContext, python: Path, progress: Progress) -> cleanrun.Run:
-    """In a copy of what the package will hold, and nothing else."""
-    shutil.copytree(work.order.frozen, context.workspace, dirs_exist_ok=True)
-    node = cleanrun.stripped(work.notebook.node)
-    nbformat.write(node, context.workspace / work.order.notebook)  # type: ignore[no-untyped-call]
-    return cleanrun.execute(
-        node,
-        context=context,
-        python=python,
-        cwd=(context.workspace / work.order.notebook).parent,
-        values=work.order.parameters,
-        timeout_s=work.order.resources.wall_s,
-        progress=progress,
-    )
+def _write(work: Work, runs: Sequence[Ran]) -> None:
+    work.traced[:] = [one.traced for one in runs]
+    work.executed[:] = [Path(work.order.folder, numbered("executed.ipynb", number)) for number in range(len(runs))]
+    for path, one in zip(work.executed, runs, strict=True):
+        nbformat.write(one.node, path)  # type: ignore[no-untyped-call]
 
 
-def _write(work: Work, node: nbformat.NotebookNode) -> None:
-    work.executed = Path(work.order.folder, "executed.ipynb")
-    nbformat.write(node, work.executed)  # type: ignore[no-untyped-call]
-
-
-def _outcome(work: Work, node: nbformat.NotebookNode, written: Sequence[str], traced: Traced, *, before: str = "") -> Result:
+def _outcome(work: Work, runs: Sequence[Ran], *, before: str = "") -> Result:
     """Of a run that came to its end; `before`: what is said first."""
-    _write(work, node)
-    if undeclared := traced.undeclared_findings():
+    _write(work, runs)
+    written = sorted({name for one in runs for name in one.written})
+    if undeclared := [finding for one in runs for finding in one.named(one.traced.undeclared_findings())]:
         return failed(f"it runs, but reads {len(undeclared)} file(s) that nobody declared", undeclared)
     if missing := [output for output in work.order.details.outputs if output.path not in written]:
         return failed(f"{len(missing)} declared output(s) were not made", [Finding(f"it wrote no {output.path}", fix=NOT_MADE) for output in missing])
-    work.outputs = list(written)
+    work.outputs = written
     wrote = f"it wrote {len(written)} file(s)"
-    notes = [*traced.refused_findings(), *_unread(work, traced), *([Finding(traced.gap)] if traced.gap else [])]
+    refused = [finding for one in runs for finding in one.named(one.traced.refused_findings())]
+    gaps = [finding for one in runs if one.traced.gap for finding in one.named([Finding(one.traced.gap)])]
+    notes = [*refused, *_unread(work, [one.traced for one in runs]), *gaps]
     if work.order.parameters:
         said = f"{before}ran with the submitted parameters, so its outputs were not compared; {wrote}"
         return warned(said, notes) if notes else passed(said)
-    found = list(compare.differences(work.notebook.as_seen(), node.cells))
+    found = [finding for one in runs for finding in one.named(compare.differences(one.view.notebook.as_seen(), one.node.cells))]
     if found:
         return warned(f"{before}it runs; the outputs of {len(found)} cell(s) differ from what the author saw", [*found, *notes])
     said = f"{before}same outputs as the author saw; {wrote}"
     return warned(said, notes) if notes else passed(said)
 
 
-def _unread(work: Work, traced: Traced) -> list[Finding]:
+def _unread(work: Work, traced: Sequence[Traced]) -> list[Finding]:
     """Datasets that are declared and were not opened: whoever runs the job has to be given them all the same."""
     fix = "take its name out of the code, or read it"
-    names = [entry.name for entry in work.inputs if entry.name not in traced.datasets] if not traced.gap else []
+    opened = {name for one in traced for name in one.datasets}
+    names = [entry.name for entry in work.inputs if entry.name not in opened] if not any(one.gap for one in traced) else []
     return [Finding(f"the dataset {name} is declared, and the clean run never opened it", fix=fix) for name in names]

@@ -34,12 +34,14 @@ def run(work: Work, progress: Progress) -> Result:
     if refused:
         return failed(f"{len(refused)} of {len(names)} dataset(s) can't be used", [*refused, *unclear])
     _declare(work)
-    granted = f"granted: {', '.join(map(_as_seen, work.inputs))}" if names else "the code names no dataset"
+    granted = f"granted: {', '.join(_as_seen(entry) for entry in work.inputs if entry.name in names)}" if names else "the code names no dataset"
     return warned(granted, unclear) if unclear else passed(granted)
 
 
 def _ask(work: Work, name: str, cell: int, line: int) -> list[Finding]:
-    """Declare the dataset as an input, or say why it can't be."""
+    """Declare the dataset as an input, or say why it can't be; once for all notebooks of a job."""
+    if any(entry.name == name for entry in work.inputs):
+        return []
     try:
         shown = work.control.call(DatasetShow(name=name))
     except GuardrailsError as error:

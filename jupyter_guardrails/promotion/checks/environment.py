@@ -47,8 +47,8 @@ def run(work: Work, progress: Progress) -> Result:
 
 
 def imported_modules(work: Work) -> set[str]:
-    """The modules that the notebook and its own modules name, at their top."""
-    trees = [cell.tree for cell in work.notebook.cells if cell.tree]
+    """The modules that its notebooks and their own modules name, at their top."""
+    trees = [cell.tree for notebook in (work.notebook, *work.then) for cell in notebook.cells if cell.tree]
     for file in sorted(work.order.frozen.rglob("*.py")):
         with contextlib.suppress(SyntaxError, ValueError):  # the check of paths says so
             trees.append(ast.parse(file.read_bytes()))

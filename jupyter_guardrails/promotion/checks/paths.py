@@ -35,14 +35,14 @@ def run(work: Work, progress: Progress) -> Result:
     state_dir = Path(work.order.folder).parents[1]
     freezer = Freezer(Path(work.order.workspace), work.order.frozen, never=state_dir)
     search = _Search(work, freezer, PurePosixPath(work.order.notebook).parent)
-    freezer.names.add(work.order.notebook)  # it is there already, as it was submitted
+    freezer.names.update(work.notebooks)  # they are there already, as they were submitted
     for done, cell in enumerate(work.notebook.cells, 1):
         _read_cell(search, cell)
         progress(done, len(work.notebook.cells), "")
     _follow_modules(search)
     if search.findings:
         return failed(f"{len(search.findings)} thing(s) that another machine doesn't have", search.findings)
-    names = sorted(search.freezer.names - {work.order.notebook})
+    names = sorted(search.freezer.names - set(work.notebooks))
     return passed(
         f"{len(names)} file(s) go along: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" if names else "the notebook needs no other file"
     )

@@ -75,7 +75,7 @@ def _beside(work: Work) -> Iterator[Text]:
     """The notebook's metadata, and each file beside it."""
     yield "the notebook's metadata", json.dumps(work.notebook.node.metadata, indent=1).encode()
     for path in sorted(work.order.frozen.rglob("*")):
-        if path.is_file() and path != work.notebook.path:
+        if path.is_file() and path.relative_to(work.order.frozen).as_posix() not in work.notebooks:
             with path.open("rb") as file:
                 yield path.relative_to(work.order.frozen).as_posix(), _text(file.read(MAX_FILE_BYTES + 1))
 

@@ -36,8 +36,8 @@ def _outputs(work: Work) -> Iterator[Finding]:
 
 def _files(work: Work) -> Iterator[Finding]:
     for path in sorted(work.order.frozen.rglob("*")):
-        if path.is_file() and path != work.notebook.path and path.stat().st_size > FILE_BYTES:
-            name, size = path.relative_to(work.order.frozen).as_posix(), path.stat().st_size
+        name, size = path.relative_to(work.order.frozen).as_posix(), path.stat().st_size
+        if path.is_file() and name not in work.notebooks and size > FILE_BYTES:
             yield Finding(f"{name} has {_readable(size)}, and goes into every package", fix=AS_DATASET, kind="large_file")
 
 

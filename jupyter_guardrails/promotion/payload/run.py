@@ -5,7 +5,7 @@
     python3 run.py --fetch DIR        where there is a package index; then, without one: python3 run.py --wheels DIR …
 
 Verifies every file, finds the datasets, builds two environments from the locks (with uv, else with venv and pip; kept in the cache),
-runs the notebook top to bottom and writes executed.ipynb, run.json and the files that the notebook wrote.
+runs the notebook top to bottom (where there are several, one after the other) and writes executed.ipynb, run.json and the files that it wrote.
 Exit codes: 0 fine, 1 the package was altered or the notebook failed, 2 a parameter or dataset is missing or wrong, 3 this machine can't run it.
 """
 
@@ -303,18 +303,53 @@ def run(job: dict[str, Any], config: dict[str, Any], pythons: tuple[Path, Path],
     with tempfile.TemporaryDirectory(prefix="job-") as private:
         work = Path(private, "work")
         shutil.copytree(HERE / "src", work)
-        Path(private, "config.json").write_text(json.dumps(config | {"notebook": str(work / job["entry"]), "out": str(out)}))
         Path(private, "bindings.json").write_text(json.dumps(config["datasets"]))
         write_kernelspec(Path(private), kernel)
         command = [str(runner), "-I", str(HERE / "lib" / "run_cells.py"), str(Path(private, "config.json"))]
         environ = job_environ(Path(private), kernel, brokered=None in config["datasets"].values())
-        code = wait(command, environ, (work / job["entry"]).parent, job["resources"]["wall_s"])
-        if code is None:
-            status = {"state": "failed", "error": f"stopped after {job['resources']['wall_s']} s", "package": config["package"]}
-            (out / "run.json").write_text(json.dumps(status) + "\n")
+        code = in_order(job, config | {"out": str(out)}, command, environ, work)
         keep_results(work, out)
     print(f"{'complete' if code == 0 else 'failed'}: see {out}/run.json", flush=True)
     return 0 if code == 0 else 1
+
+
+def in_order(job: dict[str, Any], config: dict[str, Any], command: list[str], environ: dict[str, str], work: Path) -> int | None:
+    """Each notebook in a kernel of its own, until one fails; the last one's exit code, None when the job took longer than it may."""
+    notebooks, done, code = [job["entry"], *job.get("then", [])], list[dict[str, Any]](), None
+    ends, out = time.monotonic() + job["resources"]["wall_s"], Path(config["out"])
+    for number, name in enumerate(notebooks):
+        said = config | {"notebook": str(work / name), "executed": numbered("executed.ipynb", number)}
+        said["values"] = {} if number else config["values"]  # parameters are the first one's
+        Path(command[-1]).write_text(json.dumps(said))
+        code = wait(command, environ, (work / name).parent, ends - time.monotonic())
+        if code is None:
+            status = {"state": "failed", "error": f"stopped after {job['resources']['wall_s']} s", "package": config["package"]}
+            (out / "run.json").write_text(json.dumps(status) + "\n")
+        if len(notebooks) > 1:
+            done.append(told(out, name, said["executed"], done))
+        if code != 0:
+            break
+    return code
+
+
+def numbered(name: str, number: int) -> str:
+    """`executed.ipynb` of the first notebook (0), `executed-2.ipynb` of the next."""
+    stem, _, suffix = name.partition(".")
+    return f"{stem}-{number + 1}.{suffix}" if number else name
+
+
+def told(out: Path, notebook: str, executed: str, before: list[dict[str, Any]]) -> dict[str, Any]:
+    """What run.json says of the notebook that was run last, which it names, beside those `before` it."""
+    try:
+        status = json.loads((out / "run.json").read_text())
+    except (OSError, ValueError):  # the runner was killed before it wrote one, or in it
+        status = {"state": "failed", "error": "its runner was ended from outside"}
+    said = {"notebook": notebook, "executed": executed} | {key: status.get(key) for key in ("state", "error", "started", "ended", "cells")}
+    started = before[0]["started"] if before else status.get("started")
+    whole = status | {"started": started, "notebook": notebook, "notebooks": [*before, said]}
+    (out / "run.json").write_text(json.dumps(whole, indent=1) + "\n")
+    print(f"{notebook}: {said['state']}", flush=True)
+    return said
 
 
 def write_kernelspec(private: Path, kernel: Path) -> None:
@@ -338,7 +373,7 @@ def job_environ(private: Path, kernel: Path, *, brokered: bool) -> dict[str, str
     return environ | {"PATH": f"{kernel.parent}:{os.environ.get('PATH', '/usr/bin:/bin')}", "PYTHONNOUSERSITE": "1"}
 
 
-def wait(command: list[str], environ: dict[str, str], cwd: Path, wall_s: int) -> int | None:
+def wait(command: list[str], environ: dict[str, str], cwd: Path, wall_s: float) -> int | None:
     """The exit code; None when it took longer than the job may. Ended with us in any case."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     child = subprocess.Popen(command, env=environ, cwd=cwd, stdin=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Runs the cells of a package's notebook, in the environment of its runner. Started by its run.py, which verified every file before."""
+"""Runs the cells of one notebook of a package, in the environment of its runner. Started by its run.py, which verified every file before."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def execute(config: dict[str, Any]) -> int:
     except Exception as error:  # noqa: BLE001 - whatever ended the notebook is the job's result: it is written down and the job has failed
         status |= {"state": "failed", "error": f"{type(error).__name__}: {error}"[-4000:]}
         print(status["error"], file=sys.stderr)
-    nbformat.write(notebook, Path(config["out"], "executed.ipynb"))  # type: ignore[no-untyped-call]
+    nbformat.write(notebook, Path(config["out"], config["executed"]))  # type: ignore[no-untyped-call]
     Path(config["out"], "run.json").write_text(json.dumps(status | {"ended": time.time()}, indent=1) + "\n")
     return 0 if status["state"] == "complete" else 1
 

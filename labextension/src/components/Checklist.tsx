@@ -17,7 +17,7 @@ export interface IFix {
 export interface IChecklistProps {
   checks: readonly Check[];
   /** Show a cell (counted from 0) of the checked notebook. */
-  onCell: (cell: number) => void;
+  onCell: (cell: number, notebook?: string) => void;
   /** The button for a fix that can be carried out; null where there is none for it here. */
   fixOf: (finding: Finding) => IFix | null;
 }
@@ -136,13 +136,14 @@ function FixButton({ fix }: { fix: IFix }): React.JSX.Element {
 
 function FindingItem({ finding, onCell, fixOf }: IWays & { finding: Finding }): React.JSX.Element {
   const trans = useTrans();
-  const { cell, line } = finding;
+  const { cell, line, notebook } = finding;
   const fix = fixOf(finding);
   return (
     <li>
       <p>
+        {notebook && <span className="jp-Guardrails-muted">{notebook} </span>}
         {typeof cell === 'number' && (
-          <button type="button" className="jp-Guardrails-link" onClick={() => onCell(cell)}>
+          <button type="button" className="jp-Guardrails-link" onClick={() => onCell(cell, notebook)}>
             {typeof line === 'number' ? trans.__('Cell %1, line %2', cell + 1, line) : trans.__('Cell %1', cell + 1)}
           </button>
         )}

@@ -994,6 +994,8 @@ export interface components {
             /** @description host:port that the job needs */
             network?: string[];
             outputs?: components["schemas"]["JobOutput"][];
+            /** @description Notebooks of the same folder that run after it, in this order */
+            then?: string[];
         };
         JobOutput: {
             name: string;
@@ -1056,6 +1058,8 @@ export interface components {
             fix?: string;
             /** @description What was found, as one word for programs */
             kind?: string;
+            /** @description Which one of the job's notebooks; left out where it has one */
+            notebook?: string;
             offer?: components["schemas"]["Offer"] | null;
         };
         /** @description A fix that can be carried out; with `replace`, `old` becomes `new` on the finding's line */

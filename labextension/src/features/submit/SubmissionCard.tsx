@@ -16,7 +16,7 @@ export interface ISubmissionCardProps {
   packageUrl: string;
   /** What became of it; undefined before it was read. */
   production?: Production;
-  onCell: (cell: number) => void;
+  onCell: (cell: number, notebook?: string) => void;
   fixOf: IChecklistProps['fixOf'];
   onCancel: () => Promise<void>;
 }

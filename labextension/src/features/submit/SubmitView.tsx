@@ -39,8 +39,8 @@ export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.El
           submission={shown}
           packageUrl={model.packageUrl(shown.id)}
           production={model.production(shown.id)}
-          fixOf={finding => fixOf(finding, shown.notebook, { model, notebooks, trans })}
-          onCell={cell => void notebooks.reveal(shown.notebook, cell)}
+          fixOf={finding => fixOf(finding, finding.notebook ?? shown.notebook, { model, notebooks, trans })}
+          onCell={(cell, notebook) => void notebooks.reveal(notebook ?? shown.notebook, cell)}
           onCancel={() => model.cancel(shown.id)}
         />
       )}
