@@ -152,7 +152,7 @@ def bring_up_to_date(client: ControlClient, row: dict[str, Any], place: Place) -
 
 
 def _outcome(row: dict[str, Any], run: dict[str, Any], place: Place) -> dict[str, Any] | None:
-    """How a run ended; lost when its engine no longer has it and nothing says how it ended."""
+    """How a run ended, or why it waits; lost when its engine no longer has it and nothing says how it ended."""
     engine, number = known.engine(row["engine"]), run["number"]
     if found := places.ended(place, number):
         return found
@@ -160,8 +160,14 @@ def _outcome(row: dict[str, Any], run: dict[str, Any], place: Place) -> dict[str
     if found := places.ended(place, number):
         return found
     if running:
-        return None
+        why = engine.waits_for(place, number, run["engine_job"])
+        return {"state": "running", "error": waiting(row["engine"], why)} if waiting(row["engine"], why) != run["error"] else None
     return places.lost(place, number) | engine.verdict(place, number, run["engine_job"])
+
+
+def waiting(engine: str, why: str) -> str:
+    """What is said of a run that did not begin yet; empty where it did."""
+    return f"{engine} says why it waits: {why}"[:4000] if why else ""
 
 
 def _end_here(place: Place, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,10 @@ def _began(client: ControlClient, place: Place, number: int, job: str) -> int:
 
 def _follow(client: ControlClient, place: Place, number: int, engine: Engine, job: str) -> dict[str, Any]:
     """Wait for its end, and tell control how that was. Interrupted, the run ends."""
+    said = ""
     try:
         while engine.is_running(place, number, job):
+            said = _say_why_it_waits(place, number, engine, job, said=said)
             time.sleep(POLL_S)  # an engine has no event to wait for
     except KeyboardInterrupt:
         engine.stop(place, number, job)
@@ -93,6 +96,14 @@ def _follow(client: ControlClient, place: Place, number: int, engine: Engine, jo
             time.sleep(POLL_S)
     ended = places.ended(place, number) or places.lost(place, number) | engine.verdict(place, number, job)
     return client.call(RunReport.model_validate({"deployment": place.id, "number": number} | ended))
+
+
+def _say_why_it_waits(place: Place, number: int, engine: Engine, job: str, *, said: str) -> str:
+    """What was said last: the engine's reason is told when it changes, until the run begins."""
+    why = "" if (place.run(number) / "started.json").exists() else engine.waits_for(place, number, job)
+    if why and why != said:
+        print(f"run {number}: {job_deploy.waiting(engine.name, why)}", file=sys.stderr, flush=True)
+    return why or said
 
 
 def _inside(place: Place, number: int) -> int:

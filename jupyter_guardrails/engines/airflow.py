@@ -114,6 +114,14 @@ class Airflow:
         found = self._connected(place).ask("GET", *_run(place, job))
         return found is not None and found.get("state") in ALIVE
 
+    def waits_for(self, place: Place, number: int, job: str) -> str:
+        """That it is queued, and whether its DAG is paused."""
+        found = self._connected(place).ask("GET", *_run(place, job))
+        if found is None or found.get("state") != "queued":
+            return ""
+        dag = self._connected(place).ask("GET", "dags", dag_of(place)) or {}
+        return "it is queued" + (", and its DAG is paused" if dag.get("is_paused") else "")
+
     def verdict(self, place: Place, number: int, job: str) -> dict[str, Any]:
         """What Airflow says of a run that wrote down no end of its own: its state, and the end of its task's log."""
         api = self._connected(place)

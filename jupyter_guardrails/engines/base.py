@@ -26,6 +26,9 @@ class Engine(Protocol):
     def is_running(self, place: Place, number: int, job: str) -> bool:
         """Whether the engine still has that run, waiting or running."""
 
+    def waits_for(self, place: Place, number: int, job: str) -> str:
+        """Why a run that the engine has did not begin yet, in the engine's words; empty where it runs, or says nothing."""
+
     def verdict(self, place: Place, number: int, job: str) -> dict[str, Any]:
         """What the engine itself says of a run that is over and wrote down no end of its own, as `deployments.report` takes it; perhaps nothing."""
 

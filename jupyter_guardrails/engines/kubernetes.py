@@ -51,6 +51,11 @@ class Kubernetes:
         found = self._read(place, number)
         return found is not None and not any(condition.status == "True" for condition in _final(found))
 
+    def waits_for(self, place: Place, number: int, job: str) -> str:
+        """That none of its pods runs yet."""
+        found = self._read(place, number)
+        return "its pod has not started" if found is not None and found.status.active and found.status.ready == 0 else ""
+
     def verdict(self, place: Place, number: int, job: str) -> dict[str, Any]:
         """Why the cluster ended a Job that wrote down no end of its own."""
         found = self._read(place, number)

@@ -6,6 +6,7 @@ Schedules are the account's own timer or crontab, which runs `job start`, so tha
 from __future__ import annotations
 
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -22,6 +23,15 @@ TIMEOUT_S = 60.0
 MINUTES_BESIDE = 1  # for starting and for writing down results: what the job itself may take is run.py's to hold
 KILLED = {"TIMEOUT": "it took longer than it may", "OUT_OF_MEMORY": "it used more memory than it may", "CANCELLED": "it was cancelled"}
 GONE = "Invalid job id"
+NEVER = (
+    "PartitionConfig",
+    "PartitionTimeLimit",
+    "PartitionNodeLimit",
+    "BadConstraints",
+    "QOSMaxWallDurationPerJobLimit",
+    "AssocMaxWallDurationPerJobLimit",
+)
+BEYOND = ": it asks for more than it may, and will not start"
 
 
 class Slurm:
@@ -40,6 +50,7 @@ class Slurm:
             raise GuardrailsError("this machine has no sbatch", next_step="deploy from a machine that submits to your cluster")
         (place.folder / SCRIPT).write_text(script(place.job().resources, place.deployed()["content"]), encoding="utf-8")
         _asked("sbatch", "--test-only", *_options(place), SCRIPT, "0", place=place)
+        _refuse_beyond(place.job().resources)
         if schedule:
             schedules.install(place, schedule)
 
@@ -51,6 +62,13 @@ class Slurm:
         """Whether it waits or runs; GuardrailsError while the cluster does not answer, so that nothing is taken for lost."""
         state = _field(job, "%T")
         return state not in ("", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY")
+
+    def waits_for(self, place: Place, number: int, job: str) -> str:
+        """squeue's reason of a job that pends."""
+        state, _, reason = _field(job, "%T|%r").partition("|")
+        if state != "PENDING" or reason in ("", "None"):
+            return ""
+        return f"{reason}{BEYOND if reason in NEVER else ''}"
 
     def verdict(self, place: Place, number: int, job: str) -> dict[str, Any]:
         """What the cluster says of a job that wrote down no end of its own; it remembers its jobs for some minutes (MinJobAge)."""
@@ -78,9 +96,38 @@ def script(resources: Resources, content: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", content):
         raise GuardrailsError("a content digest is 64 hexadecimal digits", next_step="deploy the package again")
     asked = {"mem": f"{math.ceil(resources.memory_bytes / 2**20)}M", "cpus-per-task": math.ceil(resources.cpus)}
-    asked |= {"time": math.ceil(resources.wall_s / 60) + MINUTES_BESIDE, "job-name": f"guardrails-{content[:12]}", "comment": content}
+    asked |= {"time": minutes(resources), "job-name": f"guardrails-{content[:12]}", "comment": content}
     lines = "".join(f"#SBATCH --{name}={value}\n" for name, value in asked.items())
     return f'#!/bin/sh\n{lines}#SBATCH --no-requeue\nexec ./python -I start.py "$1"\n'
+
+
+def _refuse_beyond(resources: Resources) -> None:
+    """GuardrailsError for a job longer than its partition allows: by Slurm's default (EnforcePartLimits=NO) sbatch takes it, and it never starts."""
+    shown = subprocess.run(["scontrol", "show", "partition", "--oneliner"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    wanted = os.environ.get("SBATCH_PARTITION", "")
+    for line in shown.stdout.splitlines():
+        said = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        used = said.get("PartitionName") == wanted if wanted else said.get("Default") == "YES"
+        if used and minutes_of(said.get("MaxTime", "")) < minutes(resources):
+            asks = f"the job may take {minutes(resources)} min, and Slurm's partition {said['PartitionName']} allows {said['MaxTime']}"
+            raise GuardrailsError(
+                f"{asks}: it would wait for ever",
+                next_step="let a version with a smaller time limit be submitted, or deploy to a partition that allows it: SBATCH_PARTITION",
+            )
+
+
+def minutes(resources: Resources) -> int:
+    """What a job asks of the cluster: its own limit, and a little for starting and for writing down results."""
+    return math.ceil(resources.wall_s / 60) + MINUTES_BESIDE
+
+
+def minutes_of(text: str) -> float:
+    """A time as Slurm writes it, [DAYS-]HOURS:MINUTES:SECONDS, in minutes; without end where it says no number."""
+    found = re.fullmatch(r"(?:([0-9]+)-)?([0-9]+):([0-9]{2}):([0-9]{2})", text)
+    if found is None:
+        return math.inf
+    days, hours, min_, seconds = (int(part or 0) for part in found.groups())
+    return days * 1440 + hours * 60 + min_ + seconds / 60
 
 
 def _options(place: Place) -> list[str]:

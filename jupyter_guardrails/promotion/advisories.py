@@ -104,6 +104,8 @@ def _ask(packages: Mapping[str, str], scratch: Path, environ: Mapping[str, str])
     argv = [sys.executable, "-I", "-m", "pip_audit", "-r", str(listed), "--no-deps", "--disable-pip", "--format", "json", "--desc", "off"]
     argv += ["--progress-spinner", "off", "--timeout", str(ANSWER_S), "--cache-dir", str(scratch / "advisories")]
     env = index_environ(environ) | {name: environ[name] for name in (SERVICE, OSV_URL) if name in environ}
+    if trusted := env.get("SSL_CERT_FILE"):
+        env["REQUESTS_CA_BUNDLE"] = trusted  # the name that pip-audit's requests looks for
     read = [*interpreter_folders(sys.executable), *index_files(environ)]
     ran = run_confined(argv, scratch=scratch, read=read, network="host", env=env, timeout_s=ALL_S)
     try:

@@ -1,4 +1,4 @@
-"""delays.ipynb from its author's command to its production runs: control is a service, ana submits, ben reviews and operates a machine and a cluster.
+"""delays.ipynb from its author's command to its production runs: control is a service, ana submits, ben reviews and operates three engines.
 
 `python tests/cli/off_ramp.py` runs it and writes the transcript in docs/ anew.
 """
@@ -8,12 +8,14 @@ import importlib.resources
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "engines")]
 
+import airflow_here
 import live_access
 import nbformat
 import service_machine
@@ -40,13 +42,13 @@ rules:
 promotion:
   reviewers: {users: [ben]}
   production_profile: small
-  engines: {local: {}, slurm: {}}
+  engines: {local: {}, slurm: {}, airflow: {url: AIRFLOW, dags: DAGS}}
 """
 HEAD = """\
 # From a notebook to production
 
 Made by `tests/cli/off_ramp.py`, and run again by its test: control is a service with an account of its own, ana wrote `delays.ipynb`,
-ben reviews it and operates a machine and a Slurm cluster.
+ben reviews it and operates a machine, a Slurm cluster and an Airflow 3 whose workers have his account.
 
 **What runs is one package all the time**: its content digest is the same wherever it stands. Each command is typed in a shell; names of
 submissions and deployments, times and measured memory differ from run to run.
@@ -59,7 +61,6 @@ PATIENCE_S = 900.0
 
 def world(machine):
     """The demo's data and contracts, and the demo's notebook in ana's folder."""
-    (machine.admins / "guardrails.yaml").write_text(POLICY)
     data = machine.root / "data"
     demo_data.write_data(data)
     data.chmod(0o755)
@@ -74,7 +75,6 @@ def world(machine):
 
 def small_world(machine):
     """The same in small: a notebook of three cells with one dataset of two rows, under the same names."""
-    (machine.admins / "guardrails.yaml").write_text(POLICY)
     path = machine.root / "data" / "flights.csv"
     path.parent.mkdir()
     path.write_text("carrier,delay\nAA,3\nUA,5\n")
@@ -105,6 +105,16 @@ def add_kernelspec(machine):
     told = {"argv": argv, "display_name": demo_setup.DISPLAY_NAME, "language": "python", "metadata": {"supported_encryption": ["curve"]}}
     (spec / "kernel.json").write_text(json.dumps(told))
     return made.stderr[-300:]
+
+
+def add_airflow(machine, here):
+    """The policy names it, and ben has its login."""
+    (machine.admins / "guardrails.yaml").write_text(POLICY.replace("AIRFLOW", here.url).replace("DAGS", str(here.dags)))
+    login = machine.home("ben") / ".config" / "jupyter-guardrails" / "airflow.yaml"
+    login.parent.mkdir(parents=True)
+    shutil.copy(here.credentials, login)  # with its mode
+    for path in (login.parent.parent, login.parent, login):
+        os.chown(path, ACCOUNTS["ben"], ACCOUNTS["ben"])
 
 
 class Story:
@@ -139,13 +149,13 @@ def tell(machine, environment, data):
     notebook = machine.home("ana") / "work" / "delays.ipynb"
     given = [word for name, value in PARAMETERS.items() for word in ("--param", f"{name}={value}")]
     words, shown = ("submit", str(notebook), *given, "--wait"), ("submit", "delays.ipynb", *given, "--wait")
-    submission = re.search(r"\b[0-9a-f]{32}\b", story.shell("ana", *words, title="The author submits", shown=shown))[0]
+    submission = re.search(r"^  id: ([0-9a-f]{32})$", story.shell("ana", *words, title="The author submits", shown=shown), re.MULTILINE)[1]
     story.shell("ben", "job", "list", "--review", title="The reviewer sees what waits")
     seen = story.shell("ben", "job", "show", submission, title="He looks at its checks")
     story.content = re.search(r"content:? +([0-9a-f]{64})", seen)[1]
     reason = "numbers as last month"
     story.shell("ben", "job", "approve", submission, "--digest", story.content[:12], "--reason", reason, title="He approves exactly this")
-    for engine, more in (("local", []), ("slurm", [f"--dataset=nyc/{name}={path}" for name, path in data.items()])):
+    for engine, more in (("local", []), ("slurm", [f"--dataset=nyc/{name}={path}" for name, path in data.items()]), ("airflow", [])):
         words = ("job", "deploy", submission, "--engine", engine, *more)
         deployment = re.search(r"deployment ([0-9a-f]{32})", story.shell("ben", *words, title=f"He deploys it on {engine}"))[1]
         story.shell("ben", "job", "start", deployment, "--wait", title=f"A production run on {engine}")
@@ -171,9 +181,14 @@ def told(*, small=False):
     with service_machine.made() as machine:
         if lacking := (machine.add_kernelspec() if small else add_kernelspec(machine)):
             return lacking
+        if lacking := airflow_here.installed(machine.root):
+            return lacking
         data = small_world(machine) if small else world(machine)
-        machine.start_service()
-        with slurm_cluster.running(lambda *command: machine.command(0, *command)) as conf:
+        cluster = slurm_cluster.running(lambda *command: machine.command(0, *command))
+        airflow = airflow_here.running(machine.root, lambda *command: machine.command("ben", *command), owner=ACCOUNTS["ben"])
+        with cluster as conf, airflow as here:
+            add_airflow(machine, here)
+            machine.start_service()
             return tell(machine, {"SLURM_CONF": str(conf)}, data)
 
 

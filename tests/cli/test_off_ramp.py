@@ -1,4 +1,4 @@
-"""From a notebook to production, as docs/reference/off-ramp.md shows it: one package, two engines, the same results."""
+"""From a notebook to production, as docs/reference/off-ramp.md shows it: one package, three engines, the same results."""
 
 import os
 
@@ -19,7 +19,7 @@ def told(*, small):
 def holds(story):
     """What is true of each telling: one content digest everywhere, and one result."""
     assert story.digests == {story.content}
-    assert set(story.results) == {"local", "slurm"}
+    assert set(story.results) == {"local", "slurm", "airflow"}
     assert len(set(story.results.values())) == 1
 
 

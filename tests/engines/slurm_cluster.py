@@ -43,6 +43,7 @@ SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=3000 State=UNKNOWN
 PartitionName=prod Nodes={host} Default=YES MaxTime=UNLIMITED State=UP
+PartitionName=short Nodes={host} MaxTime=1 State=UP
 """
 
 
@@ -101,7 +102,7 @@ def _until(root: Path, process: subprocess.Popen[bytes], environ: dict[str, str]
 def _until_idle(root: Path, environ: dict[str, str]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        asked = subprocess.run(["sinfo", "--noheader", "--format=%T"], env=environ, capture_output=True, text=True, check=False)
+        asked = subprocess.run(["sinfo", "--noheader", "--partition=prod", "--format=%T"], env=environ, capture_output=True, text=True, check=False)
         if asked.stdout.strip() == "idle":
             return
         assert time.monotonic() < deadline, f"{asked.stdout}{asked.stderr}\n{_logs(root)}"

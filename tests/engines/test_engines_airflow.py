@@ -60,6 +60,7 @@ class TestAirflow(EngineContract):
         api.ask("PATCH", "dags", airflow.dag_of(place), body={"is_paused": True})
         job = engine.start(place, 1)
         assert engine.is_running(place, 1, job), "it waits"
+        assert engine.waits_for(place, 1, job) == "it is queued, and its DAG is paused"
         engine.end(place)
         assert not engine.is_running(place, 1, job)
 

@@ -55,6 +55,7 @@ class TestKubernetes(EngineContract):
         place = deploy(code="-1")
         job = engine.start(place, 1)
         self.waits(place)
+        assert engine.waits_for(place, 1, job) == "", "it runs"
         process = cluster.jobs[job][1]
         process.kill()
         process.wait()

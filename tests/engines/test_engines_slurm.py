@@ -1,5 +1,6 @@
 """Slurm keeps the contract of engines, on a real cluster of one node."""
 
+import math
 import os
 import re
 import subprocess
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import slurm_cluster
-from engine_contract import JOB, EngineContract
+from engine_contract import JOB, PATIENCE_S, EngineContract
 
+from jupyter_guardrails.cli import job_deploy
 from jupyter_guardrails.engines import slurm
 from jupyter_guardrails.engines.slurm import Slurm
 from jupyter_guardrails.errors import GuardrailsError
@@ -61,6 +63,35 @@ class TestSlurm(EngineContract):
         (place.package / "job.json").write_text(re.sub(r'"cpus":\s*1[.0-9]*', '"cpus": 5000', text))
         with pytest.raises(GuardrailsError, match="sbatch refused it"):
             engine.deploy(place, "")
+
+    def test_a_job_that_its_partition_never_starts_is_refused_or_says_why(self, engine, deploy, monkeypatch):
+        """The partition allows a minute, the job asks for two: sbatch takes it all the same."""
+        place = deploy()
+        monkeypatch.setenv("SBATCH_PARTITION", "short")
+        with pytest.raises(GuardrailsError, match=r"may take 2 min, and Slurm's partition short allows 00:01:00"):
+            engine.deploy(place, "")
+        job = engine.start(place, 1)
+        deadline = time.monotonic() + PATIENCE_S
+        while not (said := engine.waits_for(place, 1, job)):
+            assert engine.is_running(place, 1, job)
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert re.fullmatch(r"Partition\w+: it asks for more than it may, and will not start", said), (
+            "PartitionConfig at first, then PartitionTimeLimit"
+        )
+        told = job_deploy._outcome({"engine": "slurm"}, {"number": 1, "engine_job": job, "error": ""}, place)
+        assert told["state"] == "running"
+        assert re.fullmatch(r"slurm says why it waits: Partition\w+: it asks for more .*", told["error"]), "its author and its operator read that"
+        engine.stop(place, 1, job)
+        monkeypatch.delenv("SBATCH_PARTITION")
+        job = engine.start(place, 2)
+        assert self.finished(engine, place, 2, job)["state"] == "complete", "the twin"
+        assert engine.waits_for(place, 2, job) == ""
+
+
+@pytest.mark.parametrize(("text", "minutes"), [("00:01:30", 1.5), ("1-02:00:00", 1560), ("UNLIMITED", math.inf), ("", math.inf)])
+def test_times_are_read_as_slurm_writes_them(text, minutes):
+    assert slurm.minutes_of(text) == minutes
 
 
 def test_a_job_is_not_lost_because_the_cluster_does_not_answer(monkeypatch):

@@ -1,16 +1,20 @@
 """An index of advisories on loopback that speaks OSV's query, as a company's mirror would."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
 @contextmanager
-def serve_advisories(known: dict[str, dict[str, Any]], *, status: int = 200, asked: list[str] | None = None) -> Iterator[str]:
-    """Its address; `known` is package -> {id, fixed}, `status` what it answers every time, `asked` gets each name that it was asked for."""
+def serve_advisories(
+    known: dict[str, dict[str, Any]], *, status: int = 200, asked: list[str] | None = None, certificate: Path | None = None
+) -> Iterator[str]:
+    """Its address; `known` is package -> {id, fixed}, `status` what it always answers, `asked` gets each name asked for; with a certificate: TLS."""
     names = [] if asked is None else asked
 
     class Index(BaseHTTPRequestHandler):
@@ -28,10 +32,14 @@ def serve_advisories(known: dict[str, dict[str, Any]], *, status: int = 200, ask
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1/query"
+        yield f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}/v1/query"
     finally:
         server.shutdown()
         thread.join()

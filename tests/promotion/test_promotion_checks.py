@@ -3,12 +3,18 @@
 import ast
 import importlib.util
 import socket
+import sys
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "control"))
+
 from advisories import serve_advisories
 from nbformat.v4 import new_code_cell, new_output
+from receivers import make_certificate
 from work_bench import bench, nothing
 
 from jupyter_guardrails.engines.parameters import check as check_parameters
@@ -93,6 +99,17 @@ def test_an_index_that_knows_none_passes_and_one_that_fails_is_not_checked(tmp_p
         ask(address)
         result = vulnerabilities.run(locked(tmp_path / "away"), nothing)
     assert (result.state, "no index of advisories answers" in result.detail) == ("not_checked", True)
+
+
+def test_a_company_s_own_certificate_is_trusted_as_the_package_index_is(tmp_path, ask, monkeypatch):
+    certificate = make_certificate(tmp_path / "company.pem")
+    with serve_advisories({}, certificate=certificate) as address:
+        ask(address)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert vulnerabilities.run(locked(tmp_path / "trusted"), nothing).state == "passed"
+        monkeypatch.delenv("SSL_CERT_FILE")
+        monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+        assert vulnerabilities.run(locked(tmp_path / "not"), nothing).state == "not_checked", "the twin"
 
 
 def test_where_nobody_listens_it_is_not_checked(tmp_path, ask):
