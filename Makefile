@@ -52,7 +52,7 @@ test-browser: ## a real Chromium, a real governed Lab
 	$(BIN)/python .ci/check_skips.py junit-browser.xml
 
 test-unprivileged: ## what root hides: the same security tests as an ordinary account
-	.ci/test-unprivileged $(BIN)/python
+	WORKERS=$(WORKERS) .ci/test-unprivileged $(BIN)/python
 
 test-frontend: setup
 	jlpm test

@@ -16,7 +16,7 @@ from tests.server.kill_world import KILLS, POLICY, SOAK, Killable, Load, balance
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(3600)]
 
-TIMES = KILLS if SOAK else KILLS // 2
+TIMES = KILLS if SOAK else 3
 UNDER_WAY = ("submitted", "checking")
 
 

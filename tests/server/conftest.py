@@ -23,6 +23,7 @@ import websocket
 TOKEN = "token-of-the-test-server"
 OTHER = "nobody"  # an account that every machine has
 PATIENCE_S = 60.0  # for a cell
+START_S = 150.0  # a start takes two seconds, and on a machine that does much else as long as it does; a test has 180
 SECRET = "must-not-reach-a-kernel"
 POLICY = """\
 apiVersion: guardrails/v1

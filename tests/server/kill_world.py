@@ -21,7 +21,7 @@ from jupyter_guardrails.errors import ControlAway, LimitReached
 from jupyter_guardrails.records import audit, balance, open_records
 
 SOAK = bool(os.environ.get("GUARDRAILS_SOAK"))
-KILLS = 100 if SOAK else 10
+KILLS = 100 if SOAK else 5
 TTL_S = 15.0  # servers beat every 10 s
 PATIENCE_S = 60.0
 POLICY = """\

@@ -227,6 +227,13 @@ def own_server(make_server, server):
     return make
 
 
+@pytest.fixture(scope="module")
+def mortal(make_server, server):
+    """A server whose control is killed again and again: each time another one takes its place."""
+    account = server.account.pw_name if server.account.pw_uid != os.getuid() else None
+    return make_server(account=account, policy=POLICY.replace("PATHS", ""), arguments=NO_SPARE).wait_ready()
+
+
 @pytest.fixture
 def granted():
     """A folder that every account can enter."""
@@ -282,9 +289,9 @@ def process_of(server, name):
 
 
 @pytest.mark.slow
-def test_control_killed_while_kernels_run(own_server):
+def test_control_killed_while_kernels_run(mortal):
     """Running kernels go on, and what is asked meanwhile waits: it is started again by itself, and nothing was lost."""
-    server = own_server(POLICY.replace("PATHS", ""))
+    server = mortal
     kernel = server.start_kernel()
     kernel.run("kept = 1")
     killed = control_of(server)
@@ -293,6 +300,7 @@ def test_control_killed_while_kernels_run(own_server):
     wait_for(lambda: server.rest("GET", "guardrails/me").status_code == 200)
     assert control_of(server) != killed
     assert kernel.run("print(kept)").strip() == "1"
+    kernel.stop()
     check_works(server)
 
 
@@ -324,9 +332,9 @@ def test_control_and_its_supervisor_killed_while_kernels_run(own_server):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.05, 0.1, 0.2])
-def test_control_killed_during_a_start(own_server, delay_s):
+def test_control_killed_during_a_start(mortal, delay_s):
     """Whatever moment it is: a governed kernel, or a refusal and nothing left behind."""
-    server = own_server(POLICY.replace("PATHS", ""))
+    server = mortal
     pid = control_of(server)
     timer = threading.Timer(delay_s, os.kill, (pid, signal.SIGKILL))
     timer.start()
@@ -340,6 +348,7 @@ def test_control_killed_during_a_start(own_server, delay_s):
         assert answer.status_code == 503, answer.text
         assert answer.json()["next_step"]
     wait_for(lambda: below(server) == [])
+    wait_for(lambda: server.rest("GET", "guardrails/me").status_code == 200)  # the next one
 
 
 @pytest.mark.parametrize("options", ["nr_inodes=2", "size=4k,nr_inodes=9"])

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -66,8 +67,22 @@ def phases(server, kernel, cause):
     return [notice["phase"] for notice in found["notices"] if notice["kind"] == cause] if found else ["gone"]
 
 
-def test_an_idle_kernel_is_ended_with_its_reason_and_a_kept_or_a_busy_one_is_not(server_with):
-    server = server_with(profile="idle: 30s")
+@pytest.fixture(scope="module")
+def waiting(make_server):
+    """A server whose kernels end after an idle time of 30 s; one with a life time of 20 s; what its cell prints meanwhile, as a future."""
+    short = "  short: {memory: 1GiB, cpus: 1, idle: off, lifetime: 20s}\nrules:"
+    text = policy(profile="idle: 30s").replace("rules:", short).replace("[small]", "[small, short]")
+    server = make_server(policy=text).wait_ready()
+    assert server.rest("PUT", "guardrails/profile", json={"profile": "short", "notebook": "short.ipynb"}).status_code == 200
+    body = {"path": "short.ipynb", "type": "notebook", "name": "short.ipynb", "kernel": {"name": "python3"}}
+    short_lived = server.attach(server.rest("POST", "api/sessions", json=body).json()["kernel"]["id"])
+    with ThreadPoolExecutor(1) as pool:
+        printed = pool.submit(short_lived.wait, short_lived.send("kept = 41\nimport time\ntime.sleep(600)"))
+        yield server, short_lived, printed
+
+
+def test_an_idle_kernel_is_ended_with_its_reason_and_a_kept_or_a_busy_one_is_not(waiting):
+    server, short_lived, _ = waiting
     left, kept, busy = (server.start_kernel() for _ in range(3))
     busy.run("import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'while True: pass'])")
     for kernel in (left, kept):
@@ -79,11 +94,12 @@ def test_an_idle_kernel_is_ended_with_its_reason_and_a_kept_or_a_busy_one_is_not
     until(lambda: listed(server, left) is None)
     assert listed(server, kept)["idle_s"] < 30
     assert listed(server, busy)["idle_s"] < 30
-    (ended,) = kernels(server)["ended"]
+    (ended,) = (one for one in kernels(server)["ended"] if one["id"] != short_lived.id)
     assert (ended["id"], ended["cause"]) == (left.id, "idle")
     assert ended["reason"] == "this kernel was ended: it was not used for 30 s, as its profile says"
     assert busy.run("child.kill(); print(6 * 7)") == "42\n"
-    (end,) = [record for record in server.rest("GET", "guardrails/audit").json()["records"] if record["action"] == "kernel.end"]
+    ends = [record for record in server.rest("GET", "guardrails/audit").json()["records"] if record["action"] == "kernel.end"]
+    (end,) = (record for record in ends if record["kernel"] != short_lived.id)
     assert "it was not used for 30 s" in end["reason"]
 
 
@@ -121,14 +137,13 @@ def test_an_ending_is_called_off_when_the_policy_gives_more(server_with):
     assert kernels(server)["ended"] == []
 
 
-def test_a_life_time_interrupts_and_ends(server_with):
-    server = server_with(profile="idle: off, lifetime: 20s")
-    kernel = server.start_kernel()
-    printed = kernel.wait(kernel.send("kept = 41\nimport time\ntime.sleep(600)"))
+def test_a_life_time_interrupts_and_ends(waiting):
+    server, kernel, printing = waiting
+    printed = printing.result()
     assert "interrupted: its profile lets it run for 20 s" in printed
     assert "KeyboardInterrupt" in printed
     until(lambda: listed(server, kernel) is None)
-    assert [ended["cause"] for ended in kernels(server)["ended"]] == ["lifetime"]
+    assert [ended["cause"] for ended in kernels(server)["ended"] if ended["id"] == kernel.id] == ["lifetime"]
 
 
 def test_where_the_policy_warns_nothing_is_ended_and_all_is_said(server_with, make_server):
