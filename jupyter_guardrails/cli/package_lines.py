@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_guardrails.cli.printing import line
 from jupyter_guardrails.control.interface import ControlClient
-from jupyter_guardrails.control.interface.package_requests import RequestShow
+from jupyter_guardrails.control.interface.package_requests import Fact, PackageSeen, RequestShow
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.promotion.package_facts import gather
 
@@ -16,18 +16,29 @@ UNKNOWN = "not known"
 MEGABYTE = 1e6
 
 
-def gathered(client: ControlClient, request: dict[str, Any]) -> dict[str, Any]:
-    """`facts` of the package and of what it needs, and which of these control refuses; `facts_problem` where nothing could be learnt."""
+def gathered(client: ControlClient, found: dict[str, Any]) -> dict[str, Any]:
+    """`facts` of the package and of what it needs, and which of these control refuses; `facts_problem` where nothing could be learnt.
+
+    Control keeps them for the decision of whoever may make it.
+    """
+    request = found["request"]
     try:
         facts = [one.to_json() for one in gather(str(request["package"]))]
     except GuardrailsError as error:
         return {"facts": [], "facts_problem": error.message}
-    refused = client.call(RequestShow(id=request["id"], packages=tuple(one["name"] for one in facts)))["refused"]
-    return {"facts": facts, "facts_problem": "", "refused": refused}
+    told = client.call(RequestShow(id=request["id"], packages=tuple(one["name"] for one in facts)))
+    if told["decides"] and request["state"] == "open":
+        told["seen"] = client.call(PackageSeen(id=request["id"], facts=tuple(map(Fact.model_validate, facts))))
+    return {"facts": facts, "facts_problem": "", "refused": told["refused"], "seen": told["seen"]}
 
 
 def described(found: dict[str, Any]) -> Iterator[str]:
     """The lines about the package, each of its own; nothing for requests of other kinds."""
+    seen = found.get("seen")
+    if seen and seen["facts"] != found.get("facts"):
+        yield f"what {line(seen['by'])} saw on {seen['at'][:16].replace('T', ' ')} UTC (sha256 {seen['digest']}):"
+        yield from (_line(one, "", first=number == 0) for number, one in enumerate(seen["facts"]))
+        yield "now:" if found.get("facts") else ""
     if problem := found.get("facts_problem"):
         yield f"what it is and needs: {UNKNOWN} ({line(problem)})"
     facts = found.get("facts") or []

@@ -55,7 +55,7 @@ def run_show(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client:
         found = client.call(RequestShow(id=arguments.id))
         if found["request"]["kind"] == "package" and not arguments.offline:
-            found |= package_lines.gathered(client, found["request"])
+            found |= package_lines.gathered(client, found)
     request = found["request"]
     head = f"{request['id']}: {line(request['person'])} asks for {_what(request)}, {_until(request)}"
     lines = [head, f"what for: {line(request['purpose'])}", f"state: {_state(request)}"]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from jupyter_guardrails.control import announcing, authority, stops
 from jupyter_guardrails.control.audit import is_admin
-from jupyter_guardrails.control.interface.package_requests import PackageAsk, PackageDecide, PackageRevoke, RequestShow
+from jupyter_guardrails.control.interface.package_requests import PackageAsk, PackageDecide, PackageRevoke, PackageSeen, RequestShow
 from jupyter_guardrails.control.policies import allowed
 from jupyter_guardrails.control.requests import answer, seen
 from jupyter_guardrails.control.rights import refuse_suspended
@@ -20,7 +20,7 @@ from jupyter_guardrails.errors import BadRequest, Conflict, LimitReached, NotFou
 from jupyter_guardrails.policy import Decision
 from jupyter_guardrails.policy.person import package_name
 from jupyter_guardrails.policy.verdict import NOT_ONES_OWN
-from jupyter_guardrails.records import audit, package_allowances, requests
+from jupyter_guardrails.records import audit, package_allowances, package_facts, requests
 from jupyter_guardrails.records.package_allowances import KIND, PREFIX
 
 ASK = "package.request"
@@ -59,12 +59,25 @@ async def show(state: ControlState, request: RequestShow, fds: list[int]) -> dic
     row = await state.records.read(requests.get, request.id)
     if not seen(state, row):
         raise NotFound(f"there is no request {request.id}", next_step="`jupyter guardrails requests list` shows those that you may see")
+    own = row["principal"] == state.principal
+    said: dict[str, Any] = {"request": await _answer(state, row), "seen": await state.records.read(package_facts.seen, row["id"])}
+    said["decides"] = state.settings.self_chosen if own else is_admin(state)
     if not is_admin(state):
-        return {"request": await _answer(state, row), "groups": [], "refused": {}}
+        return said | {"groups": [], "refused": {}}
     groups = await _groups(state, row["principal"])
     judged = {name: await _judged(state, name, row["principal"]) for name in request.packages}
     refused = {name: decision.reason for name, decision in judged.items() if not decision.allowed}
-    return {"request": await _answer(state, row), "groups": groups, "refused": refused}
+    return said | {"groups": groups, "refused": refused}
+
+
+async def keep_seen(state: ControlState, request: PackageSeen, fds: list[int]) -> dict[str, Any]:
+    """What whoever may decide was told of the package, kept for their decision."""
+    row = await _package_request(state, request.id)
+    await _may_decide(state, row, "request.grant")
+    facts = [fact.model_dump(mode="json") for fact in request.facts]
+    if package_name(facts[0]["name"]) != _name(row):
+        raise BadRequest(f"request {row['id']} is for {_name(row)}, not for {facts[0]['name']}", next_step="say first what is known of that package")
+    return await state.records.write(package_facts.keep, row["id"], facts, now=state.clock(), actor=state.principal)
 
 
 async def _judged(state: ControlState, name: str, person: str) -> Decision:
@@ -178,15 +191,16 @@ def _ask(connection: Connection, said: dict[str, Any], told: announcing.Notice) 
 
 
 def _decide(connection: Connection, row: dict[str, Any], granted: Granted | None, said: dict[str, Any], told: announcing.Notice) -> dict[str, Any]:
-    """Decision, allowance and notice in one transaction, with a last look at suspensions."""
+    """Decision, allowance and notice in one transaction, with a last look at suspensions; the record names what was known of the package."""
+    noted = package_facts.settle(connection, row["id"], actor=said["actor"])
     if granted is None:
-        decided = requests.decide(connection, row["id"], "refused", **said)
+        decided = requests.decide(connection, row["id"], "refused", noted=noted, **said)
         told.put(connection)
         return decided
     refuse_suspended(connection, "user", row["principal"])
     refuse_suspended(connection, "package", _name(row), *granted.also)
     requests.set_end(connection, row["id"], until=granted.until)
-    decided = requests.decide(connection, row["id"], "granted", **said)
+    decided = requests.decide(connection, row["id"], "granted", noted=noted, **said)
     by = {"now": said["now"], "actor": said["actor"]}
     package_allowances.allow(connection, decided, for_group=granted.group, also=granted.also, until=granted.until, **by)
     told.put(connection)
@@ -203,4 +217,4 @@ def _revoke(connection: Connection, row: dict[str, Any], said: dict[str, Any], t
     return requests.get(connection, row["id"])
 
 
-OPERATIONS: Operations = {PackageAsk: ask, RequestShow: show, PackageDecide: decide, PackageRevoke: revoke}
+OPERATIONS: Operations = {PackageAsk: ask, RequestShow: show, PackageDecide: decide, PackageRevoke: revoke, PackageSeen: keep_seen}

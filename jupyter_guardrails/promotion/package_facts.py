@@ -26,6 +26,7 @@ PROGRAM = (Path(__file__).parent / "payload" / "index_facts.py").read_text()
 RESOLVE_S = 120.0
 READ_S = 90.0
 MOST = 200  # packages that one package may need
+MOST_ADVISORIES, LONGEST = 100, 300  # of one package; letters of one: a decision keeps them
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,18 @@ def _wheel(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _facts(entry: dict[str, Any], said: dict[str, Any]) -> PackageFacts:
     size, told = _wheel(entry).get("size"), said.get("advisories")
-    known = None if told is None else tuple(_advisory(one) for one in told)
+    known = None if told is None else _advisories(told)
     return PackageFacts(entry["name"], str(entry["version"]), said.get("license"), size if isinstance(size, int) else None, known)
+
+
+def _advisories(told: list[dict[str, Any]]) -> tuple[str, ...]:
+    more = len(told) - MOST_ADVISORIES
+    return (*(_advisory(one) for one in told[:MOST_ADVISORIES]), *([f"and {more} more"] if more > 0 else []))
 
 
 def _advisory(one: dict[str, Any]) -> str:
     """`CVE-2026-1 (PYSEC-2026-2), fixed in 1.2`."""
     names = sorted([str(one["id"]), *map(str, one["aliases"])], key=lambda name: not name.startswith("CVE-"))
     others = f" ({', '.join(names[1:3])})" if names[1:] else ""
-    return f"{names[0]}{others}, " + (f"fixed in {', '.join(map(str, one['fixed_in'][:5]))}" if one["fixed_in"] else "not fixed")
+    said = f"{names[0]}{others}, " + (f"fixed in {', '.join(map(str, one['fixed_in'][:5]))}" if one["fixed_in"] else "not fixed")
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"

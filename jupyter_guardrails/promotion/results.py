@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from jupyter_guardrails.promotion.offers import Offer
 
 State = Literal["passed", "failed", "warned", "not_checked"]
 MAX_FINDINGS = 50
+IN_MEMORY = re.compile(r"\b0x[0-9a-f]{6,}\b")  # where an object lay, in what a library says of an error: another one each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class Result:
     findings: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """For evidence/checks.json: no times, so that the same notebook gives the same evidence."""
-        return {"state": self.state, "detail": self.detail, "findings": [finding.to_json() for finding in self.findings]}
+        """For evidence/checks.json: no times and no places in memory, so that the same notebook gives the same evidence."""
+        findings = [finding.to_json() | {"message": _steady(finding.message)} for finding in self.findings]
+        return {"state": self.state, "detail": _steady(self.detail), "findings": findings}
 
 
 def passed(detail: str) -> Result:
@@ -74,6 +77,10 @@ def counted(findings: Sequence[Finding], fine: str, noun: str, nouns: str = "") 
     """Failed with these findings, or passed with a sentence."""
     said = noun if len(findings) == 1 else nouns or f"{noun}s"
     return failed(f"{len(findings)} {said}", findings) if findings else passed(fine)
+
+
+def _steady(text: str) -> str:
+    return IN_MEMORY.sub("0x…", text)
 
 
 def _bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:

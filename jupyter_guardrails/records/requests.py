@@ -88,9 +88,10 @@ def decide(
     rule: str = "",
     policy_digest: str = "",
     days: int | None = None,
+    noted: str = "",
 ) -> dict[str, Any]:
-    """Move a request along `TRANSITIONS` and audit it; `granted` writes the grant (for its days or for `days`) or the allowance in the same
-    transaction. What a request for a package is granted is the caller's to write (package_allowances.allow)."""
+    """Move a request along `TRANSITIONS` and audit it, `noted` only there; `granted` writes the grant (for its days or for `days`) or the allowance
+    in the same transaction. What a request for a package is granted is the caller's to write (package_allowances.allow)."""
     row = get(connection, id)
     if to_state not in TRANSITIONS[row["state"]]:
         raise Conflict(f"request {id} is {row['state']} and can't become {to_state}")
@@ -103,7 +104,7 @@ def decide(
     said: dict[str, Any] = {
         "resource": row["dataset"],
         "allowed": to_state == "granted",
-        "reason": reason,
+        "reason": f"{reason}; {noted}" if noted else reason,
         "rule": rule,
         "policy_digest": policy_digest,
     }

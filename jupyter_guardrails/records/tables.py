@@ -391,6 +391,16 @@ package_allowances = Table(  # a Python package that a job may hold for a while,
     Index(None, "ended_at", "expires_at"),
 )
 
+package_facts = Table(  # what somebody who may decide about a request for a package was told of it
+    "package_facts",
+    metadata,
+    Column("request", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("seen_by", Text, primary_key=True),
+    Column("seen_at", Time, nullable=False),
+    Column("facts", Text, nullable=False),  # canonical JSON, so that its digest is that of these bytes
+    Column("digest", Text, nullable=False),
+)
+
 samples = Table(  # a kernel over time: its beats in steps of 10 s, 1 min and 1 h (records/history.py)
     "samples",
     metadata,

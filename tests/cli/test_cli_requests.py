@@ -140,6 +140,13 @@ def test_an_admin_reads_what_it_is_and_needs_and_the_command_that_allows_it(ana,
     assert lines[-1] == f"to allow it with what it needs: jupyter guardrails requests approve {id} --with polars-runtime --reason '…'"
     granted = printed(capsys, "requests", "approve", id, "--with", "polars-runtime", "--reason", "looked at it")
     assert granted == f"{id} of ana: package polars (with polars-runtime) granted (looked at it (with polars-runtime))\n"
+    kept = printed(capsys, "requests", "show", id, "--offline").splitlines()
+    assert kept[-4].startswith("what carol saw on ")
+    assert kept[-3] == lines[-5], "what was known when it was decided, though nobody is asked now"
+    index.api["polars/1.0"] = {"vulnerabilities": [{"id": "PYSEC-2026-9", "aliases": [], "fixed_in": [], "withdrawn": None}]}
+    later = printed(capsys, "requests", "show", id)
+    assert "no known advisories" in later.partition("now:")[0]
+    assert "polars 1.0: licence MIT, 0.0 MB, PYSEC-2026-9, not fixed" in later.partition("now:")[2]
     monkeypatch.setenv("GUARDRAILS_AS", "ana")
     assert "jobs may hold polars-runtime already" in printed(capsys, "request", "package", "polars-runtime", "--purpose", "is it in?", code=1)
 

@@ -7,7 +7,7 @@ import pytest
 
 from jupyter_guardrails.control.interface.messages import Audit, RequestsList
 from jupyter_guardrails.control.interface.notices import MoreDecide, MoreRevoke
-from jupyter_guardrails.control.interface.package_requests import PackageAsk, PackageDecide, PackageRevoke, RequestShow
+from jupyter_guardrails.control.interface.package_requests import Fact, PackageAsk, PackageDecide, PackageRevoke, PackageSeen, RequestShow
 from jupyter_guardrails.control.interface.stops import Suspend, SuspensionLift
 from jupyter_guardrails.control.package_requests import MOST_OPEN
 from jupyter_guardrails.control.packages import findings, refused_packages
@@ -228,6 +228,56 @@ def test_what_it_needs_is_allowed_with_it_and_taken_back_with_it(people, tmp_pat
     assert refused_for(elsewhere(ben), tmp_path, "polars", "polars-runtime") == []
     revoke(carol, asked)
     assert len(refused_for(elsewhere(ben), tmp_path, "polars", "polars-runtime")) == 2
+
+
+def look(desk, request, version="1.0", name="polars"):
+    """Somebody is told of the package, as `requests show` does it."""
+    fact = Fact(name=name, version=version, license="MIT", size_bytes=3, advisories=("CVE-2026-7, not fixed",))
+    return desk.ask(PackageSeen(id=request["id"], facts=(fact,)))
+
+
+def reasons(desk, action):
+    return [record["reason"] for record in desk.ask(Audit(limit=1000))["records"] if record["action"] == action]
+
+
+def test_what_was_known_when_it_was_decided_stays_with_the_decision(people):
+    ana, carol, cid = (people[name] for name in ("ana", "carol", "cid"))
+    asked = ask(ana)
+    assert carol.ask(RequestShow(id=asked["id"]))["seen"] is None
+    look(cid, asked, "0.9")
+    kept = look(carol, asked)
+    look(elsewhere(cid, minutes=1), asked, "0.8")
+    assert carol.ask(RequestShow(id=asked["id"]))["seen"]["by"] == "cid", "before a decision it is what was seen last"
+    decide(carol, asked)
+    shown = [desk.ask(RequestShow(id=asked["id"]))["seen"] for desk in (ana, carol, cid)]
+    assert shown == [kept] * 3
+    assert (kept["by"], kept["facts"][0]["advisories"]) == ("carol", ["CVE-2026-7, not fixed"])
+    assert reasons(carol, "request.granted") == [f"looked at it; decided by facts of 2025-03-01T12:00Z, sha256 {kept['digest']}"]
+    with pytest.raises(Conflict, match="stays as it was"):
+        look(carol, asked, "2.0")
+    revoke(cid, asked)
+    assert ana.ask(RequestShow(id=asked["id"]))["seen"] == kept
+
+
+def test_a_decision_without_looking_is_recorded_as_that(people):
+    ana, carol, cid = (people[name] for name in ("ana", "carol", "cid"))
+    asked = ask(ana)
+    look(cid, asked)
+    assert decide(carol, asked, grant=False, reason="pandas does it")["reason"] == "pandas does it"
+    assert reasons(carol, "request.refused") == ["pandas does it; decided without facts about the package"]
+    assert carol.ask(RequestShow(id=asked["id"]))["seen"] is None, "what another admin saw decided nothing"
+
+
+def test_only_who_may_decide_keeps_what_they_saw_and_of_that_package(people):
+    ana, ben, carol = (people[name] for name in ("ana", "ben", "carol"))
+    asked = ask(ana)
+    for desk, why in ((ana, "nobody decides their own"), (ben, "ben is not an admin")):
+        with pytest.raises(Refused, match=why):
+            look(desk, asked)
+    with pytest.raises(BadRequest, match="is for polars, not for pandas"):
+        look(carol, asked, name="pandas")
+    assert [desk.ask(RequestShow(id=asked["id"]))["decides"] for desk in (ana, carol)] == [False, True]
+    assert look(carol, asked, name="Polars")["by"] == "carol"
 
 
 def test_a_finding_names_what_can_be_asked_for(people, tmp_path):

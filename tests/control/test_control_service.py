@@ -189,6 +189,7 @@ CROSSINGS = {
     "requests.revoke_more": (lambda t: notices.MoreRevoke(id="x", reason="because"), NotFound),
     "requests.package": (lambda t: package_requests.PackageAsk(package="pandas", purpose="a big table"), Conflict),
     "requests.show": (lambda t: package_requests.RequestShow(id="x"), NotFound),
+    "requests.seen": (lambda t: package_requests.PackageSeen(id="x", facts=(UNKNOWN_FACT,)), NotFound),
     "requests.decide_package": (lambda t: package_requests.PackageDecide(id="x", grant=True, reason="because"), NotFound),
     "requests.revoke_package": (lambda t: package_requests.PackageRevoke(id="x", reason="because"), NotFound),
     "requests.decide": (lambda t: decisions.RequestDecide(id="x", decision="grant"), NotFound),
@@ -227,6 +228,9 @@ CROSSINGS = {
     "exemptions.end": (lambda t: stops.BreakGlassEnd(id="x"), NotFound),
     "exemptions.list": (lambda t: stops.BreakGlassList(), None),
 }
+
+
+UNKNOWN_FACT = package_requests.Fact(name="x", version="1", license=None, size_bytes=None, advisories=None)
 
 
 def decide(things):

@@ -10,6 +10,7 @@ from jupyter_guardrails.package.job import Job
 from jupyter_guardrails.promotion.interpreter import Installed
 from jupyter_guardrails.promotion.lineage import lineage_text
 from jupyter_guardrails.promotion.locks import portable
+from jupyter_guardrails.promotion.results import Finding, failed
 from jupyter_guardrails.promotion.sbom import sbom_text
 
 DIGEST = "ab" * 32
@@ -64,6 +65,12 @@ def test_the_same_locks_give_the_same_bill_and_others_another():
     assert sbom_text("sales", LOCKS, INSTALLED) == sbom_text("sales", dict(reversed(LOCKS.items())), list(reversed(INSTALLED)))
     other = json.loads(sbom_text("sales", LOCKS | {"kernel": lock("A_b")}, INSTALLED))
     assert other["serialNumber"] != json.loads(sbom_text("sales", LOCKS, INSTALLED))["serialNumber"]
+
+
+def test_what_a_library_says_with_places_in_memory_is_the_same_evidence_each_time():
+    one, other = (f"no answer: <HTTPSConnection object at {place}>" for place in ("0x7f3a12c4d5e0", "0x7f9912c4d5e0"))
+    assert failed(one, [Finding(one)]).to_json() == failed(other, [Finding(other)]).to_json()
+    assert failed("0x10 and 0xcafe").to_json()["detail"] == "0x10 and 0xcafe", "numbers that somebody wrote stay"
 
 
 def test_lineage_has_what_was_read_and_made():

@@ -73,6 +73,14 @@ def test_a_broken_answer_is_not_known_and_loses_nothing_else(index, case):
     assert (found.license, found.advisories) == ("Apache Software License", None)
 
 
+def test_more_advisories_than_a_decision_keeps_are_counted(index):
+    many = [{"id": f"PYSEC-2026-{number}", "aliases": ["x" * 400], "fixed_in": [], "withdrawn": None} for number in range(103)]
+    index.api["frames-runtime/1.0"] = {"vulnerabilities": many}
+    told = facts(index, "frames-runtime")["frames-runtime"].advisories
+    del index.api["frames-runtime/1.0"]
+    assert (len(told), told[-1], {len(one) for one in told[:-1]}) == (101, "and 3 more", {300})
+
+
 def test_a_long_licence_is_named_by_its_classifier(index):
     text = "License: " + "All the words of it. " * 50 + "\nClassifier: License :: OSI Approved :: BSD License\n"
     index.add("wordy", wheel("wordy", metadata=text))

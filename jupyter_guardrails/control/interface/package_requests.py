@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from jupyter_guardrails.control.interface.messages import Request
 
@@ -22,10 +22,34 @@ class PackageAsk(Request):
     days: int = Field(default=90, ge=1, le=365)
 
 
-class RequestShow(Request):
-    """-> {request: AccessRequest, groups, refused}. One's own, or one that this person may decide.
+class Fact(BaseModel):
+    """What is known of one package; None for what nobody tells."""
 
-    For admins: the groups of whoever asked, and which of `packages` their jobs may not hold, with the reason.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: Name
+    version: str = Field(max_length=200)
+    license: str | None = Field(max_length=1000)
+    size_bytes: int | None = Field(ge=0, lt=1 << 53)
+    advisories: tuple[Annotated[str, Field(max_length=500)], ...] | None = Field(max_length=200)
+
+
+class PackageSeen(Request):
+    """-> {by, at, digest, facts}: kept as what this person saw of a package before a decision; its digest stands in the record of that.
+
+    By whoever may decide the request, while it is open. `facts`: the package, then what it needs.
+    """
+
+    op = "requests.seen"
+    repeatable = True
+    id: str = Field(max_length=100)
+    facts: tuple[Fact, ...] = Field(min_length=1, max_length=MOST_PACKAGES + 1)
+
+
+class RequestShow(Request):
+    """-> {request: AccessRequest, groups, refused, seen, decides}. One's own, or one that this person may decide.
+
+    For admins: the groups of whoever asked, and which of `packages` their jobs may not hold, with the reason. `seen` ({by, at, digest, facts},
+    or null): what was known of a package to whoever decided, or before that to whoever looked last. `decides`: whether this person may.
     """
 
     op = "requests.show"
