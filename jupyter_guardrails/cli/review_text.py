@@ -50,7 +50,13 @@ def _data_line(one: dict[str, Any], read: dict[str, Any] | None) -> str:
     masks = ", ".join(f"{line(column)} {kind}" for column, kind in (read or {}).get("masks", {}).items())
     rows = "; only some rows" if (read or {}).get("rows") else ""
     owner = f"; {line(one['owner'])} must approve it" if one["owner"] else ""
-    return f"  {line(one['name'])} ({line(one['classification']) or 'no label'}): {how}{'; masked: ' + masks if masks else ''}{rows}{owner}"
+    said = f"{'; masked: ' + masks if masks else ''}{rows}{_file(read or {})}{owner}"
+    return f"  {line(one['name'])} ({line(one['classification']) or 'no label'}): {how}{said}"
+
+
+def _file(read: dict[str, Any]) -> str:
+    """Which bytes the clean run read, where the package says so."""
+    return f"; a file of {int(read['size_bytes'])} bytes, sha256 {line(read['sha256'][:16])}" if read.get("sha256") else ""
 
 
 def cost_lines(evidence: Evidence) -> list[str]:

@@ -46,7 +46,8 @@ class Resources(_Part):
 class Input(_Part):
     """A dataset that the notebook reads; `path` is where its contract says it is (None for what has none, or is masked).
 
-    `masks`: those that its clean run saw it with; `rows`: the digest of the row filter then, empty for all rows.
+    `masks`: those that its clean run saw it with; `rows`: the digest of the row filter then, empty for all rows. `sha256` and `size_bytes`: of the
+    file that its clean run read, where it is one file that lies at `path`.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Input(_Part):
     path: str | None = None
     masks: dict[str, str] = Field(default_factory=dict)
     rows: str = ""
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    size_bytes: int | None = Field(default=None, ge=0)
 
 
 class Job(Details):

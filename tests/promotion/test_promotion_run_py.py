@@ -1,5 +1,6 @@
 """The package's own run.py: what it refuses before anything runs; and whole runs as another account, without this project."""
 
+import hashlib
 import json
 import os
 import pwd
@@ -15,6 +16,7 @@ from promotion_world import World
 from jupyter_guardrails.package import archive, manifest
 from jupyter_guardrails.package.job import Job
 from jupyter_guardrails.promotion import builder
+from jupyter_guardrails.promotion.payload import run as payload
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 OTHER = "nobody"  # an account that every machine has
@@ -116,6 +118,19 @@ def test_a_binding_counts_below_a_flag_and_above_the_contract(tmp_path):
     assert "/engine can't be read" in run(job, "--bindings", str(tmp_path / "b.json")).stderr
     assert "/engine can't be read" in run(job, GUARDRAILS_BINDINGS=str(tmp_path / "b.json")).stderr
     assert "/flag can't be read" in run(job, "--bindings", str(tmp_path / "b.json"), "--dataset=nyc/flights=/flag").stderr
+
+
+def test_another_file_than_the_clean_run_read_is_told_and_not_refused(tmp_path, capsys):
+    (tmp_path / "then.csv").write_text("a\n1\n")
+    (tmp_path / "now.csv").write_text("a\n2\n")
+    then = {"sha256": hashlib.sha256(b"a\n1\n").hexdigest(), "size_bytes": 4}
+    job = {"inputs": [{"name": "nyc/flights", "version": "1", "path": None} | then]}
+    said = {place: payload.inputs(job, {"nyc/flights": place}, [])[0] for place in (str(tmp_path / "then.csv"), str(tmp_path / "now.csv"), None)}
+    assert [entry["same_file"] for entry in said.values()] == [True, False, None]
+    told = capsys.readouterr().out
+    assert f"{tmp_path / 'now.csv'} is not the file that the clean run read (4 bytes, sha256 {then['sha256'][:12]})" in told
+    assert "then.csv" not in told
+    assert payload.inputs({"inputs": [{"name": "nyc/flights", "version": "1"}]}, {"nyc/flights": str(tmp_path)}, [])[0]["same_file"] is None
 
 
 SEEN = {"nyc/flights": {"masks": {"tail": "hash"}, "rows": "5e1f"}}

@@ -1,6 +1,7 @@
 """From a notebook to a signed package, through a real control, a real worker and a real clean run."""
 
 import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -79,7 +80,8 @@ def test_the_package_holds_what_runs_and_nothing_else(world, submitted, tmp_path
     event = json.loads((tmp_path / "p" / "evidence" / "openlineage.ndjson").read_text())
     assert ([one["name"] for one in event["inputs"]], [one["name"] for one in event["outputs"]]) == (["nyc/flights"], ["sales/result.txt"])
     job = read_job(tmp_path / "p")
-    assert [entry.name for entry in job.inputs] == ["nyc/flights"]
+    data = world.dataset("nyc/flights").read_bytes()
+    assert [(entry.name, entry.sha256, entry.size_bytes) for entry in job.inputs] == [("nyc/flights", hashlib.sha256(data).hexdigest(), len(data))]
     assert [(output.name, output.path) for output in job.outputs] == [("result", "result.txt")]
     assert job.modules == ["mine.py"]
     assert job.details == Details.model_validate(DETAILS)

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels.governed import GovernedContext
 from jupyter_guardrails.kernels.traced import Recording
 from jupyter_guardrails.package.job import numbered
-from jupyter_guardrails.promotion import cleanrun, compare, reuse
+from jupyter_guardrails.promotion import cleanrun, compare, inputs, reuse
 from jupyter_guardrails.promotion.environments import environment
 from jupyter_guardrails.promotion.results import Finding, Result, failed, in_notebook, not_checked, passed, warned
 from jupyter_guardrails.promotion.traces import Traced, sort_out
@@ -51,7 +51,8 @@ def run(work: Work, progress: Progress) -> Result:
         return not_checked("there is no environment to run it in")
     key = reuse.key_of(work)
     if key and (earlier := reuse.find(work, key)):
-        return _outcome(work, [Ran(work, earlier.node, earlier.written, earlier.traced)], before=f"{earlier.said}; ")
+        seen = inputs.stamps(work.inputs)
+        return _outcome(work, [Ran(work, earlier.node, earlier.written, earlier.traced)], seen, before=f"{earlier.said}; ")
     progress(0, len(work.notebook.cells), "building the environment")
     try:
         python = environment(
@@ -59,6 +60,7 @@ def run(work: Work, progress: Progress) -> Result:
         )
     except GuardrailsError as error:
         return failed(error.message, [Finding(error.message, fix=error.next_step)])
+    seen = inputs.stamps(work.inputs)
     with tempfile.TemporaryDirectory(prefix=RUN_PREFIX, dir=work.order.folder) as fresh:
         runs = _run_all(work, Path(fresh), python, progress)
     last = runs[-1]
@@ -67,7 +69,7 @@ def run(work: Work, progress: Progress) -> Result:
         which = f"{last.view.order.notebook} of the job" if work.then else "the notebook"
         findings = [last.problem, *last.traced.undeclared_findings(), *last.traced.refused_findings()]
         return failed(f"{which} does not run by itself", last.named(findings))
-    result = _outcome(work, runs)
+    result = _outcome(work, runs, seen)
     if key and result.state != "failed":
         reuse.keep(work, key, node=last.node, written=last.written, traced=last.traced)
     return result
@@ -125,8 +127,8 @@ def _write(work: Work, runs: Sequence[Ran]) -> None:
         nbformat.write(one.node, path)  # type: ignore[no-untyped-call]
 
 
-def _outcome(work: Work, runs: Sequence[Ran], *, before: str = "") -> Result:
-    """Of a run that came to its end; `before`: what is said first."""
+def _outcome(work: Work, runs: Sequence[Ran], seen: Mapping[str, inputs.Stamp], *, before: str = "") -> Result:
+    """Of a run that came to its end; `seen`: its data's files as they were then, `before`: what is said first."""
     _write(work, runs)
     written = sorted({name for one in runs for name in one.written})
     if undeclared := [finding for one in runs for finding in one.named(one.traced.undeclared_findings())]:
@@ -137,7 +139,7 @@ def _outcome(work: Work, runs: Sequence[Ran], *, before: str = "") -> Result:
     wrote = f"it wrote {len(written)} file(s)"
     refused = [finding for one in runs for finding in one.named(one.traced.refused_findings())]
     gaps = [finding for one in runs if one.traced.gap for finding in one.named([Finding(one.traced.gap)])]
-    notes = [*refused, *_unread(work, [one.traced for one in runs]), *gaps]
+    notes = [*refused, *_unread(work, [one.traced for one in runs]), *gaps, *inputs.pin(work.inputs, seen)]
     if work.order.parameters:
         said = f"{before}ran with the submitted parameters, so its outputs were not compared; {wrote}"
         return warned(said, notes) if notes else passed(said)

@@ -285,15 +285,30 @@ def environments(job: dict[str, Any], folder: str | None, wheels: list[Path]) ->
 
 
 def inputs(job: dict[str, Any], datasets: dict[str, str | None], masked: list[str]) -> list[dict[str, Any]]:
-    """For run.json: how the clean run saw each dataset, from where it is read here, who says that it is masked alike; what was masked is told."""
+    """For run.json: how the clean run saw each dataset, from where it is read here, who says that it is masked alike, whether it is the same file.
+
+    What was masked, and what is another file, is told.
+    """
     found = []
     for wanted in job["inputs"]:
         path, said = datasets[wanted["name"]], {key: wanted[key] for key in ("name", "version", "masks", "rows") if key in wanted}
         word = "control" if path is None else "--masked" if wanted["name"] in masked else "--bindings"
-        found.append(said | {"path": path, "masked_by_word_of": word if as_seen(wanted) else None})
+        same = same_file(wanted, path)
+        found.append(said | {"path": path, "masked_by_word_of": word if as_seen(wanted) else None, "same_file": same})
+        if same is False:
+            then = f"{wanted['size_bytes']} bytes, sha256 {wanted['sha256'][:12]}"
+            print(f"{wanted['name']}: {path} is not the file that the clean run read ({then}): results may be others", flush=True)
         if as_seen(wanted):
             print(f"{wanted['name']} {wanted['version']} was masked in the clean run: {as_seen(wanted)}; here by the word of {word}", flush=True)
     return found
+
+
+def same_file(wanted: dict[str, Any], path: str | None) -> bool | None:
+    """Whether a dataset's file has the bytes that the clean run read; None where the package doesn't say, or it is read through control."""
+    if not wanted.get("sha256") or path is None:
+        return None
+    file = Path(path)
+    return file.is_file() and file.stat().st_size == wanted["size_bytes"] and sha256(file) == wanted["sha256"]
 
 
 def run(job: dict[str, Any], config: dict[str, Any], pythons: tuple[Path, Path], out: Path) -> int:

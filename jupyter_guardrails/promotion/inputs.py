@@ -1,0 +1,54 @@
+"""Which bytes a clean run read: sha256 and size of each dataset that is one file, if it stayed the same all the time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping, Sequence
+
+from jupyter_guardrails.package.job import Input
+from jupyter_guardrails.promotion.results import Finding
+
+Stamp = tuple[int, ...]
+MOST_BYTES = 2 << 30  # of one file: some seconds of reading; what is larger has its version alone
+
+
+def stamps(inputs: Sequence[Input]) -> dict[str, Stamp]:
+    """The state of each input's file before a run, by the dataset's name; what is no file that can be read from here is left out."""
+    found = {entry.name: _stamp(entry.path) for entry in inputs if entry.path and not entry.masks and not entry.rows}
+    return {name: stamp for name, stamp in found.items() if stamp}
+
+
+def pin(inputs: list[Input], before: Mapping[str, Stamp]) -> list[Finding]:
+    """Say of each input which bytes it was; a finding for one that was changed while it was read."""
+    findings = []
+    for number, entry in enumerate(inputs):
+        if entry.name in before and entry.path:
+            digest = _sha256(entry.path)
+            if digest and _stamp(entry.path) == before[entry.name]:
+                inputs[number] = entry.model_copy(update={"sha256": digest, "size_bytes": before[entry.name][0]})
+            else:
+                message = f"the file of {entry.name} was changed while the notebook read it: nobody can say which bytes that were"
+                findings.append(Finding(message, fix="submit it again", kind="changed_data"))
+    return findings
+
+
+def _stamp(path: str) -> Stamp:
+    """Size first, and what nobody can set back; empty for what is no file of at most MOST_BYTES."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+        return ()
+    return (found.st_size, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _sha256(path: str) -> str:
+    """Empty where it can't be read any more."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
