@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,17 @@ from jupyter_core.paths import jupyter_data_dir
 from jupyter_guardrails.cli import job_run
 from jupyter_guardrails.cli.connection import connected, home_of
 from jupyter_guardrails.cli.printing import line, print_json
-from jupyter_guardrails.control.interface import ControlClient
-from jupyter_guardrails.control.interface.messages import DatasetShow, SubmissionPackage
+from jupyter_guardrails.control.interface import reopening
 from jupyter_guardrails.engines import local, start
-from jupyter_guardrails.errors import Conflict, GuardrailsError, NotFound, PackageError
-from jupyter_guardrails.package import archive, manifest
-from jupyter_guardrails.package.job import Job, read_job
-
-LOCK = "env/pylock.kernel.toml"
-PINS = "reopened.json"
+from jupyter_guardrails.errors import Conflict, GuardrailsError
+from jupyter_guardrails.package.job import Job
 
 
 def add_parser(commands: Any) -> None:
     """Below `job`."""
     parser = commands.add_parser("reopen", help="make an experiment of a job again: its code, its environment, the versions of its data")
     parser.add_argument("id", help="a submission, yours or one that you may review")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="a new folder (default: NAME-VERSION here)")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="a new folder, or the one that the panel made of it (default: NAME-VERSION here)")
     parser.add_argument("--no-environment", action="store_true", help="the code and the lock only: build no environment, add no kernelspec")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=run)
@@ -41,33 +37,35 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 when the folder is there."""
     with connected(os.environ) as client, tempfile.TemporaryDirectory(prefix="guardrails-reopen-") as scratch:
-        said, fds = client.call_with_fds(SubmissionPackage(id=arguments.id))
-        package = Path(scratch, "package")
-        with open(fds[0], "rb") as zipped:
-            archive.unpack(zipped, package)
-        digests, problems = manifest.check(package)
-        if problems or digests.content != said["content_digest"]:
-            raise PackageError(f"{said['name']} is not what was submitted", next_step="submit the notebook again")
-        job, name = read_job(package), said["name"].removesuffix(archive.SUFFIX)
-        folder = (arguments.to or Path(name)).resolve()
-        _restore(package, folder)
-        kernelspec = "" if arguments.no_environment else _environment(package, Path(scratch), name)
-        found = _pins(client, job, name) | {"submission": arguments.id, "content_digest": digests.content, "kernelspec": kernelspec}
-    (folder / PINS).write_text(json.dumps(found, indent=1) + "\n")
-    for notebook in job.notebooks if kernelspec else ():
-        _use(folder / notebook, kernelspec, name)
-    print_json(found | {"folder": str(folder)}) if arguments.json else print("\n".join(_lines(folder, job, found)))
+        found = reopening.reopen(client, arguments.id, Path(scratch))
+        folder = (arguments.to or Path(found.name)).resolve()
+        if not _is_there(folder, found):
+            _restore(found, folder)
+        kernelspec = "" if arguments.no_environment else _environment(found.package, Path(scratch), found.name)
+        (folder / reopening.PINS).write_text(found.pins_text(kernelspec=kernelspec))
+    for notebook in found.job.notebooks if kernelspec else ():
+        _use(folder / notebook, kernelspec, found.name)
+    said = {**found.pins, "kernelspec": kernelspec}
+    print_json(said | {"folder": str(folder)}) if arguments.json else print("\n".join(_lines(folder, found.job, said)))
     return 0
 
 
-def _restore(package: Path, folder: Path) -> None:
+def _is_there(folder: Path, found: reopening.Reopened) -> bool:
+    """Whether the panel, or this command, made this very folder before: its files may have changed since, and stay."""
+    try:
+        before = json.loads((folder / reopening.PINS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(before, dict) and all(before.get(key) == found.pins[key] for key in ("submission", "content_digest"))
+
+
+def _restore(found: reopening.Reopened, folder: Path) -> None:
     """Notebook, modules and files, with the lock beside them; never over anything."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Conflict(f"{folder} is there already", next_step="name a new folder with --to")
-    shutil.copytree(package / "src", folder, dirs_exist_ok=True)
-    if (folder / PINS).exists() or (folder / Path(LOCK).name).exists():
-        raise Conflict(f"the job has a file {PINS} or {Path(LOCK).name} of its own", next_step="unpack it by hand: `job save`")
-    shutil.copyfile(package / LOCK, folder / Path(LOCK).name)
+    for name, file in found.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / name)
 
 
 def _environment(package: Path, scratch: Path, name: str) -> str:
@@ -77,7 +75,7 @@ def _environment(package: Path, scratch: Path, name: str) -> str:
     request = local.Request(package, package.parent, scratch / "out", data)
     with contextlib.redirect_stdout(sys.stderr):  # what a command prints is its answer
         code = job_run.build(local.building(request, package.name), scratch)
-    kernel = sorted(data.glob(f"kernel-{start.sha256(package / LOCK)[:20]}-*/bin/python"))
+    kernel = sorted(data.glob(f"kernel-{start.sha256(package / reopening.LOCK)[:20]}-*/bin/python"))
     if code or not kernel:
         raise GuardrailsError(f"the environment was not built (exit code {code})", next_step="see what it printed above, or --no-environment")
     spec = Path(jupyter_data_dir()) / "kernels" / f"job-{name}"
@@ -89,27 +87,15 @@ def _environment(package: Path, scratch: Path, name: str) -> str:
 
 
 def _use(notebook: Path, kernelspec: str, name: str) -> None:
-    """The notebook opens with that kernelspec."""
+    """The notebook opens with that kernelspec; one that was taken away since is left out."""
+    if not notebook.is_file():
+        return
     found = json.loads(notebook.read_text(encoding="utf-8"))
     found.setdefault("metadata", {})["kernelspec"] = {"name": kernelspec, "display_name": f"Python ({name})", "language": "python"}
     notebook.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _pins(client: ControlClient, job: Job, name: str) -> dict[str, Any]:
-    """What it ran with: parameters, interpreter, and each dataset's version then and now."""
-    inputs = [{"name": entry.name, "version": entry.version, "masks": entry.masks, "now": _version_now(client, entry.name)} for entry in job.inputs]
-    return {"job": name, "entry": job.entry, "python": job.python.model_dump(), "parameters": job.parameters.values, "inputs": inputs}
-
-
-def _version_now(client: ControlClient, name: str) -> str | None:
-    """The contract's version of today; None where this person may not know of it."""
-    try:
-        return str(client.call(DatasetShow(name=name))["version"])
-    except NotFound:
-        return None
-
-
-def _lines(folder: Path, job: Job, found: dict[str, Any]) -> list[str]:
+def _lines(folder: Path, job: Job, found: Mapping[str, Any]) -> list[str]:
     values = ", ".join(f"{name}={value!r}" for name, value in found["parameters"].items())
     lines = [f"{found['job']} is an experiment again: {folder / job.entry}", f"  content: {found['content_digest']}"]
     lines += [f"  kernelspec: {found['kernelspec']}"] if found["kernelspec"] else []

@@ -37,7 +37,7 @@ def page(evidence: Evidence, *, decide: str = "") -> str:
     head = f"<h1>{escape(title)}</h1><p class=muted>of {escape(found['person'])}: {escape(found['label'])}</p>{digests}"
     parts = [
         head,
-        _section("Checks", _checks(found["checks"])),
+        _section("Checks", _checks(found["checks"]) + _reason(found)),
         _section(compared(evidence), _changes(evidence)),
         _section("Data", _pre(data_lines(evidence))),
         _section("Its clean run used", _pre(cost_lines(evidence))),
@@ -75,6 +75,11 @@ def _checks(checks: Iterable[Mapping[str, Any]]) -> str:
         said = f"<b>{escape(check['title'])}</b> {escape(check['detail'])}{findings}"
         rows.append(f"<tr><td class={check['state']}>{escape(SIGNS[check['state']])}</td><td>{said}</td></tr>")
     return f"<table>{''.join(rows)}</table>"
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    """Why it should go on in spite of warnings."""
+    return f"<p><b>{escape(found['person'])} on its warnings:</b> {escape(found['reason'])}</p>" if found["reason"] else ""
 
 
 def _finding(one: Mapping[str, Any]) -> str:

@@ -81,6 +81,8 @@ def _checks(found: dict[str, Any]) -> Iterator[str]:
         yield "  " + line(check_line(check))
         for finding in check["findings"]:
             yield from map(line, finding_lines(finding))
+    if found["reason"]:
+        yield f"  {line(found['person'])} on its warnings: {line(found['reason'])}"
 
 
 def _changes(evidence: Evidence) -> Iterator[str]:

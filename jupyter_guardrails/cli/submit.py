@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from jupyter_guardrails.cli import submit_details
 from jupyter_guardrails.cli.connection import refuse_inside, settings_from
+from jupyter_guardrails.cli.printing import line
 from jupyter_guardrails.control.interface import ControlClient, Settings, connect
 from jupyter_guardrails.control.interface.messages import SubmissionCancel, SubmissionCreate, SubmissionShow
 from jupyter_guardrails.control.interface.own import running_control
@@ -148,4 +149,5 @@ def summary(found: dict[str, Any]) -> str:
     lines = [f"{found['name']} version {found['version']}: {found['label']}", f"  id: {found['id']}"]
     lines += [f"  package: {found['package']}", f"  content: {found['content_digest']}"] if found["package"] else []
     lines += [f"  error: {found['error']}"] if found["error"] else []
+    lines += [f"  reason: {line(found['reason'])}"] if found["reason"] else []
     return "\n".join([*lines, *([f"  next: {found['next_step']}"] if found["next_step"] else [])])

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from jupyter_guardrails.catalog.labels import Label, in_words
 from jupyter_guardrails.control import labels, packages, stops, submission_work, workers
+from jupyter_guardrails.control.interface import work
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.records import submissions
 
@@ -38,6 +39,11 @@ async def inherit(state: ControlState, row: dict[str, Any]) -> Label:
     found = await labels.of_job(state, asked["workspace"], [entry.name for entry in inputs])
     await set_check(state, row["id"], name="label", title="Data that its results inherit from", value="passed", detail=in_words(found))
     return found
+
+
+def unexplained(row: dict[str, Any]) -> str:
+    """Why it is not submitted: checks warned, and its author said nothing to that. Control's own checks count, too."""
+    return work.unexplained(row["reason"], [check["title"] for check in row["checks"] if check["state"] == "warned"])
 
 
 async def set_check(state: ControlState, id: str, *, name: str, title: str, value: str, detail: str, findings: Any = ()) -> None:

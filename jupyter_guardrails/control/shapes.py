@@ -6,7 +6,7 @@ from typing import Any
 
 from jupyter_guardrails.records.columns import iso
 
-SAME = ("id", "name", "version", "notebook", "state", "content_digest", "evidence_digest", "package", "error")
+SAME = ("id", "name", "version", "notebook", "state", "content_digest", "evidence_digest", "package", "error", "reason")
 CHECK = ("name", "title", "state", "detail", "findings", "progress", "seconds")
 LABELS = {
     "draft": "draft, not submitted",
@@ -23,6 +23,7 @@ LABELS = {
     "superseded": "replaced by a newer version",
     "retired": "retired",
 }
+EXPLAIN = "mend them, or submit it again and say why it should go on all the same (`--reason '…'`)"
 NEXT_STEPS = {  # with the row's values
     "draft": "submit it when you are content",
     "in_review": "try it: `jupyter guardrails job run {package}`, or `python3 run.py` in the unpacked folder",
@@ -51,6 +52,7 @@ def _next_step(row: dict[str, Any], *, service: bool) -> str:
     """What its author, or whoever comes next, does now; empty where there is only to wait."""
     if row["state"] == "checks_failed":
         fixes = [finding.get("fix", "") for check in row["checks"] if check["state"] == "failed" for finding in check["findings"]]
-        return next((fix for fix in fixes if fix), "see its checks, then submit again")
+        silent = {check["state"] for check in row["checks"]} >= {"warned"} and not fixes and not row["reason"].strip()
+        return next((fix for fix in fixes if fix), EXPLAIN if silent else "see its checks, then submit again")
     steps = NEXT_STEPS | ({"in_review": "its reviewers decide; meanwhile you can try it: `jupyter guardrails job run {package}`"} if service else {})
     return steps.get(row["state"], "").format(**row)

@@ -261,6 +261,8 @@ async def finish(state: ControlState, request: WorkerFinish, fds: list[int]) -> 
     row = await state.records.read(submissions.get, row["id"])
     if row["draft"]:
         return shapes.submission(await _move(state, row["id"], "draft"), service=state.service)
+    if unexplained := own_checks.unexplained(row):
+        return shapes.submission(await _move(state, row["id"], "checks_failed", unexplained), service=state.service)
     kept = await asyncio.to_thread(_keep, state, row, folder, inherited)
     await state.records.write(_note, state, row["id"], kept)
     shutil.rmtree(folder)

@@ -156,6 +156,7 @@ def _order(state: ControlState, row: dict[str, Any], token: str, places: dict[st
         "owner": row["principal"],
         "submitted_on": row["created_at"].date().isoformat(),
         "reason": row["reason"],
+        "draft": row["draft"],
         "policy_digest": policy.digest,
         "profile": profile.name,
         "resources": {"memory_bytes": profile.memory_bytes, "cpus": profile.cpus, "tasks": profile.tasks, "wall_s": wall_s},

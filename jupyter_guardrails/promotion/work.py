@@ -40,6 +40,7 @@ class WorkOrder(BaseModel):
     owner: str
     submitted_on: str  # ISO date
     reason: str
+    draft: bool = False
     policy_digest: str
     profile: str
     resources: Resources

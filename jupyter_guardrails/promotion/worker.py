@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.messages import WorkerFinish
+from jupyter_guardrails.control.interface.work import unexplained
 from jupyter_guardrails.errors import ControlAway, GuardrailsError
 from jupyter_guardrails.promotion import builder, several, upload
 from jupyter_guardrails.promotion.notebook import read_notebook
@@ -69,10 +70,25 @@ def work_off(work_order: WorkOrder, control: ControlClient) -> None:
     for report in reports:
         report.waiting()
     results = _absent(work, {check.NAME for check in checks})
+    titles = {check.NAME: check.TITLE for check in checks}
     for check, report in zip(checks, reports, strict=True):
         stopped = [name for name, result in results.items() if result.state == "failed"]
-        results[check.NAME] = _skip(report, stopped) if stopped and check.NAME == LAST else _check(check, work, report, so_far=stopped)
-    _finish(work, results)
+        why_not = _why_not(work, results, titles) if check.NAME == LAST else ""
+        results[check.NAME] = _skip(report, why_not) if why_not else _check(check, work, report, so_far=stopped)
+    _finish(work, results, titles)
+
+
+def _why_not(work: Work, results: dict[str, Result], titles: dict[str, str]) -> str:
+    """Why a clean run, which may take hours, would be for nothing: something failed, or warned and nobody said a word to it."""
+    if stopped := [name for name, result in results.items() if result.state == "failed"]:
+        return f"not run, since {', '.join(stopped)} failed"
+    return "not run, since there are warnings and no reason to go on" if _unexplained(work, results, titles) else ""
+
+
+def _unexplained(work: Work, results: dict[str, Result], titles: dict[str, str]) -> str:
+    """What control, too, would say at the end; a draft needs no reason."""
+    told = [titles[name] for name, result in results.items() if result.state == "warned"]
+    return "" if work.order.draft else unexplained(work.order.reason, told)
 
 
 def _absent(work: Work, there: set[str]) -> dict[str, Result]:
@@ -117,16 +133,16 @@ def _breaks_the_package(name: str, work: Work) -> bool:
     return name in ("parameters", "data") or (name == "environment" and work.interpreter is None)
 
 
-def _skip(report: CheckReport, stopped: list[str]) -> Result:
-    result = not_checked(f"not run, since {', '.join(stopped)} failed")
+def _skip(report: CheckReport, why_not: str) -> Result:
+    result = not_checked(why_not)
     report.ended(result)
     return result
 
 
-def _finish(work: Work, results: dict[str, Result]) -> None:
+def _finish(work: Work, results: dict[str, Result], titles: dict[str, str]) -> None:
     stopped = [name for name, result in results.items() if result.state == "failed"]
-    if stopped:
-        said = f"failed: {', '.join(stopped)}"
+    said = f"failed: {', '.join(stopped)}" if stopped else _unexplained(work, results, titles)
+    if said:
         work.control.call(WorkerFinish(submission=work.order.submission, state="checks_failed", error=said))
         return
     folder = Path(work.order.folder, "package")

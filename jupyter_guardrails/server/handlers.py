@@ -32,6 +32,7 @@ from jupyter_guardrails.server.publication_handlers import (
     PublicationsHandler,
     WithdrawHandler,
 )
+from jupyter_guardrails.server.reopen_handlers import ReopenHandler
 from jupyter_guardrails.server.room import with_room, workspace
 
 CHUNK_BYTES = 1 << 20
@@ -317,6 +318,7 @@ ROUTES: tuple[tuple[str, type[GuardrailsHandler]], ...] = (
     ("/guardrails/submissions/([^/]+)/package", PackageHandler),
     ("/guardrails/submissions/([^/]+)/cancel", CancelHandler),
     ("/guardrails/submissions/([^/]+)/production", ProductionHandler),
+    ("/guardrails/submissions/([^/]+)/reopen", ReopenHandler),
     ("/guardrails/submissions/([^/]+)/share", ShareHandler),
     ("/guardrails/submissions/([^/]+)/decision", SubmissionDecisionHandler),
     ("/guardrails/audit", AuditHandler),

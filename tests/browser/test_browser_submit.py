@@ -12,6 +12,15 @@ from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CHECKS_MS = 120_000
+WARNINGS = "There are warnings: why should it go on all the same?"
+
+
+def submit(production):
+    """Submit a notebook that was never run here: that is a warning, and it goes on with a reason."""
+    button = production.get_by_role("button", name="Submit for production")
+    button.click()
+    production.get_by_label(WARNINGS).fill("it was never run here", timeout=CHECKS_MS)
+    button.click()
 
 
 def test_the_toolbar_checks_a_draft_and_the_panel_shows_how_it_ended(lab):
@@ -24,7 +33,7 @@ def test_the_toolbar_checks_a_draft_and_the_panel_shows_how_it_ended(lab):
     expect(lab.panel.check("A clean run from top to bottom")).to_contain_text("passed")
     expect(lab.panel.check("Cells were run once")).to_contain_text("warning")
     expect(production.get_by_role("button", name="Submit for production")).to_be_disabled()
-    production.get_by_label("There are warnings: why should it go on all the same?").fill("it was never run here")
+    production.get_by_label(WARNINGS).fill("it was never run here")
     expect(production.get_by_role("button", name="Submit for production")).to_be_enabled()
 
 
@@ -32,10 +41,11 @@ def test_a_submitted_notebook_becomes_a_package_to_download(lab, governed, tmp_p
     governed.add_notebook("job.ipynb", *GOOD)
     lab.open("job.ipynb")
     production = lab.panel.production
-    production.get_by_role("button", name="Submit for production").click()
+    submit(production)
     link = production.get_by_role("link", name=re.compile(r"Download job.*\.job\.zip"))
     expect(link).to_be_visible(timeout=CHECKS_MS)
     expect(production).to_contain_text("nobody else has approved this")
+    expect(production).to_contain_text("Said of its warnings: it was never run here")
     production.get_by_role("button", name="Copy the whole digest: Content").click()
     digest = production.locator("code[title]").first.get_attribute("title")
     assert lab.page.evaluate("navigator.clipboard.readText()") == digest
@@ -116,7 +126,7 @@ def test_what_is_said_about_the_job_goes_into_its_package(lab, governed, tmp_pat
     production.get_by_label("When it runs").select_option(label="Every Monday at 6:00")
     production.get_by_label("Whom to ask about it").fill("ana, room 4")
     assert lab.violations() == []
-    production.get_by_role("button", name="Submit for production").click()
+    submit(production)
     link = production.get_by_role("link", name=re.compile(r"Download monthly.*\.job\.zip"))
     expect(link).to_be_visible(timeout=CHECKS_MS)
     with lab.page.expect_download() as download:

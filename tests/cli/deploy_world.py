@@ -117,7 +117,7 @@ class World:
             cells[parameters].metadata["tags"] = ["parameters"]
         nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": {"name": "tiny", "display_name": "tiny"}}), self.workspace / name)
         key = os.urandom(8).hex()
-        request = {"notebook": name, "workspace": str(self.workspace), "key": key, "draft": draft} | details
+        request = {"notebook": name, "workspace": str(self.workspace), "key": key, "draft": draft, "reason": "a test"} | details
         found = self.client.call(SubmissionCreate.model_validate(request))
         deadline = time.monotonic() + 120
         while found["state"] in ("submitted", "checking"):

@@ -139,7 +139,10 @@ def test_a_job_becomes_an_experiment_again(world, sales):
     notebook = json.loads((world.root / "again" / "sales.ipynb").read_text())
     assert notebook["metadata"]["kernelspec"]["name"] == pins["kernelspec"]
     assert "".join(notebook["cells"][0]["source"]) == "n = 2"
-    assert "is there already" in world.command("job", "reopen", sales["id"], "--to", world.root / "again").stderr
+    assert "is there already" in world.command("job", "reopen", sales["id"], "--to", world.workspace).stderr
+    (world.root / "again" / "sales.ipynb").write_text(json.dumps(notebook | {"cells": []}))
+    once_more = world.command("job", "reopen", sales["id"], "--to", world.root / "again", "--no-environment")
+    assert (once_more.returncode, json.loads((world.root / "again" / "sales.ipynb").read_text())["cells"]) == (0, []), "what changed since stays"
     assert world.command("job", "reopen", "nope").returncode == 1
 
 

@@ -24,6 +24,7 @@ def commands(section):
 
 
 SEE = commands("See what came")
+REASON = "its outputs were cleared"
 
 
 class Office:
@@ -50,7 +51,8 @@ class Office:
     def submit(self, *sources):
         """A new version of ana's, in review."""
         path = self.machine.add_notebook("ana", *sources)
-        return json.loads(self.run("ana", "submit", path, "--workspace", path.parent, "--json"))
+        said = ("--workspace", path.parent, "--reason", REASON, "--json")
+        return json.loads(self.run("ana", "submit", path, *said))
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +83,39 @@ def test_a_reviewer_sees_what_came(office, first):
     text = office.say("ben", reviewed, first)
     assert "no version was approved before this one" in text
     assert "cpu-seconds" in text
+    assert f"ana on its warnings: {REASON}" in text
     office.say("ben", page, first)
     html = (office.machine.home("ben") / page[-1]).read_text()
     assert "<script" not in html
+    assert f"<b>ana on its warnings:</b> {REASON}" in html
     assert "<pre>1\n</pre>" in html, "what the clean run printed"
     assert office.say("ben", saved, first).strip() == "sales-1.job.zip"
-    assert office.run("ben", "job", "verify", "sales-1.job.zip").startswith("sales version 1: unchanged and signed")
+    verified = office.run("ben", "job", "verify", "sales-1.job.zip")
+    assert verified.startswith("sales version 1: unchanged and signed")
+    assert ("(nobody has approved this)" in verified, "self-test" in verified) == (True, False)
+
+
+def test_the_life_of_a_job_by_two_accounts_commands(office, first):
+    """Sent back, withdrawn, anew approved, and retired: each by whom it is for, and what its author reads of it then."""
+
+    def decide(word, submission, *more, account="ben", code=0):
+        return office.run(account, "job", word, submission["id"], "--digest", submission["content_digest"][:12], *more, code=code)
+
+    def shown(submission):
+        return office.run("ana", "job", "show", submission["id"])
+
+    decide("approve", first, account="ana", code=1)
+    assert "changes are asked for" in decide("send-back", first, "--reason", "name the month")
+    assert all(words in shown(first) for words in ("ben: send back: name the month", "submit it again: that is a new version"))
+    office.run("ben", "job", "withdraw", first["id"], code=1)
+    assert "withdrawn" in office.run("ana", "job", "withdraw", first["id"])
+    decide("approve", first, code=1)
+    second = office.submit("x = 1", "print(x)")
+    assert "2: approved" in decide("approve", second, "--reason", "numbers agree")
+    assert f"an operator deploys it: `jupyter guardrails job deploy {second['id']}`" in shown(second)
+    decide("reject", second, "--reason", "too late", code=1)
+    office.run("ben", "job", "save", second["id"])
+    assert "approved by: ben" in office.run("ben", "job", "verify", "sales-2.job.zip")
+    assert "retired" in office.run("ben", "job", "retire", second["id"], "--reason", "replaced by a report")
+    assert "NOT trusted" in office.run("ben", "job", "verify", "sales-2.job.zip", code=1)
+    assert "nothing of it runs any more" in shown(second)

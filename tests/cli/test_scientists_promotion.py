@@ -40,7 +40,7 @@ promotion:
 CELLS = (
     "first_month = 1",
     "import csv, guarded\nrows = list(csv.reader(open(guarded.path('nyc/flights'))))",
-    "with open('delays.csv', 'w') as out:\n    out.write(f'month,rows\\n{first_month},{len(rows)}\\n')\nopen('log.txt', 'w').write('done')",
+    "with open('delays.csv', 'w') as out:\n    out.write(f'month,rows\\n{first_month},{len(rows)}\\n')\n_ = open('log.txt', 'w').write('done')",
 )
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def place(tmp_path_factory, tiny):
     said = {"id": "nyc-flights", "name": "flights", "domain": "nyc", "purpose": "All flights", "classification": "internal"}
     (root / "catalog" / "flights.yaml").write_text(CONTRACT.format(path=root / "data" / "flights.csv", **said))
     add_kernelspec(root / "jupyter", "tiny", tiny)
-    cells = [new_code_cell(source) for source in CELLS]
+    cells = [new_code_cell(source, execution_count=number) for number, source in enumerate(CELLS, 1)]
     cells[0].metadata["tags"] = ["parameters"]
     kernel = {"kernelspec": {"name": "tiny", "display_name": "tiny", "language": "python"}}
     nbformat.write(new_notebook(cells=cells, metadata=kernel), root / "ws" / "delays.ipynb")

@@ -187,6 +187,25 @@ def test_a_notebook_becomes_a_package_by_its_own_accounts_hands(servers, machine
     assert machine.owners_below("var/lib/jupyter-guardrails") == {ACCOUNTS["jupyter-guardrails"]}
 
 
+def test_a_job_is_reopened_in_the_workspace_of_whoever_may_read_it(servers, machine, in_review):
+    """Its files as they were submitted, in a new folder each time; who may not know of it is told that there is none."""
+    server = servers["ana"]
+    made = [server.rest("POST", f"guardrails/submissions/{in_review['id']}/reopen") for _ in range(2)]
+    assert [answer.status_code for answer in made] == [201, 201], made[0].text
+    said = made[1].json()
+    assert [answer.json()["folder"] for answer in made] == ["sales-1", "sales-1-1"]
+    notebook = server.workspace / said["notebook"]
+    assert ["".join(cell["source"]) for cell in json.loads(notebook.read_text())["cells"]] == ["x = 1", "y = x + 1"]
+    pins = json.loads((notebook.parent / "reopened.json").read_text())
+    assert (pins["submission"], pins["content_digest"]) == (in_review["id"], in_review["content_digest"])
+    assert "[[packages]]" in (notebook.parent / "pylock.kernel.toml").read_text()
+    assert f"job reopen {in_review['id']} --to {notebook.parent}" in said["next_step"]
+    (server.workspace / "sales-1-2").symlink_to("/tmp")
+    again = server.rest("POST", f"guardrails/submissions/{in_review['id']}/reopen").json()["folder"]
+    assert (server.workspace / again).resolve().parent == server.workspace.resolve()
+    assert server.rest("POST", "guardrails/submissions/none/reopen").status_code == 404
+
+
 def test_a_submission_is_its_authors(machine, in_review):
     """Ben reviews: what is in review is his to see, too."""
     for request in ("m.SubmissionShow(id={!r})", "m.SubmissionPackage(id={!r})"):

@@ -19,6 +19,7 @@ from uv import find_uv_bin
 from jupyter_guardrails.control.interface import ControlClient, Settings, start_own_control
 from jupyter_guardrails.control.interface.messages import SubmissionCreate, SubmissionPackage, SubmissionShow
 
+REASON = "a test submits what it made"  # warnings need one
 POLICY = """\
 apiVersion: guardrails/v1
 mode: enforce
@@ -123,7 +124,9 @@ class World:
 
     def create(self, notebook: str = "sales.ipynb", **fields: Any) -> dict[str, Any]:
         assert self.client
-        return self.client.call(SubmissionCreate(**{"notebook": notebook, "workspace": str(self.workspace), "key": os.urandom(8).hex()} | fields))
+        return self.client.call(
+            SubmissionCreate(**{"notebook": notebook, "workspace": str(self.workspace), "key": os.urandom(8).hex(), "reason": REASON} | fields)
+        )
 
     def show(self, id: str) -> dict[str, Any]:
         assert self.client

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from promotion_world import World, add_kernelspec, check_of
+from promotion_world import REASON, World, add_kernelspec, check_of
 
 from jupyter_guardrails.control.interface.messages import SubmissionCancel
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, Refused
@@ -184,6 +184,12 @@ def test_other_outputs_are_a_warning_with_both(world):
     check = check_of(found, "clean_run")
     assert (found["state"], check["state"]) == ("in_review", "warned")
     assert "'then' before, 'now' now" in check["findings"][0]["message"]
+    assert found["reason"] == REASON
+    silent = world.submit("differs.ipynb", reason=" ")
+    assert (silent["state"], silent["package"]) == ("checks_failed", "")
+    assert silent["error"] == f"there are warnings, and no reason to go on: {check['title']}"
+    assert "--reason" in silent["next_step"]
+    assert world.submit("differs.ipynb", reason="", draft=True)["state"] == "draft"
 
 
 def test_the_clean_run_is_held_by_the_sandbox(world):
@@ -237,6 +243,8 @@ def test_a_dataset_that_was_not_declared_is_not_given(world):
     found = world.submit("computed.ipynb")
     assert check_of(found, "data")["state"] == "warned"
     assert check_of(found, "clean_run")["state"] == "failed"
+    silent = world.submit("computed.ipynb", reason="")
+    assert check_of(silent, "clean_run")["detail"] == "not run, since there are warnings and no reason to go on"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "no json"])

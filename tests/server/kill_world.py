@@ -172,7 +172,7 @@ class Load:
     def _submit(self):
         while not self._stop.wait(2.0):  # each is a process of its own
             key = uuid.uuid4().hex
-            request = SubmissionCreate(notebook="job.ipynb", workspace=str(self.server.workspace), key=key)
+            request = SubmissionCreate(notebook="job.ipynb", workspace=str(self.server.workspace), key=key, reason="under load")
             try:
                 self.submitted[key] = self.control.call(request)["id"]
             except ControlAway:

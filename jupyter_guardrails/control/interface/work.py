@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -65,6 +65,11 @@ class WorkerKeep(Request):
     op = "worker.keep"
     submission: str
     key: str = Field(pattern=KEY)
+
+
+def unexplained(reason: str, titles: Sequence[str]) -> str:
+    """Why a submission ends whose checks warned while its submitter said nothing to that; empty where nothing warned, or there is a word."""
+    return f"there are warnings, and no reason to go on: {'; '.join(titles)}" if titles and not reason.strip() else ""
 
 
 def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:

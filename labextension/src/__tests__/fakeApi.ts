@@ -13,6 +13,7 @@ import type {
   Production,
   Publication,
   Publications,
+  Reopened,
   Submission
 } from '../api/generated/openapi';
 
@@ -155,6 +156,7 @@ export function aSubmission(values: Partial<Submission> = {}): Submission {
     evidence_digest: '',
     package: '',
     error: '',
+    reason: '',
     next_step: '',
     ...values
   };
@@ -211,6 +213,19 @@ export class FakeApi implements IGuardrailsApi {
   catalogue: Dataset[] = [aDataset(), aDataset({ name: 'hr/salaries', status: 'requestable' })];
   requestsAnswer: AccessRequest[] = [];
   submissionsAnswer: Submission[] = [];
+  reopenedAnswer: Reopened = {
+    folder: 'churn-1',
+    notebook: 'churn-1/churn.ipynb',
+    submission: 's1',
+    content_digest: 'c'.repeat(64),
+    parameters: { month: 6 },
+    inputs: [
+      { name: 'nyc/flights', version: '1.0.0', now: '2.0.0' },
+      { name: 'hr/people', version: '1.0.0', now: null },
+      { name: 'nyc/weather', version: '1.0.0', now: '1.0.0' }
+    ],
+    next_step: 'for its own environment: `jupyter guardrails job reopen s1 --to churn-1`'
+  };
   productionAnswer: Production = {
     decisions: [],
     approvals: 0,
@@ -243,6 +258,7 @@ export class FakeApi implements IGuardrailsApi {
     this.answer('submissions', { submissions: this.submissionsAnswer });
   submission: IGuardrailsApi['submission'] = id => this.answer(`submission ${id}`, this.submissionOf(id));
   cancel: IGuardrailsApi['cancel'] = id => this.answer(`cancel ${id}`, this.submissionOf(id));
+  reopen: IGuardrailsApi['reopen'] = id => this.answer(`reopen ${id}`, this.reopenedAnswer);
   packageUrl = (id: string): string => `/guardrails/submissions/${id}/package`;
 
   dataset: IGuardrailsApi['dataset'] = name => this.answer(`dataset ${name}`, aDetail({ name }));

@@ -1,7 +1,7 @@
 import { ApiError } from '../api/errors';
 import type { Submission } from '../api/generated/openapi';
-import { isChecking, isReady, SubmissionModel } from '../state/submissionModel';
-import { aSubmission, FakeApi } from './fakeApi';
+import { isChecking, needsReason, SubmissionModel } from '../state/submissionModel';
+import { aCheck, aSubmission, FakeApi } from './fakeApi';
 
 const PATH = 'analysis/churn.ipynb';
 
@@ -101,14 +101,24 @@ describe('SubmissionModel', () => {
     expect(model.shown?.state).toBe('cancelled');
   });
 
+  it.each<[Submission['state'], Partial<Submission>, boolean]>([
+    ['draft', { error: 'cancelled' }, false],
+    ['draft', {}, true],
+    ['checks_failed', {}, true],
+    ['checks_failed', { reason: 'known' }, false],
+    ['checks_failed', { checks: [aCheck({ state: 'warned' }), aCheck({ state: 'failed' })] }, false],
+    ['draft', { checks: [aCheck()] }, false]
+  ])('%s with warnings and %p: a reason is asked for: %s', (state, values, asked) => {
+    expect(needsReason(aSubmission({ state, checks: [aCheck({ state: 'warned' })], ...values }))).toBe(asked);
+  });
+
   it.each([
-    ['submitted', true, false],
-    ['checking', true, false],
-    ['draft', false, true],
-    ['checks_failed', false, false],
-    ['in_review', false, false]
-  ] as const)('%s: checking %s, ready %s', (state, checking, ready) => {
+    ['submitted', true],
+    ['checking', true],
+    ['draft', false],
+    ['checks_failed', false],
+    ['in_review', false]
+  ] as const)('%s: checking %s', (state, checking) => {
     expect(isChecking(aSubmission({ state }))).toBe(checking);
-    expect(isReady(aSubmission({ state }))).toBe(ready);
   });
 });

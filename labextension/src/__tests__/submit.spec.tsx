@@ -319,6 +319,36 @@ describe('the way to production', () => {
     expect(container.textContent).toContain('a self-test, not an approval');
   });
 
+  it('reopens a job as an experiment, opens it, and says what is other than then', async () => {
+    api.submissionsAnswer = [aSubmission({ state: 'deployed', package: 'churn-1.job.zip' })];
+    await act(() => model.refresh());
+    await click(button('Reopen as experiment'));
+    expect(api.calls).toContain('reopen s1');
+    expect(notebooks.done).toEqual(['reveal churn-1/churn.ipynb 0']);
+    const notice = await screen.findByText('Reopened in churn-1');
+    const said = notice.parentElement?.textContent ?? '';
+    for (const words of [
+      'month = 6',
+      'nyc/flights: 1.0.0 then, 2.0.0 now',
+      'hr/people: 1.0.0 then, not yours to read now'
+    ]) {
+      expect(said).toContain(words);
+    }
+    expect(said).not.toContain('nyc/weather');
+    expect(said).toContain('Next step: for its own environment');
+    expect((await axe(container)).violations.map(({ id }) => id)).toEqual([]);
+  });
+
+  it('says why a job can not be reopened, and opens nothing', async () => {
+    api.submissionsAnswer = [aSubmission({ state: 'deployed', package: 'churn-1.job.zip' })];
+    await act(() => model.refresh());
+    api.failure = new ApiError('the workspace is full');
+    await click(button('Reopen as experiment'));
+    expect(screen.getAllByRole('alert')[0]?.textContent).toContain('the workspace is full');
+    expect(notebooks.done).toEqual([]);
+    expect(screen.queryByText(/^Reopened/)).toBeNull();
+  });
+
   it('asks what became of it only where others have a say', async () => {
     api.submissionsAnswer = [aSubmission({ state: 'checks_failed' })];
     await act(() => model.refresh());

@@ -19,6 +19,7 @@ import type {
   ProfileChoice,
   Publication,
   Publications,
+  Reopened,
   Requests,
   Stopped,
   Submission,
@@ -52,6 +53,7 @@ export interface IGuardrailsApi {
   production(id: string): Promise<Production>;
   submit(submission: NewSubmission): Promise<Submission>;
   cancel(id: string): Promise<Submission>;
+  reopen(id: string): Promise<Reopened>;
   packageUrl(id: string): string;
 }
 
@@ -147,6 +149,10 @@ export class GuardrailsApi implements IGuardrailsApi {
 
   cancel(id: string): Promise<Submission> {
     return request(this.settings, ['submissions', id, 'cancel'], { method: 'POST', body: {} });
+  }
+
+  reopen(id: string): Promise<Reopened> {
+    return request(this.settings, ['submissions', id, 'reopen'], { method: 'POST', body: {} });
   }
 
   packageUrl(id: string): string {

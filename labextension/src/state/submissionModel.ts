@@ -2,7 +2,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import { ApiError } from '../api/errors';
 import type { IGuardrailsApi } from '../api/client';
-import type { JobDetails, NewSubmission, Production, Submission } from '../api/generated/openapi';
+import type { JobDetails, NewSubmission, Production, Reopened, Submission } from '../api/generated/openapi';
 import { PackageRequests } from './packageRequests';
 import { PollModel } from './pollModel';
 
@@ -44,9 +44,11 @@ export function isChecking({ state }: Submission): boolean {
   return state === 'submitted' || state === 'checking';
 }
 
-/** Whether a draft went through its checks and may be submitted as it is. */
-export function isReady({ state, error }: Submission): boolean {
-  return state === 'draft' && error === '';
+/** Whether it goes on only with a word on its warnings: a draft that went well but for these, or a submission that ended for want of it. */
+export function needsReason({ state, error, reason, checks }: Submission): boolean {
+  const has = (what: Submission['checks'][number]['state']): boolean => checks.some(check => check.state === what);
+  const open = state === 'draft' ? error === '' : state === 'checks_failed' && reason === '' && !has('failed');
+  return open && has('warned');
 }
 
 /** This person's submissions, the one that is shown, and the way of one through its checks. */
@@ -164,6 +166,25 @@ export class SubmissionModel extends PollModel {
     this.stateChanged.emit();
   }
 
+  /** A new folder of the workspace with a job's files; null where that was refused. */
+  async reopen(id: string): Promise<Reopened | null> {
+    this._actionError = null;
+    try {
+      this._reopened = await this.api.reopen(id);
+      return this._reopened;
+    } catch (reason) {
+      this._actionError = ApiError.from(reason);
+      return null;
+    } finally {
+      this.stateChanged.emit();
+    }
+  }
+
+  /** What was reopened of a submission, last. */
+  reopened(id: string): Reopened | null {
+    return this._reopened?.submission === id ? this._reopened : null;
+  }
+
   packageUrl(id: string): string {
     return this.api.packageUrl(id);
   }
@@ -217,6 +238,7 @@ export class SubmissionModel extends PollModel {
   private _submissions: readonly Submission[] = [];
   private _notebook: string | null = null;
   private _selected: string | null = null;
+  private _reopened: Reopened | null = null;
   private _sending: 'check' | 'submit' | null = null;
   private _actionError: ApiError | null = null;
 }

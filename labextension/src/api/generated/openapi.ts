@@ -381,6 +381,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guardrails/submissions/{id}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make an experiment of a job again: a new folder in the workspace with its files, its lock, and what it ran with */
+        post: operations["reopenSubmission"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guardrails/submissions/{id}/share": {
         parameters: {
             query?: never;
@@ -1033,6 +1050,8 @@ export interface components {
             /** @description File name of the zip; empty before it is built */
             package: string;
             error: string;
+            /** @description Why its submitter let it go on in spite of warnings */
+            reason: string;
             next_step: string;
         };
         Check: {
@@ -1073,6 +1092,25 @@ export interface components {
             dataset?: string;
             /** @description A Python package to ask for */
             package?: string;
+        };
+        Reopened: {
+            /** @description Relative to the workspace */
+            folder: string;
+            /** @description Its notebook, relative to the workspace */
+            notebook: string;
+            submission: string;
+            content_digest: string;
+            parameters: {
+                [key: string]: unknown;
+            };
+            inputs: {
+                name: string;
+                /** @description Of its contract, in the clean run */
+                version: string;
+                /** @description Today's; null: it is not yours to know */
+                now: string | null;
+            }[];
+            next_step: string;
         };
         Production: {
             decisions: components["schemas"]["ReviewWord"][];
@@ -1390,6 +1428,7 @@ export type Submission = components['schemas']['Submission'];
 export type Check = components['schemas']['Check'];
 export type Finding = components['schemas']['Finding'];
 export type Offer = components['schemas']['Offer'];
+export type Reopened = components['schemas']['Reopened'];
 export type Production = components['schemas']['Production'];
 export type ReviewWord = components['schemas']['ReviewWord'];
 export type Deployment = components['schemas']['Deployment'];
@@ -1815,6 +1854,29 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Production"];
+            default: components["responses"]["Error"];
+        };
+    };
+    reopenSubmission: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the folder */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reopened"];
+                };
+            };
             default: components["responses"]["Error"];
         };
     };

@@ -1,7 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { Production, Submission } from '../../api/generated/openapi';
+import type { Production, Reopened, Submission } from '../../api/generated/openapi';
 import { Checklist, IChecklistProps } from '../../components/Checklist';
 import { CopyButton } from '../../components/CopyButton';
 import { NextStep, Notice } from '../../components/Notice';
@@ -9,6 +9,7 @@ import { useTrans } from '../../components/translation';
 import { ago } from '../../format';
 import { isChecking } from '../../state/submissionModel';
 import { ProductionPart } from './ProductionPart';
+import { ReopenPart } from './ReopenPart';
 import { StateBadge } from './StateBadge';
 
 export interface ISubmissionCardProps {
@@ -19,6 +20,9 @@ export interface ISubmissionCardProps {
   onCell: (cell: number, notebook?: string) => void;
   fixOf: IChecklistProps['fixOf'];
   onCancel: () => Promise<void>;
+  /** What was made of it when it was reopened. */
+  reopened: Reopened | null;
+  onReopen: () => Promise<void>;
 }
 
 /** One submission: its state in plain words, its checks, and its package. */
@@ -47,10 +51,16 @@ export function SubmissionCard(props: ISubmissionCardProps): React.JSX.Element {
       ) : (
         <NextStep text={submission.next_step} />
       )}
+      {submission.reason && <p>{trans.__('Said of its warnings: %1', submission.reason)}</p>}
       {checking && <Overall submission={submission} onCancel={onCancel} />}
       {production && <ProductionPart production={production} />}
       <Checklist checks={submission.checks} onCell={onCell} fixOf={fixOf} />
-      {submission.package && <Package submission={submission} url={packageUrl} />}
+      {submission.package && (
+        <>
+          <Package submission={submission} url={packageUrl} />
+          <ReopenPart reopened={props.reopened} onReopen={props.onReopen} />
+        </>
+      )}
     </section>
   );
 }

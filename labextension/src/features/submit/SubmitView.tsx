@@ -5,7 +5,7 @@ import { ErrorNotice } from '../../components/Notice';
 import { useTrans } from '../../components/translation';
 import { baseName } from '../../format';
 import { INotebooks } from '../../state/notebooks';
-import { isChecking, isReady, SubmissionModel } from '../../state/submissionModel';
+import { isChecking, needsReason, SubmissionModel } from '../../state/submissionModel';
 import { fixOf } from './fixes';
 import { JobForm } from './JobForm';
 import { PackagesSection } from './PackageRequests';
@@ -23,9 +23,16 @@ export interface ISubmitViewProps {
 export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
   const trans = useTrans();
   const { shown, error, actionError } = model;
+  const reopen = async (id: string): Promise<void> => {
+    const made = await model.reopen(id);
+    if (made) {
+      await notebooks.reveal(made.notebook, 0);
+      model.select(id);
+    }
+  };
   return (
     <>
-      <Actions model={model} notebooks={notebooks} />
+      <Actions key={model.notebook ?? ''} model={model} notebooks={notebooks} />
       {actionError && <ErrorNotice error={actionError} title={trans.__('This was not done')} />}
       {error && (
         <ErrorNotice
@@ -42,6 +49,8 @@ export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.El
           fixOf={finding => fixOf(finding, finding.notebook ?? shown.notebook, { model, notebooks, trans })}
           onCell={(cell, notebook) => void notebooks.reveal(notebook ?? shown.notebook, cell)}
           onCancel={() => model.cancel(shown.id)}
+          reopened={model.reopened(shown.id)}
+          onReopen={() => reopen(shown.id)}
         />
       )}
       {!model.loaded && !error && <Loading label={trans.__('Reading your submissions')} />}
@@ -57,11 +66,12 @@ function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
   const path = model.notebook;
   const { shown } = model;
   const own = shown?.notebook === path ? shown : null;
-  const warned = own !== null && isReady(own) && own.checks.some(check => check.state === 'warned');
+  const warned = own !== null && needsReason(own);
   const disabled = path === null || model.sending !== null || (own !== null && isChecking(own));
   const send = (draft: boolean): void => {
     if (path !== null) {
-      void model.submit(path, { draft, reason: reason.trim(), save: () => notebooks.save(), ...model.said(path) });
+      const word = warned && !draft ? reason.trim() : '';
+      void model.submit(path, { draft, reason: word, save: () => notebooks.save(), ...model.said(path) });
     }
   };
   if (path === null) {
