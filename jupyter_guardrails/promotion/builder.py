@@ -22,6 +22,7 @@ from jupyter_guardrails.promotion.work import Work
 CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
 RUN = Path(__file__).parent / "payload" / "run.py"
 CELLS = RUN.with_name("run_cells.py")
+ENGINES = RUN.with_name("engines")  # the same in every package: what is the job's own is in job.json
 
 
 def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.Digests:
@@ -34,6 +35,7 @@ def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.D
     (folder / "lib" / "__init__.py").unlink(missing_ok=True)  # the room's own: lib/ is a path, no package
     shutil.copyfile(RUN, folder / "run.py")
     shutil.copyfile(CELLS, folder / "lib" / CELLS.name)
+    shutil.copytree(ENGINES, folder / "engines", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     (folder / "env").mkdir()
     for kind, lock in work.locks.items():
         (folder / "env" / f"pylock.{kind}.toml").write_text(lock, encoding="utf-8")

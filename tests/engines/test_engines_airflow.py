@@ -2,6 +2,7 @@
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,11 +13,12 @@ import airflow_here
 import pytest
 from engine_contract import EngineContract, package
 
-from jupyter_guardrails.engines import airflow, airflow_api, airflow_task, places
+from jupyter_guardrails.engines import airflow, airflow_api, airflow_task, places, start
 from jupyter_guardrails.engines.airflow import Airflow
 from jupyter_guardrails.engines.places import Given
 from jupyter_guardrails.errors import BadRequest, Conflict, GuardrailsError
 from jupyter_guardrails.package import manifest
+from jupyter_guardrails.promotion import builder
 
 LONG = pytest.mark.skipif(not os.environ.get("GUARDRAILS_SOAK"), reason="a long run only: GUARDRAILS_SOAK=1")
 
@@ -124,6 +126,27 @@ class TestAirflow(EngineContract):
             assert time.monotonic() < deadline, self.said(place, 1)
             time.sleep(0.1)
         assert (found["state"], found["exit_code"]) == ("failed", 128 + 15)
+
+    def test_a_package_s_own_dag_runs_it_without_anything_of_this_project(self, engine, deploy, here, tmp_path):
+        folder = tmp_path / "zebra-1"
+        shutil.copytree(tmp_path / "p", folder)
+        shutil.copytree(builder.ENGINES, folder / "engines", ignore=shutil.ignore_patterns("__pycache__"))
+        manifest.write_manifest(folder)
+        before = sorted(folder.rglob("*"))
+        (here.dags / "zebra_1.py").symlink_to(folder / "engines" / "airflow_dag.py")
+        api, dag = engine._connected(deploy()), f"guarded-{start.sha256(folder / manifest.MANIFEST)[:16]}"
+        deadline = time.monotonic() + airflow_here.PATIENCE_S
+        while api.ask("GET", "dags", dag) is None:
+            assert time.monotonic() < deadline, api.ask("GET", "importErrors")
+            time.sleep(0.2)
+        api.ask("PATCH", "dags", dag, body={"is_paused": False})
+        assert api.ask("POST", "dags", dag, "dagRuns", body={"logical_date": None, "conf": {"parameters": {"zoo": "it's; $(id)"}}, "dag_run_id": "a"})
+        while (state := api.ask("GET", "dags", dag, "dagRuns", "a")["state"]) in airflow.ALIVE:
+            time.sleep(0.2)
+        log = str(api.ask("GET", "dags", dag, "dagRuns", "a", "taskInstances", "run", "logs", "1"))
+        assert (state, "given it's; $(id)" in log) == ("success", True), log
+        assert len(list(tmp_path.glob("zebra-1-runs/*/run.json"))) == 1
+        assert sorted(folder.rglob("*")) == before, "else it would not verify any more"
 
     def test_a_wrong_login_is_told(self, engine, deploy, here, tmp_path, monkeypatch):
         place = deploy()
