@@ -191,8 +191,9 @@ def _run_line(run: dict[str, Any]) -> str:
     peak = f", peak {run['peak_bytes'] / 2**20:.0f} MiB" if run["peak_bytes"] is not None else ""
     code = f", exit {run['exit_code']}" if run["exit_code"] is not None else ""
     where = f", cell {run['cell']}" if run["cell"] is not None else ""
+    tried = f", attempt {run['attempts']}" if (run["attempts"] or 1) > 1 else ""
     error = f": {line(run['error'])[-200:]}" if run["error"] else ""
-    return f"  run {run['number']}  {run['started_at'][:19]}  {run['state']}{code}{peak}{where}{error}"
+    return f"  run {run['number']}  {run['started_at'][:19]}  {run['state']}{code}{tried}{peak}{where}{error}"
 
 
 def _logs(arguments: argparse.Namespace) -> int:

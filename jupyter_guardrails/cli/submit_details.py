@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--contact", help="whom to ask when it fails (default: you)")
     group.add_argument("--run-as", metavar="ACCOUNT", help="the account that it runs as in production")
     group.add_argument("--schedule", metavar="CRON", help="minute hour day month weekday, like '0 6 * * 1'")
-    group.add_argument("--retries", type=int, metavar="N", help="how often an engine tries again")
+    group.add_argument("--retries", type=int, metavar="N", help="how often a run that failed is tried again")
     group.add_argument("--label", action="append", default=[], metavar="NAME=VALUE")
     group.add_argument("--secret", action="append", default=[], metavar="NAME", help="an environment variable that the engine binds; never its value")
     group.add_argument("--network", action="append", default=[], metavar="HOST:PORT", help="a host that the job needs")

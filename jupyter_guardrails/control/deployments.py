@@ -28,7 +28,7 @@ NOT_FOR_PRODUCTION = frozenset({"superseded", "retired", "withdrawn"})
 OWN_ACCOUNT = frozenset({"local", "slurm", "airflow"})  # engines whose runs have the account of who deploys
 SAME = ("id", "submission", "name", "version", "author", "engine", "deployed_by", "run_as", "schedule", "parameters")
 STATED = ("state", "reason", "self_test", "content_digest", "evidence_digest")
-RUN = ("number", "state", "engine_job", "exit_code", "peak_bytes", "cell", "error", "log_tail")
+RUN = ("number", "state", "engine_job", "exit_code", "peak_bytes", "attempts", "cell", "error", "log_tail")
 
 
 async def create(state: ControlState, request: DeploymentCreate, fds: list[int]) -> Answer:

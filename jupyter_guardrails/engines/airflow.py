@@ -207,7 +207,7 @@ def text_of(place: Place, schedule: str, *, deployed_at: int) -> str:
     if schedule:
         schedules.values_of(schedule)
     said = {"id": place.id, "dag": dag_of(place), "task": TASK, "content": content, "folder": str(place.folder), "deployed_at": int(deployed_at)}
-    return DAG.format(**said, schedule=repr(schedule or None), seconds=int(place.job().resources.wall_s) + SECONDS_BESIDE)
+    return DAG.format(**said, schedule=repr(schedule or None), seconds=place.longest_s + SECONDS_BESIDE)
 
 
 def _run(place: Place, job: str) -> tuple[str, ...]:

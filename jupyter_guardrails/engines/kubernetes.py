@@ -108,7 +108,7 @@ def manifest(place: Place, number: int) -> dict[str, Any]:
         "containers": [_container(place, number, settings, resources)],
         "volumes": [{"name": "deployments", "persistentVolumeClaim": {"claimName": settings["claim"]}}, {"name": "tmp", "emptyDir": {}}],
     }
-    spec = {"backoffLimit": 0, "activeDeadlineSeconds": int(resources.wall_s) + SECONDS_BESIDE, "ttlSecondsAfterFinished": KEPT_S}
+    spec = {"backoffLimit": 0, "activeDeadlineSeconds": place.longest_s + SECONDS_BESIDE, "ttlSecondsAfterFinished": KEPT_S}
     metadata = {"name": name_of(place, number), "labels": marks, "annotations": {"guardrails.jupyter.org/content": deployed["content"]}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec | {"template": {"metadata": {"labels": marks}, "spec": pod}}}
 

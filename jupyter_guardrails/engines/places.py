@@ -5,7 +5,7 @@ ROOT/ID/deployment.json      digests, parameters, datasets
 ROOT/ID/start.py             checks the package, runs it, writes down how that ended
 ROOT/ID/python               the interpreter that starts it, and that the environments were made from
 ROOT/ID/package/             as it was approved
-ROOT/ID/runs/N/              log.txt, started.json, ended.json, out/
+ROOT/ID/runs/N/              log.txt, started.json, ended.json, out/ and, of earlier attempts of a job that is tried again, attempts/
 """
 
 from __future__ import annotations
@@ -84,6 +84,11 @@ class Place:
         """The package's job."""
         return read_job(self.package)
 
+    @property
+    def longest_s(self) -> int:
+        """How long a run may take at most, all of its attempts together."""
+        return int(self.job().resources.wall_s) * (1 + int(self.deployed().get("retries", 0)))
+
     def mark_ended(self) -> None:
         """Nothing of it starts from here any more, whatever an engine still has of it."""
         (self.folder / "ended").touch()
@@ -107,6 +112,7 @@ def prepare(root: Path, id: str, package: Path, given: Given) -> Place:
         }
         said |= {"parameters": dict(given.parameters), "datasets": dict(given.datasets), "masked": list(given.masked)}
         said |= {"command": list(given.command), "settings": dict(given.settings), "environ": dict(given.environ)}
+        said["retries"] = place.job().retries
         start.write(place.folder / "deployment.json", said)
         place.python.symlink_to(getattr(sys, "_base_executable", "") or sys.executable)
     except BaseException:
@@ -124,6 +130,7 @@ def ended(place: Place, number: int) -> dict[str, Any] | None:
     code = int(said["exit_code"])
     measured = _json(place.run(number) / "use.json")
     found = {"state": "complete" if code == 0 else "failed", "exit_code": code, "peak_bytes": measured.get("peak_bytes", said["peak_bytes"])}
+    found["attempts"] = int(said.get("attempts", 1))
     return found | failure(place, number) | {"log_tail": tail(place, number)}
 
 
@@ -147,7 +154,8 @@ def unresolved(place: Place) -> str:
 def failure(place: Place, number: int) -> dict[str, Any]:
     """The cell that failed, counted from 1 in the author's notebook, and its error; nothing where no cell did. Of several notebooks it is named."""
     said = _json(place.run(number) / "out" / "run.json")
-    which = next((f"{name}: " for name in place.job().then if name == said.get("notebook")), "")
+    name = said.get("notebook")
+    which = f"{name}: " if isinstance(name, str) and name in place.job().then else ""
     error = {"error": f"{which}{str(said.get('error', '')).encode('utf-8', 'replace').decode()[-3000:]}"}
     cells = said.get("cells")
     numbers = [cell.get("cell") for cell in cells if isinstance(cell, dict) and cell.get("state") != "ok"] if isinstance(cells, list) else []

@@ -48,9 +48,9 @@ class Slurm:
         """The batch script, tried by the cluster itself; with a schedule, what submits it."""
         if shutil.which("sbatch") is None:
             raise GuardrailsError("this machine has no sbatch", next_step="deploy from a machine that submits to your cluster")
-        (place.folder / SCRIPT).write_text(script(place.job().resources, place.deployed()["content"]), encoding="utf-8")
+        (place.folder / SCRIPT).write_text(script(place.job().resources, place.deployed()["content"], longest_s=place.longest_s), encoding="utf-8")
         _asked("sbatch", "--test-only", *_options(place), SCRIPT, "0", place=place)
-        _refuse_beyond(place.job().resources)
+        _refuse_beyond(place.longest_s)
         if schedule:
             schedules.install(place, schedule)
 
@@ -91,34 +91,34 @@ class Slurm:
         schedules.remove(place)
 
 
-def script(resources: Resources, content: str) -> str:
+def script(resources: Resources, content: str, *, longest_s: int) -> str:
     """The batch script: integers and a digest. Its one argument is the run's number."""
     if not re.fullmatch(r"[0-9a-f]{64}", content):
         raise GuardrailsError("a content digest is 64 hexadecimal digits", next_step="deploy the package again")
     asked = {"mem": f"{math.ceil(resources.memory_bytes / 2**20)}M", "cpus-per-task": math.ceil(resources.cpus)}
-    asked |= {"time": minutes(resources), "job-name": f"guardrails-{content[:12]}", "comment": content}
+    asked |= {"time": minutes(longest_s), "job-name": f"guardrails-{content[:12]}", "comment": content}
     lines = "".join(f"#SBATCH --{name}={value}\n" for name, value in asked.items())
     return f'#!/bin/sh\n{lines}#SBATCH --no-requeue\nexec ./python -I start.py "$1"\n'
 
 
-def _refuse_beyond(resources: Resources) -> None:
+def _refuse_beyond(longest_s: int) -> None:
     """GuardrailsError for a job longer than its partition allows: by Slurm's default (EnforcePartLimits=NO) sbatch takes it, and it never starts."""
     shown = subprocess.run(["scontrol", "show", "partition", "--oneliner"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     wanted = os.environ.get("SBATCH_PARTITION", "")
     for line in shown.stdout.splitlines():
         said = dict(word.split("=", 1) for word in line.split() if "=" in word)
         used = said.get("PartitionName") == wanted if wanted else said.get("Default") == "YES"
-        if used and minutes_of(said.get("MaxTime", "")) < minutes(resources):
-            asks = f"the job may take {minutes(resources)} min, and Slurm's partition {said['PartitionName']} allows {said['MaxTime']}"
+        if used and minutes_of(said.get("MaxTime", "")) < minutes(longest_s):
+            asks = f"the job may take {minutes(longest_s)} min, and Slurm's partition {said['PartitionName']} allows {said['MaxTime']}"
             raise GuardrailsError(
                 f"{asks}: it would wait for ever",
                 next_step="let a version with a smaller time limit be submitted, or deploy to a partition that allows it: SBATCH_PARTITION",
             )
 
 
-def minutes(resources: Resources) -> int:
-    """What a job asks of the cluster: its own limit, and a little for starting and for writing down results."""
-    return math.ceil(resources.wall_s / 60) + MINUTES_BESIDE
+def minutes(longest_s: int) -> int:
+    """What a job asks of the cluster: its own limit for all attempts, and a little for starting and for writing down results."""
+    return math.ceil(longest_s / 60) + MINUTES_BESIDE
 
 
 def minutes_of(text: str) -> float:

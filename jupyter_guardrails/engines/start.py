@@ -3,7 +3,8 @@
     python3 -I start.py NUMBER
 
 It lies outside of the package, in the deployment's folder, where nothing of the author's can change it: it runs nothing whose manifest, and whose
-run.py, are not the very bytes that were deployed. run.py verifies every other file. What a run writes is in runs/NUMBER/.
+run.py, are not the very bytes that were deployed. run.py verifies every other file. What a run writes is in runs/NUMBER/; where the job says so,
+one that failed is tried again, and what an earlier attempt wrote is in runs/NUMBER/attempts/1/ and so on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 MANIFEST = "manifest-sha256.txt"
 LOG_BYTES = 16 << 20  # of a run's log; what comes after that is not kept
 ALTERED = 1
+FOR_GOOD = (0, 2, 3)  # of run.py: fine, wrongly called, and a machine that can't: to try these again changes nothing
 
 
 def sha256(path: Path) -> str:
@@ -70,17 +72,51 @@ def keep(source: IO[bytes], sink: IO[bytes]) -> None:
             sink.flush()
 
 
-def execute(folder: Path, deployed: dict[str, Any], number: int) -> int:
-    """Run it, and write its log; the exit code. Told to end, it tells the run so, and goes on to write down how that ended."""
+def attempts(folder: Path, deployed: dict[str, Any], number: int) -> tuple[int, int]:
+    """Run it, and again where it failed as often as the job says, unless it was told to end; the last exit code, and how often it was run."""
+    told, most, run = list[bool](), 1 + int(deployed.get("retries", 0)), folder / "runs" / str(number)
+    code = 0
+    for attempt in range(1, most + 1):
+        if attempt > 1:
+            put_away(run, attempt - 1)
+            with (run / "log.txt").open("a", encoding="utf-8") as log:
+                log.write(f"start.py: exit code {code}; attempt {attempt} of {most}\n")
+        code = execute(folder, deployed, number, told)
+        if code in FOR_GOOD or told:
+            break
+    return code, attempt
+
+
+def put_away(run: Path, attempt: int) -> None:
+    """What an attempt wrote makes room for the next one's."""
+    kept = run / "attempts" / str(attempt)
+    kept.mkdir(parents=True)
+    for name in ("out", "use.json"):
+        if (run / name).exists():
+            os.replace(run / name, kept / name)
+
+
+def execute(folder: Path, deployed: dict[str, Any], number: int, told: list[bool]) -> int:
+    """Run it, and write its log; the exit code. Told to end, it tells the run so, and goes on to write down how that ended.
+
+    `told` holds something then.
+    """
     command = command_of(folder, deployed, number)
-    with (folder / "runs" / str(number) / "log.txt").open("wb") as log:
+    with (folder / "runs" / str(number) / "log.txt").open("ab") as log:
         try:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder)
         except OSError as error:
             log.write(f"start.py: {command[0]} can't be started: {error}\n".encode())
             return 3
+
+        def end(*_: object) -> None:
+            told.append(True)
+            child.terminate()
+
         for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: child.terminate())
+            signal.signal(name, end)
+        if told:  # between two attempts
+            child.terminate()
         assert child.stdout is not None
         keep(child.stdout, log)
         code = child.wait()
@@ -102,11 +138,11 @@ def main(folder: Path, number: int) -> int:
     write(run / "started.json", {"at": time.time(), "pid": os.getpid(), "host": os.uname().nodename})
     if problem := problem_of(folder, deployed):
         (run / "log.txt").write_text(f"start.py: {problem}; nothing was run\n", encoding="utf-8")
-        code = ALTERED
+        code, tried = ALTERED, 1
     else:
-        code = execute(folder, deployed, number)
+        code, tried = attempts(folder, deployed, number)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024  # of the largest of its processes
-    write(run / "ended.json", {"at": time.time(), "exit_code": code, "peak_bytes": peak})
+    write(run / "ended.json", {"at": time.time(), "exit_code": code, "peak_bytes": peak, "attempts": tried})
     return code
 
 

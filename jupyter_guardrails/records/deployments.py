@@ -14,7 +14,7 @@ from jupyter_guardrails.records.columns import storable
 from jupyter_guardrails.records.tables import deployments, job_runs
 from jupyter_guardrails.records.tables import submissions as jobs
 
-RUN_FIELDS = frozenset({"state", "engine_job", "ended_at", "exit_code", "peak_bytes", "cell", "error", "log_tail"})
+RUN_FIELDS = frozenset({"state", "engine_job", "ended_at", "exit_code", "peak_bytes", "attempts", "cell", "error", "log_tail"})
 NEXT_STEP = "`jupyter guardrails job runs` shows those that there are"
 
 

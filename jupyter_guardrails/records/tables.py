@@ -526,5 +526,6 @@ job_runs = Table(
     Column("cell", Integer),  # the one that failed, counted from 1
     Column("error", Text, nullable=False),
     Column("log_tail", Text, nullable=False),
+    Column("attempts", Integer),  # how often it was tried
     CheckConstraint("state in ('running', 'complete', 'failed', 'lost')", name="state"),
 )

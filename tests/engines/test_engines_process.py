@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from engine_contract import EngineContract
+from engine_contract import JOB, EngineContract
 
 from jupyter_guardrails.engines import places, schedules, start
 from jupyter_guardrails.engines.places import Place
@@ -18,6 +18,24 @@ class TestLocal(EngineContract):
     @pytest.fixture
     def engine(self):
         return Local()
+
+    @pytest.mark.parametrize(
+        ("code", "state", "exit_code", "attempts"), [("101", "complete", 0, 2), ("102", "failed", 2, 1), ("103", "failed", 3, 1)]
+    )
+    def test_what_may_go_better_is_tried_again_and_what_can_not_is_not(self, engine, deploy, code, state, exit_code, attempts):
+        place = deploy(code=code)
+        found = self.finished(engine, place, 1, engine.start(place, 1))
+        assert (found["state"], found["exit_code"], found["attempts"]) == (state, exit_code, attempts)
+        assert (place.run(1) / "attempts" / "1" / "out" / "run.json").exists() == (attempts == 2)
+        assert place.longest_s == 2 * JOB["resources"]["wall_s"]
+
+    def test_what_is_told_to_end_is_not_tried_again(self, engine, deploy):
+        place = deploy(code="-1")
+        job = engine.start(place, 1)
+        self.waits(place)
+        engine.stop(place, 1, job)
+        found = self.finished(engine, place, 1, job)
+        assert (found["state"], found["attempts"]) == ("failed", 1)
 
     def test_a_number_of_a_process_that_comes_again_is_not_the_run(self, engine, deploy):
         place = deploy(code="-1")
@@ -103,7 +121,7 @@ def test_the_log_of_a_run_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(start, "LOG_BYTES", 1000)
     (tmp_path / "runs" / "1").mkdir(parents=True)
     command = [sys.executable, "-c", "import sys; print('x' * 5000)"]
-    assert start.execute(tmp_path, {"command": command}, 1) == 0
+    assert start.execute(tmp_path, {"command": command}, 1, []) == 0
     log = (tmp_path / "runs/1/log.txt").read_text()
     assert log.startswith("x" * 1000 + "\n[the log is full")
     assert len(log) < 1100

@@ -73,6 +73,7 @@ class RunReport(Request):
     engine_job: str = Field(default="", max_length=200)
     exit_code: int | None = None
     peak_bytes: int | None = Field(default=None, ge=0, le=1 << 62)
+    attempts: int | None = Field(default=None, ge=1, le=100)  # how often it was tried
     cell: int | None = Field(default=None, ge=1, le=1 << 31)
     error: str = Field(default="", max_length=4000)
     log_tail: str = Field(default="", max_length=8000)

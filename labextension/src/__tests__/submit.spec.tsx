@@ -14,6 +14,7 @@ const RUN = {
   state: 'complete',
   exit_code: 0,
   peak_bytes: 2 ** 28,
+  attempts: 1,
   cell: null,
   error: '',
   log_tail: '',

@@ -1160,6 +1160,8 @@ export interface components {
             state: "running" | "complete" | "failed" | "lost";
             exit_code: number | null;
             peak_bytes: number | null;
+            /** @description How often it was tried; null while it runs */
+            attempts: number | null;
             /** @description Where it failed, counted from 1 */
             cell: number | null;
             error: string;

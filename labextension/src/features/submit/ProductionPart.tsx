@@ -126,11 +126,14 @@ function RunItem({ run }: { run: Run }): React.JSX.Element {
   );
 }
 
-/** When it was, how long it took, and the most memory that it had. */
-function figuresOf({ started_at, ended_at, peak_bytes }: Run, trans: TranslationBundle): string[] {
+/** When it was, how long it took, how often it was tried, and the most memory that it had. */
+function figuresOf({ started_at, ended_at, attempts, peak_bytes }: Run, trans: TranslationBundle): string[] {
   const parts = started_at ? [ago(started_at, Date.now(), trans)] : [];
   if (started_at && ended_at) {
     parts.push(duration((Date.parse(ended_at) - Date.parse(started_at)) / 1000, trans));
+  }
+  if (typeof attempts === 'number' && attempts > 1) {
+    parts.push(trans.__('attempt %1', attempts));
   }
   return typeof peak_bytes === 'number' ? [...parts, trans.__('%1 at most', bytes(peak_bytes))] : parts;
 }
