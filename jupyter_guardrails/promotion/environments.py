@@ -21,8 +21,9 @@ BUILD_TIMEOUT_S = 1800.0
 def environment(lock: str, interpreter: Interpreter, *, store: Path, scratch: Path, wheels: Path | None = None) -> Path:
     """The interpreter of the environment of this lock; built at the first call, then taken from `store`. `wheels`: a folder of what no index has."""
     key = hashlib.sha256(f"{interpreter.base}\n{interpreter.version}\n{lock}".encode()).hexdigest()[:32]
-    folder = store / key
     store.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = store.resolve()  # a sandbox's root shows a folder, and not the links that lead to it
+    folder = store / key
     with open(store / f"{key}.lock", "w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)  # two submissions at once build it once
         if not (store / f"{key}.complete").exists():

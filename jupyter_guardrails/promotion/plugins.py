@@ -15,7 +15,7 @@ from jupyter_guardrails.promotion.work import Progress, Work
 GROUP = "jupyter_guardrails.checks"
 OURS = "jupyter_guardrails.promotion.checks"
 # In this order: a later check uses what an earlier one found out. What runs the notebook comes last, after a company's own.
-STATIC = ("order", "paths", "parameters", "environment", "imports", "licenses", "vulnerabilities", "secrets", "personal_data", "size", "data")
+STATIC = ("order", "paths", "parameters", "environment", "imports", "licenses", "secrets", "personal_data", "size", "data", "vulnerabilities")
 LAST = "clean_run"
 OWN_TIMEOUT_S = 300
 

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from jupyter_guardrails.promotion.jsonstream import LENIENT, MAX_DEPTH, MAX_TOKEN_BYTES, Cursor, Span
+from jupyter_guardrails.promotion.jsonstream import LENIENT, MAX_DEPTH, MAX_TOKEN_BYTES, STRING, Cursor, Span
 
-_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
-TOKEN = re.compile(rb"[\s,]*(?:(?P<key>" + _STRING + rb")\s*:|(?P<bracket>[\[\]{}])|" + _STRING + rb'(?=\s*[^\s:])|[^\s,"\[\]{}]+)', re.S)
+TOKEN = re.compile(rb"[\s,]*(?:(?P<key>" + STRING + rb")\s*:|(?P<bracket>[\[\]{}])|" + STRING + rb'(?=\s*[^\s:])|[^\s,"\[\]{}]+)', re.S)
 KEY = "."  # before a key in a path, where a bracket stands for itself
 PLACES = (["{", ".cells", "[", "{"], ["{", ".worksheets", "[", "{", ".cells", "[", "{"])  # of a cell: nbformat 4, and 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.package.details import Details
 from jupyter_guardrails.package.job import Input, Resources
+from jupyter_guardrails.promotion.advisories import Told
 from jupyter_guardrails.promotion.interpreter import Interpreter
 from jupyter_guardrails.promotion.notebook import Notebook
 from jupyter_guardrails.promotion.traces import Traced
@@ -71,6 +73,8 @@ class Work:
     outputs: list[str] = field(default_factory=list)
     executed: list[Path] = field(default_factory=list)  # as its clean run left each notebook
     traced: list[Traced] = field(default_factory=list)  # what the clean run of each opened
+    asked: Future[Told] | None = None  # what the index of advisories says, while other checks look
+    threads: ThreadPoolExecutor = field(default_factory=ThreadPoolExecutor)  # for what need not be waited for
 
     @property
     def notebooks(self) -> tuple[str, ...]:

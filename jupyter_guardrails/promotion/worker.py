@@ -18,6 +18,7 @@ from jupyter_guardrails.control.interface.messages import WorkerFinish
 from jupyter_guardrails.control.interface.work import unexplained
 from jupyter_guardrails.errors import ControlAway, GuardrailsError
 from jupyter_guardrails.promotion import builder, several, upload
+from jupyter_guardrails.promotion.checks import environment, vulnerabilities
 from jupyter_guardrails.promotion.notebook import read_notebook
 from jupyter_guardrails.promotion.plugins import LAST, Check, load_checks
 from jupyter_guardrails.promotion.report import Cancelled, CheckReport
@@ -75,6 +76,8 @@ def work_off(work_order: WorkOrder, control: ControlClient) -> None:
         stopped = [name for name, result in results.items() if result.state == "failed"]
         why_not = _why_not(work, results, titles) if check.NAME == LAST else ""
         results[check.NAME] = _skip(report, why_not) if why_not else _check(check, work, report, so_far=stopped)
+        if check.NAME == environment.NAME and work.order.checks.get(vulnerabilities.NAME) != "off":
+            vulnerabilities.begin(work)
     _finish(work, results, titles)
 
 
@@ -154,7 +157,10 @@ def _finish(work: Work, results: dict[str, Result], titles: dict[str, str]) -> N
 
 
 if __name__ == "__main__":
-    code = main()
+    try:
+        code = main()
+    except SystemExit as ended:  # asked to: the clean run's kernel and lease have ended in order
+        code = int(ended.code or 0)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # nbclient leaves threads that a plain exit waits for
+    os._exit(code)  # nbclient leaves threads, and an index may still be asked: a plain exit waits for these

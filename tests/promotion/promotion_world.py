@@ -67,14 +67,25 @@ def jupyter_path(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path / "jupyter"
 
 
-class World:
-    """A workspace, a catalogue and control's client; `submit` waits for the end."""
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all worlds of a run of the tests keep the environments that clean runs build; those of other test processes too."""
+    folder = tmp_path_factory.getbasetemp().parent / "environments"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
-    def __init__(self, root: Path) -> None:
+
+class World:
+    """A workspace, a catalogue and control's client; `submit` waits for the end. `environments`: where others built theirs."""
+
+    def __init__(self, root: Path, environments: Path | None = None) -> None:
         self.root = root
         self.workspace, self.catalog, self.state_dir = root / "ws", root / "catalog", root / "state"
         self.workspace.mkdir()
         self.catalog.mkdir()
+        if environments:
+            self.state_dir.mkdir(mode=0o700)
+            (self.state_dir / "environments").symlink_to(environments)
         (root / "guardrails.yaml").write_text(POLICY)
         self.client: ControlClient | None = None
 
@@ -158,11 +169,11 @@ def check_of(submission: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, tiny: Path, environments: Path) -> Iterator[World]:
     """A world whose control runs, for all tests of a module: environments are built once."""
     root = tmp_path_factory.mktemp("w")
     add_kernelspec(root / "jupyter", "tiny", tiny)
-    found = World(root)
+    found = World(root, environments)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(root / "jupyter"))
         own = start_own_control(found.settings)
@@ -172,6 +183,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[Worl
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, jupyter_path: Path) -> World:
+def fresh(tmp_path: Path, jupyter_path: Path, environments: Path) -> World:
     """A world whose control the test starts and ends itself."""
-    return World(tmp_path)
+    return World(tmp_path, environments)

@@ -25,18 +25,19 @@ def run(work: Work, progress: Progress) -> Result:
         spec = kernels.find_kernelspec(work.order.kernelspec or work.notebook.kernelspec)
         found = kernels.probe(kernels.executable_of(spec), work.probing)
         progress(1, STEPS, f"Python {found.version}")
+        cache = Path(work.order.environments) / "uv-cache"
+        runner = work.threads.submit(locks.lock_runner, found, scratch=work.scratch, cache=cache)  # it depends on the interpreter alone
         frozen = locks.freeze(found, work.probing)
         system = locks.of_system(found, frozen, imported_modules(work)) if found.system_site else []
         frozen += system
         if findings := [*_wheels(work, found, progress), *_missing(found, frozen)]:
             return failed(f"{len(findings)} package(s) can't be locked", findings)
         progress(2, STEPS, f"{len(frozen)} packages")
-        cache = Path(work.order.environments) / "uv-cache"
         local = {package.canonical for package in _local(found)}
         indexed = [line for line in frozen if locks.name_of(line, found) not in local]
         work.locks["kernel"] = locks.lock_kernel(indexed, found, scratch=work.scratch, cache=cache, wheels=work.wheels)
         progress(3, STEPS, "runner")
-        work.locks["runner"] = locks.lock_runner(found, scratch=work.scratch, cache=cache)
+        work.locks["runner"] = runner.result()
     except GuardrailsError as error:
         return failed(error.message, [Finding(error.message, fix=error.next_step, kind="no_environment")])
     work.interpreter = found

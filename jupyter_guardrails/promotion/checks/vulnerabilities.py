@@ -21,6 +21,13 @@ NAME, TITLE = "vulnerabilities", "No known vulnerabilities"
 MISSING = "pip-audit is not installed where this runs (the extra `vulnerabilities`)"
 
 
+def begin(work: Work) -> None:
+    """Called by the worker as soon as there is a lock: the index is asked while other checks look."""
+    if importlib.util.find_spec("pip_audit") is not None and "kernel" in work.locks:
+        packages, store = pinned(work.locks["kernel"]), Path(work.order.environments, "advisories")
+        work.asked = work.threads.submit(advisories.find, packages, store=store, scratch=work.scratch, now=time.time())
+
+
 def run(work: Work, progress: Progress) -> Result:
     """What the index says of each package of the kernel's lock, today or within the last day; nothing is installed or run."""
     if importlib.util.find_spec("pip_audit") is None:
@@ -28,8 +35,11 @@ def run(work: Work, progress: Progress) -> Result:
     if "kernel" not in work.locks:
         return not_checked("the environment is not locked")
     packages = pinned(work.locks["kernel"])
+    if work.asked is None:
+        begin(work)
+    assert work.asked is not None
     try:
-        told = advisories.find(packages, store=Path(work.order.environments, "advisories"), scratch=work.scratch, now=time.time())
+        told = work.asked.result()
     except GuardrailsError as error:
         return not_checked(error.message)
     known = len(told.entries)
