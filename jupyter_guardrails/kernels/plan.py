@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -50,34 +51,23 @@ def make_spec(
     unlisted: bool = False,
     record: bool = False,
 ) -> SandboxSpec:
-    """The sandbox of one process.
+    """The sandbox of one process. Where the policy only observes, the lists say what would be refused, `shut` (with the admission's) what is.
 
-    `env` is the environment of whoever starts it, of which only the allow-list passes; `own` are the kernelspec's variables, for the kernel
-    alone. `kernel_dir` was made by `folders.make_folders`; `read` are the environment's folders (see kernelspecs). `netless_port` is where the proxy
-    listens inside the empty network namespace: a host that isn't approved is then refused with a reason instead of failing to resolve.
-    `unlisted`: the account is not in /etc/passwd, so the files of `accounts.write_account` stand for it.
-    `record`: have told which files are opened that are no part of the system, the environment or the kernel's own folders.
-    Where the policy only observes, the lists say what would be refused, `shut` (with the admission's) what is, and the machine's network is open.
+    `env` is the environment of whoever starts it, of which only the allow-list passes; `own` are the kernelspec's variables, for the kernel alone.
+    `kernel_dir` was made by `folders.make_folders`; `read` are the environment's folders (see kernelspecs). `netless_port` is where the proxy listens
+    inside the empty network namespace: a host that isn't approved is then refused with a reason instead of failing to resolve.
+    `unlisted`: the account is not in /etc/passwd, so the files of `accounts.write_account` stand for it. `record`: see `_recorded`.
     """
     observed, open_network = "files" in admission.observed, "network" in admission.observed
     port = None if open_network else netless_port
-    forwards = [] if port is None else admission.forwards
-    granted = (path for name, path in admission.datasets.items() if name not in admission.softly)
-    folders = KernelFolders(Path(kernel_dir))
+    forwards, folders = [] if port is None else admission.forwards, KernelFolders(Path(kernel_dir))
     facts = variables.Facts(workspace=Path(workspace), folders=folders, client_dir=CLIENT_DIR, channel=channel, proxy_port=port)
-    start = variables.allowed(env, admission.env_pass, program=argv[0])
-    return SandboxSpec(
+    spec = SandboxSpec(
         argv=tuple(argv),
-        env=variables.complete(admission, variables.substituted(own, start), facts),
+        env=variables.complete(admission, variables.substituted(own, variables.allowed(env, admission.env_pass, program=argv[0])), facts),
         cwd=cwd,
-        read=unique(*SYSTEM_READ, str(CLIENT_DIR), str(folders.data), str(folders.configuration), *read, *admission.read_paths, *granted),
-        write=unique(
-            str(workspace),
-            *(str(p) for p in (folders.connection, folders.temporary, folders.state, folders.migrated)),
-            SHARED_MEMORY,
-            *write,
-            *admission.write_paths,
-        ),
+        read=_readable(admission, folders, read),
+        write=_writable(admission, folders, str(workspace), write),
         devices=unique(*DEVICES, *admission.devices),
         network="host" if open_network else "none",
         proxy_port=port,
@@ -90,10 +80,25 @@ def make_spec(
         covers=(*(((str(folders.hosts), HOSTS),) if forwards else ()), *(accounts.covers(folders) if unlisted else ())),
         observed=observed,
         shut=unique(*admission.shut, *shut) if observed else (),
-        trace=observed or record,
-        told=unique(str(workspace), *admission.datasets.values()) if record else (),
-        beside=unique(*SYSTEM_READ, "/dev", "/sys", str(CLIENT_DIR), str(folders.root), *read) if record else (),
+        trace=observed,
     )
+    return _recorded(spec, admission, folders, str(workspace), read) if record else spec
+
+
+def _readable(admission: Admission, folders: KernelFolders, read: Sequence[str]) -> tuple[str, ...]:
+    granted = (path for name, path in admission.datasets.items() if name not in admission.softly)
+    return unique(*SYSTEM_READ, str(CLIENT_DIR), str(folders.data), str(folders.configuration), *read, *admission.read_paths, *granted)
+
+
+def _writable(admission: Admission, folders: KernelFolders, workspace: str, write: Sequence[str]) -> tuple[str, ...]:
+    own = (folders.connection, folders.temporary, folders.state, folders.migrated)
+    return unique(workspace, *map(str, own), SHARED_MEMORY, *write, *admission.write_paths)
+
+
+def _recorded(spec: SandboxSpec, admission: Admission, folders: KernelFolders, workspace: str, read: Sequence[str]) -> SandboxSpec:
+    """The same with a tracer that tells which files are opened that are no part of the system, the environment or the kernel's own folders."""
+    beside = unique(*SYSTEM_READ, "/dev", "/sys", str(CLIENT_DIR), str(folders.root), *read)
+    return replace(spec, trace=True, told=unique(workspace, *admission.datasets.values()), beside=beside)
 
 
 def limits_of(admission: Admission) -> Limits:

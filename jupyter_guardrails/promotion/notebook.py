@@ -85,10 +85,8 @@ class Notebook:
     def output_texts(self, index: int) -> Iterator[Piece]:
         """Every text in the outputs of a cell, in pieces of bounded size; a picture's bytes are no text."""
         with self._opened(index) as file:
-            for start, end in self.spans[index]:
-                for path, piece in texts(Cursor(file, start, end)):
-                    if not self._is_picture(path):
-                        yield piece
+            found = (text for start, end in self.spans[index] for text in texts(Cursor(file, start, end)))
+            yield from (piece for path, piece in found if not self._is_picture(path))
 
     @contextmanager
     def _opened(self, index: int) -> Iterator[BinaryIO]:
