@@ -27,7 +27,7 @@ class ReopenHandler(GuardrailsHandler):
     async def post(self, identity: str) -> None:
         """A new folder with the job's notebook and files, its lock, and what it ran with."""
         body_as(self, Strict, optional=True)
-        with tempfile.TemporaryDirectory(prefix="reopen-", dir=self.context.run_dir) as scratch:
+        with tempfile.TemporaryDirectory(prefix="guardrails-reopen-") as scratch:
             found = await asyncio.to_thread(reopening.reopen, self.context.control, identity, Path(scratch))
             folder = await ensure_async(self.contents_manager.increment_filename(found.name, insert="-"))
             await self._write(folder, found)

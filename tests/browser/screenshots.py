@@ -95,6 +95,11 @@ def of_production(lab: LabPage) -> Iterator[str]:
     yield "submit-about-the-job"
     production.get_by_text("About the job").click()
     production.get_by_role("button", name="Submit for production").click()
+    reason = production.get_by_label("There are warnings: why should it go on all the same?")
+    expect(reason).to_be_visible(timeout=WAIT_MS)
+    yield "submit-needs-a-reason"
+    reason.fill("it was never run here")
+    production.get_by_role("button", name="Submit for production").click()
     expect(production.get_by_role("progressbar", name="Checks done")).to_be_visible(timeout=WAIT_MS)
     yield "submit-checking"
     link = production.get_by_role("link", name="Download good")
@@ -102,6 +107,11 @@ def of_production(lab: LabPage) -> Iterator[str]:
     yield "submit-done"
     link.scroll_into_view_if_needed()
     yield "submit-package"
+    production.get_by_role("button", name="Reopen as experiment").click()
+    reopened = lab.panel.production.get_by_text("Reopened in good-")
+    expect(reopened.first).to_be_visible(timeout=WAIT_MS)
+    reopened.first.scroll_into_view_if_needed()
+    yield "submit-reopened"
 
 
 def of_trouble(lab: LabPage, server: GovernedLab) -> Iterator[str]:

@@ -56,6 +56,10 @@ def test_a_submitted_notebook_becomes_a_package_to_download(lab, governed, tmp_p
     with zipfile.ZipFile(tmp_path / "job.zip") as package:
         assert json.loads(package.read("job.json"))
         assert "run.py" in package.namelist()
+    production.get_by_role("button", name="Reopen as experiment").click()
+    expect(lab.panel.production).to_contain_text("Reopened in job-", timeout=CHECKS_MS)
+    expect(lab.cells.nth(0)).to_contain_text("import pandas")
+    assert list(governed.workspace.glob("job-*/reopened.json"))
 
 
 def test_a_finding_leads_to_its_cell_and_says_how_to_mend_it(lab):

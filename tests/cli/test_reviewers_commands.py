@@ -95,6 +95,7 @@ def test_a_reviewer_sees_what_came(office, first):
     assert ("(nobody has approved this)" in verified, "self-test" in verified) == (True, False)
 
 
+@pytest.mark.timeout(480)  # a submission and some twenty commands, on a machine that others use, too
 def test_the_life_of_a_job_by_two_accounts_commands(office, first):
     """Sent back, withdrawn, anew approved, and retired: each by whom it is for, and what its author reads of it then."""
 
