@@ -72,7 +72,8 @@ print(json.dumps({"seconds": time.perf_counter() - began, "mib": int(Path("/proc
 def measure(path: Path) -> dict[str, object]:
     """Read and check one notebook in this process."""
     began, used = time.perf_counter(), time.process_time()
-    work = Work(order_for(path), ControlClient("/nowhere", ""), read_notebook(path))
+    order_ = order_for(path)
+    work = Work(order_, ControlClient("/nowhere", ""), read_notebook(order_.frozen / path.name))
     spent = {"read": time.perf_counter() - began}
     for check in STATIC:
         at = time.perf_counter()
