@@ -92,7 +92,7 @@ def test_hundreds_of_megabytes_of_outputs_are_named_and_do_not_travel(world, tmp
         for _ in range(OUTPUT_MB):
             file.write("0.25 JFK LGA 2013-01-01\\n" * 40_000)
         file.write(tail)
-    found = submitted(world, path)
+    found = world.wait(world.create(path.name)["id"], timeout_s=900)
     size = check_of(found, "size")
     assert (size["state"], size["findings"][0]["cell"], size["findings"][0]["offer"]) == ("warned", 1, {"do": "clear_outputs"})
     assert found["state"] == "in_review"
