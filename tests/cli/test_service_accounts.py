@@ -201,8 +201,11 @@ def test_a_job_is_reopened_in_the_workspace_of_whoever_may_read_it(servers, mach
     assert "[[packages]]" in (notebook.parent / "pylock.kernel.toml").read_text()
     assert f"job reopen {in_review['id']} --to {notebook.parent}" in said["next_step"]
     (server.workspace / "sales-1-2").symlink_to("/tmp")
-    again = server.rest("POST", f"guardrails/submissions/{in_review['id']}/reopen").json()["folder"]
-    assert (server.workspace / again).resolve().parent == server.workspace.resolve()
+    refused = server.rest("POST", f"guardrails/submissions/{in_review['id']}/reopen")
+    assert (refused.status_code, os.path.exists("/tmp/reopened.json")) == (404, False)
+    assert "sales-1-2 leads out of the workspace" in refused.json()["message"]
+    (server.workspace / "sales-1-2").unlink()
+    assert server.rest("POST", f"guardrails/submissions/{in_review['id']}/reopen").status_code == 201
     assert server.rest("POST", "guardrails/submissions/none/reopen").status_code == 404
 
 

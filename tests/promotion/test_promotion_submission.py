@@ -80,7 +80,7 @@ def test_the_package_holds_what_runs_and_nothing_else(world, submitted, tmp_path
     event = json.loads((tmp_path / "p" / "evidence" / "openlineage.ndjson").read_text())
     assert ([one["name"] for one in event["inputs"]], [one["name"] for one in event["outputs"]]) == (["nyc/flights"], ["sales/result.txt"])
     job = read_job(tmp_path / "p")
-    data = world.dataset("nyc/flights").read_bytes()
+    data = (world.root / "data" / "nyc-flights.csv").read_bytes()
     assert [(entry.name, entry.sha256, entry.size_bytes) for entry in job.inputs] == [("nyc/flights", hashlib.sha256(data).hexdigest(), len(data))]
     assert [(output.name, output.path) for output in job.outputs] == [("result", "result.txt")]
     assert job.modules == ["mine.py"]
@@ -103,8 +103,8 @@ def test_the_same_notebook_again_has_the_same_digests(world, submitted):
     again = world.submit(reason="a test", details=DETAILS)
     assert again["version"] == submitted["version"] + 1
     assert again["content_digest"] == submitted["content_digest"]
-    assert again["evidence_digest"] != submitted["evidence_digest"]  # which says that it is the first one's
     assert f"{submitted['name']}-{submitted['version']}" in check_of(again, "clean_run")["detail"]
+    assert again["evidence_digest"] != submitted["evidence_digest"]  # which says that it is the first one's
 
 
 def test_an_output_that_is_declared_and_not_made_fails_the_clean_run(world):
