@@ -113,12 +113,31 @@ describe('SubmissionModel', () => {
   });
 
   it.each([
-    ['submitted', true],
-    ['checking', true],
-    ['draft', false],
-    ['checks_failed', false],
-    ['in_review', false]
-  ] as const)('%s: checking %s', (state, checking) => {
-    expect(isChecking(aSubmission({ state }))).toBe(checking);
+    ['submitted', [], true],
+    ['checking', [aCheck()], true],
+    ['draft', [], true],
+    ['draft', [aCheck()], false],
+    ['checks_failed', [], false],
+    ['in_review', [], false]
+  ] as const)('%s with checks %j: checking %s', (state, checks, checking) => {
+    expect(isChecking(aSubmission({ state, checks: [...checks] }))).toBe(checking);
+  });
+
+  it('does not take a list for new that was asked for before one was submitted', async () => {
+    let answer: (value: { submissions: Submission[] }) => void = () => undefined;
+    const answered = api.submissions;
+    const asked = new Promise<void>(resolve => {
+      api.submissions = () => {
+        api.submissions = answered;
+        resolve();
+        return new Promise(late => (answer = late));
+      };
+    });
+    const refreshed = model.refresh();
+    await asked;
+    await model.submit(PATH, { draft: true, save });
+    answer({ submissions: [] });
+    await refreshed;
+    expect(model.shown?.id).toBe('s1');
   });
 });

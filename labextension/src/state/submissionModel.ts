@@ -39,9 +39,9 @@ function stated(details: JobDetails | undefined): JobDetails | undefined {
   return said.length > 0 ? Object.fromEntries(said) : undefined;
 }
 
-/** Whether checks are still to come. */
-export function isChecking({ state }: Submission): boolean {
-  return state === 'submitted' || state === 'checking';
+/** Whether checks are still to come: a draft of which none is known has just been made. */
+export function isChecking({ state, checks }: Submission): boolean {
+  return state === 'submitted' || state === 'checking' || (state === 'draft' && checks.length === 0);
 }
 
 /** Whether it goes on only with a word on its warnings: a draft that went well but for these, or a submission that ended for want of it. */
@@ -200,8 +200,7 @@ export class SubmissionModel extends PollModel {
       const now = await Promise.all(checking.map(({ id }) => this.api.submission(id)));
       now.forEach(submission => this.keep(submission, false));
     } else {
-      const answer = await this.api.submissions();
-      this._submissions = answer.submissions;
+      this._submissions = await this.newest();
       await this.packages.load();
     }
     const { shown } = this;
@@ -218,7 +217,15 @@ export class SubmissionModel extends PollModel {
     return this.loaded && !this.visible && !this._submissions.some(isChecking);
   }
 
+  /** The list as it is: asked again where one was submitted meanwhile, which an answer under way may not know, or not as it is. */
+  private async newest(): Promise<readonly Submission[]> {
+    const kept = this._kept;
+    const { submissions } = await this.api.submissions();
+    return kept === this._kept ? submissions : this.newest();
+  }
+
   private keep(submission: Submission, select: boolean): void {
+    this._kept += 1;
     const before = this._submissions.find(({ id }) => id === submission.id);
     this._submissions = before
       ? this._submissions.map(old => (old.id === submission.id ? submission : old))
@@ -239,6 +246,7 @@ export class SubmissionModel extends PollModel {
   private _notebook: string | null = null;
   private _selected: string | null = null;
   private _reopened: Reopened | null = null;
+  private _kept = 0;
   private _sending: 'check' | 'submit' | null = null;
   private _actionError: ApiError | null = null;
 }
