@@ -114,7 +114,8 @@ class TestSqlite(SourceContract, BoundedMemory):
 
     @pytest.fixture
     def connections(self, tmp_path):
-        return lambda: sum(os.path.realpath(f"/proc/self/fd/{fd}").endswith(".sqlite") for fd in os.listdir("/proc/self/fd"))
+        mine = str(tmp_path.resolve())  # other tests of this process may hold databases of their own
+        return lambda: sum(os.path.realpath(f"/proc/self/fd/{fd}").startswith(mine) for fd in os.listdir("/proc/self/fd"))
 
     @pytest.fixture
     def placed_big(self, tmp_path):
