@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from jupyter_guardrails.errors import CatalogError, Problem
 from jupyter_guardrails.policy.yamltree import LARGEST_FILE, Node, read_tree
 
 Trail = tuple[str | int, ...]
+FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO would keep the whole catalogue waiting for a writer
 
 
 @dataclass
@@ -38,7 +41,9 @@ class Document:
 def read_document(file: Path) -> Document:
     """The file's data with places; CatalogError with all its problems when it is no plain, bounded YAML mapping."""
     try:
-        with file.open("rb") as stream:
+        with open(os.open(file, FLAGS), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise CatalogError([Problem(str(file), 0, 0, "is no regular file", "a contract is a file of YAML")])
             root, problems = read_tree(stream.read(LARGEST_FILE + 1), str(file))
     except OSError as error:
         raise CatalogError([Problem(str(file), 0, 0, f"cannot be read: {error.strerror}")]) from error

@@ -143,6 +143,14 @@ def test_hostile_or_malformed_yaml_is_a_problem_and_never_an_exception(world, te
     assert catalog.problems
 
 
+def test_a_pipe_with_a_contracts_name_is_a_problem_and_keeps_nobody_waiting(world):
+    os.mkfifo(world.folder / "pipe.yaml")
+    world.write("nyc/planes")
+    catalog = load_catalog(world.folder)
+    assert set(catalog.contracts) == {"nyc/planes"}
+    assert [(problem.file, problem.message) for problem in catalog.problems] == [(str(world.folder / "pipe.yaml"), "is no regular file")]
+
+
 def test_problems_name_line_and_column(world):
     file = world.write("nyc/flights", status="live")
     (problem,) = load_catalog(world.folder).problems
