@@ -92,22 +92,24 @@ def test_a_reading_process_ends_with_whoever_started_it(catalogue):
         assert process.wait(30) == 0
 
 
-def test_a_process_that_is_stopped_holds_up_nobody_else(catalogue):
-    """What is asked meanwhile is answered; the catalogue is there once it goes on."""
-    fifo = catalogue.folder / "slow.yaml"
-    os.mkfifo(fifo)
+def test_processes_that_are_held_up_hold_up_nobody_else(catalogue, monkeypatch, tmp_path):
+    """What is asked meanwhile is answered; the catalogue is there once they go on."""
+    gate, interpreter = tmp_path / "gate", tmp_path / "python"
+    os.mkfifo(gate)
+    interpreter.write_text(f'#!/bin/sh\n[ -e {gate} ] && read -r go < {gate}\nexec {sys.executable} "$@"\n')
+    interpreter.chmod(0o755)
     folder = CatalogFolder(catalogue.folder, small=1)
-    for _ in range(100):
-        with pytest.raises(CatalogBusy):
-            _ = folder.current
-    text = (catalogue.folder / "nyc-d7.odcs.yaml").read_text().replace("d7", "slow")
-    with fifo.open("w") as stream:  # waits until a process reads it
-        fifo.unlink()  # or the next look would wait for it again
-        stream.write(text)
-    for thread in threading.enumerate():
-        if thread.name == "catalogue":
-            thread.join(30)
-    assert "nyc/slow" in folder.known.catalog.by_name
+    with monkeypatch.context() as patched:
+        patched.setattr(reading.sys, "executable", str(interpreter))
+        for _ in range(100):
+            with pytest.raises(CatalogBusy):
+                _ = folder.current
+        with gate.open("w"):  # waits until one of them reads it; all go on at its end
+            gate.unlink()
+        for thread in threading.enumerate():
+            if thread.name == "catalogue":
+                thread.join(30)
+    assert "nyc/d7" in folder.known.catalog.by_name
 
 
 def test_a_whole_catalogue_read_by_processes_is_the_same(catalogue, monkeypatch):
