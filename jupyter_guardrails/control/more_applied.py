@@ -1,8 +1,7 @@
-"""What is granted for a while, as part of a person's policy: read anew each second, ended at its time, whoever asks or doesn't."""
+"""Limits that were raised for a while, as part of the policy of whom they were raised for."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,53 +9,17 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
+from jupyter_guardrails.control.lasting import ENDED_BY, OVER, Kind, Lasting, until_and_by
 from jupyter_guardrails.policy import EffectivePolicy, Profile, RuleRef, Value
-from jupyter_guardrails.records import Records, allowances, audit, requests
+from jupyter_guardrails.records import allowances, audit, requests
 from jupyter_guardrails.records.allowances import Allowance
 
-READ_S = 1.0
 FIELDS = {"idle": "idle_s", "lifetime": "lifetime_s"}
-ENDED_BY = "control"
 
 
-class MoreForAWhile:
-    """Who has more at present. One for a control process; another process's grants are seen within a second."""
-
-    def __init__(self) -> None:
-        self._people: dict[str, tuple[Allowance, ...]] = {}
-        self._read_at = -READ_S
-        self._applied: dict[str, tuple[EffectivePolicy, tuple[Allowance, ...], EffectivePolicy]] = {}
-
-    def forget(self) -> None:
-        """Read again at the next question: something was decided."""
-        self._read_at = -READ_S
-
-    async def refresh(self, records: Records, *, now: datetime) -> None:
-        """Read what is granted; end what is over, with its record."""
-        if time.monotonic() - self._read_at < READ_S:
-            return
-        self._read_at = time.monotonic()
-        found = await records.read(allowances.active)
-        if any(item.expires_at <= now for item in found):
-            found = await records.write(_end_due, now=now)
-        people: dict[str, tuple[Allowance, ...]] = {}
-        for item in found:
-            people[item.principal] = (*people.get(item.principal, ()), item)
-        self._people = people
-
-    def of(self, principal: str, *, now: datetime) -> tuple[Allowance, ...]:
-        """What this person has more of now."""
-        return tuple(item for item in self._people.get(principal, ()) if item.expires_at > now)
-
-    def applied(self, policy: EffectivePolicy, *, now: datetime) -> EffectivePolicy:
-        """The policy with what this person has more of; the same object where that is nothing."""
-        more = self.of(policy.person, now=now)
-        if not more:
-            return policy
-        known = self._applied.get(policy.person)
-        if known is None or known[0] is not policy or known[1] != more:
-            known = self._applied[policy.person] = (policy, more, with_more(policy, more))
-        return known[2]
+def more_for_a_while() -> Lasting[Allowance]:
+    """Who has more at present."""
+    return Lasting(Kind(allowances.active, _end, lambda item: ("person", item.principal), with_more))
 
 
 def with_more(policy: EffectivePolicy, more: Sequence[Allowance]) -> EffectivePolicy:
@@ -105,20 +68,12 @@ APPLY = {"kernels": _kernels, "budget": _budget, "profile": _profile, "idle": _t
 
 
 def _raised(rule: RuleRef, item: Allowance) -> RuleRef:
-    by = f"by {item.granted_by}" + (f", {item.label}" if item.label else "")
-    return replace(rule, name=f"{rule.name}, raised until {item.expires_at:%Y-%m-%d %H:%M} UTC {by}")
+    return replace(rule, name=f"{rule.name}, raised {until_and_by(item)}")
 
 
-def _end_due(connection: Connection, *, now: datetime) -> list[Allowance]:
-    """End what is over, with its request and an audit record each; what still lasts."""
-    for item in allowances.active(connection):
-        if item.expires_at <= now and allowances.end(connection, item.id, now=now):
-            requests.decide(connection, item.request, "expired", now=now, actor=ENDED_BY, reason="its time is over")
-            said: dict[str, Any] = {
-                "reason": "its time is over: the policy's own limit holds again",
-                "rule": "",
-                "policy_digest": "",
-                "allowed": True,
-            }
-            audit.append(connection, now=now, principal=item.principal, action="limit.restored", resource=item.resource, **said)
-    return allowances.active(connection)
+def _end(connection: Connection, item: Allowance, now: datetime) -> None:
+    """With its request and an audit record; once, whoever ends it."""
+    if allowances.end(connection, item.id, now=now):
+        requests.decide(connection, item.request, "expired", now=now, actor=ENDED_BY, reason=OVER)
+        said: dict[str, Any] = {"reason": f"{OVER}: the policy's own limit holds again", "rule": "", "policy_digest": "", "allowed": True}
+        audit.append(connection, now=now, principal=item.principal, action="limit.restored", resource=item.resource, **said)

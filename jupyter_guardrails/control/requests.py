@@ -14,7 +14,7 @@ from jupyter_guardrails.control import announcing, authority
 from jupyter_guardrails.control.audit import is_admin
 from jupyter_guardrails.control.datasets import find
 from jupyter_guardrails.control.interface.messages import RequestCreate, RequestsList
-from jupyter_guardrails.control.more_applied import ENDED_BY
+from jupyter_guardrails.control.lasting import ENDED_BY
 from jupyter_guardrails.control.rights import refuse_suspended, rights
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import Conflict, Refused

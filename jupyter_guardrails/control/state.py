@@ -20,9 +20,10 @@ from jupyter_guardrails.control.egress_process import EgressProcess
 from jupyter_guardrails.control.groups import Groups
 from jupyter_guardrails.control.interface import Admission, Settings
 from jupyter_guardrails.control.interface.messages import Request
+from jupyter_guardrails.control.lasting import Lasting
 from jupyter_guardrails.control.lineage import Lineage
-from jupyter_guardrails.control.more_applied import MoreForAWhile
-from jupyter_guardrails.control.package_grants import PackagesForAWhile
+from jupyter_guardrails.control.more_applied import more_for_a_while
+from jupyter_guardrails.control.package_grants import packages_for_a_while
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.sampling import Sampler
 from jupyter_guardrails.control.scans import Outcomes
@@ -31,6 +32,8 @@ from jupyter_guardrails.control.visibility import VisibleDatasets
 from jupyter_guardrails.errors import PolicyError, Problem
 from jupyter_guardrails.policy import Decision, EffectivePolicy
 from jupyter_guardrails.records import Records, audit
+from jupyter_guardrails.records.allowances import Allowance
+from jupyter_guardrails.records.package_allowances import PackageAllowance
 
 log = logging.getLogger("jupyter_guardrails.control")
 LEASE_TTL_S = 60.0
@@ -87,8 +90,8 @@ class ControlState:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     lease_ttl_s: float = LEASE_TTL_S
     groups: Groups = field(default_factory=Groups)
-    more: MoreForAWhile = field(default_factory=MoreForAWhile)
-    package_grants: PackagesForAWhile = field(default_factory=PackagesForAWhile)
+    more: Lasting[Allowance] = field(default_factory=more_for_a_while)
+    package_grants: Lasting[PackageAllowance] = field(default_factory=packages_for_a_while)
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     kernels: dict[str, LiveKernel] = field(default_factory=dict)
     # what was granted last to each account: a server makes the next start ahead like it
