@@ -111,14 +111,16 @@ def members_of(wheel: Path, *, limit_bytes: int) -> Iterator[tuple[str, bytes]]:
     """Name and first bytes of each file in it but RECORD, which holds the digests of the others. BadRequest where one can't be read."""
     with zipfile.ZipFile(wheel) as opened:
         for entry in sorted(opened.infolist(), key=lambda entry: entry.filename):
-            if entry.is_dir() or entry.filename.endswith(".dist-info/RECORD"):
-                continue
-            try:
-                with opened.open(entry) as member:
-                    data = member.read(limit_bytes)
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-                raise BadRequest(f"{entry.filename} of {wheel.name} can't be read: {error}", next_step="build the wheel again") from error
-            yield entry.filename, data
+            if not entry.is_dir() and not entry.filename.endswith(".dist-info/RECORD"):
+                yield entry.filename, _first_bytes(opened, entry, wheel, limit_bytes=limit_bytes)
+
+
+def _first_bytes(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, wheel: Path, *, limit_bytes: int) -> bytes:
+    try:
+        with opened.open(entry) as member:
+            return member.read(limit_bytes)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BadRequest(f"{entry.filename} of {wheel.name} can't be read: {error}", next_step="build the wheel again") from error
 
 
 def _copy_source(name: str, workspace: Path, target: Path, package: Installed) -> None:

@@ -17,21 +17,11 @@ import service_machine
 from service_machine import ACCOUNTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "live-access.md"
-POLICY = """\
-apiVersion: guardrails/v1
-mode: enforce
-require: [files, network]
-admins: {users: [carol]}
-profiles:
-  small: {memory: 1GiB, cpus: 1}
-rules:
-  - name: everyone
-    for: everyone
-    kernels: {profiles: [small], default: small, max: 3, terminals: small}
-    data: {request: ["hr/*"]}
+POLICY = f"""\
+{service_machine.RULES}    data: {{request: ["hr/*"]}}
   - name: ana-reads-payroll
-    for: {users: [ana]}
-    data: {read: ["pay/*"]}
+    for: {{users: [ana]}}
+    data: {{read: ["pay/*"]}}
 """
 WITHIN_S = 10.0  # the docs promise 2 s; machines that test are busy
 HEAD = """\

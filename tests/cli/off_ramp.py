@@ -27,22 +27,12 @@ from uv import find_uv_bin
 from jupyter_guardrails.cli import demo_data, demo_setup
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "off-ramp.md"
-POLICY = """\
-apiVersion: guardrails/v1
-mode: enforce
-require: [files, network]
-admins: {users: [carol]}
-profiles:
-  small: {memory: 1GiB, cpus: 1}
-rules:
-  - name: everyone
-    for: everyone
-    kernels: {profiles: [small], default: small, max: 3, terminals: small}
-    data: {read: ["nyc/*"]}
+POLICY = f"""\
+{service_machine.RULES}    data: {{read: ["nyc/*"]}}
 promotion:
-  reviewers: {users: [ben]}
+  reviewers: {{users: [ben]}}
   production_profile: small
-  engines: {local: {}, slurm: {}, airflow: {url: AIRFLOW, dags: DAGS}}
+  engines: {{local: {{}}, slurm: {{}}, airflow: {{url: AIRFLOW, dags: DAGS}}}}
 """
 HEAD = """\
 # From a notebook to production

@@ -26,7 +26,7 @@ FIRST_UID = 47000
 ACCOUNTS = {name: FIRST_UID + number for number, name in enumerate(("jupyter-guardrails", "ana", "ben", "carol"))}
 NAMELESS = FIRST_UID + 99
 TOKEN = "token-of-the-test-server"
-POLICY = """\
+RULES = """\
 apiVersion: guardrails/v1
 mode: enforce
 require: [files, network]
@@ -37,11 +37,13 @@ rules:
   - name: everyone
     for: everyone
     kernels: {profiles: [small], default: small, max: 3, terminals: small}
-    publish: {to: [ben]}
-    uploads: {max_size: 1MiB}
+"""  # of the machine's rule for everyone, the rest follows
+POLICY = f"""\
+{RULES}    publish: {{to: [ben]}}
+    uploads: {{max_size: 1MiB}}
 promotion:
   production_profile: small
-  reviewers: {users: [ana, ben]}
+  reviewers: {{users: [ana, ben]}}
 """
 SETTINGS = "control: service\n"
 # The test's own folders over the machine's, then the command; `$1` is where they are.

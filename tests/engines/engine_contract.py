@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import time
@@ -103,13 +104,24 @@ class EngineContract:
 
     def finished(self, engine: Engine, place: Place, number: int, job: str) -> dict:
         """How a run ended."""
+        self.over(engine, place, number, job)
+        found = places.ended(place, number)
+        assert found, self.said(place, number)
+        return found
+
+    def over(self, engine: Engine, place: Place, number: int, job: str) -> None:
+        """Returns when a run is there no more, however it ended."""
         deadline = time.monotonic() + PATIENCE_S
         while engine.is_running(place, number, job):
             assert time.monotonic() < deadline, self.said(place, number)
             time.sleep(0.05)  # of an engine there is no event
-        found = places.ended(place, number)
-        assert found, self.said(place, number)
-        return found
+
+    def seen_by_a_run(self, engine: Engine, place: Place) -> tuple[dict[str, str], int]:
+        """The environment that the engine gives to what it starts, and the account."""
+        (place.folder / "start.py").write_text("import json, os\njson.dump([dict(os.environ), os.getuid()], open('seen', 'w'))\n")
+        self.over(engine, place, 1, engine.start(place, 1))
+        environment, uid = json.loads((place.folder / "seen").read_text())
+        return environment, uid
 
     def waits(self, place: Place) -> None:
         """Returns when run 1, told to wait, does so."""
@@ -149,10 +161,7 @@ class EngineContract:
         self.waits(place)
         assert engine.is_running(place, 1, job), "the twin: it is there until it is stopped"
         engine.stop(place, 1, job)
-        deadline = time.monotonic() + PATIENCE_S
-        while engine.is_running(place, 1, job):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        self.over(engine, place, 1, job)
         assert (places.ended(place, 1) or {"state": "failed"})["state"] == "failed"
 
     def test_the_same_bytes_run_again_and_again(self, engine, deploy):

@@ -67,15 +67,10 @@ class TestAirflow(EngineContract):
         assert not engine.is_running(place, 1, job)
 
     def test_a_run_has_nothing_of_its_worker_s_environment(self, engine, deploy):
-        place = deploy()
-        (place.folder / "start.py").write_text("import os\nopen('seen', 'w').write(repr(dict(os.environ)) + str(os.getuid()))\n")
-        job = engine.start(place, 1)
-        while engine.is_running(place, 1, job):
-            time.sleep(0.1)
-        seen = (place.folder / "seen").read_text()
-        assert "xyzzy" not in seen
-        assert "AIRFLOW" not in seen
-        assert seen.endswith(str(os.getuid()))
+        environment, uid = self.seen_by_a_run(engine, deploy())
+        assert "xyzzy" not in str(environment)
+        assert "AIRFLOW" not in str(environment)
+        assert uid == os.getuid()
 
     def test_whoever_may_trigger_dags_starts_nothing_that_control_has_not_allowed(self, engine, deploy):
         place = deploy()
@@ -83,8 +78,7 @@ class TestAirflow(EngineContract):
         for name, conf in (("mine", {}), ("forged", {"number": 7}), ("odd", {"number": "7; id"})):
             body = {"dag_run_id": name, "logical_date": None, "conf": conf}
             assert api.ask("POST", "dags", airflow.dag_of(place), "dagRuns", body=body)
-            while engine.is_running(place, 7, name):
-                time.sleep(0.1)
+            self.over(engine, place, 7, name)
             assert engine.verdict(place, 7, name)["state"] == "failed"
         assert "run 7 was not begun by `job start`" in engine.verdict(place, 7, "forged")["error"]
         assert not (place.folder / "runs").exists()
@@ -94,8 +88,7 @@ class TestAirflow(EngineContract):
         place = deploy()
         (place.folder / "start.py").write_text("raise SystemExit('there is nothing here')")
         job = engine.start(place, 2)
-        while engine.is_running(place, 2, job):
-            time.sleep(0.1)
+        self.over(engine, place, 2, job)
         said = engine.verdict(place, 2, job)
         assert said["state"] == "failed"
         assert f"Airflow says failed of {airflow.dag_of(place)}, run-2" in said["error"]

@@ -38,22 +38,16 @@ class TestSlurm(EngineContract):
 
     def test_a_job_has_an_account_s_rights_and_nothing_of_its_environment(self, engine, deploy, monkeypatch):
         monkeypatch.setenv("MY_SECRET", "xyzzy")
-        place = deploy()
-        (place.folder / "start.py").write_text("import os, sys\nopen('seen', 'w').write(repr(dict(os.environ)) + str(os.getuid()))\n")
-        job = engine.start(place, 1)
-        while engine.is_running(place, 1, job):
-            time.sleep(0.05)
-        seen = (place.folder / "seen").read_text()
-        assert "xyzzy" not in seen
-        assert seen.endswith(str(os.getuid()))
+        environment, uid = self.seen_by_a_run(engine, deploy())
+        assert "xyzzy" not in str(environment)
+        assert uid == os.getuid()
 
     def test_what_the_cluster_ends_is_told_in_its_words(self, engine, deploy):
         place = deploy(code="-1")
         job = engine.start(place, 1)
         self.waits(place)
         subprocess.run(["scancel", "--signal=KILL", "--full", job], check=True)
-        while engine.is_running(place, 1, job):
-            time.sleep(0.05)
+        self.over(engine, place, 1, job)
         assert engine.verdict(place, 1, job)["state"] == "failed"
         assert f"Slurm job {job}" in engine.verdict(place, 1, job)["error"]
 
