@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jupyter_guardrails.engines.places import Place
 from jupyter_guardrails.errors import BadRequest, GuardrailsError
-from jupyter_guardrails.package.details import CRON_FIELDS, check_schedule
+from jupyter_guardrails.package.details import CRON_FIELDS, schedule_values
 
 DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EXAMPLE = "five cron fields of numbers: '0 6 * * 1-5' is at six on workdays"
@@ -45,22 +45,12 @@ def remove(place: Place) -> None:
 def values_of(schedule: str) -> list[list[int]]:
     """The five fields as the numbers that they mean, ascending; BadRequest for what is no schedule."""
     try:
-        words = check_schedule(schedule).split()
+        values = schedule_values(schedule)
     except ValueError as error:
         raise BadRequest(str(error), next_step=EXAMPLE) from error
-    if not words:
+    if not values:
         raise BadRequest("a schedule has five fields, and this one has none", next_step=EXAMPLE)
-    return [_values(word, lowest, highest) for word, (_, lowest, highest) in zip(words, CRON_FIELDS, strict=True)]
-
-
-def _values(word: str, lowest: int, highest: int) -> list[int]:
-    found: set[int] = set()
-    for part in word.split(","):
-        span, _, step = part.partition("/")
-        first, _, last = (str(lowest), "", str(highest)) if span == "*" else span.partition("-")
-        end = int(last) if last else highest if step else int(first)
-        found |= set(range(int(first), end + 1, int(step or 1)))
-    return sorted(found)
+    return values
 
 
 def calendars(schedule: str) -> list[str]:

@@ -36,6 +36,21 @@ def _check_part(part: str, name: str, least: int, most: int) -> None:
         raise ValueError(f"{part!r} is no {name}: {least} to {most}")
 
 
+def schedule_values(schedule: str) -> list[list[int]]:
+    """Five fields as the numbers that they mean, ascending; nothing for no schedule, ValueError for what is none."""
+    return [_values(word, lowest, highest) for word, (_, lowest, highest) in zip(check_schedule(schedule).split(), CRON_FIELDS, strict=False)]
+
+
+def _values(word: str, lowest: int, highest: int) -> list[int]:
+    found: set[int] = set()
+    for part in word.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = (str(lowest), "", str(highest)) if span == "*" else span.partition("-")
+        end = int(last) if last else highest if step else int(first)
+        found |= set(range(int(first), end + 1, int(step or 1)))
+    return sorted(found)
+
+
 def check_secret(name: str) -> str:
     """The name of an environment variable that an engine binds; ValueError for one that steers the interpreter."""
     if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):

@@ -13,7 +13,7 @@ from jupyter_guardrails.package import canonical, manifest
 from jupyter_guardrails.package.crate import CRATE, crate_text
 from jupyter_guardrails.package.details import Output
 from jupyter_guardrails.package.job import JOB, Job, Parameters, Python, numbered
-from jupyter_guardrails.promotion import cleanrun
+from jupyter_guardrails.promotion import cleanrun, engine_files
 from jupyter_guardrails.promotion.lineage import lineage_text
 from jupyter_guardrails.promotion.results import Result
 from jupyter_guardrails.promotion.sbom import sbom_text
@@ -22,7 +22,7 @@ from jupyter_guardrails.promotion.work import Work
 CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
 RUN = Path(__file__).parent / "payload" / "run.py"
 CELLS = RUN.with_name("run_cells.py")
-ENGINES = RUN.with_name("engines")  # the same in every package: what is the job's own is in job.json
+ENGINES = RUN.with_name("engines")  # the same in every package: what is the job's own is in job.json; the others are engine_files.py's
 
 
 def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.Digests:
@@ -44,6 +44,8 @@ def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.D
         shutil.copyfile(wheel, folder / "wheels" / wheel.name)
     job = job_of(work)
     (folder / JOB).write_text(job.to_text(), encoding="utf-8")
+    for name, text in engine_files.texts(job).items():
+        (folder / name).write_text(text, encoding="utf-8")
     _write_evidence(work, job, results, folder / "evidence")
     files = [name for name in manifest.list_files(folder) if name != CRATE]
     (folder / CRATE).write_text(crate_text(job, files, published=work.order.submitted_on), encoding="utf-8")

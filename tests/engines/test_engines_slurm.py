@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 import slurm_cluster
-from engine_contract import JOB, PATIENCE_S, EngineContract
+from engine_contract import JOB, PATIENCE_S, EngineContract, package
 
 from jupyter_guardrails.cli import job_deploy
 from jupyter_guardrails.engines import slurm
 from jupyter_guardrails.engines.slurm import Slurm
 from jupyter_guardrails.errors import GuardrailsError
-from jupyter_guardrails.package.job import Resources
+from jupyter_guardrails.package import manifest
+from jupyter_guardrails.package.job import Resources, read_job
+from jupyter_guardrails.promotion import engine_files
 
 WHY_NOT = slurm_cluster.why_not()
 DIGEST = "0123456789abcdef" * 4
@@ -81,6 +83,36 @@ class TestSlurm(EngineContract):
         job = engine.start(place, 2)
         assert self.finished(engine, place, 2, job)["state"] == "complete", "the twin"
         assert engine.waits_for(place, 2, job) == ""
+
+    def test_a_package_s_own_script_runs_it_without_anything_of_this_project(self, engine, tmp_path):
+        package(tmp_path)
+        folder = tmp_path / "p"
+        (folder / "engines").mkdir()
+        for name, text in engine_files.texts(read_job(folder)).items():
+            (folder / name).write_text(text)
+        manifest.write_manifest(folder)
+        before = sorted(folder.rglob("*"))
+        submit = ["sbatch", "--parsable", str(folder / "engines" / "slurm.sbatch")]
+        fine, failing, astray = (
+            subprocess.run([*submit, *options], cwd=where, capture_output=True, text=True, check=True).stdout.strip()
+            for where, options in ((folder, ["--param=zoo=it's; $(id)"]), (folder, ["--param=code=1"]), (tmp_path, []))
+        )
+        deadline = time.monotonic() + PATIENCE_S
+        while any(engine.is_running(None, 0, job) for job in (fine, failing, astray)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        logs = {path.stem.rpartition("-")[2]: path.read_text() for path in [*tmp_path.glob("*.log"), *tmp_path.parent.glob("guarded-*.log")]}
+        assert (logs[fine].count("given it's; $(id)\n"), logs[failing].count("the last line")) == (1, 2), "a failure is tried again as the job says"
+        found = {job: sorted(path.name for path in (tmp_path / "p-runs" / job).iterdir()) for job in (fine, failing)}
+        assert found == {fine: ["1"], failing: ["1", "2"]}
+        assert "JobState=COMPLETED" in shown(fine)
+        assert "ExitCode=1:0" in shown(failing)
+        assert ("ExitCode=2:0" in shown(astray), "submit it from the package's folder" in logs[astray]) == (True, True)
+        assert sorted(folder.rglob("*")) == before, "else it would not verify any more"
+
+
+def shown(job):
+    return subprocess.run(["scontrol", "show", "job", "--oneliner", job], capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize(("text", "minutes"), [("00:01:30", 1.5), ("1-02:00:00", 1560), ("UNLIMITED", math.inf), ("", math.inf)])

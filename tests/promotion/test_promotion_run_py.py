@@ -204,9 +204,9 @@ def elsewhere(built: Path):
     environ = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
     environ |= {"PATH": "/usr/bin:/bin", "HOME": str(root), "LANG": "C.UTF-8"}
 
-    def go(*options: str) -> subprocess.CompletedProcess[str]:
+    def go(*options: str, by: tuple[str, ...] = (SYSTEM_PYTHON, "run.py"), **more: str) -> subprocess.CompletedProcess[str]:
         identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        return subprocess.run([SYSTEM_PYTHON, "run.py", *options], capture_output=True, text=True, env=environ, cwd=root / "job", **identity)
+        return subprocess.run([*by, *options], capture_output=True, text=True, env=environ | more, cwd=root / "job", **identity)
 
     yield root, go
     shutil.rmtree(root)
@@ -222,10 +222,11 @@ def test_it_runs_as_another_account_without_uv_and_without_this_project(elsewher
     status = json.loads((root / "job" / "out" / "run.json").read_text())
     assert (status["state"], status["files"]) == ("complete", ["result.txt"])
     assert all(cell["execution_count"] for cell in json.loads((root / "job" / "out" / "executed.ipynb").read_text())["cells"])
-    again = go(f"--dataset=nyc/flights={root / 'data.csv'}", "--param=n=21", "--out=../out2")
+    script = ("/bin/sh", "engines/slurm.sbatch")
+    again = go(f"--dataset=nyc/flights={root / 'data.csv'}", "--param=n=21", by=script, SLURM_JOB_ID="7")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "built" not in again.stdout  # from its cache
-    assert (root / "out2" / "files" / "result.txt").read_text() == "42 3"
+    assert (root / "job-runs" / "7" / "1" / "files" / "result.txt").read_text() == "42 3"
     (root / "data.csv").write_bytes(b"\xff\xfe")  # the notebook reads it as text: it fails in a cell
     failed = go(f"--dataset=nyc/flights={root / 'data.csv'}", "--out=../out3")
     assert failed.returncode == 1
