@@ -66,8 +66,7 @@ def running(root: Path, within: Callable[..., list[str]] = lambda *command: list
         _until_healthy(url, started, home)
         yield here
     finally:
-        for process in started:
-            _end(process)
+        _end(started)
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -106,15 +105,20 @@ def _until_healthy(url: str, started: list[subprocess.Popen[bytes]], home: Path)
         time.sleep(0.2)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """A part with all that it started: they are a session of their own."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
+def _end(started: list[subprocess.Popen[bytes]]) -> None:
+    """All parts at once, each with all that it started: they are sessions of their own."""
+    for process in started:
+        _signal(process, signal.SIGTERM)
+    for process in started:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        _signal(process, signal.SIGKILL)
         process.wait(20)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(20)
+        os.killpg(process.pid, number)
 
 
 def _logs(home: Path) -> str:
