@@ -25,7 +25,7 @@ from jupyter_guardrails.policy.yamltree import Node
 NAME = "network.yaml"
 COMMENT = re.compile(r"(^|\s)#.*")
 PASSWORD = re.compile(r"(://|upstream_proxy).*@")  # also one with a slash or a blank in it
-SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc")  # what every kernel reads, see kernels/plan.py
+SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/var/cache/fontconfig")  # what every kernel reads, see kernels/plan.py
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS")
 
 

@@ -52,12 +52,15 @@ def job_name(notebook: str) -> str:
     return plain[:64].rstrip("-._") or "notebook"
 
 
-def freeze_notebook(source: IO[bytes], notebook: str, folder: Path) -> str:
-    """Copy the notebook into folder/frozen/src; the sha256 of the very bytes that were copied."""
-    target = folder / "frozen" / "src" / notebook
-    target.parent.mkdir(parents=True)
+def freeze_notebooks(sources: Mapping[str, IO[bytes]], folder: Path) -> dict[str, str]:
+    """Copy each notebook into folder/frozen/src; by its name the sha256 of the very bytes that were copied."""
+    return {name: _freeze(source, folder / "frozen" / "src" / name) for name, source in sources.items()}
+
+
+def _freeze(source: IO[bytes], target: Path) -> str:
+    target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    with source, target.open("xb") as sink:
+    with target.open("xb") as sink:
         while part := source.read(manifest.CHUNK):
             digest.update(part)
             sink.write(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,14 +100,14 @@ def is_there(state: ControlState) -> bool:
     return any(station.principal == state.principal for station in state.stations)
 
 
-async def run(state: ControlState, submission: str, order: dict[str, Any], frozen: int) -> Ended:
-    """Have the principal's newest station start a worker, and wait for its end."""
+async def run(state: ControlState, submission: str, order: dict[str, Any], frozen: Sequence[int]) -> Ended:
+    """Have the principal's newest station start a worker, and wait for its end. `frozen`: the job's notebooks, in order."""
     station = next((one for one in reversed(state.stations) if one.principal == state.principal), None)
     if station is None:
         return Ended(-1, "", by_us=False, gone=True)
     work: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
     station.works[submission] = work
-    if not station.tell({"do": "start", "order": order}, frozen):
+    if not station.tell({"do": "start", "order": order}, *frozen):
         _forget(state, station)
     try:
         return await work

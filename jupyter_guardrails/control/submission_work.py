@@ -6,11 +6,19 @@ import asyncio
 import json
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from jupyter_guardrails.control import authority, stations, workers
-from jupyter_guardrails.control.interface.content import MAX_NOTEBOOK_BYTES, MAX_PACKAGE_BYTES, open_notebook, read_sealed
+from jupyter_guardrails.control.interface.content import (
+    MAX_NOTEBOOK_BYTES,
+    MAX_OPENED_BYTES,
+    MAX_PACKAGE_BYTES,
+    check_together,
+    open_notebook,
+    read_sealed,
+)
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.interface.messages import SubmissionCreate
 from jupyter_guardrails.control.interface.work import PART_BYTES, WorkerPart
@@ -25,14 +33,24 @@ MAX_UNFINISHED = 20  # submissions of one account: each is a notebook on control
 MAX_NAME_BYTES = 1024
 
 
-def notebook_of(state: ControlState, request: SubmissionCreate, fds: list[int]) -> IO[bytes]:
-    """The notebook's content: what its author opened, where control is another account; else opened beneath the workspace."""
-    if not state.settings.service:
-        return open(open_notebook(Path(request.workspace), name_of(request)), "rb")
-    if len(fds) != 1:
-        raise BadRequest("a service reads no files of its accounts: send the notebook in sealed memory", next_step="use ControlClient.submit")
+def notebooks_of(state: ControlState, request: SubmissionCreate, fds: list[int], opened: ExitStack) -> dict[str, IO[bytes]]:
+    """All the job's notebooks, by name and in order, which `opened` closes: sent by their author, where control is another account; else opened
+    beneath the workspace. All are open before one is read."""
+    names = [name_of(request), *request.details.then]
+    service = state.settings.service
+    if service and len(fds) != len(names):
+        raise BadRequest("a service reads no files of its accounts: send each notebook in sealed memory", next_step="use ControlClient.submit")
+    found: dict[str, IO[bytes]] = {}
+    for name in names:
+        found[name] = _received(fds) if service else open(open_notebook(Path(request.workspace), name), "rb")  # noqa: SIM115 - `opened` closes it
+        opened.callback(found[name].close)
+    check_together([file.fileno() for file in found.values()], limit_bytes=MAX_NOTEBOOK_BYTES if service else MAX_OPENED_BYTES)
+    return found
+
+
+def _received(fds: list[int]) -> IO[bytes]:
     source = read_sealed(fds[0], limit_bytes=MAX_NOTEBOOK_BYTES)
-    fds.pop()
+    del fds[0]  # the file's own now
     return source
 
 

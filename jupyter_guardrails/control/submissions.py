@@ -56,7 +56,7 @@ RESTARTED = "restarted"  # a mark in the submission's folder: its worker was sta
 
 
 async def create(state: ControlState, request: SubmissionCreate, fds: list[int]) -> dict[str, Any]:
-    """Freeze the notebook, write the row, start the worker; the same key gives the first submission back."""
+    """Freeze the job's notebooks, write the row, start the worker; the same key gives the first submission back."""
     decision = allowed(state.effective(), "promotion.submit", request.notebook, state.clock())
     if decision.blocks:
         await state.audit("promotion.submit", request.notebook, decision)
@@ -81,9 +81,10 @@ async def create(state: ControlState, request: SubmissionCreate, fds: list[int])
 async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folder: Path, fds: list[int]) -> dict[str, Any]:
     """Files first, then the row."""
     notebook = submission_work.name_of(request)
-    source = submission_work.notebook_of(state, request, fds)
-    folder.mkdir(mode=0o700, parents=True)
-    digest = await asyncio.to_thread(packages.freeze_notebook, source, notebook, folder)
+    with contextlib.ExitStack() as opened:
+        sources = submission_work.notebooks_of(state, request, fds, opened)
+        folder.mkdir(mode=0o700, parents=True)
+        digests = await asyncio.to_thread(packages.freeze_notebooks, sources, folder)
     workspace = request.workspace if state.settings.service else os.path.realpath(request.workspace)
     asked = {"workspace": workspace, "kernelspec": request.kernelspec, "details": request.details.model_dump()}
     (folder / "asked.json").write_text(json.dumps(asked))
@@ -97,7 +98,7 @@ async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folde
         key=request.key,
         draft=request.draft,
         frozen=str(folder / "frozen"),
-        notebook_digest=digest,
+        notebook_digest=digests[notebook],
         parameters=request.parameters,
         reason=request.reason,
         policy_digest=state.policy_digest,

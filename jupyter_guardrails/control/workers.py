@@ -16,7 +16,7 @@ from typing import Any
 
 from jupyter_guardrails.control import datasets, stations
 from jupyter_guardrails.control.children import send_signal
-from jupyter_guardrails.control.interface.work import worker_environment
+from jupyter_guardrails.control.interface.work import notebooks, worker_environment
 from jupyter_guardrails.control.rights import Rights, rights
 from jupyter_guardrails.control.state import ControlState, Worker
 from jupyter_guardrails.control.stations import Ended
@@ -79,12 +79,13 @@ async def end_left_over(state: ControlState, submission: str) -> None:
 
 
 async def _run_elsewhere(state: ControlState, row: dict[str, Any], order: dict[str, Any]) -> Ended:
-    """By the account of the submission's author; what is here is not theirs to see, so the frozen notebook goes there as a descriptor."""
-    frozen = os.open(Path(row["frozen"]) / "src" / row["notebook"], os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    """By the account of the submission's author; what is here is not theirs to see, so the frozen notebooks go there as descriptors."""
+    with contextlib.ExitStack() as opened:
+        frozen = list[int]()
+        for name in notebooks(order):
+            frozen.append(os.open(Path(row["frozen"]) / "src" / name, os.O_RDONLY | os.O_CLOEXEC))
+            opened.callback(os.close, frozen[-1])
         ended = await stations.run(state, row["id"], order | {"folder": "", "environments": "", "uploads": True}, frozen)
-    finally:
-        os.close(frozen)
     by_us = row["id"] in _stopped
     _stopped.discard(row["id"])
     return replace(ended, by_us=by_us)

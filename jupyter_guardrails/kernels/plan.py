@@ -24,6 +24,7 @@ SYSTEM_READ = (
     "/etc",
     "/proc",
     "/sys/devices/system/cpu",
+    "/var/cache/fontconfig",  # fc-list, which matplotlib starts, reads the fonts that it knows from there
     "/sys/fs/cgroup",  # DuckDB aborts without it
     "/sys/kernel/mm/transparent_hugepage",  # jemalloc, which pyarrow brings along, reads it when it is loaded
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,46 +18,65 @@ from jupyter_guardrails.control.interface.content import sealed
 from jupyter_guardrails.control.interface.work import MAX_EVIDENCE_BYTES, WorkerEarlier, WorkerKeep
 from jupyter_guardrails.package import canonical
 from jupyter_guardrails.promotion import cleanrun
+from jupyter_guardrails.promotion.results import Finding, in_notebook
 from jupyter_guardrails.promotion.traces import Traced
 from jupyter_guardrails.promotion.work import Work
 
-FORMAT = 1
+FORMAT = 2
 MOST_FILES = 10_000  # of a dataset that is a folder; one with more is read anew
 
 
-class Evidence(BaseModel):
-    """What is kept of a clean run. Cells are code cells by their number: text between them may change."""
+class Part(BaseModel):
+    """Of one notebook. Cells are code cells by their number: text between them may change."""
 
     model_config = ConfigDict(extra="forbid")
-    format: int = FORMAT
-    job: str  # whose run it was: `sales-1`
-    day: str
     cells: list[dict[str, Any]]  # outputs and execution_count of each code cell
     written: list[str]
     traced: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """An earlier run as if it were this notebook's; `said` names it."""
+class Evidence(BaseModel):
+    """What is kept of a job's clean run."""
 
+    model_config = ConfigDict(extra="forbid")
+    format: int = FORMAT
+    job: str  # whose run it was: `sales-1`
+    day: str
+    notebooks: list[Part]  # in order
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of one notebook of the job; `problem` ended it early, and with it the job."""
+
+    view: Work  # this notebook's
     node: nbformat.NotebookNode
     written: tuple[str, ...]
     traced: Traced
+    problem: Finding | None = None
+
+    def named(self, findings: Iterable[Finding]) -> list[Finding]:
+        """With the notebook's name where the job has several."""
+        return in_notebook(self.view.order.notebook, findings) if self.view.then else list(findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier run as if it were this job's, notebook by notebook; `said` names it."""
+
+    runs: tuple[Ran, ...]
     said: str
 
 
 def key_of(work: Work) -> str | None:
-    """Names everything that a clean run depends on; None where some of it can't be seen from here (masked, filtered and streamed data),
-    and for several notebooks."""
+    """Names everything that a clean run depends on; None where some of it can't be seen from here (masked, filtered and streamed data)."""
     data = [_state_of(entry.path) for entry in work.inputs]
-    if work.interpreter is None or None in data or work.then:
+    if work.interpreter is None or None in data:
         return None
     order = work.order
     said = {
         "format": [FORMAT, jupyter_guardrails.__version__],
-        "cells": [[cell.source, cell.tags] for cell in work.notebook.cells],
-        "notebook": order.notebook,
+        "notebooks": [[view.order.notebook, [[cell.source, cell.tags] for cell in view.notebook.cells]] for view in work.each()],
         "parameters": order.parameters,
         "lock": work.locks["kernel"],
         "python": [work.interpreter.base, work.interpreter.version],
@@ -77,17 +97,17 @@ def find(work: Work, key: str) -> Earlier | None:
             kept = Evidence.model_validate_json(file.read(MAX_EVIDENCE_BYTES))
         except ValidationError:
             return None  # of another version
-    return _as_ours(work, kept) if kept.format == FORMAT and len(kept.cells) == len(work.notebook.cells) else None
+    same = [len(part.cells) for part in kept.notebooks] == [len(view.notebook.cells) for view in work.each()]
+    return _as_ours(work, kept) if kept.format == FORMAT and same else None
 
 
-def keep(work: Work, key: str, *, node: nbformat.NotebookNode, written: tuple[str, ...], traced: Traced) -> bool:
+def keep(work: Work, key: str, runs: Sequence[Ran]) -> bool:
     """Have control keep the evidence of a run that went well; False where another run could give something else, or it is too large."""
-    places = {cell.index: number for number, cell in enumerate(work.notebook.cells)}
-    if traced.hosts or traced.gap or work.order.notebook in traced.files:
+    names = set(work.notebooks)
+    if any(one.traced.hosts or one.traced.gap or names & one.traced.files.keys() for one in runs):
         return False
-    cells = [{"outputs": node.cells[index].outputs, "execution_count": node.cells[index].execution_count} for index in places]
     job = f"{work.order.name}-{work.order.version}"
-    said = Evidence(job=job, day=work.order.submitted_on, cells=cells, written=list(written), traced=traced.moved(places).to_json())
+    said = Evidence(job=job, day=work.order.submitted_on, notebooks=[_part(one) for one in runs])
     text = said.model_dump_json().encode()
     if len(text) > MAX_EVIDENCE_BYTES:
         return False
@@ -99,20 +119,29 @@ def keep(work: Work, key: str, *, node: nbformat.NotebookNode, written: tuple[st
     return True
 
 
+def _part(one: Ran) -> Part:
+    places = {cell.index: number for number, cell in enumerate(one.view.notebook.cells)}
+    cells = [{"outputs": one.node.cells[index].outputs, "execution_count": one.node.cells[index].execution_count} for index in places]
+    return Part(cells=cells, written=list(one.written), traced=one.traced.moved(places).to_json())
+
+
 def _as_ours(work: Work, kept: Evidence) -> Earlier:
-    node = cleanrun.stripped(work.notebook.node)
-    node.metadata = nbformat.from_dict({"language_info": {"name": "python"}})  # type: ignore[no-untyped-call]
-    for cell, found in zip(work.notebook.cells, kept.cells, strict=True):
+    runs = tuple(_as_run(view, part) for view, part in zip(work.each(), kept.notebooks, strict=True))
+    return Earlier(runs, f"not run again: {kept.job} of {kept.day} had the same code, environment, files and data")
+
+
+def _as_run(view: Work, part: Part) -> Ran:
+    node = cleanrun.stripped(view.notebook.node)
+    for cell, found in zip(view.notebook.cells, part.cells, strict=True):
         node.cells[cell.index].update(nbformat.from_dict(found))  # type: ignore[no-untyped-call]
-    places = {number: cell.index for number, cell in enumerate(work.notebook.cells)}
-    said = f"not run again: {kept.job} of {kept.day} had the same code, environment, files and data"
-    return Earlier(node, tuple(kept.written), Traced.from_json(kept.traced).moved(places), said)
+    places = {number: cell.index for number, cell in enumerate(view.notebook.cells)}
+    return Ran(view, node, tuple(part.written), Traced.from_json(part.traced).moved(places))
 
 
 def _beside(work: Work) -> list[Path]:
     """The workspace files that go along."""
-    notebook = work.order.frozen / work.order.notebook
-    return sorted(path for path in work.order.frozen.rglob("*") if path.is_file() and path != notebook)
+    notebooks = {work.order.frozen / name for name in work.notebooks}
+    return sorted(path for path in work.order.frozen.rglob("*") if path.is_file() and path not in notebooks)
 
 
 def _digest(path: Path) -> str:

@@ -1,13 +1,11 @@
-"""A job of several notebooks that run in order: frozen beside the first one, each checked by itself, findings with the notebook's name."""
+"""A job of several notebooks that run in order: frozen together, each checked by itself, findings with the notebook's name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from jupyter_guardrails.errors import BadRequest, NotFound
-from jupyter_guardrails.promotion.freeze import Freezer, TooBig
+from jupyter_guardrails.errors import NotFound
 from jupyter_guardrails.promotion.notebook import Notebook, read_notebook
 from jupyter_guardrails.promotion.plugins import LAST, Check
 from jupyter_guardrails.promotion.results import Finding, Result, failed, in_notebook, warned
@@ -17,21 +15,11 @@ ONCE = frozenset({"environment", "licenses", "vulnerabilities", "parameters", LA
 WORST_FIRST = ("failed", "warned", "not_checked", "passed")
 
 
-def freeze_others(order: WorkOrder) -> tuple[Notebook, ...]:
-    """The notebooks after the first, copied out of the workspace as they are now; GuardrailsError for one that can't be read."""
-    freezer = Freezer(Path(order.workspace), order.frozen, never=Path(order.folder).parents[1])
-    freezer.names.add(order.notebook)
-    return tuple(_freeze(order, freezer, name) for name in order.details.then)
-
-
-def _freeze(order: WorkOrder, freezer: Freezer, name: str) -> Notebook:
-    try:
-        is_there = freezer.freeze(name)
-    except TooBig as error:
-        raise BadRequest(str(error), next_step="clear its outputs") from error
-    if not is_there:
-        raise NotFound(f"there is no notebook {name} in the workspace", next_step="name it as it is called there, or leave it out")
-    return read_notebook(order.frozen / name)
+def others(order: WorkOrder) -> tuple[Notebook, ...]:
+    """The notebooks after the first, which were frozen with it; NotFound for one that was not, BadRequest for one that can't be read."""
+    if gone := [name for name in order.details.then if not (order.frozen / name).is_file()]:
+        raise NotFound(f"{gone[0]} was not frozen with {order.notebook}", next_step="submit it again")
+    return tuple(read_notebook(order.frozen / name) for name in order.details.then)
 
 
 def check(one: Check, work: Work, progress: Progress) -> Result:

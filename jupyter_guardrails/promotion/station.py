@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any
 
 from jupyter_guardrails.control.interface import ControlClient, find_settings
 from jupyter_guardrails.control.interface.own import running_control
-from jupyter_guardrails.control.interface.work import StationOpen, worker_environment
+from jupyter_guardrails.control.interface.work import StationOpen, notebooks, worker_environment
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.sandbox import wire
 
@@ -53,7 +54,7 @@ class Bench:
         body, fds = wire.receive_in_memory(self.control)
         try:
             if body.get("do") == "start":
-                self._start(body["order"], fds[0])
+                self._start(body["order"], fds)
             elif body.get("do") == "stop":
                 self.stop(body["submission"])
         finally:
@@ -61,18 +62,16 @@ class Bench:
                 os.close(fd)
         return bool(body)
 
-    def _start(self, order: dict[str, Any], frozen: int) -> None:
+    def _start(self, order: dict[str, Any], frozen: Sequence[int]) -> None:
         folder = self.place / "work" / order["submission"]
         try:
             shutil.rmtree(folder, ignore_errors=True)
-            notebook = folder / "frozen" / "src" / order["notebook"]
-            notebook.parent.mkdir(mode=0o700, parents=True)
-            with open(frozen, "rb", closefd=False) as source, notebook.open("xb") as sink:
-                shutil.copyfileobj(source, sink)
+            for name, fd in zip(notebooks(order), frozen, strict=True):
+                _copy(fd, folder / "frozen" / "src" / name)
             # where this account finds control, not where control says that it is
             order |= {"folder": str(folder), "environments": str(self.place / "environments"), "socket": self.client.socket_path}
             process = _spawn(order, folder)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: not as many notebooks as names
             self._report(order["submission"], -1, f"the worker could not be started: {error}")
             return
         self.jobs[order["submission"]] = Job(process, folder, os.pidfd_open(process.pid))
@@ -170,6 +169,12 @@ def _spawn(order: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
             return subprocess.Popen(command, pass_fds=(fd,), cwd=folder, start_new_session=True, **said)
     finally:
         os.close(fd)
+
+
+def _copy(fd: int, target: Path) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(fd, "rb", closefd=False) as source, target.open("xb") as sink:
+        shutil.copyfileobj(source, sink)
 
 
 def _place() -> Path:

@@ -57,7 +57,7 @@ def work_off(work_order: WorkOrder, control: ControlClient) -> None:
     reading.started()
     try:
         notebook = read_notebook(work_order.frozen / work_order.notebook)
-        work = Work(work_order, control, notebook, several.freeze_others(work_order))
+        work = Work(work_order, control, notebook, several.others(work_order))
     except (GuardrailsError, OSError) as error:
         next_step = error.next_step if isinstance(error, GuardrailsError) else ""
         message = error.message if isinstance(error, GuardrailsError) else str(error)

@@ -10,6 +10,7 @@ from service_machine import ACCOUNTS, NAMELESS
 
 WHY_NOT = service_machine.why_not()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")]
+TWO = {"notebook": "sales.ipynb", "details": {"then": ["next.ipynb"]}}
 AWAY = "this machine's control, a service at /run/jupyter-guardrails/control.sock, does not answer"
 
 
@@ -164,11 +165,14 @@ def test_the_second_account_gets_at_nothing_of_the_first(servers, machine):
 
 @pytest.fixture(scope="module")
 def in_review(servers, machine, kernelspec):
-    """A submission of ana's, made over HTTP from her launched server: the notebook is 0600 in a 0700 home, where control can't look."""
+    """A submission of ana's, made over HTTP from her launched server: the notebooks are 0600 in a 0700 home, where control can't look. What is
+    edited after the click is not in it."""
     machine.add_notebook("ana", "x = 1", "y = x + 1")
+    machine.add_notebook("ana", "z = 1", name="next.ipynb")
     server = servers["ana"]
-    answer = server.rest("POST", "guardrails/submissions", json={"notebook": "sales.ipynb"}, headers={"Idempotency-Key": "one"})
+    answer = server.rest("POST", "guardrails/submissions", json=TWO, headers={"Idempotency-Key": "one"})
     assert answer.status_code == 202, answer.text
+    machine.add_notebook("ana", "1 / 0", name="next.ipynb")
     found = server.until_checked(answer.json()["id"])
     assert found["state"] == "in_review", [check for check in found["checks"] if check["state"] not in ("passed", "not_checked")]
     return found
@@ -176,7 +180,7 @@ def in_review(servers, machine, kernelspec):
 
 def test_a_notebook_becomes_a_package_by_its_own_accounts_hands(servers, machine, in_review):
     server = servers["ana"]
-    again = server.rest("POST", "guardrails/submissions", json={"notebook": "sales.ipynb"}, headers={"Idempotency-Key": "one"})
+    again = server.rest("POST", "guardrails/submissions", json=TWO, headers={"Idempotency-Key": "one"})
     assert again.json()["id"] == in_review["id"]
     package = server.rest("GET", f"guardrails/submissions/{in_review['id']}/package")
     assert package.status_code == 200

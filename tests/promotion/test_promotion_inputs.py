@@ -35,7 +35,7 @@ def test_what_it_opened_is_evidence_with_cells(world, shared, tmp_path):
     (world.workspace / "mine.py").write_text("def count(path):\n    return open(path).read().count(',')\n")
     (world.workspace / "words.txt").write_text("a b")
     world.notebook(
-        "import guarded",
+        "import guarded, os\nos.system('fc-list > /dev/null 2>&1');",  # matplotlib looks for fonts like that
         "import mine\nprint(mine.count(guarded.path('nyc/flights')))",
         "print(open('words.txt').read())",
         "open('result.txt', 'w').write('x');",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from promotion_world import World, check_of
 from work_bench import bench, nothing
 
@@ -27,14 +29,13 @@ SECOND = ("import mine\nprint('n' in dir(), mine.read('mid.txt'))", "open('repor
 def two(root: Path, first: list, second: list, **metadata: str) -> Work:
     """The work of a job of a.ipynb and b.ipynb; `kernel` is the second one's."""
     other = bench(root / "other", second, notebook="b.ipynb")
-    (root / "ws").mkdir(exist_ok=True)
     if metadata:
         node = json.loads(other.notebook.path.read_text())
         node["metadata"]["kernelspec"] = {"name": metadata["kernel"], "display_name": metadata["kernel"]}
         other.notebook.path.write_text(json.dumps(node))
-    shutil.copyfile(other.notebook.path, root / "ws" / "b.ipynb")
     work = bench(root, first, notebook="a.ipynb", details={"then": ["b.ipynb"]})
-    return Work(work.order, work.control, work.notebook, several.freeze_others(work.order))
+    shutil.copyfile(other.notebook.path, work.order.frozen / "b.ipynb")
+    return Work(work.order, work.control, work.notebook, several.others(work.order))
 
 
 def test_each_notebook_is_checked_and_findings_name_theirs(tmp_path: Path) -> None:
@@ -58,11 +59,12 @@ def test_files_of_all_notebooks_go_along(tmp_path: Path) -> None:
     work = two(tmp_path, ["open('one.txt').read()"], ["open('two.txt').read()\nopen('a.ipynb').read()"])
     for name in ("one.txt", "two.txt"):
         (tmp_path / "ws" / name).write_text(name)
-    (tmp_path / "ws" / "a.ipynb").write_text("something else by now")
+    for name in ("a.ipynb", "b.ipynb"):
+        (tmp_path / "ws" / name).write_text("something else by now")
     assert several.check(paths, work, nothing).state == "passed"
     kept = {path.name: path.read_text() for path in work.order.frozen.iterdir()}
     assert kept.keys() == {"a.ipynb", "b.ipynb", "one.txt", "two.txt"}
-    assert "something else" not in kept["a.ipynb"]
+    assert "something else" not in kept["a.ipynb"] + kept["b.ipynb"]
 
 
 def test_parameters_and_environment_are_the_jobs(tmp_path: Path) -> None:
@@ -74,17 +76,11 @@ def test_parameters_and_environment_are_the_jobs(tmp_path: Path) -> None:
     assert ("b.ipynb", "other_kernel") in {(one.notebook, one.kind) for one in elsewhere.findings}
 
 
-def test_what_is_not_there_or_leads_out_is_no_notebook_of_it(tmp_path: Path) -> None:
-    for then, error in ((["gone.ipynb"], NotFound), (["link.ipynb"], NotFound)):
-        work = bench(tmp_path, ["1"], notebook="a.ipynb", details={"then": then})
-        (tmp_path / "outside.ipynb").write_text("{}")
-        if not (tmp_path / "ws" / "link.ipynb").is_symlink():
-            (tmp_path / "ws" / "link.ipynb").symlink_to(tmp_path / "outside.ipynb")
-        with pytest.raises(error):
-            several.freeze_others(work.order)
+def test_names_of_what_runs_next_are_names_of_notebooks() -> None:
     for wrong in (["b.py"], ["../b.ipynb"], ["b.ipynb", "b.ipynb"]):
         with pytest.raises(ValueError, match="then"):
             Details.model_validate({"then": wrong})
+    assert Details.model_validate({"then": ["b.ipynb", "c.ipynb"]}).then == ["b.ipynb", "c.ipynb"]
 
 
 def test_a_job_of_one_notebook_says_nothing_of_others() -> None:
@@ -103,10 +99,21 @@ def notebooks(world: World) -> None:
     world.notebook(*SECOND, name="b.ipynb", outputs={0: "False 2 rows\n"})
 
 
+def _with_a_remark(world: World, details: dict) -> dict:
+    """The same job with a text cell before the code of its second notebook."""
+    path = world.notebook(*SECOND, name="b.ipynb", outputs={0: "False 2 rows\n"})
+    node = nbformat.read(path, as_version=4)
+    node.cells.insert(0, new_markdown_cell("# What it is for", id="remark"))
+    nbformat.write(node, path)
+    return world.submit("a.ipynb", details=details)
+
+
 @pytest.mark.slow
 def test_they_run_in_order_in_one_folder(world: World, notebooks: None, tiny: Path, tmp_path: Path, monkeypatch) -> None:
     details = {"then": ["b.ipynb"], "outputs": [{"name": "report", "path": "report.txt"}]}
-    found = world.submit("a.ipynb", details=details)
+    made = world.create("a.ipynb", details=details)
+    world.notebook("1 / 0", name="b.ipynb")  # an edit after the click is not in it
+    found = world.wait(made["id"])
     assert found["state"] == "in_review", found
     assert check_of(found, "clean_run")["detail"] == "same outputs as the author saw; it wrote 2 file(s)"
     folder = tmp_path / "p"
@@ -114,6 +121,13 @@ def test_they_run_in_order_in_one_folder(world: World, notebooks: None, tiny: Pa
     job = read_job(folder)
     assert (job.notebooks, job.modules, [output.name for output in job.outputs]) == (("a.ipynb", "b.ipynb"), ["mine.py"], ["mid.txt", "report"])
     assert json.loads((folder / "evidence" / "executed-2.ipynb").read_text())["cells"][0]["outputs"][0]["text"] == ["False 2 rows\n"]
+    again = _with_a_remark(world, details)
+    assert check_of(again, "clean_run")["detail"].startswith("not run again: a-1 of ")
+    with zipfile.ZipFile(world.package(again["id"], tmp_path / "again.zip")) as package:
+        executed = json.loads(package.read("evidence/executed-2.ipynb"))["cells"]
+        assert (executed[0]["cell_type"], executed[1]["outputs"][0]["text"]) == ("markdown", ["False 2 rows\n"])
+        read = json.loads(package.read("evidence/inputs-2.json"))["files"]
+        assert {"name": "mid.txt", "cell": 1} in read  # cells counted as they are now
     assert {"name": "mid.txt", "cell": 0} in json.loads((folder / "evidence" / "inputs-2.json").read_text())["files"]
     monkeypatch.setattr(payload, "HERE", folder)
     config = {"values": {"n": 5}, "datasets": {}, "inputs": [], "package": "0"}
@@ -136,8 +150,11 @@ def test_the_first_that_fails_ends_it_and_is_named(world: World, notebooks: None
     check = check_of(found, "clean_run")
     assert (found["state"], check["detail"]) == ("checks_failed", "fails.ipynb of the job does not run by itself")
     assert [(one["notebook"], one["cell"]) for one in check["findings"]] == [("fails.ipynb", 1)]
-    gone = world.submit("a.ipynb", draft=True, details={"then": ["gone.ipynb"]})
-    assert (gone["state"], "no notebook gone.ipynb" in gone["error"]) == ("checks_failed", True)
+    (world.root / "outside.ipynb").write_text("{}")
+    (world.workspace / "link.ipynb").symlink_to(world.root / "outside.ipynb")
+    for gone in ("gone.ipynb", "link.ipynb"):
+        with pytest.raises(NotFound, match=gone):
+            world.create("a.ipynb", details={"then": [gone]})
     for then in (["a.ipynb"], ["sub/b.ipynb"]):
         with pytest.raises(BadRequest, match="different ones of one folder"):
             world.create("a.ipynb", details={"then": then})

@@ -17,6 +17,7 @@ import socket
 import struct
 import termios
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -79,25 +80,29 @@ class ControlClient:
             return receive_frame(connection)
 
     def submit(self, request: SubmissionCreate) -> dict[str, Any]:
-        """The submission of a notebook. Control reads it; where it can't, being another account, the content goes along."""
+        """The submission of a job's notebooks. Control reads them; where it can't, being another account, their content goes along."""
         if not self.sends_contents:
             return self.call(request)
         limit = content.MAX_NOTEBOOK_BYTES
-        with open(content.open_notebook(Path(request.workspace), request.notebook, limit_bytes=limit), "rb") as source:
-            return self._with_content(request, source, limit)
+        with ExitStack() as opened:
+            names = (request.notebook, *request.details.then)
+            found = [opened.enter_context(open(content.open_notebook(Path(request.workspace), name, limit_bytes=limit), "rb")) for name in names]
+            content.check_together([file.fileno() for file in found], limit_bytes=limit)
+            return self._with_contents(request, found, limit)
 
     def verify(self, package: IO[bytes]) -> dict[str, Any]:
         """What control says of a package's zip: its names, digests, signatures, and whether it trusts them."""
         if self.sends_contents:
-            return self._with_content(PackageVerify(), package, content.MAX_PACKAGE_BYTES)
+            return self._with_contents(PackageVerify(), [package], content.MAX_PACKAGE_BYTES)
         return self.call(PackageVerify(), fds=[package.fileno()])
 
-    def _with_content(self, request: Request, source: IO[bytes], limit_bytes: int) -> dict[str, Any]:
-        memory = content.sealed(source, limit_bytes=limit_bytes)
-        try:
-            return self.call(request, fds=[memory])
-        finally:
-            os.close(memory)
+    def _with_contents(self, request: Request, sources: Sequence[IO[bytes]], limit_bytes: int) -> dict[str, Any]:
+        with ExitStack() as made:
+            memory = list[int]()
+            for source in sources:
+                memory.append(content.sealed(source, limit_bytes=limit_bytes))
+                made.callback(os.close, memory[-1])
+            return self.call(request, fds=memory)
 
     def admit(self, request: KernelAdmit) -> Admission:
         """A decision and a lease for one kernel, or Refused / LimitReached / PolicyError."""

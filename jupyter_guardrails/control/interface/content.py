@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +27,12 @@ def open_notebook(workspace: Path, notebook: str, *, limit_bytes: int = MAX_OPEN
         os.close(fd)
         raise BadRequest(f"{notebook!r} is no file of at most {limit_bytes >> 20} MiB", next_step="clear big outputs, or name a notebook")
     return fd
+
+
+def check_together(fds: Sequence[int], *, limit_bytes: int) -> None:
+    """BadRequest for notebooks of a job that are more than one of them alone may be."""
+    if sum(os.fstat(fd).st_size for fd in fds) > limit_bytes:
+        raise BadRequest(f"the job's notebooks are more than {limit_bytes >> 20} MiB together", next_step="clear big outputs")
 
 
 def open_file(workspace: Path, file: str) -> int:

@@ -72,6 +72,11 @@ def unexplained(reason: str, titles: Sequence[str]) -> str:
     return f"there are warnings, and no reason to go on: {'; '.join(titles)}" if titles and not reason.strip() else ""
 
 
+def notebooks(order: Mapping[str, Any]) -> list[str]:
+    """The names of all notebooks that a worker is to look at, in order; the first is the submission's own."""
+    return [order["notebook"], *order["details"].get("then", ())]
+
+
 def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The worker finds kernelspecs and the package index as the person does; nothing else of the environment reaches it."""
     wanted = {*PASSED, *PROXIES, *(name.lower() for name in PROXIES)}

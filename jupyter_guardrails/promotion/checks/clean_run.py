@@ -7,8 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +20,14 @@ from jupyter_guardrails.kernels.traced import Recording
 from jupyter_guardrails.package.job import numbered
 from jupyter_guardrails.promotion import cleanrun, compare, inputs, reuse
 from jupyter_guardrails.promotion.environments import environment
-from jupyter_guardrails.promotion.results import Finding, Result, failed, in_notebook, not_checked, passed, warned
+from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed, warned
+from jupyter_guardrails.promotion.reuse import Ran
 from jupyter_guardrails.promotion.traces import Traced, sort_out
 from jupyter_guardrails.promotion.work import Progress, Work, named
 
 NAME, TITLE = "clean_run", "A clean run from top to bottom"
 
 NOT_MADE = "write it, relative to the notebook's folder, or take it out of the outputs"
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What came of one notebook of the job; `problem` ended it early, and with it the job."""
-
-    view: Work  # this notebook's
-    node: nbformat.NotebookNode
-    written: tuple[str, ...]
-    traced: Traced
-    problem: Finding | None = None
-
-    def named(self, findings: Iterable[Finding]) -> list[Finding]:
-        """With the notebook's name where the job has several."""
-        return in_notebook(self.view.order.notebook, findings) if self.view.then else list(findings)
 
 
 def run(work: Work, progress: Progress) -> Result:
@@ -52,7 +37,7 @@ def run(work: Work, progress: Progress) -> Result:
     key = reuse.key_of(work)
     if key and (earlier := reuse.find(work, key)):
         seen = inputs.stamps(work.inputs)
-        return _outcome(work, [Ran(work, earlier.node, earlier.written, earlier.traced)], seen, before=f"{earlier.said}; ")
+        return _outcome(work, earlier.runs, seen, before=f"{earlier.said}; ")
     progress(0, len(work.notebook.cells), "building the environment")
     try:
         python = environment(
@@ -71,7 +56,7 @@ def run(work: Work, progress: Progress) -> Result:
         return failed(f"{which} does not run by itself", last.named(findings))
     result = _outcome(work, runs, seen)
     if key and result.state != "failed":
-        reuse.keep(work, key, node=last.node, written=last.written, traced=last.traced)
+        reuse.keep(work, key, runs)
     return result
 
 
