@@ -21,7 +21,7 @@ from jupyter_guardrails.engines.parameters import check as check_parameters
 from jupyter_guardrails.errors import BadRequest, GuardrailsError
 from jupyter_guardrails.package.job import Job, Parameters, Python, Resources
 from jupyter_guardrails.promotion import advisories, builder, personal
-from jupyter_guardrails.promotion.checks import order, parameters, paths, personal_data, secrets, vulnerabilities
+from jupyter_guardrails.promotion.checks import order, parameters, paths, personal_data, secrets, size, vulnerabilities
 from jupyter_guardrails.promotion.parameter_types import kind_of, schema_of
 
 LOCK = """\
@@ -273,6 +273,14 @@ def test_the_notebook_s_own_name_does_not_bring_another_version_of_it_along(tmp_
     (tmp_path / "ws" / "nb.ipynb").write_text("changed")
     assert paths.run(work, nothing).detail == "the notebook needs no other file"
     assert work.notebook.path.read_bytes() == before
+
+
+def test_a_notebook_that_hardly_opens_is_named(tmp_path, monkeypatch):
+    cells = [shown("a line of text\n" * 100) for _ in range(4)]
+    assert size.run(bench(tmp_path, cells), nothing).state == "passed", "the twin"
+    monkeypatch.setattr(size, "NOTEBOOK_BYTES", 5000)
+    result = size.run(bench(tmp_path, cells), nothing)
+    assert (result.state, [(finding.cell, finding.kind) for finding in result.findings]) == ("failed", [(None, "large_notebook")])
 
 
 def test_files_that_nobody_reads_are_named(tmp_path):

@@ -4,6 +4,7 @@ All checks but the clean run look at every one. Control is a real one; the envir
 """
 
 import base64
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,7 @@ class Control:
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory, tiny):
-    """JUPYTER_PATH with an environment that is fine, one that finds a module elsewhere, and one with an editable install."""
+    """JUPYTER_PATH with an environment that is fine, a bare one, one that finds a module elsewhere, and one with an editable install."""
     root = tmp_path_factory.mktemp("kernels")
     add_kernelspec(root, "tiny", tiny)
     uv = find_uv_bin()
@@ -60,6 +61,8 @@ def kernels(tmp_path_factory, tiny):
         python = root / name / "bin" / "python"
         subprocess.run([uv, "pip", "install", "-q", "--python", str(python), "ipykernel"], check=True)
         add_kernelspec(root, name, python)
+    subprocess.run([uv, "venv", "-q", "--python", "/usr/bin/python3", str(root / "bare")], check=True)
+    add_kernelspec(root, "bare", root / "bare" / "bin" / "python")
     _stray(root / "strayed", root / "aside")
     project = root / "project"
     project.mkdir()
@@ -114,7 +117,8 @@ def cell_of(number, said):
         shown.append(new_output("display_data", data={"text/html": said["html"].replace("KEY", KEY)}))
     if said.get("picture"):
         shown.append(new_output("display_data", data={"image/png": PIXEL, "text/plain": "<Figure>"}))
-    return new_code_cell(source, execution_count=said.get("count", number), outputs=shown, metadata={"tags": said.get("tags", [])})
+    metadata = {"tags": said.get("tags", []), **{name: text.replace("KEY", KEY) for name, text in said.get("metadata", {}).items()}}
+    return new_code_cell(source, execution_count=said.get("count", number), outputs=shown, metadata=metadata)
 
 
 def write(root, files):
@@ -141,6 +145,9 @@ def checked(row, root, flights, locked, monkeypatch):
     workspace.mkdir()
     write(workspace, row.get("files", {}))
     write(root, row.get("outside", {}))
+    for name, mib in row.get("sparse", {}).items():
+        (workspace / name).touch()
+        os.truncate(workspace / name, mib << 20)
     for name, target in row.get("links", {}).items():
         (workspace / name).symlink_to(target)
     cells = list(cells_of(row, places))
@@ -154,7 +161,9 @@ def checked(row, root, flights, locked, monkeypatch):
     for check in load_checks(()):
         if check.NAME == "environment" and kernel == "tiny":
             found, known = locked
-            work.interpreter, work.locks, results[check.NAME] = known.interpreter, dict(known.locks), found
+            silent = {row["says_no_license"]: ""} if "says_no_license" in row else {}
+            said = tuple(replace(one, license=silent.get(one.canonical, one.license)) for one in known.interpreter.installed)
+            work.interpreter, work.locks, results[check.NAME] = replace(known.interpreter, installed=said), dict(known.locks), found
         elif (check.NAME == "vulnerabilities" and "advisories" not in row) or check.NAME == LAST:
             continue  # it asks an index, and the clean run is another test's
         else:
