@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.cli import job_run
+from jupyter_guardrails.cli import interrupts, job_run
 from jupyter_guardrails.cli.connection import connected, home_of
 from jupyter_guardrails.cli.printing import line, print_json
 from jupyter_guardrails.control.interface import ControlClient
@@ -64,23 +64,41 @@ def deploy(arguments: argparse.Namespace) -> int:
     """0 when it is live."""
     given = job_run.pairs(arguments.param, "--param")
     request = {"submission": arguments.id, "engine": arguments.engine, "schedule": arguments.schedule, "parameters": given}
-    with connected(os.environ) as client:
+    with connected(os.environ) as client, interrupts.as_keyboard():
         answer, fds = client.call_with_fds(DeploymentCreate.model_validate(request | {"run_as": arguments.run_as}))
         made, place = answer["deployment"], Place(root_of(arguments) / answer["deployment"]["id"])
         try:
             _prepare(arguments, answer, place, fds[0])
             live = client.call(DeploymentLive(id=made["id"]))
         except BaseException as error:
-            client.call(DeploymentEnd(id=made["id"], reason=f"it could not be deployed: {error}"[:2000]))
-            try:
-                known.engine(arguments.engine).end(place)
-            finally:
-                shutil.rmtree(place.folder, ignore_errors=True)
+            interrupts.ignore()
+            _take_back(client, arguments.engine, place, str(error) or "it was interrupted")
             raise
     for replaced in live["replaced"]:
         _end_here(Place(place.folder.parent / replaced["id"]), replaced["engine"])
     _say(arguments, live, place)
     return 0
+
+
+def _take_back(client: ControlClient, engine: str, place: Place, why: str) -> None:
+    """Nothing of it is left, here, on its engine, or with control, whichever of them fails."""
+    _tell("takes back what was deployed of it")
+    with contextlib.ExitStack() as steps:
+        steps.callback(shutil.rmtree, place.folder, ignore_errors=True)
+        steps.callback(_end_on, engine, place)
+        steps.callback(client.call, DeploymentEnd(id=place.id, reason=f"it could not be deployed: {why}"[:2000]))
+
+
+def _end_on(engine: str, place: Place) -> None:
+    try:
+        known.engine(engine).end(place)
+    except GuardrailsError as error:  # why it could not be deployed is what is raised
+        _tell(str(error))
+
+
+def _tell(sentence: str) -> None:
+    """For who waits; what a command prints is its answer."""
+    print(f"job deploy: {line(sentence)}", file=sys.stderr, flush=True)
 
 
 def _prepare(arguments: argparse.Namespace, answer: dict[str, Any], place: Place, package: int) -> None:
@@ -103,12 +121,13 @@ def _prepare(arguments: argparse.Namespace, answer: dict[str, Any], place: Place
         _build(place, Path(scratch))
     if not governed and (missing := places.unresolved(place)):
         raise BadRequest(missing, next_step="name it when you deploy: nothing of ours reads data for the job there")
-    known.engine(arguments.engine).deploy(place, made["schedule"])
+    known.engine(arguments.engine).deploy(place, made["schedule"], _tell)
 
 
 def _build(place: Place, scratch: Path) -> None:
     """Both environments, once for all deployments with these locks: nothing is resolved when a run starts."""
     place.environments.mkdir(exist_ok=True)
+    _tell("builds the package's environments: once, which may take minutes; packages with the same locks share them")
     request = local.Request(place.package, place.folder, place.folder / "runs", place.environments)
     with contextlib.redirect_stdout(sys.stderr):  # what a command prints is its answer
         code = job_run.build(local.building(request, place.package.name), scratch)

@@ -16,6 +16,7 @@ from typing import Any
 
 from jupyter_guardrails.engines import airflow_api, airflow_task, schedules
 from jupyter_guardrails.engines.airflow_api import Api
+from jupyter_guardrails.engines.base import Tell, silent
 from jupyter_guardrails.engines.places import Place
 from jupyter_guardrails.errors import BadRequest, Conflict, GuardrailsError
 
@@ -23,6 +24,7 @@ TASK = "run"
 SECONDS_BESIDE = 60  # for starting and for writing down results: what the job itself may take is run.py's to hold
 READ_WITHIN_S = 900.0  # Airflow looks for new files each `dag_processor.refresh_interval`, by default 300 s
 POLL_S = 1.0
+TELL_EACH_S = 60.0
 WORKERS = ("here", "elsewhere")
 HOW_TO_SAY = "promotion.engines.airflow: {url: https://…, dags: /FOLDER}"
 ALIVE = ("queued", "running")
@@ -81,7 +83,7 @@ class Airflow:
         """Where its workers are machines like this one."""
         return str(settings.get("workers", WORKERS[0])) == WORKERS[0]
 
-    def deploy(self, place: Place, schedule: str) -> None:
+    def deploy(self, place: Place, schedule: str, tell: Tell = silent) -> None:
         """Its DAG, which Airflow has read when this returns, without a mistake."""
         settings = place.deployed()["settings"]
         file, governed, api = file_of(place), self.is_governed(settings), self._connected(place)
@@ -90,7 +92,7 @@ class Airflow:
         (place.folder / "airflow_task.py").write_bytes(Path(airflow_task.__file__).read_bytes())
         (place.folder / airflow_task.ASKED).mkdir(exist_ok=True)
         _write(file, text_of(place, schedule if governed else "", deployed_at=int(time.time())))
-        self._until_read(place, api, file)
+        self._until_read(place, api, file, tell)
         if schedule and not governed:
             schedules.install(place, schedule)
 
@@ -158,18 +160,22 @@ class Airflow:
             self._api = Api(settings["url"], airflow_api.credentials_of(os.environ))
         return self._api
 
-    def _until_read(self, place: Place, api: Api, file: Path) -> None:
+    def _until_read(self, place: Place, api: Api, file: Path, tell: Tell) -> None:
         """Returns when Airflow knows the DAG; GuardrailsError with its mistake, or when it does not look."""
-        deadline = time.monotonic() + READ_WITHIN_S
+        began = told = time.monotonic()
+        tell(f"waits until Airflow has read {file}: it looks each `dag_processor.refresh_interval`, by default 300 s; {READ_WITHIN_S:.0f} s at most")
         while api.ask("GET", "dags", dag_of(place)) is None:
             mistakes = api.ask("GET", "importErrors", query={"filename_pattern": f"%{file.name}"}) or {}
             for mistake in mistakes.get("import_errors", ()):
                 raise GuardrailsError(f"Airflow can't read {file}: {str(mistake.get('stack_trace'))[-1000:]}", next_step="is it Airflow 3?")
-            if time.monotonic() > deadline:
+            if (now := time.monotonic()) > began + READ_WITHIN_S:
                 raise GuardrailsError(
                     f"Airflow has not read {file} in {READ_WITHIN_S:.0f} s",
                     next_step="is `dags` a folder that its dag-processor reads, and does it run?",
                 )
+            if now > told + TELL_EACH_S:
+                told = now
+                tell(f"Airflow has not read it yet, after {now - began:.0f} s")
             time.sleep(POLL_S)  # Airflow has no event to wait for
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from jupyter_guardrails.engines.places import Place
+
+Tell = Callable[[str], None]  # takes a sentence about what goes on, for who waits
+
+
+def silent(sentence: str) -> None:
+    """Tells nobody."""
 
 
 class Engine(Protocol):
@@ -17,8 +23,11 @@ class Engine(Protocol):
     def is_governed(self, settings: Mapping[str, Any]) -> bool:
         """Whether its runs are on machines like this one: in the production sandbox, data read through control; by what the policy says of it."""
 
-    def deploy(self, place: Place, schedule: str) -> None:
-        """Make it known to the engine, with its schedule (five cron fields, or none). GuardrailsError that says what is missing."""
+    def deploy(self, place: Place, schedule: str, tell: Tell = silent) -> None:
+        """Make it known to the engine, with its schedule (five cron fields, or none); GuardrailsError that says what is missing.
+
+        What takes long is told. Interrupted anywhere, `end` takes all of it back.
+        """
 
     def start(self, place: Place, number: int) -> str:
         """Begin a run; how the engine calls it."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jupyter_guardrails.engines import schedules
+from jupyter_guardrails.engines.base import Tell, silent
 from jupyter_guardrails.engines.places import Place
 from jupyter_guardrails.errors import BadRequest, GuardrailsError
 from jupyter_guardrails.package.job import Resources
@@ -34,9 +35,10 @@ class Kubernetes:
         """A pod has its own limits, and nothing of this project."""
         return False
 
-    def deploy(self, place: Place, schedule: str) -> None:
+    def deploy(self, place: Place, schedule: str, tell: Tell = silent) -> None:
         """The cluster itself judges a Job of it, strictly, and makes none; with a schedule, what makes them."""
         (place.folder / "runs").mkdir(exist_ok=True)  # it is mounted there, over what is read-only
+        tell("asks the cluster whether it takes such a Job")
         self._create(place, 1, dry_run="All")
         if schedule:
             schedules.install(place, schedule)

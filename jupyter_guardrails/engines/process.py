@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails.engines import schedules
+from jupyter_guardrails.engines.base import Tell, silent
 from jupyter_guardrails.engines.places import Place
 
 
@@ -25,7 +26,7 @@ class Local:
         """This very machine."""
         return True
 
-    def deploy(self, place: Place, schedule: str) -> None:
+    def deploy(self, place: Place, schedule: str, tell: Tell = silent) -> None:
         """With a schedule: a timer or a line of crontab that runs `job start`."""
         if schedule:
             schedules.install(place, schedule)

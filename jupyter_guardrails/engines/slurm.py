@@ -10,10 +10,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails.engines import schedules
+from jupyter_guardrails.engines.base import Tell, silent
 from jupyter_guardrails.engines.places import Place
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.package.job import Resources
@@ -44,11 +46,12 @@ class Slurm:
         """Its nodes share a filesystem, and nothing of this project."""
         return False
 
-    def deploy(self, place: Place, schedule: str) -> None:
+    def deploy(self, place: Place, schedule: str, tell: Tell = silent) -> None:
         """The batch script, tried by the cluster itself; with a schedule, what submits it."""
         if shutil.which("sbatch") is None:
             raise GuardrailsError("this machine has no sbatch", next_step="deploy from a machine that submits to your cluster")
         (place.folder / SCRIPT).write_text(script(place.job().resources, place.deployed()["content"], longest_s=place.longest_s), encoding="utf-8")
+        tell("asks the cluster whether it takes such a job")
         _asked("sbatch", "--test-only", *_options(place), SCRIPT, "0", place=place)
         _refuse_beyond(place.longest_s)
         if schedule:
@@ -73,7 +76,7 @@ class Slurm:
     def verdict(self, place: Place, number: int, job: str) -> dict[str, Any]:
         """What the cluster says of a job that wrote down no end of its own; it remembers its jobs for some minutes (MinJobAge)."""
         command = ["scontrol", "show", "job", "--oneliner", _checked(job)]
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        shown = _ran(command)
         state = re.search(r"\bJobState=([A-Z_]+)", shown.stdout)
         if state is None:
             return {}
@@ -82,7 +85,7 @@ class Slurm:
 
     def stop(self, place: Place, number: int, job: str) -> None:
         """Cancelled, or gone already."""
-        done = subprocess.run(["scancel", _checked(job)], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        done = _ran(["scancel", _checked(job)])
         if done.returncode and GONE not in done.stderr:
             raise GuardrailsError(f"scancel failed: {done.stderr.strip()[-500:]}", next_step="see `squeue --me`")
 
@@ -103,7 +106,7 @@ def script(resources: Resources, content: str, *, longest_s: int) -> str:
 
 def _refuse_beyond(longest_s: int) -> None:
     """GuardrailsError for a job longer than its partition allows: by Slurm's default (EnforcePartLimits=NO) sbatch takes it, and it never starts."""
-    shown = subprocess.run(["scontrol", "show", "partition", "--oneliner"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    shown = _ran(["scontrol", "show", "partition", "--oneliner"])
     wanted = os.environ.get("SBATCH_PARTITION", "")
     for line in shown.stdout.splitlines():
         said = dict(word.split("=", 1) for word in line.split() if "=" in word)
@@ -136,7 +139,7 @@ def _options(place: Place) -> list[str]:
 
 
 def _asked(*command: str, place: Place) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=place.folder, timeout=TIMEOUT_S, check=False)
+    done = _ran(command, cwd=place.folder)
     if done.returncode:
         raise GuardrailsError(f"{command[0]} refused it: {done.stderr.strip()[-500:]}", next_step="see `sinfo`, and what your cluster allows")
     return done.stdout
@@ -144,16 +147,18 @@ def _asked(*command: str, place: Place) -> str:
 
 def _field(job: str, field: str) -> str:
     """One of squeue's fields of a job; empty when it is over and forgotten."""
-    asked = subprocess.run(
-        ["squeue", "--noheader", "--states=all", f"--jobs={_checked(job)}", f"--format={field}"],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    asked = _ran(["squeue", "--noheader", "--states=all", f"--jobs={_checked(job)}", f"--format={field}"])
     if asked.returncode and GONE not in asked.stderr:
         raise GuardrailsError(f"Slurm does not answer: {asked.stderr.strip()[-500:]}", next_step="try again when `squeue` works")
     return asked.stdout.strip()
+
+
+def _ran(command: Sequence[str], *, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """One of Slurm's commands, ended; GuardrailsError where it has not in `TIMEOUT_S`."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise GuardrailsError(f"Slurm does not answer: {command[0]} took {TIMEOUT_S:.0f} s", next_step="try again when `squeue` works") from error
 
 
 def _checked(job: str) -> str:

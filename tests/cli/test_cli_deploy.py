@@ -2,15 +2,18 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from deploy_world import World
 
 from jupyter_guardrails.control.interface.deployments import DeploymentsList
-from jupyter_guardrails.engines import airflow_task
+from jupyter_guardrails.engines import airflow_api, airflow_task
 
 pytestmark = pytest.mark.slow  # left out of `make test-fast`
 LONG = pytest.mark.skipif(not os.environ.get("GUARDRAILS_SOAK"), reason="a long run only: GUARDRAILS_SOAK=1")
@@ -80,6 +83,58 @@ def test_the_next_deployment_ends_the_one_before(world, sales):
     assert "replaced by sales-1 on local" in refused.stderr
     assert world.runs(first["id"]) == []
     assert world.command("job", "start", second["id"]).returncode == 0, "the twin"
+
+
+class Unread(BaseHTTPRequestHandler):
+    """An Airflow 3 that never looks for new DAGs."""
+
+    def do_GET(self):
+        answers = {"/api/v2/version": {"version": "3.1.0"}, "/api/v2/importErrors": {"import_errors": []}}
+        found = answers.get(self.path.partition("?")[0])
+        self.send_response(404 if found is None else 200)
+        self.end_headers()
+        self.wfile.write(json.dumps(found).encode())
+
+    do_PATCH = do_GET
+
+    def log_message(self, *_):
+        """Nothing is printed."""
+
+
+@pytest.fixture
+def unread(world, tmp_path):
+    """The folder of DAGs of such an Airflow, which the policy names."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unread) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (tmp_path / "dags").mkdir()
+        (tmp_path / "login.yaml").touch(0o600)
+        (tmp_path / "login.yaml").write_text("token: abc")
+        policy = world.root / "guardrails.yaml"
+        before, engine = policy.read_text(), {"url": f"http://127.0.0.1:{server.server_port}", "dags": str(tmp_path / "dags")}
+        policy.write_text(before.replace("promotion: {", f"promotion: {{engines: {json.dumps({'local': {}, 'airflow': engine})}, "))
+        yield tmp_path / "dags"
+        policy.write_text(before)
+        server.shutdown()
+
+
+def test_a_deployment_that_waits_says_for_what_and_an_interrupt_leaves_nothing_of_it(world, sales, unread):
+    before = sorted(world.deployments.iterdir())
+    argv = [sys.executable, "-m", "jupyter_guardrails", "job", "deploy", sales["id"], "--engine=airflow", f"--deployments={world.deployments}"]
+    environ = world.environ | {airflow_api.CREDENTIALS: str(unread.parent / "login.yaml")}
+    with subprocess.Popen(argv, env=environ, cwd=world.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as deploying:
+        said = []
+        for text in deploying.stderr:
+            said.append(text)
+            if "waits until Airflow has read" in text:
+                assert "by default 300 s; 900 s at most" in text
+                assert len(list(unread.iterdir())) == 1, "the twin: it was there"
+                deploying.send_signal(signal.SIGINT)
+        assert (deploying.wait(60), deploying.stdout.read()) == (130, ""), said
+    assert "takes back" in said[-1]
+    assert list(unread.iterdir()) == []
+    assert sorted({*world.deployments.iterdir()} - {world.deployments / "environments"}) == [path for path in before if path.name != "environments"]
+    made = next(row for row in world.json("job", "runs")["deployments"] if row["engine"] == "airflow")
+    assert (made["state"], made["reason"]) == ("ended", "it could not be deployed: it was interrupted")
 
 
 def test_an_ended_deployment_starts_no_more(world, sales):

@@ -131,6 +131,15 @@ def test_a_job_is_not_lost_because_the_cluster_does_not_answer(monkeypatch):
             Slurm().is_running(None, 1, "5")
 
 
+def test_a_cluster_that_keeps_its_commands_waiting_is_told_as_that(tmp_path, monkeypatch):
+    (tmp_path / "squeue").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(slurm, "TIMEOUT_S", 0.2)
+    with pytest.raises(GuardrailsError, match="Slurm does not answer: squeue took"):
+        Slurm().is_running(None, 1, "5")
+
+
 def test_a_script_holds_integers_and_a_digest():
     text = slurm.script(Resources.model_validate(JOB["resources"]), DIGEST, longest_s=60)
     assert f"#SBATCH --comment={DIGEST}\n" in text
