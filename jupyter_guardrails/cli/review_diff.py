@@ -14,7 +14,7 @@ from typing import Any
 
 CONTEXT = 2
 MOST_LINES = 2000  # of one change; what is longer is cut, and says so
-IGNORED = frozenset({"policy_digest"})
+IGNORED = frozenset({"policy_digest", "outputs"})  # outputs: see there
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,43 @@ def locks(before: str, now: str) -> list[Change]:
 
 
 def jobs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
-    """Datasets, parameters, resources, network, outputs, schedule, account, …: each key of job.json that says something else."""
+    """Datasets, parameters, resources, network, schedule, account, …: each key of job.json that says something else."""
     found = []
     for key in sorted((before.keys() | now.keys()) - IGNORED):
         if before.get(key) != now.get(key):
             found.append(Change(key, _cut(_unified(_pretty(before.get(key)), _pretty(now.get(key))))))
     return found
+
+
+def outputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    """What the job makes: files that it made, or makes only now, and of each the columns that are gone, new or of another type."""
+    old, new = _by_path(before), _by_path(now)
+    found = []
+    for path in sorted(old.keys() | new.keys()):
+        a, b = old.get(path), new.get(path)
+        if a == b:
+            continue
+        word = "is new" if a is None else "is no longer made" if b is None else "is another"
+        found.append(Change(f"output {path} {word}", _cut(_output_lines(a or {}, b or {}))))
+    return found
+
+
+def _by_path(job: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    said = [one if isinstance(one, dict) else {"name": one, "path": one} for one in job.get("outputs", [])]
+    return {str(one.get("path") or one.get("name")): one for one in said}
+
+
+def _output_lines(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Columns in sentences where both have them, then whatever else is said of it."""
+    columns, wanted = new.get("columns") or {}, old.get("columns") or {}
+    for name in sorted(columns.keys() | wanted.keys()):
+        if columns.get(name) != wanted.get(name):
+            yield from ([f"-column {name} ({wanted[name]})"] if name in wanted else [])
+            yield from ([f"+column {name} ({columns[name]})"] if name in columns else [])
+    for key in sorted((old.keys() | new.keys()) - {"columns", "path"}):
+        if old.get(key) != new.get(key):
+            yield from ([f"-{key} {old[key]}"] if old.get(key) else [])
+            yield from ([f"+{key} {new[key]}"] if new.get(key) else [])
 
 
 def _cells(notebook: Mapping[str, Any]) -> list[tuple[str, str]]:

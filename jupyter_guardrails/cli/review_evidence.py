@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,14 @@ MOST_BYTES = 8 << 20  # of one file that is compared or shown
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A package as it is compared: job.json, its notebooks by name, other files of src/, the kernel's lock, and the clean run of each notebook."""
+    """A package as it is compared: job.json, its notebooks by name, other files of src/, the kernel's lock, each clean run, and what those wrote."""
 
     job: dict[str, Any]
     notebooks: dict[str, dict[str, Any]]
     files: dict[str, bytes]
     lock: str
     clean_runs: dict[str, dict[str, Any]]
+    made: dict[str, dict[str, Any]] = field(default_factory=dict)  # path -> format, rows and bytes of what its clean run wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def changes(before: Content, now: Content) -> list[Change]:
         *_cells(before, now),
         *review_diff.files(before.files, now.files),
         *review_diff.locks(before.lock, now.lock),
+        *review_diff.outputs(before.job, now.job),
         *review_diff.jobs(before.job, now.job),
     ]
 
@@ -101,7 +103,12 @@ def _read(folder: Path) -> Content:
     clean_runs = {name: _notebook(path) if path.is_file() else {} for name, path in ran.items()}
     texts = {name: path.read_bytes() if path.stat().st_size <= MOST_BYTES else _large(path) for name, path in files.items()}
     lock = (folder / "env" / "pylock.kernel.toml").read_text(encoding="utf-8")
-    return Content(job, {name: _notebook(source / name) for name in names}, texts, lock, clean_runs)
+    return Content(job, {name: _notebook(source / name) for name in names}, texts, lock, clean_runs, _made(folder / "evidence" / "outputs.json"))
+
+
+def _made(path: Path) -> dict[str, dict[str, Any]]:
+    """Of packages that say so."""
+    return {one["path"]: one for one in json.loads(path.read_text(encoding="utf-8"))} if path.is_file() else {}
 
 
 def _large(path: Path) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jupyter_guardrails.cli.job_review import decision_lines
@@ -36,13 +36,26 @@ def data_lines(evidence: Evidence) -> list[str]:
     """Each dataset that it reads, or that its workspace was given before, with its label; then what it makes."""
     inputs = {entry["name"]: entry for entry in (evidence.content.job["inputs"] if evidence.content else [])}
     rows = [_data_line(one, inputs.get(one["name"])) for one in evidence.said["data"]]
-    return (rows or ["  it reads no dataset"]) + [f"  makes {_output(one)}" for one in (evidence.content.job["outputs"] if evidence.content else [])]
+    made = [text for one in content.job["outputs"] for text in _makes(one, content.made)] if (content := evidence.content) else []
+    return (rows or ["  it reads no dataset"]) + made
 
 
-def _output(one: Any) -> str:
-    """An output as job.json has it: its path, and the dataset that it is."""
+def _makes(one: Any, made: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """An output as job.json has it: its path, the dataset that it is, its columns; and how much the clean run wrote."""
     said = one if isinstance(one, dict) else {"path": one}
-    return line(str(said.get("path") or said.get("name"))) + (f", dataset {line(str(said['dataset']))}" if said.get("dataset") else "")
+    path = str(said.get("path") or said.get("name"))
+    yield f"  makes {line(path)}" + (f", dataset {line(str(said['dataset']))}" if said.get("dataset") else "") + _size(made.get(path))
+    if columns := said.get("columns"):
+        yield f"    columns: {', '.join(f'{line(str(name))} {line(str(kind))}' for name, kind in columns.items())}"
+
+
+def _size(found: Mapping[str, Any] | None) -> str:
+    """What is another thing with other data; and why no columns are told."""
+    if not found:
+        return ""
+    rows = "" if found["rows"] is None else f", {int(found['rows'])} rows"
+    problem = f"; no columns are told: {line(str(found['problem']))}" if found["problem"] else ""
+    return f": {line(str(found['format']))}{rows}, {int(found['size_bytes'])} bytes in its clean run{problem}"
 
 
 def _data_line(one: dict[str, Any], read: dict[str, Any] | None) -> str:

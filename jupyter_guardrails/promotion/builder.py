@@ -11,9 +11,8 @@ import nbformat
 import jupyter_guardrails
 from jupyter_guardrails.package import canonical, manifest
 from jupyter_guardrails.package.crate import CRATE, crate_text
-from jupyter_guardrails.package.details import Output
 from jupyter_guardrails.package.job import JOB, Job, Parameters, Python, numbered
-from jupyter_guardrails.promotion import cleanrun, engine_files
+from jupyter_guardrails.promotion import cleanrun, engine_files, outputs
 from jupyter_guardrails.promotion.lineage import lineage_text
 from jupyter_guardrails.promotion.results import Result
 from jupyter_guardrails.promotion.sbom import sbom_text
@@ -65,17 +64,10 @@ def job_of(work: Work) -> Job:
         resources=work.order.resources,
         inputs=sorted(work.inputs, key=lambda entry: entry.name),
         modules=sorted(path.relative_to(work.order.frozen).as_posix() for path in work.order.frozen.rglob("*.py")),
-        outputs=_outputs(work),
+        outputs=outputs.described(work.order.details.outputs, work.outputs, work.tables),
         policy_digest=work.order.policy_digest,
         **{name: value for name, value in work.order.details if name != "outputs"},
     )
-
-
-def _outputs(work: Work) -> list[Output]:
-    """What its author declared, and whatever else the clean run wrote."""
-    declared = {output.path: output for output in work.order.details.outputs}
-    written = {path: Output(name=path, path=path) for path in work.outputs}
-    return [output for _, output in sorted((written | declared).items())]
 
 
 def _write_evidence(work: Work, job: Job, results: Mapping[str, Result], folder: Path) -> None:
@@ -90,5 +82,6 @@ def _write_evidence(work: Work, job: Job, results: Mapping[str, Result], folder:
         shutil.copyfile(path, folder / path.name)
     if work.executed:
         (folder / "openlineage.ndjson").write_text(lineage_text(job, submitted_on=work.order.submitted_on), encoding="utf-8")
+        (folder / "outputs.json").write_text(canonical.dumps(outputs.evidence(work.tables)), encoding="utf-8")
     for number, traced in enumerate(work.traced):
         (folder / numbered("inputs.json", number)).write_text(canonical.dumps(traced.to_json()), encoding="utf-8")

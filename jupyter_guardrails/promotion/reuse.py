@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ import jupyter_guardrails
 from jupyter_guardrails.control.interface.content import sealed
 from jupyter_guardrails.control.interface.work import MAX_EVIDENCE_BYTES, WorkerEarlier, WorkerKeep
 from jupyter_guardrails.package import canonical
+from jupyter_guardrails.package.tables import Found
 from jupyter_guardrails.promotion import cleanrun
 from jupyter_guardrails.promotion.results import Finding, in_notebook
 from jupyter_guardrails.promotion.traces import Traced
 from jupyter_guardrails.promotion.work import Work
 
-FORMAT = 2
+FORMAT = 3
 MOST_FILES = 10_000  # of a dataset that is a folder; one with more is read anew
 
 
@@ -43,6 +44,7 @@ class Evidence(BaseModel):
     job: str  # whose run it was: `sales-1`
     day: str
     notebooks: list[Part]  # in order
+    tables: dict[str, Found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Earlier:
     """An earlier run as if it were this job's, notebook by notebook; `said` names it."""
 
     runs: tuple[Ran, ...]
+    tables: Mapping[str, Found]
     said: str
 
 
@@ -107,7 +110,8 @@ def keep(work: Work, key: str, runs: Sequence[Ran]) -> bool:
     if any(one.traced.hosts or one.traced.gap or names & one.traced.files.keys() for one in runs):
         return False
     job = f"{work.order.name}-{work.order.version}"
-    said = Evidence(job=job, day=work.order.submitted_on, notebooks=[_part(one) for one in runs])
+    parts = [_part(one) for one in runs]
+    said = Evidence(job=job, day=work.order.submitted_on, notebooks=parts, tables=dict(work.tables))
     text = said.model_dump_json().encode()
     if len(text) > MAX_EVIDENCE_BYTES:
         return False
@@ -127,7 +131,7 @@ def _part(one: Ran) -> Part:
 
 def _as_ours(work: Work, kept: Evidence) -> Earlier:
     runs = tuple(_as_run(view, part) for view, part in zip(work.each(), kept.notebooks, strict=True))
-    return Earlier(runs, f"not run again: {kept.job} of {kept.day} had the same code, environment, files and data")
+    return Earlier(runs, kept.tables, f"not run again: {kept.job} of {kept.day} had the same code, environment, files and data")
 
 
 def _as_run(view: Work, part: Part) -> Ran:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.package.details import Details
 from jupyter_guardrails.package.job import Input, Resources
+from jupyter_guardrails.package.tables import Found
 from jupyter_guardrails.promotion.advisories import Told
 from jupyter_guardrails.promotion.interpreter import Interpreter
 from jupyter_guardrails.promotion.notebook import Notebook
@@ -71,6 +72,7 @@ class Work:
     wheels: list[Path] = field(default_factory=list)  # of what no index has: they go along
     inputs: list[Input] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    tables: dict[str, Found] = field(default_factory=dict)  # which of them are tables, with their columns
     executed: list[Path] = field(default_factory=list)  # as its clean run left each notebook
     traced: list[Traced] = field(default_factory=list)  # what the clean run of each opened
     asked: Future[Told] | None = None  # what the index of advisories says, while other checks look

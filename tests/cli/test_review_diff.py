@@ -59,6 +59,18 @@ def test_datasets_resources_and_network_are_told_and_the_policys_digest_is_not()
     assert '+  "name": "hr/salaries"' in found["inputs"]
 
 
+def test_outputs_are_told_column_by_column_whoever_said_them():
+    def job(columns, **said):
+        return {"outputs": [{"name": "d", "path": "d.csv", "columns": columns} | said, "log.txt"]}
+
+    old, new = job({"a": "integer", "b": "string", "c": "date"}), job({"a": "number", "c": "date", "z": "string"}, dataset="nyc/d")
+    lines = ("-column a (integer)", "+column a (number)", "-column b (string)", "+column z (string)", "+dataset nyc/d")
+    assert review_diff.outputs(old, new) == [Change("output d.csv is another", lines)]
+    assert review_diff.outputs(old, old) == review_diff.jobs(old, new) == []
+    gone = review_diff.outputs(old, {"outputs": ["new.txt"]})
+    assert [change.what for change in gone] == ["output d.csv is no longer made", "output log.txt is no longer made", "output new.txt is new"]
+
+
 def test_a_change_without_end_is_cut():
     found = review_diff.notebooks(notebook(""), notebook("\n".join(map(str, range(10_000)))))
     assert len(found[0].lines) == review_diff.MOST_LINES + 1

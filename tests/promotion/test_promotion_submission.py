@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from promotion_world import REASON, World, add_kernelspec, check_of
 
+from jupyter_guardrails.cli import review_evidence, review_text
 from jupyter_guardrails.control.interface.messages import SubmissionCancel
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, Refused
 from jupyter_guardrails.package import archive
@@ -107,12 +108,29 @@ def test_the_same_notebook_again_has_the_same_digests(world, submitted):
     assert again["evidence_digest"] != submitted["evidence_digest"]  # which says that it is the first one's
 
 
-def test_an_output_that_is_declared_and_not_made_fails_the_clean_run(world):
-    world.notebook("open('made.txt', 'w').write('x');", name="outputs.ipynb")
-    found = world.submit("outputs.ipynb", details={"outputs": ["made.txt", "out/missing.txt"]})
+def test_an_output_that_is_declared_and_not_made_fails_the_clean_run(world, tmp_path):
+    """A table's columns are told; rows and bytes, which other data changes, are evidence only. Another table than was declared fails, too."""
+    world.notebook("open('made.csv', 'w').write('month,mean\\n1,2.5\\n2,3\\n')\nopen('log.txt', 'w').write('9');", name="outputs.ipynb")
+    found = world.submit("outputs.ipynb", details={"outputs": ["made.csv", "out/missing.txt"]})
     assert found["state"] == "checks_failed"
     assert [item["message"] for item in check_of(found, "clean_run")["findings"]] == ["it wrote no out/missing.txt"]
-    assert world.submit("outputs.ipynb", details={"outputs": ["made.txt"]})["state"] == "in_review"
+    made = {"name": "made", "path": "made.csv", "dataset": "nyc/made"}
+    found = world.submit("outputs.ipynb", details={"outputs": [made | {"columns": {"month": "integer", "mean": "date", "n": "integer"}}]})
+    assert [item["message"] for item in check_of(found, "clean_run")["findings"]] == [
+        "made.csv: column n is gone",
+        "made.csv: column mean was date, and is number",
+    ]
+    found = world.submit("outputs.ipynb", details={"outputs": [made]})
+    assert found["state"] == "in_review", found
+    assert "wrote 2 file(s): made.csv (2 column(s), 2 rows)" in check_of(found, "clean_run")["detail"]
+    archive.unpack(world.package(found["id"], tmp_path / "p.zip"), tmp_path / "p")
+    outputs = {one.path: one for one in read_job(tmp_path / "p").outputs}
+    assert (outputs["made.csv"].dataset, outputs["made.csv"].columns) == ("nyc/made", {"mean": "number", "month": "integer"})
+    assert outputs["log.txt"].columns == {}
+    (said,) = json.loads((tmp_path / "p" / "evidence" / "outputs.json").read_text())
+    assert said == {"path": "made.csv", "format": "csv", "size_bytes": 21, "rows": 2, "problem": ""}
+    shown = "\n".join(review_text.lines(review_evidence.gather(world.client, found["id"])))
+    assert "makes made.csv, dataset nyc/made: csv, 2 rows, 21 bytes in its clean run\n    columns: mean number, month integer" in shown
 
 
 def test_a_host_that_the_policy_shuts_can_not_be_a_jobs(world):

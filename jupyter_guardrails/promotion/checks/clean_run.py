@@ -18,7 +18,7 @@ from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels.governed import GovernedContext
 from jupyter_guardrails.kernels.traced import Recording
 from jupyter_guardrails.package.job import numbered
-from jupyter_guardrails.promotion import cleanrun, compare, inputs, reuse
+from jupyter_guardrails.promotion import cleanrun, compare, inputs, outputs, reuse
 from jupyter_guardrails.promotion.environments import environment
 from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed, warned
 from jupyter_guardrails.promotion.reuse import Ran
@@ -37,6 +37,7 @@ def run(work: Work, progress: Progress) -> Result:
     key = reuse.key_of(work)
     if key and (earlier := reuse.find(work, key)):
         seen = inputs.stamps(work.inputs)
+        work.tables = dict(earlier.tables)
         return _outcome(work, earlier.runs, seen, before=f"{earlier.said}; ")
     progress(0, len(work.notebook.cells), "building the environment")
     try:
@@ -48,6 +49,7 @@ def run(work: Work, progress: Progress) -> Result:
     seen = inputs.stamps(work.inputs)
     with tempfile.TemporaryDirectory(prefix=RUN_PREFIX, dir=work.order.folder) as fresh:
         runs = _run_all(work, Path(fresh), python, progress)
+        work.tables = outputs.look_at(Path(fresh, work.order.notebook).parent, {name for one in runs for name in one.written})
     last = runs[-1]
     if last.problem:
         _write(work, runs)
@@ -120,8 +122,10 @@ def _outcome(work: Work, runs: Sequence[Ran], seen: Mapping[str, inputs.Stamp], 
         return failed(f"it runs, but reads {len(undeclared)} file(s) that nobody declared", undeclared)
     if missing := [output for output in work.order.details.outputs if output.path not in written]:
         return failed(f"{len(missing)} declared output(s) were not made", [Finding(f"it wrote no {output.path}", fix=NOT_MADE) for output in missing])
+    if unlike := outputs.unlike(work.order.details.outputs, work.tables):
+        return failed(f"it made other tables than were declared: {len(unlike)} difference(s)", unlike)
     work.outputs = written
-    wrote = f"it wrote {len(written)} file(s)"
+    wrote = f"it wrote {len(written)} file(s){outputs.words(work.tables)}"
     refused = [finding for one in runs for finding in one.named(one.traced.refused_findings())]
     gaps = [finding for one in runs if one.traced.gap for finding in one.named([Finding(one.traced.gap)])]
     notes = [*refused, *_unread(work, [one.traced for one in runs]), *gaps, *inputs.pin(work.inputs, seen)]
