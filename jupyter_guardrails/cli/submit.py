@@ -23,6 +23,7 @@ from jupyter_guardrails.control.interface.work import start_station
 from jupyter_guardrails.errors import BadRequest
 
 POLL_S = 0.25
+SAMPLE_S = 60
 ENDED = frozenset({"draft", "checks_failed", "in_review", "cancelled", "rejected", "withdrawn", "approved", "deployed", "superseded", "retired"})
 SIGNS = {"passed": "ok", "failed": "FAILED", "warned": "warning", "not_checked": "not checked", "running": "…", "waiting": "waiting"}
 
@@ -36,6 +37,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--kernel", metavar="NAME", help="a kernelspec, instead of the notebook's own")
     parser.add_argument("--workspace", help="the folder that holds the notebook and its files (default: the notebook's folder)")
     parser.add_argument("--draft", action="store_true", help="check only, submit nothing")
+    sample = "with --draft: run it for so many seconds (60) only, for early feedback that counts for nothing"
+    parser.add_argument("--sample", type=_seconds, nargs="?", const=SAMPLE_S, metavar="SECONDS", help=sample)
     parser.add_argument("--reason", default="", help="why warnings are acceptable, for the reviewer")
     parser.add_argument("--wait", action="store_true", help="show progress until the checks have ended (always so without a running control)")
     parser.add_argument("--json", action="store_true")
@@ -80,10 +83,17 @@ def _request(arguments: argparse.Namespace) -> SubmissionCreate:
         kernelspec=arguments.kernel,
         parameters=dict(_parameter(text) for text in arguments.param),
         draft=arguments.draft,
+        sample_s=arguments.sample,
         reason=arguments.reason,
         details=submit_details.details_of(arguments, then=then),
         key=uuid.uuid4().hex,
     )
+
+
+def _seconds(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 1 to 3600: write --sample behind the notebook, or --sample=60")
+    return int(text)
 
 
 def _in(workspace: Path, path: Path) -> str:

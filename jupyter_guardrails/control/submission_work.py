@@ -68,6 +68,8 @@ async def check_asked(state: ControlState, request: SubmissionCreate) -> None:
     workspace = Path(request.workspace)
     if not workspace.is_absolute() or not (state.settings.service or workspace.is_dir()):
         raise BadRequest(f"{request.workspace} is no folder", next_step="name the workspace by its absolute path")
+    if request.sample_s and not request.draft:
+        raise BadRequest("a sample run is for a draft: what is submitted runs whole", next_step="say that it is a draft, or leave the sample out")
     _check_others(request)
     for host in request.details.network:
         decision = allowed(state.effective(), "network.connect", host, state.clock())

@@ -86,7 +86,7 @@ async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folde
         folder.mkdir(mode=0o700, parents=True)
         digests = await asyncio.to_thread(packages.freeze_notebooks, sources, folder)
     workspace = request.workspace if state.settings.service else os.path.realpath(request.workspace)
-    asked = {"workspace": workspace, "kernelspec": request.kernelspec, "details": request.details.model_dump()}
+    asked = {"workspace": workspace, "kernelspec": request.kernelspec, "details": request.details.model_dump(), "sample_s": request.sample_s}
     (folder / "asked.json").write_text(json.dumps(asked))
     return await state.records.write(
         submissions.create,

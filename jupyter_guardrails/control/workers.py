@@ -158,6 +158,7 @@ def _order(state: ControlState, row: dict[str, Any], token: str, places: dict[st
         "submitted_on": row["created_at"].date().isoformat(),
         "reason": row["reason"],
         "draft": row["draft"],
+        "sample_s": asked.get("sample_s"),
         "policy_digest": policy.digest,
         "profile": profile.name,
         "resources": {"memory_bytes": profile.memory_bytes, "cpus": profile.cpus, "tasks": profile.tasks, "wall_s": wall_s},

@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from jupyter_guardrails.promotion.results import Finding
 from jupyter_guardrails.promotion.traces import Begun
 
 INJECTED = "injected-parameters"
+TOO_LONG = "too_long"  # the kind of the finding at the cell in which a run's time was over
 ERROR_TAIL = 2000
 SAID_AFTER_S = 0.3  # a cell that takes longer is named while it runs
 ASKS = "StdinNotImplementedError"  # ipykernel's, for input() where nobody can answer
@@ -139,7 +140,7 @@ def _run(client: BoundedClient, steps: Steps, timeout_s: int, said: list[str]) -
         return _at(client, steps, message, "run the notebook from top to bottom in a fresh kernel, correct this cell")
     except CellTimeoutError:
         message = f"the run took longer than the {timeout_s} s that a job may, and was in this cell"
-        return _at(client, steps, message, "make it faster, or ask for a longer job")
+        return replace(_at(client, steps, message, "make it faster, or ask for a longer job"), kind=TOO_LONG)
     except DeadKernelError as error:
         if client.overflowed:
             message = f"the outputs are more than {MAX_OUTPUT_BYTES >> 20} MiB, and were ended in this cell"

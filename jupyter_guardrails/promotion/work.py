@@ -44,6 +44,7 @@ class WorkOrder(BaseModel):
     submitted_on: str  # ISO date
     reason: str
     draft: bool = False
+    sample_s: int | None = None  # a draft's clean run ends after so long: feedback, and no evidence
     policy_digest: str
     profile: str
     resources: Resources

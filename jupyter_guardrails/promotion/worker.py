@@ -123,7 +123,7 @@ def _check(check: Check, work: Work, report: CheckReport, *, so_far: list[str]) 
     except Exception as error:  # noqa: BLE001 - whatever a hostile notebook provokes must fail this check, be said, and lose nothing
         traceback.print_exc()
         result = failed(f"the check itself failed: {type(error).__name__}: {error}"[:500])
-    if result.state == "not_checked" and level == "require" and not so_far:
+    if result.state == "not_checked" and level == "require" and not so_far and not (check.NAME == LAST and work.order.sample_s):
         result = failed(f"the policy requires this, and it was not checked: {result.detail}")
     if result.state == "failed" and level in ("warn", "off") and not _breaks_the_package(check.NAME, work):
         result = warned(result.detail, result.findings)

@@ -176,6 +176,7 @@ class NewSubmission(Strict):
 
     notebook: str
     draft: bool = False
+    sample_s: int | None = Field(default=None, ge=1, le=3600)
     reason: str = Field(default="", max_length=2000)
     parameters: dict[str, Any] = Field(default_factory=dict)
     details: messages.Details = messages.Details()

@@ -8,11 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nbformat.v4 import new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from promotion_world import POLICY, World, check_of
+from work_bench import bench
 
 from jupyter_guardrails.control.interface.messages import SubmissionCancel
+from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.promotion.bounded import BoundedClient
+from jupyter_guardrails.promotion.checks import clean_run
+from jupyter_guardrails.promotion.cleanrun import TOO_LONG
+from jupyter_guardrails.promotion.results import Finding
+from jupyter_guardrails.promotion.reuse import Ran
+from jupyter_guardrails.promotion.traces import Traced
+from jupyter_guardrails.promotion.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +49,42 @@ def test_an_endless_loop_names_its_cell(world, short):
     assert check["findings"][0]["cell"] == 1
     assert "12 s" in check["findings"][0]["message"], check
     assert check["findings"][0]["fix"]
+    sample = world.submit("endless.ipynb", draft=True, sample_s=3)
+    check = check_of(sample, "clean_run")
+    assert (sample["state"], check["state"]) == ("draft", "not_checked"), sample
+    assert check["detail"].startswith("a sample of 3 s, over ")
+    assert "it tells nothing about the whole" in check["detail"]
+    with pytest.raises(BadRequest, match="a sample run is for a draft"):
+        world.create("endless.ipynb", sample_s=3)
+
+
+def ran(root: Path, *cells: str, cut: int | None = None, **traced: dict) -> tuple[Work, list[Ran]]:
+    """A sample of these cells, whose author saw `1` after each; they gave that, up to the one that was ended."""
+    seen = [new_code_cell(cell, execution_count=1, outputs=[new_output("stream", name="stdout", text="1\n")]) for cell in cells]
+    work = bench(root, seen, sample_s=5)
+    node = work.notebook.node
+    for number, cell in enumerate(node.cells):
+        done = cut is None or number < cut
+        cell.outputs = [new_output("stream", name="stdout", text="1\n" if "print" in cell.source else "2\n")] if done else []
+    problem = None if cut is None else Finding("too long", cut, kind=TOO_LONG)
+    return work, [Ran(work, node, (), Traced(**traced), problem)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "traced", "state", "found", "said"),
+    [
+        (("print(1)", "print(1)"), {}, "not_checked", [], "in which all of it ran"),
+        (("print(1)", "2", "print(1)"), {"cut": 2}, "warned", [1], "over in cell 3"),
+        (("print(1)", "2"), {"cut": 1}, "not_checked", [], "over in cell 2"),
+        (("print(1)",), {"refused": {"/x": 0}}, "warned", [0], "in which all of it ran"),
+        (("print(1)", "1"), {"cut": 1, "undeclared": {"/x": 0}}, "failed", [0], "nobody declared"),
+    ],
+)
+def test_a_sample_says_how_far_it_came_and_never_that_all_is_well(tmp_path, cells, traced, state, found, said):
+    result = clean_run.sampled(*ran(tmp_path, *cells, **traced))
+    assert (result.state, [finding.cell for finding in result.findings]) == (state, found)
+    assert "a sample of 5 s" in result.detail
+    assert said in result.detail
 
 
 def test_each_cell_gets_what_is_left_of_the_run(monkeypatch):

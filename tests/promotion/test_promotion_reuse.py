@@ -51,7 +51,9 @@ def test_a_change_of_text_is_not_run_again_and_a_change_of_anything_else_is(worl
     data = world.dataset("nyc/flights")
     (world.workspace / "mine.py").write_text("WORD = 'a'\n")
     write(world, *CELLS)
-    first = world.submit("long.ipynb", draft=True)
+    sample = check_of(world.submit("long.ipynb", draft=True, sample_s=600), "clean_run")
+    assert (sample["state"], "in which all of it ran" in sample["detail"]) == ("warned", True), sample  # not what its author saw
+    first = world.submit("long.ipynb", draft=True)  # what a sample gave is no evidence
     assert was_run(first)
     write(world, *CELLS, remark="# What it is for")
     second = world.submit("long.ipynb")

@@ -252,6 +252,7 @@ class SubmissionCreate(Request):
     kernelspec: str | None = None  # None: the notebook's own
     parameters: dict[str, Any] = Field(default_factory=dict)
     draft: bool = False
+    sample_s: int | None = Field(default=None, ge=1, le=3600)  # of a draft: its clean run ends after so long, and counts for nothing
     reason: str = ""
     details: Details = Details()
     key: str

@@ -51,6 +51,8 @@ def run(work: Work, progress: Progress) -> Result:
         runs = _run_all(work, Path(fresh), python, progress)
         work.tables = outputs.look_at(Path(fresh, work.order.notebook).parent, {name for one in runs for name in one.written})
     last = runs[-1]
+    if work.order.sample_s and (not last.problem or _is_cut(work, last)):
+        return sampled(work, runs)
     if last.problem:
         _write(work, runs)
         which = f"{last.view.order.notebook} of the job" if work.then else "the notebook"
@@ -67,7 +69,8 @@ def _run_all(work: Work, workspace: Path, python: Path, progress: Progress) -> l
     shutil.copytree(work.order.frozen, workspace, dirs_exist_ok=True)
     for view in work.each():
         nbformat.write(cleanrun.stripped(view.notebook.node), workspace / view.order.notebook)  # type: ignore[no-untyped-call]
-    ends, runs = time.monotonic() + work.order.resources.wall_s, list[Ran]()
+    wall_s = work.order.resources.wall_s
+    ends, runs = time.monotonic() + min(wall_s, work.order.sample_s or wall_s), list[Ran]()
     for view in work.each():
         tell = named(view.order.notebook, progress) if work.then else progress
         tell(0, len(view.notebook.cells), "starting a kernel")
@@ -137,6 +140,39 @@ def _outcome(work: Work, runs: Sequence[Ran], seen: Mapping[str, inputs.Stamp], 
         return warned(f"{before}it runs; the outputs of {len(found)} cell(s) differ from what the author saw", [*found, *notes])
     said = f"{before}same outputs as the author saw; {wrote}"
     return warned(said, notes) if notes else passed(said)
+
+
+def _is_cut(work: Work, last: Ran) -> bool:
+    """Whether the sample's time was over, and not the job's."""
+    too_long = last.problem is not None and last.problem.kind == cleanrun.TOO_LONG
+    return too_long and (work.order.sample_s or 0) < work.order.resources.wall_s
+
+
+def sampled(work: Work, runs: Sequence[Ran]) -> Result:
+    """What can be said of a run that was given a short time: where it was by then, and what was wrong so far. Never that all is well."""
+    _write(work, runs)
+    if undeclared := [finding for one in runs for finding in one.named(one.traced.undeclared_findings())]:
+        return failed(f"a sample of {work.order.sample_s} s reads {len(undeclared)} file(s) that nobody declared", undeclared)
+    found = [finding for one in runs for finding in one.named([*_differences_so_far(work, one), *one.traced.refused_findings()])]
+    detail = f"a sample of {work.order.sample_s} s, {_how_far(runs)}: it tells nothing about the whole, which runs when you submit"
+    return warned(detail, found) if found else not_checked(detail)
+
+
+def _how_far(runs: Sequence[Ran]) -> str:
+    last = runs[-1]
+    if not last.problem:
+        return "in which all of it ran"
+    where = f" of {last.view.order.notebook}" if last.view.then else ""
+    return f"over in cell {last.problem.cell + 1}{where}" if last.problem.cell is not None else "over before its first cell"
+
+
+def _differences_so_far(work: Work, one: Ran) -> list[Finding]:
+    """Of the cells before the one that was ended."""
+    if work.order.parameters:
+        return []
+    found = compare.differences(one.view.notebook.as_seen(), one.node.cells)
+    end = (one.problem.cell or 0) if one.problem else len(one.node.cells)
+    return [finding for finding in found if (finding.cell or 0) < end]
 
 
 def _unread(work: Work, traced: Sequence[Traced]) -> list[Finding]:

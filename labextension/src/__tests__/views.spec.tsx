@@ -289,6 +289,20 @@ describe('submit', () => {
     expect(screen.queryByRole('button', { name: 'Submit for production' })).toBeNull();
   });
 
+  it('checks a draft by a sample, which a submission never is', async () => {
+    fireEvent.click(screen.getByRole('checkbox', { name: /^Check a draft by a sample/ }));
+    fireEvent.click(button('Check draft'));
+    await screen.findAllByText('checking');
+    expect(api.calls).toContain('submit {"notebook":"analysis/churn.ipynb","draft":true,"sample_s":60}');
+  });
+
+  it('submits the whole whatever is said of drafts', async () => {
+    fireEvent.click(screen.getByRole('checkbox', { name: /^Check a draft by a sample/ }));
+    fireEvent.click(button('Submit for production'));
+    await screen.findAllByText('checking');
+    expect(api.calls).toContain('submit {"notebook":"analysis/churn.ipynb","draft":false}');
+  });
+
   it('checks a draft, saved first, and cannot be clicked twice', async () => {
     fireEvent.click(button('Check draft'));
     await screen.findAllByText('checking');

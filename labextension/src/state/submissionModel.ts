@@ -26,6 +26,8 @@ export type Said = Pick<NewSubmission, 'parameters' | 'details'>;
 export interface ISubmitOptions extends Said {
   /** Check only. */
   draft: boolean;
+  /** Of a draft: run it for so many seconds only. */
+  sampleS?: number;
   save: () => Promise<void>;
   /** Why it should go on in spite of warnings. */
   reason?: string;
@@ -135,12 +137,13 @@ export class SubmissionModel extends PollModel {
     this.stateChanged.emit();
     try {
       await options.save();
-      const { draft, reason, parameters = {} } = options;
+      const { draft, sampleS, reason, parameters = {} } = options;
       const details = stated(options.details);
       this.keep(
         await this.api.submit({
           notebook: path,
           draft,
+          ...(sampleS ? { sample_s: sampleS } : {}),
           ...(reason ? { reason } : {}),
           ...(Object.keys(parameters).length > 0 ? { parameters } : {}),
           ...(details ? { details } : {})

@@ -988,6 +988,8 @@ export interface components {
             /** @description Path relative to the workspace */
             notebook: string;
             draft?: boolean;
+            /** @description With draft: run it for so many seconds only, which counts for nothing */
+            sample_s?: number;
             reason?: string;
             parameters?: {
                 [key: string]: unknown;

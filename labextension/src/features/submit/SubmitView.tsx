@@ -13,6 +13,8 @@ import { SubmissionCard } from './SubmissionCard';
 import { SubmissionList } from './SubmissionList';
 
 const NO_PROBLEMS = {};
+/** Early feedback on a notebook that takes hours. */
+const SAMPLE_S = 60;
 
 export interface ISubmitViewProps {
   model: SubmissionModel;
@@ -63,6 +65,7 @@ export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.El
 function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
   const trans = useTrans();
   const [reason, setReason] = React.useState('');
+  const [sample, setSample] = React.useState(false);
   const path = model.notebook;
   const { shown } = model;
   const own = shown?.notebook === path ? shown : null;
@@ -71,7 +74,8 @@ function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
   const send = (draft: boolean): void => {
     if (path !== null) {
       const word = warned && !draft ? reason.trim() : '';
-      void model.submit(path, { draft, reason: word, save: () => notebooks.save(), ...model.said(path) });
+      const sampleS = sample && draft ? SAMPLE_S : undefined;
+      void model.submit(path, { draft, sampleS, reason: word, save: () => notebooks.save(), ...model.said(path) });
     }
   };
   if (path === null) {
@@ -95,6 +99,10 @@ function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
         onChange={said => model.say(path, said)}
       />
       {warned && <Reason value={reason} onChange={setReason} />}
+      <label>
+        <input type="checkbox" checked={sample} onChange={event => setSample(event.currentTarget.checked)} />{' '}
+        {trans.__('Check a draft by a sample: its first %1 seconds', SAMPLE_S)}
+      </label>
       <div className="jp-Guardrails-row">
         <button
           type="button"
