@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_guardrails.control.interface.work import UNEXPLAINED
 from jupyter_guardrails.records.columns import iso
 
 SAME = ("id", "name", "version", "notebook", "state", "content_digest", "evidence_digest", "package", "error", "reason")
@@ -23,6 +24,7 @@ LABELS = {
     "superseded": "replaced by a newer version",
     "retired": "retired",
 }
+NEEDS_REASON = "its warnings need a reason"
 EXPLAIN = "mend them, or submit it again and say why it should go on all the same (`--reason '…'`)"
 NEXT_STEPS = {  # with the row's values
     "draft": "submit it when you are content",
@@ -43,7 +45,7 @@ def submission(row: dict[str, Any], *, service: bool) -> dict[str, Any]:
     """The answer of every operation that gives a submission; beside a control of one's own (not `service`) a review is a self-test."""
     checks = [{key: check[key] for key in CHECK} for check in row["checks"]]
     times = {"created_at": iso(row["created_at"]), "updated_at": iso(row["updated_at"])}
-    label = WAITING if service and row["state"] == "in_review" else LABELS[row["state"]]
+    label = WAITING if service and row["state"] == "in_review" else NEEDS_REASON if _unexplained(row) else LABELS[row["state"]]
     said = {"person": row["principal"], "label": label, "checks": checks, "next_step": _next_step(row, service=service)}
     return {key: row[key] for key in SAME} | times | said
 
@@ -52,7 +54,11 @@ def _next_step(row: dict[str, Any], *, service: bool) -> str:
     """What its author, or whoever comes next, does now; empty where there is only to wait."""
     if row["state"] == "checks_failed":
         fixes = [finding.get("fix", "") for check in row["checks"] if check["state"] == "failed" for finding in check["findings"]]
-        silent = {check["state"] for check in row["checks"]} >= {"warned"} and not fixes and not row["reason"].strip()
-        return next((fix for fix in fixes if fix), EXPLAIN if silent else "see its checks, then submit again")
+        return next((fix for fix in fixes if fix), EXPLAIN if _unexplained(row) else "see its checks, then submit again")
     steps = NEXT_STEPS | ({"in_review": "its reviewers decide; meanwhile you can try it: `jupyter guardrails job run {package}`"} if service else {})
     return steps.get(row["state"], "").format(**row)
+
+
+def _unexplained(row: dict[str, Any]) -> bool:
+    """Whether it ended for want of a word on its warnings alone."""
+    return row["state"] == "checks_failed" and str(row["error"]).startswith(UNEXPLAINED)

@@ -74,3 +74,8 @@ export function clock(seconds: number): string {
 export function shellWord(text: string): string {
   return /^[\w.,:@%+=/-]+$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`;
 }
+
+/** What a server says, as a sentence by itself: with a capital, unless it begins with a name such as `nyc/flights`. */
+export function sentence(text: string): string {
+  return /^[a-z']+(?=[\s,;:]|$)/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+}

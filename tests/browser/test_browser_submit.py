@@ -59,7 +59,10 @@ def test_a_submitted_notebook_becomes_a_package_to_download(lab, governed, tmp_p
     production.get_by_role("button", name="Reopen as experiment").click()
     expect(lab.panel.production).to_contain_text("Reopened in job-", timeout=CHECKS_MS)
     expect(lab.cells.nth(0)).to_contain_text("import pandas")
-    assert list(governed.workspace.glob("job-*/reopened.json"))
+    lab.wait_idle()  # with the kernel of its notebook, for which nobody is asked
+    expect(lab.page.get_by_role("dialog")).to_have_count(0)
+    [pins] = governed.workspace.glob("job-*/reopened.json")
+    assert json.loads(pins.read_text())["kernelspec"] == "study"
 
 
 def test_a_finding_leads_to_its_cell_and_says_how_to_mend_it(lab):

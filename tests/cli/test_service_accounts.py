@@ -200,8 +200,9 @@ def test_a_job_is_reopened_in_the_workspace_of_whoever_may_read_it(servers, mach
     assert [answer.json()["folder"] for answer in made] == ["sales-1", "sales-1-1"]
     notebook = server.workspace / said["notebook"]
     assert ["".join(cell["source"]) for cell in json.loads(notebook.read_text())["cells"]] == ["x = 1", "y = x + 1"]
+    assert json.loads(notebook.read_text())["metadata"]["kernelspec"]["name"] == "tiny"
     pins = json.loads((notebook.parent / "reopened.json").read_text())
-    assert (pins["submission"], pins["content_digest"]) == (in_review["id"], in_review["content_digest"])
+    assert (pins["kernelspec"], pins["submission"], pins["content_digest"]) == ("tiny", in_review["id"], in_review["content_digest"])
     assert "[[packages]]" in (notebook.parent / "pylock.kernel.toml").read_text()
     assert f"job reopen {in_review['id']} --to {notebook.parent}" in said["next_step"]
     (server.workspace / "sales-1-2").symlink_to("/tmp")

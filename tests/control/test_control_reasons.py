@@ -43,6 +43,7 @@ def test_warnings_without_a_reason_are_not_submitted(world, reason):
     found = told_built(world, reason=reason)
     assert (found["state"], found["package"]) == ("checks_failed", "")
     assert found["error"] == "there are warnings, and no reason to go on: Order"
+    assert found["label"] == "its warnings need a reason"
     assert "--reason" in found["next_step"]
 
 

@@ -67,9 +67,12 @@ class WorkerKeep(Request):
     key: str = Field(pattern=KEY)
 
 
+UNEXPLAINED = "there are warnings, and no reason to go on"
+
+
 def unexplained(reason: str, titles: Sequence[str]) -> str:
     """Why a submission ends whose checks warned while its submitter said nothing to that; empty where nothing warned, or there is a word."""
-    return f"there are warnings, and no reason to go on: {'; '.join(titles)}" if titles and not reason.strip() else ""
+    return f"{UNEXPLAINED}: {'; '.join(titles)}" if titles and not reason.strip() else ""
 
 
 def notebooks(order: Mapping[str, Any]) -> list[str]:

@@ -54,13 +54,14 @@ describe('Checklist', () => {
       state: 'failed',
       findings: [{ cell: 1, line: 3, message: '<b>key</b>', fix: 'remove it' }]
     }),
-    aCheck({ name: 'run', title: 'Clean run', state: 'running', progress: { done: 3, total: 12 } }),
+    aCheck({ name: 'clean_run', title: 'Clean run', state: 'running', progress: { done: 3, total: 12 } }),
+    aCheck({ name: 'environment', title: 'Environment', state: 'running', progress: { done: 2, total: 3 } }),
     aCheck({ name: 'vulnerabilities', title: 'Vulnerabilities', state: 'not_checked' })
   ];
 
   it('says each state in words, with progress, findings and fixes', async () => {
     const { container } = render(<Checklist checks={checks} onCell={() => undefined} fixOf={() => null} />);
-    for (const text of ['passed', '0.3 s', 'failed', 'remove it', 'cell 3 of 12', 'not checked']) {
+    for (const text of ['passed', '0.3 s', 'failed', 'remove it', '3 of 12 cells', '2 of 3', 'not checked']) {
       expect(container.textContent).toContain(text);
     }
     expect(screen.getByRole('progressbar', { name: 'Clean run' }).getAttribute('value')).toBe('3');

@@ -1,6 +1,6 @@
 import { nullTranslator } from '@jupyterlab/translation';
 
-import { ago, baseName, bytes, digits, duration, shellWord } from '../format';
+import { ago, baseName, bytes, digits, duration, shellWord, sentence } from '../format';
 
 const trans = nullTranslator.load('test');
 
@@ -47,6 +47,15 @@ describe('format', () => {
     expect(ago('2026-02-01T12:00:00Z', now, trans)).toContain('2026');
     expect(ago('never', now, trans)).toBe('');
   });
+
+  it.each([
+    ["nobody's cell", "Nobody's cell"],
+    ['no: it is not', 'No: it is not'],
+    ['nyc/flights is gone', 'nyc/flights is gone'],
+    ['`rm` is not there', '`rm` is not there'],
+    ['3 modules', '3 modules'],
+    ['', '']
+  ])('%s by itself is %s', (text, said) => expect(sentence(text)).toBe(said));
 
   it('takes the last part of a path', () => {
     expect(baseName('a/b/c.ipynb')).toBe('c.ipynb');

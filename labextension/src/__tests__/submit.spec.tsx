@@ -3,7 +3,7 @@ import { axe } from 'jest-axe';
 import React from 'react';
 
 import { ApiError } from '../api/errors';
-import type { AccessRequest, Offer, Production } from '../api/generated/openapi';
+import type { AccessRequest, Offer, Production, Submission } from '../api/generated/openapi';
 import { SubmitView } from '../features/submit/SubmitView';
 import { SubmissionModel } from '../state/submissionModel';
 import { aCheck, aSubmission, FakeApi, NOW } from './fakeApi';
@@ -235,7 +235,35 @@ describe('the way to production', () => {
   it('says another error as it is', async () => {
     api.submissionsAnswer = [aSubmission({ state: 'checks_failed', error: 'the worker ended', checks: [aCheck()] })];
     await act(() => model.refresh());
-    expect(screen.getByRole('alert').textContent).toContain('the worker ended');
+    expect(screen.getByRole('alert').textContent).toContain('The worker ended');
+    expect(container.textContent).toContain('checks failed');
+  });
+
+  it.each<[Submission['state'], boolean]>([
+    ['approved', false],
+    ['retired', true]
+  ])('takes no words of a person for an error: %s', async (state, shown) => {
+    api.submissionsAnswer = [aSubmission({ state, error: 'numbers agree' })];
+    await act(() => model.refresh());
+    expect(screen.queryByRole('alert')).toBeNull();
+    expect(screen.queryAllByText('Numbers agree')).toHaveLength(shown ? 1 : 0);
+  });
+
+  it('asks for a reason in its own words, and calls nothing failed, where only that is missing', async () => {
+    const checks = [aCheck({ title: 'Cells were run once', state: 'warned' }), aCheck()];
+    const error = 'there are warnings, and no reason to go on: Cells were run once';
+    api.submissionsAnswer = [
+      aSubmission({ state: 'checks_failed', error, checks, next_step: "submit it again (`--reason '…'`)" })
+    ];
+    await act(() => model.refresh());
+    expect(screen.queryByRole('alert')).toBeNull();
+    expect(container.textContent).toContain('There are warnings: Cells were run once');
+    expect(container.textContent).toContain('needs a reason');
+    expect(container.textContent).not.toMatch(/--reason|checks failed/);
+    expect(button('Submit for production').disabled).toBe(true);
+    type(/^There are warnings/, 'it was run elsewhere');
+    await click(button('Submit for production'));
+    expect(sent()).toContain('"reason":"it was run elsewhere"');
   });
 
   it('offers no button for what can not be carried out here', async () => {

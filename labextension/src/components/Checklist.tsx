@@ -1,7 +1,7 @@
 import React from 'react';
 
 import type { Check, Finding } from '../api/generated/openapi';
-import { duration } from '../format';
+import { duration, sentence } from '../format';
 import { Prose } from './Prose';
 import { IconKind, StatusIcon } from './StatusIcon';
 import { useTrans } from './translation';
@@ -51,7 +51,7 @@ function CheckItem({ check, ...ways }: IWays & { check: Check }): React.JSX.Elem
   const counting = check.state === 'running' ? check.progress : null; // says what the detail would
   const detail = check.detail && (
     <p className="jp-Guardrails-muted">
-      <Prose text={check.detail} />
+      <Prose text={sentence(check.detail)} />
     </p>
   );
   return (
@@ -69,7 +69,7 @@ function CheckItem({ check, ...ways }: IWays & { check: Check }): React.JSX.Elem
             {!counting && detail}
           </>
         )}
-        {counting && <Progress title={check.title} {...counting} />}
+        {counting && <Progress title={check.title} cells={check.name === 'clean_run'} {...counting} />}
         {check.findings.length > 0 && <Findings findings={check.findings} {...ways} />}
       </div>
     </li>
@@ -91,12 +91,20 @@ function Head({ check, word }: { check: Check; word: string }): React.JSX.Elemen
   );
 }
 
-function Progress({ title, done, total }: { title: string; done: number; total: number }): React.JSX.Element {
+interface IProgressProps {
+  title: string;
+  done: number;
+  total: number;
+  /** Whether cells are counted; what others count is what they look at. */
+  cells: boolean;
+}
+
+function Progress({ title, done, total, cells }: IProgressProps): React.JSX.Element {
   const trans = useTrans();
   return (
     <div className="jp-Guardrails-progress">
       <progress aria-label={title} value={done} max={total || 1} />
-      <span>{trans.__('cell %1 of %2', done, total)}</span>
+      <span>{cells ? trans.__('%1 of %2 cells', done, total) : trans.__('%1 of %2', done, total)}</span>
     </div>
   );
 }
@@ -147,7 +155,7 @@ function FindingItem({ finding, onCell, fixOf }: IWays & { finding: Finding }): 
             {typeof line === 'number' ? trans.__('Cell %1, line %2', cell + 1, line) : trans.__('Cell %1', cell + 1)}
           </button>
         )}
-        <Prose text={finding.message} />
+        <Prose text={typeof cell === 'number' || notebook ? finding.message : sentence(finding.message)} />
       </p>
       {finding.fix && !fix?.whole && <FixText text={finding.fix} />}
       {fix && !fix.whole && <FixButton fix={fix} />}

@@ -53,6 +53,11 @@ export function needsReason({ state, error, reason, checks }: Submission): boole
   return open && has('warned');
 }
 
+/** Whether it ended for want of that word alone: nothing of it has failed. */
+export function isUnexplained({ state, error }: Submission): boolean {
+  return state === 'checks_failed' && error.startsWith('there are warnings, and no reason');
+}
+
 /** This person's submissions, the one that is shown, and the way of one through its checks. */
 export class SubmissionModel extends PollModel {
   constructor(private readonly api: IGuardrailsApi) {

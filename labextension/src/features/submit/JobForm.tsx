@@ -57,7 +57,7 @@ export function JobForm({ said, parameters, problems, onChange }: IJobFormProps)
         />
         <ListField
           label={trans.__('Files that it makes, one a line')}
-          hint={trans.__('like result.parquet, or: result.parquet = nyc/result (as a dataset)')}
+          hint={trans.__('like result.csv, or as dataset:\nresult.csv = nyc/result')}
           lines={(details.outputs ?? []).map(lineOf)}
           problem={problemOf(problems, 'outputs')}
           onChange={lines => set({ outputs: lines.map(outputOf) })}

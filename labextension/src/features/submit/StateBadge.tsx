@@ -4,16 +4,19 @@ import type { Submission } from '../../api/generated/openapi';
 import { Badge, Tone } from '../../components/Badge';
 import { IconKind } from '../../components/StatusIcon';
 import { useTrans } from '../../components/translation';
-import { isChecking } from '../../state/submissionModel';
+import { isChecking, isUnexplained } from '../../state/submissionModel';
 
 /** A submission's state in one or two words; the whole sentence is its label. */
 export function StateBadge({ submission }: { submission: Submission }): React.JSX.Element {
   const trans = useTrans();
+  const failed: [Tone, IconKind, string] = isUnexplained(submission)
+    ? ['ask', 'warned', trans.__('needs a reason')]
+    : ['bad', 'failed', trans.__('checks failed')];
   const looks: Record<Submission['state'], [Tone, IconKind, string]> = {
     draft: ['good', 'passed', trans.__('draft checked')],
     submitted: ['plain', 'waiting', trans.__('submitted')],
     checking: ['plain', 'running', trans.__('checking')],
-    checks_failed: ['bad', 'failed', trans.__('checks failed')],
+    checks_failed: failed,
     in_review: ['good', 'passed', trans.__('packaged')],
     changes_requested: ['ask', 'warned', trans.__('sent back')],
     rejected: ['bad', 'failed', trans.__('rejected')],

@@ -6,11 +6,16 @@ import { Checklist, IChecklistProps } from '../../components/Checklist';
 import { CopyButton } from '../../components/CopyButton';
 import { NextStep, Notice } from '../../components/Notice';
 import { useTrans } from '../../components/translation';
-import { ago } from '../../format';
-import { isChecking } from '../../state/submissionModel';
+import { ago, sentence } from '../../format';
+import { isChecking, isUnexplained } from '../../state/submissionModel';
 import { ProductionPart } from './ProductionPart';
 import { ReopenPart } from './ReopenPart';
 import { StateBadge } from './StateBadge';
+
+/** What is said of these is why they failed; of others, in the words of whoever moved them there. */
+const FAILING: ReadonlySet<Submission['state']> = new Set(['draft', 'checks_failed', 'cancelled']);
+/** The words stand below, with the name of who said them. */
+const DECIDED: ReadonlySet<Submission['state']> = new Set(['changes_requested', 'rejected', 'approved']);
 
 export interface ISubmissionCardProps {
   submission: Submission;
@@ -44,13 +49,7 @@ export function SubmissionCard(props: ISubmissionCardProps): React.JSX.Element {
       <p className="jp-Guardrails-muted">
         {trans.__('Version %1, %2', submission.version, ago(submission.created_at, Date.now(), trans))}
       </p>
-      {submission.error ? (
-        <Notice kind="error" title={whatFailed(submission, trans)}>
-          <NextStep text={submission.next_step} />
-        </Notice>
-      ) : (
-        <NextStep text={submission.next_step} />
-      )}
+      <Outcome submission={submission} />
       {submission.reason && <p>{trans.__('Said of its warnings: %1', submission.reason)}</p>}
       {checking && <Overall submission={submission} onCancel={onCancel} />}
       {production && <ProductionPart production={production} />}
@@ -65,10 +64,40 @@ export function SubmissionCard(props: ISubmissionCardProps): React.JSX.Element {
   );
 }
 
+/** Why it ended, and what to do now. */
+function Outcome({ submission }: { submission: Submission }): React.JSX.Element {
+  const trans = useTrans();
+  if (isUnexplained(submission)) {
+    const warned = submission.checks.filter(({ state }) => state === 'warned').map(({ title }) => title);
+    return (
+      <Notice kind="warning" title={trans.__('There are warnings: %1', warned.join(' · '))}>
+        <p>{trans.__('Mend them, or say above why it should go on all the same, and submit it again.')}</p>
+      </Notice>
+    );
+  }
+  const { state, error } = submission;
+  const next = <NextStep text={submission.next_step} />;
+  if (error && FAILING.has(state)) {
+    return (
+      <Notice kind="error" title={whatFailed(submission, trans)}>
+        {next}
+      </Notice>
+    );
+  }
+  return (
+    <>
+      {error && !DECIDED.has(state) && <p>{sentence(error)}</p>}
+      {next}
+    </>
+  );
+}
+
 /** Checks by their titles, which a reader finds below; any other error as it is said. */
 function whatFailed({ error, checks }: Submission, trans: TranslationBundle): string {
   const failed = checks.filter(({ state }) => state === 'failed').map(({ title }) => title);
-  return error.startsWith('failed: ') && failed.length > 0 ? trans.__('Failed: %1', failed.join(' · ')) : error;
+  return error.startsWith('failed: ') && failed.length > 0
+    ? trans.__('Failed: %1', failed.join(' · '))
+    : sentence(error);
 }
 
 function Overall({ submission, onCancel }: Pick<ISubmissionCardProps, 'submission' | 'onCancel'>): React.JSX.Element {
