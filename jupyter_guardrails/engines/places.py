@@ -135,8 +135,17 @@ def ended(place: Place, number: int) -> dict[str, Any] | None:
 
 
 def lost(place: Place, number: int) -> dict[str, Any]:
-    """A run that is over, and of which nothing says how it ended."""
-    return {"state": "lost", "error": "it was ended from outside: nothing says how", "log_tail": tail(place, number)}
+    """A run that is over, and of which nothing says how it ended; what is known of its machine, and what to do."""
+    began = _json(place.run(number) / "started.json")
+    here = began.get("host") == os.uname().nodename and bool(began.get("boot"))
+    restarted = here and began["boot"] != start.BOOT.read_text(encoding="ascii").strip()
+    why = "its machine was started anew while it ran" if restarted else "it was ended from outside: nothing says how"
+    return {"state": "lost", "error": f"{why}; {again(place)}", "log_tail": tail(place, number)}
+
+
+def again(place: Place) -> str:
+    """How a run that was lost is made up for."""
+    return f"`jupyter guardrails job start {place.id}` begins another run"
 
 
 def unresolved(place: Place) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.engines import schedules
+from jupyter_guardrails.engines import places, schedules
 from jupyter_guardrails.engines.base import Tell, silent
 from jupyter_guardrails.engines.places import Place
 from jupyter_guardrails.errors import GuardrailsError
@@ -24,6 +24,7 @@ SCRIPT = "slurm.sbatch"
 TIMEOUT_S = 60.0
 MINUTES_BESIDE = 1  # for starting and for writing down results: what the job itself may take is run.py's to hold
 KILLED = {"TIMEOUT": "it took longer than it may", "OUT_OF_MEMORY": "it used more memory than it may", "CANCELLED": "it was cancelled"}
+LOST = {"NODE_FAIL": "its node failed", "BOOT_FAIL": "its node did not start", "PREEMPTED": "it had to make room for another job"}
 GONE = "Invalid job id"
 NEVER = (
     "PartitionConfig",
@@ -50,7 +51,9 @@ class Slurm:
         """The batch script, tried by the cluster itself; with a schedule, what submits it."""
         if shutil.which("sbatch") is None:
             raise GuardrailsError("this machine has no sbatch", next_step="deploy from a machine that submits to your cluster")
-        (place.folder / SCRIPT).write_text(script(place.job().resources, place.deployed()["content"], longest_s=place.longest_s), encoding="utf-8")
+        deployed = place.deployed()
+        text = script(place.job().resources, deployed["content"], longest_s=place.longest_s, retries=int(deployed["retries"]))
+        (place.folder / SCRIPT).write_text(text, encoding="utf-8")
         tell("asks the cluster whether it takes such a job")
         _asked("sbatch", "--test-only", *_options(place), SCRIPT, "0", place=place)
         _refuse_beyond(place.longest_s)
@@ -80,8 +83,9 @@ class Slurm:
         state = re.search(r"\bJobState=([A-Z_]+)", shown.stdout)
         if state is None:
             return {}
-        reason = KILLED.get(state[1], f"Slurm says {state[1]}")
-        return {"state": "failed", "error": f"{reason} (Slurm job {job}: {state[1]})"}
+        reason = (KILLED | LOST).get(state[1], f"Slurm says {state[1]}")
+        then = f"; {places.again(place)}" if state[1] in LOST else ""
+        return {"state": "failed", "error": f"{reason} (Slurm job {job}: {state[1]}){then}"}
 
     def stop(self, place: Place, number: int, job: str) -> None:
         """Cancelled, or gone already."""
@@ -94,14 +98,18 @@ class Slurm:
         schedules.remove(place)
 
 
-def script(resources: Resources, content: str, *, longest_s: int) -> str:
-    """The batch script: integers and a digest. Its one argument is the run's number."""
+def script(resources: Resources, content: str, *, longest_s: int, retries: int) -> str:
+    """The batch script: integers and a digest. Its one argument is the run's number.
+
+    Where a job is tried again, Slurm puts it back in its queue when its node fails, and says how often it did: start.py counts that as an attempt.
+    """
     if not re.fullmatch(r"[0-9a-f]{64}", content):
         raise GuardrailsError("a content digest is 64 hexadecimal digits", next_step="deploy the package again")
     asked = {"mem": f"{math.ceil(resources.memory_bytes / 2**20)}M", "cpus-per-task": math.ceil(resources.cpus)}
     asked |= {"time": minutes(longest_s), "job-name": f"guardrails-{content[:12]}", "comment": content}
     lines = "".join(f"#SBATCH --{name}={value}\n" for name, value in asked.items())
-    return f'#!/bin/sh\n{lines}#SBATCH --no-requeue\nexec ./python -I start.py "$1"\n'
+    requeue = "requeue" if retries else "no-requeue"
+    return f'#!/bin/sh\n{lines}#SBATCH --{requeue}\nexec ./python -I start.py "$1" "${{SLURM_RESTART_COUNT:-0}}"\n'
 
 
 def _refuse_beyond(longest_s: int) -> None:

@@ -1,10 +1,11 @@
 """Starts one run of a deployment: checks the package, runs it, keeps its log and how it ended. Standard library only, Python 3.11 or newer.
 
-    python3 -I start.py NUMBER
+    python3 -I start.py NUMBER [RESTARTS]
 
 It lies outside of the package, in the deployment's folder, where nothing of the author's can change it: it runs nothing whose manifest, and whose
 run.py, are not the very bytes that were deployed. run.py verifies every other file. What a run writes is in runs/NUMBER/; where the job says so,
 one that failed is tried again, and what an earlier attempt wrote is in runs/NUMBER/attempts/1/ and so on.
+RESTARTS: how often the engine began this run again after it lost the machine that it ran on; each is an attempt.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from typing import IO, Any
 HERE = Path(__file__).resolve().parent
 MANIFEST = "manifest-sha256.txt"
 LOG_BYTES = 16 << 20  # of a run's log; what comes after that is not kept
-ALTERED = 1
+ALTERED = LOST = 1
+BOOT = Path("/proc/sys/kernel/random/boot_id")  # Linux's name of the time since a machine was started
 FOR_GOOD = (0, 2, 3)  # of run.py: fine, wrongly called, and a machine that can't: to try these again changes nothing
 
 
@@ -72,19 +74,29 @@ def keep(source: IO[bytes], sink: IO[bytes]) -> None:
             sink.flush()
 
 
-def attempts(folder: Path, deployed: dict[str, Any], number: int) -> tuple[int, int]:
-    """Run it, and again where it failed as often as the job says, unless it was told to end; the last exit code, and how often it was run."""
+def attempts(folder: Path, deployed: dict[str, Any], number: int, lost: int = 0) -> tuple[int, int]:
+    """Run it, and again where it failed as often as the job says, unless it was told to end; the last exit code, and how often it was run.
+
+    `lost`: attempts that were made before, the last of which ended with its machine.
+    """
     told, most, run = list[bool](), 1 + int(deployed.get("retries", 0)), folder / "runs" / str(number)
-    code = 0
-    for attempt in range(1, most + 1):
-        if attempt > 1:
-            put_away(run, attempt - 1)
-            with (run / "log.txt").open("a", encoding="utf-8") as log:
-                log.write(f"start.py: exit code {code}; attempt {attempt} of {most}\n")
+    code, attempt, why = LOST, lost, "its machine was lost"
+    while attempt < most and code not in FOR_GOOD and not told:
+        if attempt:
+            put_away(run, attempt)
+            note(run, f"{why}; attempt {attempt + 1} of {most}")
+        attempt += 1
         code = execute(folder, deployed, number, told)
-        if code in FOR_GOOD or told:
-            break
+        why = f"exit code {code}"
+    if attempt == lost:
+        note(run, f"{why}, in attempt {attempt} of {most}; it is not tried again")
     return code, attempt
+
+
+def note(run: Path, sentence: str) -> None:
+    """A line of ours in a run's log."""
+    with (run / "log.txt").open("a", encoding="utf-8") as log:
+        log.write(f"start.py: {sentence}\n")
 
 
 def put_away(run: Path, attempt: int) -> None:
@@ -130,21 +142,30 @@ def write(path: Path, said: dict[str, Any]) -> None:
     os.replace(fresh, path)
 
 
-def main(folder: Path, number: int) -> int:
-    """One run; its number is taken once only."""
+def lost_before(run: Path) -> int:
+    """How many attempts of a run there were, the last of which its engine lost with a machine."""
+    return 1 + sum(1 for _ in (run / "attempts").glob("*"))
+
+
+def main(folder: Path, number: int, restarts: int = 0) -> int:
+    """One run; its number is taken once only, unless its engine begins it again since it lost the machine."""
     run = folder / "runs" / str(number)
-    run.mkdir(parents=True)
+    if restarts and (run / "ended.json").exists():  # only its engine did not hear of it
+        return int(json.loads((run / "ended.json").read_text(encoding="utf-8"))["exit_code"])
+    lost = lost_before(run) if restarts and run.exists() else 0
+    run.mkdir(parents=True, exist_ok=bool(restarts))
     deployed = json.loads((folder / "deployment.json").read_text(encoding="utf-8"))
-    write(run / "started.json", {"at": time.time(), "pid": os.getpid(), "host": os.uname().nodename})
+    boot = BOOT.read_text(encoding="ascii").strip() if BOOT.exists() else ""
+    write(run / "started.json", {"at": time.time(), "pid": os.getpid(), "host": os.uname().nodename, "boot": boot})
     if problem := problem_of(folder, deployed):
         (run / "log.txt").write_text(f"start.py: {problem}; nothing was run\n", encoding="utf-8")
         code, tried = ALTERED, 1
     else:
-        code, tried = attempts(folder, deployed, number)
+        code, tried = attempts(folder, deployed, number, lost)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024  # of the largest of its processes
     write(run / "ended.json", {"at": time.time(), "exit_code": code, "peak_bytes": peak, "attempts": tried})
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(HERE, int(sys.argv[1])))
+    sys.exit(main(HERE, *map(int, sys.argv[1:3])))

@@ -44,10 +44,10 @@ out = pathlib.Path(options.out)
 out.mkdir(parents=True, exist_ok=True)
 print("given", given.get("zoo"), flush=True)
 much = bytearray(60 << 20)
-if given.get("code") == "-1":
+if given.get("code") == "-1" or (given.get("code") == "-2" and not (out.parent / "attempts").exists()):
     (out / "waits").touch()
     time.sleep(600)
-code = int(given.get("code", "0"))
+code = max(0, int(given.get("code", "0")))
 if code >= 100:  # fails so often as the hundreds say, with the code that is left
     tried = sum(1 for _ in (out.parent / "attempts").glob("*"))
     code = code % 100 if tried < code // 100 else 0

@@ -1,9 +1,12 @@
 """The local engine keeps the contract of engines, and its schedules are crontab's and systemd's."""
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from engine_contract import JOB, EngineContract
@@ -36,6 +39,39 @@ class TestLocal(EngineContract):
         engine.stop(place, 1, job)
         found = self.finished(engine, place, 1, job)
         assert (found["state"], found["attempts"]) == ("failed", 1)
+
+    def test_a_run_that_its_machine_took_along_is_lost_and_says_what_to_do(self, engine, deploy):
+        place = deploy(code="-1")
+        job = engine.start(place, 1)
+        self.waits(place)
+        os.killpg(int(job.partition(":")[0]), signal.SIGKILL)  # its own session: start.py and what it runs
+        while engine.is_running(place, 1, job):
+            time.sleep(0.05)
+        said = places.lost(place, 1)
+        assert (said["state"], said["error"].partition(";")[0]) == ("lost", "it was ended from outside: nothing says how")
+        assert said["error"].endswith(f"`jupyter guardrails job start {place.id}` begins another run")
+        began = json.loads((place.run(1) / "started.json").read_text())
+        start.write(place.run(1) / "started.json", began | {"boot": "before"})
+        assert places.lost(place, 1)["error"].startswith("its machine was started anew while it ran; ")
+        start.write(place.run(1) / "started.json", began | {"boot": "before", "host": "another"})
+        assert places.lost(place, 1)["error"].startswith("it was ended from outside")
+
+    def test_a_run_is_begun_again_by_an_engine_that_lost_its_machine_and_by_nobody_else(self, engine, deploy):
+        place = deploy(code="-2")
+        job = engine.start(place, 1)
+        self.waits(place)
+        os.killpg(int(job.partition(":")[0]), signal.SIGKILL)
+        program = [sys.executable, "-I", place.folder / "start.py", "1"]
+        assert subprocess.run(program, capture_output=True, check=False).returncode == 1, "its number is taken"
+        assert places.ended(place, 1) is None
+        assert subprocess.run([*program, "1"], check=False).returncode == 0
+        found = places.ended(place, 1)
+        assert (found["state"], found["attempts"]) == ("complete", 2)
+        assert subprocess.run([*program, "2"], check=False).returncode == 0, "the engine did not hear that it ended"
+        assert places.ended(place, 1)["log_tail"].count("given") == 2
+        (place.run(1) / "ended.json").unlink()
+        assert subprocess.run([*program, "3"], check=False).returncode == 1
+        assert "its machine was lost, in attempt 2 of 2; it is not tried again" in places.ended(place, 1)["log_tail"]
 
     def test_a_number_of_a_process_that_comes_again_is_not_the_run(self, engine, deploy):
         place = deploy(code="-1")

@@ -1,8 +1,10 @@
 """Slurm keeps the contract of engines, on a real cluster of one node."""
 
+import json
 import math
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -20,6 +22,7 @@ from jupyter_guardrails.package import manifest
 from jupyter_guardrails.package.job import Resources, read_job
 from jupyter_guardrails.promotion import engine_files
 
+LONG = pytest.mark.skipif(not os.environ.get("GUARDRAILS_SOAK"), reason="a long run only: GUARDRAILS_SOAK=1")
 WHY_NOT = slurm_cluster.why_not()
 DIGEST = "0123456789abcdef" * 4
 
@@ -52,6 +55,24 @@ class TestSlurm(EngineContract):
         self.over(engine, place, 1, job)
         assert engine.verdict(place, 1, job)["state"] == "failed"
         assert f"Slurm job {job}" in engine.verdict(place, 1, job)["error"]
+
+    @pytest.mark.soak
+    @LONG
+    def test_a_run_whose_node_fails_is_tried_again_as_often_as_the_job_says(self, engine, deploy):
+        place = deploy(code="-2")
+        job = engine.start(place, 1)
+        self.waits(place)
+        pid = json.loads((place.run(1) / "started.json").read_text())["pid"]
+        above = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])  # slurmstepd, which would tell it to end first
+        os.kill(above, signal.SIGKILL)
+        os.killpg(os.getpgid(pid), signal.SIGKILL)
+        node = subprocess.run(["sinfo", "--noheader", "--partition=prod", "--format=%n"], capture_output=True, text=True, check=True).stdout.strip()
+        for state in (["State=DOWN", "Reason=a test"], ["State=RESUME"]):
+            subprocess.run(["scontrol", "update", f"NodeName={node}", *state], check=True)
+        found = self.finished(engine, place, 1, job)
+        assert (found["state"], found["attempts"]) == ("complete", 2)
+        assert "its machine was lost; attempt 2 of 2" in found["log_tail"]
+        assert (place.run(1) / "attempts" / "1" / "out" / "waits").exists(), "what the first one wrote is kept"
 
     def test_what_no_node_can_give_is_refused_when_it_is_deployed(self, engine, root, tmp_path, deploy):
         place = deploy()
@@ -140,14 +161,19 @@ def test_a_cluster_that_keeps_its_commands_waiting_is_told_as_that(tmp_path, mon
         Slurm().is_running(None, 1, "5")
 
 
+def test_a_job_that_is_not_tried_again_stays_out_of_the_queue():
+    asked = {retries: slurm.script(Resources.model_validate(JOB["resources"]), DIGEST, longest_s=60, retries=retries) for retries in (0, 1)}
+    assert ["--no-requeue\n" in asked[0], "--requeue\n" in asked[1]] == [True, True]
+
+
 def test_a_script_holds_integers_and_a_digest():
-    text = slurm.script(Resources.model_validate(JOB["resources"]), DIGEST, longest_s=60)
+    text = slurm.script(Resources.model_validate(JOB["resources"]), DIGEST, longest_s=60, retries=0)
     assert f"#SBATCH --comment={DIGEST}\n" in text
     assert "#SBATCH --mem=256M\n" in text
     assert "#SBATCH --time=2\n" in text
     for digest in ("", "x" * 64, f"{DIGEST}\n#SBATCH --uid=0"):
         with pytest.raises(GuardrailsError):
-            slurm.script(Resources.model_validate(JOB["resources"]), digest, longest_s=60)
+            slurm.script(Resources.model_validate(JOB["resources"]), digest, longest_s=60, retries=0)
 
 
 @pytest.mark.parametrize("job", ["", "5,6", "--user=root", "5; reboot", "٣"])
