@@ -1,6 +1,7 @@
 """A machine of its own for tests: /etc, /run and /var/lib in a mount namespace, three ordinary accounts, and control as a service of a fourth."""
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -302,6 +303,7 @@ except GuardrailsError as error:
 """
 
 
+@functools.cache  # asked by every file that makes one, in every worker
 def why_not():
     """Why this machine can't be made here; empty where it can."""
     if os.getuid() != 0:
