@@ -22,6 +22,7 @@ HOWS = ("union", "join")
 KEYS = ("from", "how", "on", "columns")
 MOST_INPUTS = 16  # of one product, and of all that it is made of
 MOST_DEEP = 4  # products of products
+COLUMN_HINT = "a column of a join is written input:column, but for those in `on`; a union's is the name that all inputs have"
 EVERY = -1  # in place of an input's number: a column that all of them have
 Complaint = tuple[str, str]  # what is wrong, and what to write instead
 Named = Callable[[str], Contract | None]  # the contract of a name
