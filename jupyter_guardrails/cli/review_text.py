@@ -11,6 +11,7 @@ from jupyter_guardrails.cli.review_evidence import Evidence
 from jupyter_guardrails.cli.submit import check_line, finding_lines
 
 MIB = 2**20
+PINNED = ", and it runs with no other"
 
 
 def lines(evidence: Evidence) -> Iterator[str]:
@@ -35,7 +36,8 @@ def compared(evidence: Evidence) -> str:
 def data_lines(evidence: Evidence) -> list[str]:
     """Each dataset that it reads, or that its workspace was given before, with its label; then what it makes."""
     inputs = {entry["name"]: entry for entry in (evidence.content.job["inputs"] if evidence.content else [])}
-    rows = [_data_line(one, inputs.get(one["name"])) for one in evidence.said["data"]]
+    pinned = evidence.content.job.get("pinned", ()) if evidence.content else ()
+    rows = [_data_line(one, inputs.get(one["name"]), PINNED if one["name"] in pinned else "") for one in evidence.said["data"]]
     made = [text for one in content.job["outputs"] for text in _makes(one, content.made)] if (content := evidence.content) else []
     return (rows or ["  it reads no dataset"]) + made
 
@@ -58,12 +60,12 @@ def _size(found: Mapping[str, Any] | None) -> str:
     return f": {line(str(found['format']))}{rows}, {int(found['size_bytes'])} bytes in its clean run{problem}"
 
 
-def _data_line(one: dict[str, Any], read: dict[str, Any] | None) -> str:
+def _data_line(one: dict[str, Any], read: dict[str, Any] | None, pinned: str) -> str:
     how = "not read, but given to the workspace that it comes from" if read is None else f"version {line(read['version']) or 'unknown'}"
     masks = ", ".join(f"{line(column)} {kind}" for column, kind in (read or {}).get("masks", {}).items())
     rows = "; only some rows" if (read or {}).get("rows") else ""
     owner = f"; {line(one['owner'])} must approve it" if one["owner"] else ""
-    said = f"{'; masked: ' + masks if masks else ''}{rows}{_file(read or {})}{owner}"
+    said = f"{'; masked: ' + masks if masks else ''}{rows}{_file(read or {})}{pinned}{owner}"
     return f"  {line(one['name'])} ({line(one['classification']) or 'no label'}): {how}{said}"
 
 

@@ -14,7 +14,7 @@ from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.package.details import Details
 
 MAX_BYTES = 1 << 20
-LISTS = {"secret": "secrets", "network": "network", "output": "outputs"}  # flag that may be repeated -> its key
+LISTS = {"secret": "secrets", "network": "network", "output": "outputs", "pin": "pinned"}  # flag that may be repeated -> its key
 ONES = ("description", "contact", "run_as", "schedule", "retries")
 
 
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--secret", action="append", default=[], metavar="NAME", help="an environment variable that the engine binds; never its value")
     group.add_argument("--network", action="append", default=[], metavar="HOST:PORT", help="a host that the job needs")
     group.add_argument("--output", action="append", default=[], metavar="PATH", help="a file that it makes, relative to the notebook")
+    group.add_argument("--pin", action="append", default=[], metavar="DATASET", help="a dataset of one file: the job refuses other bytes of it")
 
 
 def details_of(arguments: argparse.Namespace, *, then: Sequence[str] = ()) -> Details:

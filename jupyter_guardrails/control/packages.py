@@ -110,6 +110,7 @@ def check_job(job: Job, row: dict[str, Any], policy_digest: str, inputs: Sequenc
     wanted: dict[str, Any] = {"name": row["name"], "entry": row["notebook"], "owner": row["principal"], "policy_digest": policy_digest}
     wanted |= {key: value for key, value in details if key != "outputs"}
     wrong = [key for key, value in wanted.items() if getattr(job, key) != value]
+    wrong += [f"pinned {name}" for name in details.pinned if not any(entry.name == name and entry.sha256 for entry in job.inputs)]
     wrong += [f"output {output.name}" for output in details.outputs if not any(output.same_as(found) for found in job.outputs)]
     if wrong or job.parameters.values != row["parameters"]:
         raise PackageError(f"the worker built another job than was submitted ({', '.join(wrong) or 'parameters'})", next_step="submit again")

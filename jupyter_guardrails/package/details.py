@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("day of the week", 0, 7))
 CRON_PART = re.compile(r"(\*|\d{1,2}(?:-\d{1,2})?)(?:/(\d{1,2}))?")
+DATASET = r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)+$"
 RESERVED = ("PATH", "HOME", "TMPDIR", "LANG")  # run.py and the sandbox set these
 RESERVED_PREFIXES = ("PYTHON", "JUPYTER", "GUARDRAILS", "LD_", "IPYTHON")
 
@@ -84,7 +85,7 @@ class Output(_Part):
 
     name: Plain = Field(min_length=1)
     path: Annotated[str, AfterValidator(check_path)] = Field(max_length=1000)
-    dataset: str = Field(default="", max_length=200, pattern=r"^([a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)+)?$")
+    dataset: str = Field(default="", max_length=200, pattern=rf"^$|{DATASET}")
     columns: dict[str, str] = Field(default_factory=dict, max_length=2000)
 
     @model_validator(mode="before")
@@ -110,13 +111,16 @@ class Details(_Part):
     secrets: list[Annotated[str, AfterValidator(check_secret)]] = Field(default_factory=list, max_length=50)
     network: list[Plain] = Field(default_factory=list, max_length=100)
     outputs: list[Output] = Field(default_factory=list, max_length=200)
+    # datasets of one file whose very bytes, as the clean run read them, the job needs: it refuses any others
+    pinned: list[Annotated[str, StringConstraints(pattern=DATASET)]] = Field(default_factory=list, max_length=100)
     # notebooks that run after the first one, in this order, from the same folder; named as that is
     then: list[Annotated[str, AfterValidator(check_notebook)]] = Field(default_factory=list, max_length=20)
 
     @model_validator(mode="after")
     def _once(self) -> Details:
-        """Each secret, each output and each notebook is named once."""
-        for what, names in (("secret", self.secrets), ("output", [output.path for output in self.outputs]), ("notebook", self.then)):
+        """Each secret, output, pinned dataset and notebook is named once."""
+        outputs = [output.path for output in self.outputs]
+        for what, names in (("secret", self.secrets), ("output", outputs), ("dataset", self.pinned), ("notebook", self.then)):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"the {what} {twice[0]} is named twice")
         return self

@@ -86,8 +86,8 @@ class Job(Details):
         return (self.entry, *self.then)
 
     def to_text(self) -> str:
-        """The file's text: the same job, the same bytes. A job of one notebook says nothing of others."""
-        return canonical.dumps(self.model_dump(mode="json", exclude=None if self.then else {"then"}))
+        """The file's text: the same job, the same bytes. A job of one notebook says nothing of others, one that pins nothing nothing of that."""
+        return canonical.dumps(self.model_dump(mode="json", exclude={name for name in ("then", "pinned") if not getattr(self, name)}))
 
 
 def numbered(name: str, number: int) -> str:

@@ -34,6 +34,19 @@ def pin(inputs: list[Input], before: Mapping[str, Stamp]) -> list[Finding]:
     return findings
 
 
+def not_pinnable(inputs: Sequence[Input], names: Sequence[str]) -> list[Finding]:
+    """A finding for each of these datasets of which no job could be held to the same bytes."""
+    there, read = stamps(inputs), {entry.name for entry in inputs}
+    findings = []
+    for name in names:
+        if name not in read:
+            findings.append(Finding(f"{name} is pinned, and the job doesn't read it", fix="take it out of `pinned`, or read it", kind="not_pinnable"))
+        elif name not in there:
+            message = f"{name} is pinned, and is no plain file of at most {MOST_BYTES >> 30} GiB here (a folder, a table, masked or filtered)"
+            findings.append(Finding(message, fix="take it out of `pinned`: its version is all that can be held", kind="not_pinnable"))
+    return findings
+
+
 def _stamp(path: str) -> Stamp:
     """Size first, and what nobody can set back; empty for what is no file of at most MOST_BYTES."""
     try:

@@ -21,6 +21,7 @@ ALL = {
     "secrets": ["WAREHOUSE_TOKEN"],
     "network": ["packages.example.com:443"],
     "outputs": [{"name": "delays", "path": "out/delays.parquet", "dataset": "nyc/delays", "columns": {"month": "integer"}}],
+    "pinned": ["nyc/planes"],
     "then": ["report.ipynb"],
 }
 
@@ -68,6 +69,8 @@ def test_schedules_of_crontab(schedule):
         {"outputs": ["a//b"]},
         {"outputs": ["a", "a"]},
         {"outputs": [{"name": "a", "path": "a", "dataset": "No Such"}]},
+        {"pinned": ["No Such"]},
+        {"pinned": ["a/b", "a/b"]},
         {"labels": {"a": "b\nc"}},
         {"contact": "x\x1b[31m"},
         {"engine": "slurm"},
@@ -92,8 +95,11 @@ def test_a_file_and_flags_above_it(tmp_path):
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(ALL))
     file = ["--details", str(tmp_path / "job.yaml")]
     assert said(*file).model_dump() == ALL
-    found = said(*file, "--schedule", "0 7 * * *", "--retries", "0", "--secret", "SECOND", "--output", "log.txt", "--label", "tier=gold")
+    found = said(
+        *file, "--schedule", "0 7 * * *", "--retries", "0", "--secret", "SECOND", "--output", "log.txt", "--label", "tier=gold", "--pin", "a/b"
+    )
     assert (found.schedule, found.retries, found.contact) == ("0 7 * * *", 0, ALL["contact"])
+    assert found.pinned == ["nyc/planes", "a/b"]
     assert found.secrets == ["WAREHOUSE_TOKEN", "SECOND"]
     assert [output.path for output in found.outputs] == ["out/delays.parquet", "log.txt"]
     assert found.labels == {"team": "flights", "tier": "gold"}

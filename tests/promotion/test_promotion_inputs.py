@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_what_it_opened_is_evidence_with_cells(world, shared, tmp_path):
         outputs={1: "2\n", 2: "a b\n"},
         name="traced.ipynb",
     )
-    found = world.submit("traced.ipynb")
+    found = world.submit("traced.ipynb", details={"pinned": ["nyc/flights"]})
     assert [check for check in found["checks"] if check["state"] == "failed"] == [], found["error"]
     assert check_of(found, "clean_run")["state"] == "passed", check_of(found, "clean_run")
     inputs = inputs_of(world, found, tmp_path)
@@ -51,6 +52,9 @@ def test_what_it_opened_is_evidence_with_cells(world, shared, tmp_path):
     assert inputs["written"] == [{"name": "result.txt", "cell": 3}]
     assert (inputs["undeclared"], inputs["refused"], inputs["hosts"], inputs["gap"]) == ([], [], [], "")
     assert str(data) not in json.dumps(inputs)
+    with zipfile.ZipFile(tmp_path / "p.zip") as package:
+        job = json.loads(package.read("job.json"))
+    assert (job["pinned"], job["inputs"][0]["sha256"]) == (["nyc/flights"], hashlib.sha256(data.read_bytes()).hexdigest())
 
 
 READS = ("open({!r}).read();", "__import__('os').system('cat {}');", "__import__('ctypes').CDLL(None).fopen({!r}.encode(), b'r');")

@@ -10,7 +10,11 @@ import pytest
 
 from jupyter_guardrails.cli.review_evidence import Content, Evidence
 from jupyter_guardrails.cli.review_text import data_lines
-from jupyter_guardrails.package.job import Input
+from jupyter_guardrails.control import packages
+from jupyter_guardrails.control.interface.jobs import DeclaredInput
+from jupyter_guardrails.errors import PackageError
+from jupyter_guardrails.package.details import Details
+from jupyter_guardrails.package.job import Input, Job
 from jupyter_guardrails.promotion import inputs
 
 
@@ -46,12 +50,45 @@ def test_a_file_that_changes_meanwhile_is_a_finding(tmp_path: Path, change: str)
     assert (finding.kind, found[0].sha256) == ("changed_data", "")
 
 
+def test_only_a_whole_plain_file_that_the_job_reads_can_be_pinned_by_its_author(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    (tmp_path / "folder").mkdir()
+    found = [
+        Input(name="x/file", path=str(tmp_path / "a.csv")),
+        Input(name="x/folder", path=str(tmp_path / "folder")),
+        Input(name="x/brokered"),
+        Input(name="x/masked", path=str(tmp_path / "a.csv"), masks={"a": "hash"}),
+    ]
+    assert inputs.not_pinnable(found, ["x/file"]) == []
+    refused = inputs.not_pinnable(found, ["x/folder", "x/brokered", "x/masked", "x/unread"])
+    assert ["doesn't read it" in finding.message for finding in refused] == [False, False, False, True]
+    assert all(finding.fix and finding.message.startswith(finding.message.split()[0] + " is pinned, and ") for finding in refused)
+
+
+def test_control_takes_no_job_that_pins_without_saying_which_bytes() -> None:
+    python = {"version": "3.11", "implementation": "cpython", "system": "linux", "machine": "x86_64"}
+    job = {"name": "a", "entry": "a.ipynb", "owner": "ana", "python": python, "parameters": {"json_schema": {}}, "policy_digest": "p"}
+    job |= {"resources": {"memory_bytes": 1, "cpus": 1, "tasks": 1, "wall_s": 1}, "pinned": ["x/file"]}
+    row, details = {"name": "a", "notebook": "a.ipynb", "principal": "ana", "parameters": {}}, Details(pinned=["x/file"])
+    seen = [DeclaredInput(name="x/file", version="1")]
+
+    def check(details: Details, **said: object) -> None:
+        packages.check_job(Job.model_validate(job | {"inputs": [{"name": "x/file", "version": "1"} | said]}), row, "p", seen, details)
+
+    check(details, sha256="0" * 64, size_bytes=4)
+    with pytest.raises(PackageError, match="pinned x/file"):
+        check(details)
+    with pytest.raises(PackageError, match="pinned"):
+        check(Details(), sha256="0" * 64, size_bytes=4)
+
+
 def test_reviewers_read_which_bytes_those_were() -> None:
     read = {"name": "x/file", "version": "1", "masks": {}, "rows": ""}
     said = {"data": [{"name": "x/file", "classification": "internal", "owner": ""}]}
 
-    def lines(entry: dict) -> list[str]:
-        return data_lines(Evidence({}, {}, said, Content({"inputs": [entry], "outputs": []}, {}, {}, "", {}), None))
+    def lines(entry: dict, **job: list[str]) -> list[str]:
+        return data_lines(Evidence({}, {}, said, Content({"inputs": [entry], "outputs": []} | job, {}, {}, "", {}), None))
 
     assert lines(read | {"sha256": "ab" * 32, "size_bytes": 4}) == ["  x/file (internal): version 1; a file of 4 bytes, sha256 abababababababab"]
+    assert lines(read | {"sha256": "ab" * 32, "size_bytes": 4}, pinned=["x/file"])[0].endswith("abababababababab, and it runs with no other")
     assert lines(read | {"sha256": "", "size_bytes": None}) == lines(read) == ["  x/file (internal): version 1"]

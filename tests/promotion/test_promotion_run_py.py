@@ -133,6 +133,42 @@ def test_another_file_than_the_clean_run_read_is_told_and_not_refused(tmp_path, 
     assert payload.inputs({"inputs": [{"name": "nyc/flights", "version": "1"}]}, {"nyc/flights": str(tmp_path)}, [])[0]["same_file"] is None
 
 
+@pytest.mark.parametrize(
+    ("path", "digest", "said"),
+    [
+        ("now.csv", "{then}", "has 4 bytes, sha256 {now}"),
+        ("gone.csv", "{then}", "is no file"),
+        (None, "{then}", "comes through control here"),
+        ("then.csv", "", "sha256 "),  # a package that says nothing of the bytes holds to none
+    ],
+)
+def test_a_pinned_dataset_is_these_bytes_or_nothing_runs(tmp_path, capsys, path, digest, said):
+    for name, text in (("then.csv", "a\n1\n"), ("now.csv", "a\n2\n")):
+        (tmp_path / name).write_text(text)
+    then, now = (hashlib.sha256(text).hexdigest() for text in (b"a\n1\n", b"a\n2\n"))
+    wanted = {"name": "nyc/flights", "version": "1", "path": None, "sha256": digest.format(then=then), "size_bytes": 4}
+    place = str(tmp_path / path) if path else None
+    with pytest.raises(SystemExit) as ended:
+        payload.inputs({"inputs": [wanted], "pinned": ["nyc/flights"]}, {"nyc/flights": place}, [])
+    told = capsys.readouterr().err
+    assert ended.value.code == payload.USAGE == 2
+    assert f"dataset nyc/flights is pinned to the 4 bytes that its clean run read, sha256 {wanted['sha256']}" in told
+    assert said.format(now=now) in told
+    assert "start again with --dataset nyc/flights=PATH" in told
+    same = wanted | {"sha256": then}
+    assert payload.inputs({"inputs": [same], "pinned": ["nyc/flights"]}, {"nyc/flights": str(tmp_path / "then.csv")}, [])[0]["same_file"]
+
+
+def test_a_run_with_another_file_for_a_pinned_dataset_begins_nothing(tmp_path):
+    (tmp_path / "then.csv").write_text("a\n1\n")
+    wanted = {"name": "nyc/flights", "path": None, "sha256": hashlib.sha256(b"a\n1\n").hexdigest(), "size_bytes": 4}
+    job = package(tmp_path / "job", **JOB | {"inputs": [wanted], "pinned": ["nyc/flights"]})
+    done = run(job, "--dataset=nyc/flights=/etc/hostname")
+    assert (done.returncode, "dataset nyc/flights is pinned" in done.stderr, (tmp_path / "cache").exists()) == (2, True, False), done.stderr
+    assert run(job, f"--dataset=nyc/flights={tmp_path / 'then.csv'}").returncode != 2  # as far as its environment
+    assert (tmp_path / "cache").exists()
+
+
 SEEN = {"nyc/flights": {"masks": {"tail": "hash"}, "rows": "5e1f"}}
 
 

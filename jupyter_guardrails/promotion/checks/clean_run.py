@@ -34,6 +34,8 @@ def run(work: Work, progress: Progress) -> Result:
     """Build, execute, keep the executed notebooks as evidence, compare their outputs with the author's."""
     if work.interpreter is None or not work.locks:
         return not_checked("there is no environment to run it in")
+    if findings := inputs.not_pinnable(work.inputs, work.order.details.pinned):
+        return failed(f"{len(findings)} dataset(s) can't be pinned", findings)
     key = reuse.key_of(work)
     if key and (earlier := reuse.find(work, key)):
         seen = inputs.stamps(work.inputs)
@@ -127,11 +129,14 @@ def _outcome(work: Work, runs: Sequence[Ran], seen: Mapping[str, inputs.Stamp], 
         return failed(f"{len(missing)} declared output(s) were not made", [Finding(f"it wrote no {output.path}", fix=NOT_MADE) for output in missing])
     if unlike := outputs.unlike(work.order.details.outputs, work.tables):
         return failed(f"it made other tables than were declared: {len(unlike)} difference(s)", unlike)
+    changed = inputs.pin(work.inputs, seen)
+    if {entry.name for entry in work.inputs if not entry.sha256} & set(work.order.details.pinned):
+        return failed("it runs, but a pinned dataset was changed meanwhile", changed)
     work.outputs = written
     wrote = f"it wrote {len(written)} file(s){outputs.words(work.tables)}"
     refused = [finding for one in runs for finding in one.named(one.traced.refused_findings())]
     gaps = [finding for one in runs if one.traced.gap for finding in one.named([Finding(one.traced.gap)])]
-    notes = [*refused, *_unread(work, [one.traced for one in runs]), *gaps, *inputs.pin(work.inputs, seen)]
+    notes = [*refused, *_unread(work, [one.traced for one in runs]), *gaps, *changed]
     if work.order.parameters:
         said = f"{before}ran with the submitted parameters, so its outputs were not compared; {wrote}"
         return warned(said, notes) if notes else passed(said)

@@ -287,20 +287,34 @@ def environments(job: dict[str, Any], folder: str | None, wheels: list[Path]) ->
 def inputs(job: dict[str, Any], datasets: dict[str, str | None], masked: list[str]) -> list[dict[str, Any]]:
     """For run.json: how the clean run saw each dataset, from where it is read here, who says that it is masked alike, whether it is the same file.
 
-    What was masked, and what is another file, is told.
+    What was masked, and what is another file, is told; one that has to be the same file ends the run where it isn't.
     """
-    found = []
+    found, pinned = [], job.get("pinned", [])
     for wanted in job["inputs"]:
         path, said = datasets[wanted["name"]], {key: wanted[key] for key in ("name", "version", "masks", "rows") if key in wanted}
         word = "control" if path is None else "--masked" if wanted["name"] in masked else "--bindings"
         same = same_file(wanted, path)
         found.append(said | {"path": path, "masked_by_word_of": word if as_seen(wanted) else None, "same_file": same})
+        if wanted["name"] in pinned and not same:
+            stop(USAGE, not_the_same(wanted, path))
         if same is False:
             then = f"{wanted['size_bytes']} bytes, sha256 {wanted['sha256'][:12]}"
             print(f"{wanted['name']}: {path} is not the file that the clean run read ({then}): results may be others", flush=True)
         if as_seen(wanted):
             print(f"{wanted['name']} {wanted['version']} was masked in the clean run: {as_seen(wanted)}; here by the word of {word}", flush=True)
     return found
+
+
+def not_the_same(wanted: dict[str, Any], path: str | None) -> str:
+    """Why a pinned dataset is refused, and what to do."""
+    name = wanted["name"]
+    here = "it comes through control here, so that nothing says which bytes these are" if path is None else f"{path} is no file"
+    if path is not None and Path(path).is_file():
+        here = f"{path} has {Path(path).stat().st_size} bytes, sha256 {sha256(Path(path))}"
+    return (
+        f"dataset {name} is pinned to the {wanted.get('size_bytes')} bytes that its clean run read, sha256 {wanted.get('sha256')}, and {here}: "
+        f"start again with --dataset {name}=PATH of that very file, or have the notebook submitted again with this one"
+    )
 
 
 def same_file(wanted: dict[str, Any], path: str | None) -> bool | None:

@@ -1013,6 +1013,8 @@ export interface components {
             /** @description host:port that the job needs */
             network?: string[];
             outputs?: components["schemas"]["JobOutput"][];
+            /** @description Datasets of one file of which the job refuses other bytes */
+            pinned?: string[];
             /** @description Notebooks of the same folder that run after it, in this order */
             then?: string[];
         };

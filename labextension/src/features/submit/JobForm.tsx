@@ -100,6 +100,13 @@ function Needs({ details, problems, set }: INeedsProps): React.JSX.Element {
         problem={problemOf(problems, 'network')}
         onChange={network => set({ network })}
       />
+      <ListField
+        label={trans.__('Datasets that must stay the same file, one a line')}
+        hint={trans.__('like nyc/planes; others are refused')}
+        lines={details.pinned ?? []}
+        problem={problemOf(problems, 'pinned')}
+        onChange={pinned => set({ pinned })}
+      />
       <TextField
         label={trans.__('Account that it runs as')}
         hint={trans.__('left out: the operator decides')}
