@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,6 +24,7 @@ from jupyter_guardrails.errors import BadRequest
 
 POLL_S = 0.25
 SAMPLE_S = 60
+MOST_STATIONS = 2  # control has a submission worked on once more when who worked on it was killed, not oftener
 ENDED = frozenset({"draft", "checks_failed", "in_review", "cancelled", "rejected", "withdrawn", "approved", "deployed", "superseded", "retired"})
 SIGNS = {"passed": "ok", "failed": "FAILED", "warned": "warning", "not_checked": "not checked", "running": "…", "waiting": "waiting"}
 
@@ -53,22 +54,27 @@ def run(arguments: argparse.Namespace) -> int:
     # a control of our own ends with this command, and so does what works for a service
     wait = arguments.wait or settings.service or running_control(settings) is None
     request = _request(arguments)
-    with connect(settings) as client, working(settings):
+    with connect(settings) as client, working(settings) as attend:
         found = client.submit(request)
         if wait:
-            found = _follow(client, found, sys.stdout if not arguments.json else None)
+            found = _follow(client, found, sys.stdout if not arguments.json else None, attend)
     print(json.dumps(found, indent=1) if arguments.json else summary(found))
     return 0 if found["state"] in ("submitted", "checking", "draft", "in_review") else 1
 
 
 @contextlib.contextmanager
-def working(settings: Settings) -> Iterator[None]:
-    """Where control is a service, what is submitted is worked on by this account, while this block lasts."""
-    station = start_station() if settings.service else None
+def working(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Where control is a service, what is submitted is worked on by this account while this block lasts; called, it looks that somebody does."""
+    stations = [start_station()] if settings.service else []
+
+    def attend() -> None:
+        if stations and stations[-1].poll() is not None and len(stations) < MOST_STATIONS:
+            stations.append(start_station())
+
     try:
-        yield
+        yield attend
     finally:
-        if station:
+        for station in stations:
             station.terminate()
             station.wait()
 
@@ -112,7 +118,7 @@ def _parameter(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _follow(client: ControlClient, found: dict[str, Any], out: TextIO | None) -> dict[str, Any]:
+def _follow(client: ControlClient, found: dict[str, Any], out: TextIO | None, attend: Callable[[], None]) -> dict[str, Any]:
     """Print each check as it moves, until the end; Ctrl-C cancels the submission."""
     shown: dict[str, str] = {}
     try:
@@ -122,6 +128,7 @@ def _follow(client: ControlClient, found: dict[str, Any], out: TextIO | None) ->
             if found["state"] in ENDED:
                 return found
             time.sleep(POLL_S)
+            attend()
             found = client.call(SubmissionShow(id=found["id"]))
     except KeyboardInterrupt:
         return client.call(SubmissionCancel(id=found["id"]))

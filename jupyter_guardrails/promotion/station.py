@@ -7,17 +7,19 @@ It ends with the process that started it; a control that is started again is fou
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import pwd
+import secrets
 import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,17 +65,22 @@ class Bench:
         return bool(body)
 
     def _start(self, order: dict[str, Any], frozen: Sequence[int]) -> None:
-        folder = self.place / "work" / order["submission"]
         try:
-            shutil.rmtree(folder, ignore_errors=True)
+            folder, lock = _new_folder(self.place / "work", order["submission"])
+        except OSError as error:
+            self._report(order["submission"], -1, f"the worker could not be started: {error}")
+            return
+        try:
             for name, fd in zip(notebooks(order), frozen, strict=True):
                 _copy(fd, folder / "frozen" / "src" / name)
             # where this account finds control, not where control says that it is
             order |= {"folder": str(folder), "environments": str(self.place / "environments"), "socket": self.client.socket_path}
-            process = _spawn(order, folder)
+            process = _spawn(order, folder, lock)
         except (OSError, ValueError) as error:  # ValueError: not as many notebooks as names
             self._report(order["submission"], -1, f"the worker could not be started: {error}")
             return
+        finally:
+            os.close(lock)  # the worker has it, too: it holds as long as that lives
         self.jobs[order["submission"]] = Job(process, folder, os.pidfd_open(process.pid))
 
     def stop(self, submission: str) -> None:
@@ -110,6 +117,7 @@ class Bench:
         for submission in list(self.jobs):
             self.stop(submission)
         self.control.close()
+        sweep(self.place / "work")
 
 
 def main() -> int:
@@ -139,6 +147,7 @@ def _serve(client: ControlClient, parent: int) -> bool:
     """Take orders until control (True) or whoever started this (False) has ended."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     bench = Bench(ours, client, _place())
+    sweep(bench.place / "work")
     try:
         with theirs:
             client.call(StationOpen(), fds=[theirs.fileno()])
@@ -157,7 +166,38 @@ def _serve(client: ControlClient, parent: int) -> bool:
         bench.close()
 
 
-def _spawn(order: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
+def _new_folder(work: Path, submission: str) -> tuple[Path, int]:
+    """A folder of this worker alone, and a descriptor with its lock: a station that was killed may have left another, whose worker ends just now."""
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(work):
+        folder = work / f"{submission}-{secrets.token_hex(4)}"
+        folder.mkdir(mode=0o700)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return folder, lock
+
+
+def sweep(work: Path) -> None:
+    """Remove what stations that were killed left: each folder whose worker, too, has ended."""
+    if not work.is_dir():
+        return
+    with _locked(work):
+        for folder in work.iterdir():
+            with suppress(OSError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):  # BlockingIOError: somebody works in it
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, how)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _spawn(order: dict[str, Any], folder: Path, lock: int) -> subprocess.Popen[bytes]:
     """The token is in inherited memory: neither the command line nor the environment of a process shows it."""
     fd = os.memfd_create("order", os.MFD_CLOEXEC)
     try:
@@ -166,7 +206,7 @@ def _spawn(order: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-I", "-m", "jupyter_guardrails.promotion.worker", "--order-fd", str(fd)]
         with open(folder / "worker.log", "wb") as log:
             said: Any = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "env": worker_environment(os.environ)}
-            return subprocess.Popen(command, pass_fds=(fd,), cwd=folder, start_new_session=True, **said)
+            return subprocess.Popen(command, pass_fds=(fd, lock), cwd=folder, start_new_session=True, **said)
     finally:
         os.close(fd)
 

@@ -1,8 +1,13 @@
 """Control as a service of its own account, and two others beside each other: whatever crosses from one to the other is refused."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import service_machine
@@ -292,6 +297,41 @@ def test_a_server_finds_a_service_that_was_started_again(servers, machine, servi
     server.until(submitted, lambda found: times_checked(server) == 2 and found["state"] == "checking")
     assert server.rest("POST", f"guardrails/submissions/{submitted}/cancel", json={}).json()["state"] == "cancelled"
     assert not any((machine.home("ben") / ".cache" / "jupyter-guardrails" / "work").iterdir())
+
+
+def test_a_station_that_is_killed_is_followed_by_another_and_leaves_nothing(machine, servers, kernelspec):
+    """`submit` starts its own: carol has no server. What the killed one worked on is checked again, to its end."""
+    notebook = machine.add_notebook("carol", "x = 1", name="again.ipynb")
+    command = machine.command("carol", sys.executable, "-m", "jupyter_guardrails", "submit", str(notebook), "--reason", "a test", "--json")
+    done = subprocess.Popen(command, env=machine.environment("carol"), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "ok " in next(line for line in done.stderr if line.startswith("ok ")), "a check has ended, so the station works"
+    (station,), workers = processes_of("carol", "promotion.station"), processes_of("carol", "promotion.worker")
+    assert len(workers) == 1
+    os.kill(station, signal.SIGKILL)
+    said, error = done.communicate(timeout=150)
+    found = json.loads(said)
+    assert (done.returncode, found["state"]) == (0, "in_review"), error
+    until(lambda: not processes_of("carol", "promotion.") and not processes_of("carol", "ipykernel"))
+    assert not any((machine.home("carol") / ".cache" / "jupyter-guardrails" / "work").iterdir())
+    records = [one["action"] for one in machine.ask("carol", "m.Audit()")["records"] if one["resource"] == f"{found['name']}-{found['version']}"]
+    assert records.count("submission.checking") == 2
+
+
+def processes_of(account, word):
+    """Numbers of the account's processes with that word in their command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if entry.stat().st_uid == ACCOUNTS[account] and word in (entry / "cmdline").read_bytes().decode(errors="replace"):
+                found.append(int(entry.name))
+    return found
+
+
+def until(holds):
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)  # processes of others tell nobody of their end
 
 
 def times_checked(server):
