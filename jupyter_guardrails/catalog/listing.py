@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from jupyter_guardrails.catalog import produced
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.model import Contract
 from jupyter_guardrails.catalog.preview import Preview
@@ -42,6 +43,7 @@ def detail(contract: Contract, access: Access, policy: EffectivePolicy, preview:
     """Everything about one dataset; path, preview and snippets only where it is granted."""
     return entry(contract, access, policy, advisory=advisory) | {
         "version": contract.version,
+        "produced_by": produced.shown(contract.produced_by),
         "path": (contract.path or None) if access.granted and access.bounds.raw else None,
         "schema": _schema(contract, access, policy),
         "preview": preview if access.granted else None,

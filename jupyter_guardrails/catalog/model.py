@@ -50,6 +50,7 @@ class Contract:
     place: Mapping[str, Any] = field(default_factory=dict, hash=False)  # plain data, `kind`: files, objects, database or product; see servers.py
     fresh_within_s: float = 0.0  # how old the newest file may be; 0: the contract does not say
     quality: tuple[QualityRule, ...] = ()
+    produced_by: Mapping[str, Any] = field(default_factory=dict, hash=False)  # which job made it; see produced.py
     made_from: tuple[Contract, ...] = ()  # of a product: its inputs, found in the catalogue; see products.py
     problems: tuple[Problem, ...] = ()
 

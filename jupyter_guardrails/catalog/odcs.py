@@ -21,13 +21,14 @@ from jupyter_guardrails.catalog.freshness import allowed_age_s
 from jupyter_guardrails.catalog.labels import LADDER
 from jupyter_guardrails.catalog.model import Column, Contract
 from jupyter_guardrails.catalog.places import FILE_FORMATS, FORMATS, complaint_about, guess_format
+from jupyter_guardrails.catalog.produced import problem_of
 from jupyter_guardrails.catalog.products import read_product
 from jupyter_guardrails.catalog.quality import QualityRule, read_rules
 from jupyter_guardrails.catalog.servers import KNOWN, LOCAL, Place, place_of
 from jupyter_guardrails.errors import CatalogError, Problem
 
 PREFIX = "guardrails."
-CONTRACT_KEYS = ("classification", "delivery", "rowFilter", "purposes", "product", "sql")
+CONTRACT_KEYS = ("classification", "delivery", "rowFilter", "purposes", "product", "sql", "produced_by")
 COLUMN_KEYS = ("mask",)
 DELIVERIES = ("direct", "view", "brokered")
 TABLE = "table"  # the format of what lies in a database
@@ -106,6 +107,7 @@ class _Reader:
             delivery=self._delivery(own, local=local),
             row_filter=str(own.get("rowFilter", "")),
             purposes=self._purposes(own),
+            produced_by=self._produced_by(own),
             sql=self._sql(own, place),
             path_line=path_line,
             place=place,
@@ -186,6 +188,13 @@ class _Reader:
             self._note(self._own_trail("purposes"), "guardrails.purposes has to be a list of texts")
             return ()
         return tuple(purposes)
+
+    def _produced_by(self, own: dict[str, Any]) -> dict[str, Any]:
+        """`guardrails.produced_by`: the job that makes it."""
+        if "produced_by" not in own or not (problem := problem_of(own["produced_by"])):
+            return dict(own.get("produced_by", {}))
+        self._note(self._own_trail("produced_by"), problem, "write {job: sales, version: 3}; deployment, run, output and content_digest may follow")
+        return {}
 
     def _fresh_within_s(self) -> float:
         found, mistakes = allowed_age_s(self.standard.slaProperties or [])

@@ -46,6 +46,7 @@ def contract_of(row: Mapping[str, Any], path: str) -> Published:
         inputs=tuple(from_json(item) for item in row["inputs"]),
         expires_at=row["expires_at"],
         state=row["state"],
+        produced_by=row.get("produced_by") or {},
     )
 
 
@@ -66,5 +67,6 @@ def suggested(content: Mapping[str, Any], *others: str) -> str:
 
 def digest_of(row: Mapping[str, Any]) -> str:
     """sha256 hex of all that a reviewer decides about: another file, group, word or input is another digest."""
-    said = {key: row[key] for key in REVIEWED} | {"expires_at": row["expires_at"].isoformat() if row["expires_at"] else None}
+    said = {key: row[key] for key in REVIEWED} | ({"produced_by": row["produced_by"]} if row.get("produced_by") else {})
+    said |= {"expires_at": row["expires_at"].isoformat() if row["expires_at"] else None}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -112,7 +112,12 @@ def described(found: dict[str, Any]) -> str:
     inputs = ", ".join(f"{item['name']} {item['version']} ({item['classification']})" for item in found["inputs"]) or "nothing"
     lowered = "" if found["classification"] == found["inherited"] else f" (inherited: {found['inherited']})"
     facts = {"state": found["state"] + (f", group {found['group']}" if found["group"] else ""), "label": found["classification"] + lowered}
-    facts |= {"made of": inputs, "purposes": ", ".join(found["purposes"]), "until": (found["expires_at"] or "")[:10]}
+    facts |= {
+        "made by": (found["produced_by"] or {}).get("text", ""),
+        "made of": inputs,
+        "purposes": ", ".join(found["purposes"]),
+        "until": (found["expires_at"] or "")[:10],
+    }
     facts |= {"rows": "not counted" if found["rows"] is None else str(found["rows"]), "personal data": _scanned(found["scan"])}
     facts |= {"digest": found["digest"], "waits for": ", ".join(found["waits_for"]), "next": found["next_step"]}
     columns = ", ".join(f"{c['name']} {c['type']}{' [' + c['classification'] + ']' if c['classification'] else ''}" for c in found["columns"])

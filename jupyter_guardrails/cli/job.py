@@ -15,6 +15,7 @@ from jupyter_guardrails.cli import (
     job_fix,
     job_lifecycle,
     job_page,
+    job_publish,
     job_reopen,
     job_review,
     job_run,
@@ -53,6 +54,7 @@ def add_parser(subparsers: Any) -> None:
     job_evidence.add_parser(commands)
     job_page.add_parser(commands)
     job_deploy.add_parsers(commands)
+    job_publish.add_parser(commands)
     job_reopen.add_parser(commands)
     job_lifecycle.add_parsers(commands)
     job_start.add_parser(commands)

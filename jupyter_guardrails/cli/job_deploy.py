@@ -20,6 +20,7 @@ from jupyter_guardrails.engines import known, local, parameters, places, schedul
 from jupyter_guardrails.engines.places import Given, Place
 from jupyter_guardrails.errors import BadRequest, GuardrailsError, NotFound
 
+MOST_SHOWN = 10  # files of a run; --json has all
 INSIDE = (sys.executable, "-I", "-m", "jupyter_guardrails", "job", "start", "--inside")  # what start.py runs in the production sandbox
 
 
@@ -203,7 +204,7 @@ def _lines(row: dict[str, Any]) -> list[str]:
     details = [f"  schedule: {row['schedule']}"] if row["schedule"] else []
     details += [f"  drift: {line(sentence)}" for sentence in row["drift"]]
     details += [f"  ended: {line(row['reason'])}"] if row["state"] == "ended" else []
-    return [head, *details, *(_run_line(run) for run in row["runs"])]
+    return [head, *details, *(text for run in row["runs"] for text in (_run_line(run), *_made_lines(run)))]
 
 
 def _run_line(run: dict[str, Any]) -> str:
@@ -213,6 +214,10 @@ def _run_line(run: dict[str, Any]) -> str:
     tried = f", attempt {run['attempts']}" if (run["attempts"] or 1) > 1 else ""
     error = f": {line(run['error'])[-200:]}" if run["error"] else ""
     return f"  run {run['number']}  {run['started_at'][:19]}  {run['state']}{code}{tried}{peak}{where}{error}"
+
+
+def _made_lines(run: dict[str, Any]) -> list[str]:
+    return [f"    made {line(one['path'])}, {one['size_bytes']} bytes, sha256 {one['sha256'][:12]}" for one in run["outputs"][:MOST_SHOWN]]
 
 
 def _logs(arguments: argparse.Namespace) -> int:

@@ -21,7 +21,8 @@ async def begin(state: ControlState, request: RunBegin, fds: list[int]) -> dict[
 async def report(state: ControlState, request: RunReport, fds: list[int]) -> dict[str, Any]:
     """Kept for the job's author, its reviewers and its operator."""
     row = await operated(state, request.deployment)
-    said = request.model_dump(exclude={"deployment", "number", *(() if request.engine_job else ("engine_job",))})
+    said = request.model_dump(exclude={"deployment", "number", "outputs", *(() if request.engine_job else ("engine_job",))})
+    said |= {"data": {"outputs": [one.model_dump() for one in request.outputs]}} if request.outputs else {}
     said["ended_at"] = None if request.state == "running" else state.clock()
     fields = state.audit_fields("deployment.run_ended", job_of(row))
     return run_shape(await state.records.write(deployments.note_run, row["id"], request.number, said, fields))

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jupyter_guardrails.catalog import produced
 from jupyter_guardrails.catalog.labels import from_json, label_of, rank
 from jupyter_guardrails.catalog.published import digest_of
 from jupyter_guardrails.control import announcing, authority, labels, published
@@ -239,6 +240,7 @@ async def shape(state: ControlState, row: Row) -> dict[str, Any]:
         waits = []
     decisions = [{key: one[key] for key in ("reviewer", "decision", "reason", "classification", "at")} for one in row["decisions"]]
     said = {key: row[key] for key in same} | times | {"group": row["audience"], "inputs": inputs, "waits_for": waits, "decisions": decisions}
+    said["produced_by"] = produced.shown(row["produced_by"] or {})
     said["deciders"] = published.deciders(state.effective(), row, owners, waits)
     said |= {key: content[key] for key in ("size_bytes", "rows", "columns", "scan")} | {"content_digest": content["digest"]}
     return said | {"next_step": _next_step(row, waits)}

@@ -36,13 +36,22 @@ _in_hand: set[str] = set()  # people whose file is being taken over
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """A file that a job's run left: its sha256 as the run's record has it, and which job and run that were."""
+
+    digest: str
+    produced_by: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be published. `upload`: a file that its author brought along from outside of kernels."""
+    """What is to be published. `upload`: a file that its author brought along from outside of kernels; `made`: one that a job's run left."""
 
     name: str
     description: str
     format: str
     upload: bool = False
+    made: Made | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ async def take(state: ControlState, wanted: Wanted, fd: int, inherits: Callable[
         path.parent.mkdir(mode=0o700, exist_ok=True)
         content = await intake.take_in(fd, path, wanted.format, most_bytes=bounds.most_bytes)
         try:
+            _check_bytes(wanted, content)
             row |= await _drafted(state, wanted, await inherits(), content, bounds)
             made, gone = await state.records.write(_write, state, row)
         except BaseException:
@@ -89,6 +99,12 @@ async def take(state: ControlState, wanted: Wanted, fd: int, inherits: Callable[
     for other in gone:
         published.path_of(state, other).unlink(missing_ok=True)
     return made
+
+
+def _check_bytes(wanted: Wanted, content: dict[str, Any]) -> None:
+    if wanted.made is not None and content["digest"] != wanted.made.digest:
+        said = f"the file is not the one that the run left: that has the sha256 {wanted.made.digest[:16]}…, this one {content['digest'][:16]}…"
+        raise Conflict(said, next_step="run the job again, and publish what that makes")
 
 
 async def _bounds(state: ControlState, policy: EffectivePolicy, wanted: Wanted) -> Bounds:
@@ -171,6 +187,7 @@ async def _drafted(state: ControlState, wanted: Wanted, label: Label, content: d
     row |= {"state": "private", "audience": "", "description": storable(wanted.description.strip()), "format": wanted.format, "content": content}
     row |= {"classification": inherited, "inherited": inherited, "purposes": list(label.purposes), "expires_at": label.expires_at}
     row |= {"inputs": [to_json(item) for item in label.inputs], "decisions": [], "rule": str(bounds.rule), "created_at": now, "updated_at": now}
+    row |= {"produced_by": wanted.made.produced_by} if wanted.made else {}
     return row | {"digest": digest_of(row)}
 
 

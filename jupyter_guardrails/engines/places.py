@@ -130,7 +130,7 @@ def ended(place: Place, number: int) -> dict[str, Any] | None:
     code = int(said["exit_code"])
     measured = _json(place.run(number) / "use.json")
     found = {"state": "complete" if code == 0 else "failed", "exit_code": code, "peak_bytes": measured.get("peak_bytes", said["peak_bytes"])}
-    found["attempts"] = int(said.get("attempts", 1))
+    found |= {"attempts": int(said.get("attempts", 1)), "outputs": list(said.get("outputs", ()))}
     return found | failure(place, number) | {"log_tail": tail(place, number)}
 
 

@@ -15,6 +15,7 @@ import json
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ MANIFEST = "manifest-sha256.txt"
 LOG_BYTES = 16 << 20  # of a run's log; what comes after that is not kept
 ALTERED = LOST = 1
 BOOT = Path("/proc/sys/kernel/random/boot_id")  # Linux's name of the time since a machine was started
+MOST_OUTPUTS, MOST_BYTES, MOST_NAME = 100, 8 << 30, 1000  # of what a run leaves: control takes no more
 FOR_GOOD = (0, 2, 3)  # of run.py: fine, wrongly called, and a machine that can't: to try these again changes nothing
 
 
@@ -135,6 +137,30 @@ def execute(folder: Path, deployed: dict[str, Any], number: int, told: list[bool
     return code if code >= 0 else 128 - code
 
 
+def outputs(folder: Path) -> list[dict[str, Any]]:
+    """Path, sha256 and size of the files that a run left, as they are now: what is published later has to be these. Links are none."""
+    found: list[dict[str, Any]] = []
+    for place, _, names in sorted(os.walk(folder)):
+        for name in sorted(names):
+            if len(found) < MOST_OUTPUTS and (one := output(folder, Path(place, name))):
+                found.append(one)
+    return found
+
+
+def output(folder: Path, path: Path) -> dict[str, Any] | None:
+    """One of them; None for what is no file with a name as text, or very large."""
+    name = path.relative_to(folder).as_posix()
+    try:
+        name.encode()
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode) or state.st_size > MOST_BYTES or len(name) > MOST_NAME:
+                return None
+            return {"path": name, "sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size_bytes": state.st_size}
+    except (OSError, UnicodeEncodeError):
+        return None
+
+
 def write(path: Path, said: dict[str, Any]) -> None:
     """Whole or not at all."""
     fresh = path.with_suffix(".new")
@@ -163,7 +189,8 @@ def main(folder: Path, number: int, restarts: int = 0) -> int:
     else:
         code, tried = attempts(folder, deployed, number, lost)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024  # of the largest of its processes
-    write(run / "ended.json", {"at": time.time(), "exit_code": code, "peak_bytes": peak, "attempts": tried})
+    made = outputs(run / "out" / "files") if code == 0 else []
+    write(run / "ended.json", {"at": time.time(), "exit_code": code, "peak_bytes": peak, "attempts": tried, "outputs": made})
     return code
 
 

@@ -14,7 +14,7 @@ from jupyter_guardrails.records.columns import storable
 from jupyter_guardrails.records.tables import deployments, job_runs
 from jupyter_guardrails.records.tables import submissions as jobs
 
-RUN_FIELDS = frozenset({"state", "engine_job", "ended_at", "exit_code", "peak_bytes", "attempts", "cell", "error", "log_tail"})
+RUN_FIELDS = frozenset({"state", "engine_job", "ended_at", "exit_code", "peak_bytes", "attempts", "cell", "error", "log_tail", "data"})
 NEXT_STEP = "`jupyter guardrails job runs` shows those that there are"
 
 
@@ -94,6 +94,14 @@ def runs_of(connection: Connection, id: str, *, limit: int = 20) -> list[dict[st
     """The last runs of a deployment, newest first."""
     query = select(job_runs).where(job_runs.c.deployment == id).order_by(job_runs.c.number.desc()).limit(limit)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def run_of(connection: Connection, id: str, number: int) -> dict[str, Any]:
+    """One run of a deployment, or NotFound."""
+    found = connection.execute(select(job_runs).where((job_runs.c.deployment == id) & (job_runs.c.number == number))).mappings().first()
+    if found is None:
+        raise NotFound(f"deployment {id} has no run {number}", next_step=NEXT_STEP)
+    return dict(found)
 
 
 def end_of_submission(connection: Connection, submission: str, reason: str, fields: Mapping[str, Any]) -> None:

@@ -31,6 +31,7 @@ rules:
     for: everyone
     kernels: {profiles: [small], default: small, max: 5}
     data: {read: ["nyc/*"]}
+    publish: {to: [team]}
 promotion: {production_profile: small, checks: {vulnerabilities: off}}
 """
 
@@ -81,7 +82,7 @@ class World:
         return kept | {"GUARDRAILS_STATE_DIR": str(self.root / "state")}
 
     def _argv(self, words: tuple[Any, ...]) -> list[str]:
-        placed = words[:1] == ("job",) and words[1] in ("deploy", "start", "runs", "logs", "undeploy")
+        placed = words[:1] == ("job",) and words[1] in ("deploy", "start", "runs", "logs", "undeploy", "publish")
         rest = ("--deployments", self.deployments) if placed else ()
         return [sys.executable, "-m", "jupyter_guardrails", *map(str, (*words, *rest))]
 

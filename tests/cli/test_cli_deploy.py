@@ -1,5 +1,6 @@
 """Deploying from the command line: an approved package becomes a job of the operator's account; runs, logs, failures with their cell, schedules."""
 
+import hashlib
 import json
 import os
 import signal
@@ -25,10 +26,15 @@ def world(tmp_path_factory):
         yield world
 
 
+TABLE = "pathlib.Path('r.csv').write_text(f'n,sold\\n{n},{n * 21}\\n');"
+
+
 @pytest.fixture(scope="module")
 def sales(world):
     """A submission whose checks have passed."""
-    return world.submit("sales.ipynb", "n = 2", "import pathlib\npathlib.Path('r.txt').write_text(str(n * 21))\nprint('sold', n)", parameters=0)
+    return world.submit(
+        "sales.ipynb", "n = 2", "import pathlib\npathlib.Path('r.txt').write_text(str(n * 21))\nprint('sold', n)", TABLE, parameters=0
+    )
 
 
 def test_a_package_is_deployed_runs_and_says_what_came_of_it(world, sales):
@@ -39,15 +45,30 @@ def test_a_package_is_deployed_runs_and_says_what_came_of_it(world, sales):
     run = world.runs(made["id"])[0]
     assert (run["number"], run["state"], run["exit_code"]) == (1, "complete", 0)
     assert run["peak_bytes"] > 20 << 20, "an interpreter alone has more"
-    assert "cell 3 of 3: ok" in run["log_tail"]
+    assert "cell 4 of 4: ok" in run["log_tail"]
     assert (world.place(made["id"]) / "runs/1/out/files/r.txt").read_text() == "63"
     shown = world.command("job", "logs", made["id"]).stdout
-    assert "cell 3 of 3: ok" in shown
+    assert "cell 4 of 4: ok" in shown
     text = world.command("job", "runs").stdout
     assert f"{made['id']}  sales-1  local  live (self-test, not approved)" in text
     assert "run 1" in text
     assert "complete, exit 0, peak" in text
+    becomes_a_dataset(world, made["id"], text)
     begun_by_an_engine(world, made["id"])
+
+
+def becomes_a_dataset(world, id, text):
+    """What the run left is published as it was recorded, and what was changed since is not."""
+    file = world.place(id) / "runs/1/out/files/r.csv"
+    assert f"    made r.csv, {file.stat().st_size} bytes, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}" in text
+    done = world.command("job", "publish", id, "r.csv", "team/sold", "--description", "what was sold")
+    assert done.returncode == 0, done.stderr
+    assert "made by:       job sales, version 1, run 1 (self-test, not approved)" in done.stdout
+    assert "other than its package says" not in done.stdout
+    assert "made by:        job sales, version 1, run 1" in world.command("data", "show", "team/sold").stdout
+    file.write_text("n,sold\n3,64\n")
+    refused = world.command("job", "publish", id, "r.csv", "team/sold", "--run", "1")
+    assert (refused.returncode, "not the one that the run left" in refused.stderr) == (1, True), refused.stderr
 
 
 def begun_by_an_engine(world, id):

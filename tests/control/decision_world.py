@@ -98,7 +98,7 @@ class DecisionWorld(DataWorld):
         job = {"name": row["name"], "entry": "report.ipynb", "owner": row["principal"], "parameters": {"json_schema": {}}, "policy_digest": ""}
         job |= {"python": {"version": "3.11", "implementation": "cpython", "system": "linux", "machine": "x86_64"}}
         job |= {"resources": {"memory_bytes": 1, "cpus": 1, "tasks": 1, "wall_s": 1}, "inputs": [entry.model_dump() for entry in read]}
-        job |= more
+        job |= {"outputs": more.pop("outputs_of_job", [])} | more
         code = code or f"print('{row['id']}')"
         cell, ran = new_code_cell(code, id="a"), new_code_cell(code, id="a", outputs=list(outputs))
         files = {"src/report.ipynb": nbformat.writes(new_notebook(cells=[cell])), "job.json": Job.model_validate(job).to_text()}

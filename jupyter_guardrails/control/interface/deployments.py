@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from jupyter_guardrails.control.interface.messages import Request
+from jupyter_guardrails.control.interface.run_outputs import MOST_OUTPUTS, RunOutput
 from jupyter_guardrails.package.details import check_schedule
 
 
@@ -77,3 +78,4 @@ class RunReport(Request):
     cell: int | None = Field(default=None, ge=1, le=1 << 31)
     error: str = Field(default="", max_length=4000)
     log_tail: str = Field(default="", max_length=8000)
+    outputs: list[RunOutput] = Field(default_factory=list, max_length=MOST_OUTPUTS)

@@ -103,6 +103,7 @@ publications = Table(
     Column("format", Text, nullable=False),
     Column("content", JSON, nullable=False),  # {digest, size_bytes, rows, columns, scan}: what was found in the file
     Column("digest", Text, nullable=False),  # of all that a reviewer decides about
+    Column("produced_by", JSON),  # of what a job's run left: {job, version, content_digest, deployment, run, output, self_test}
     Column("decisions", JSON, nullable=False),
     Column("rule", Text, nullable=False),
     Column("created_at", Time, nullable=False),

@@ -131,6 +131,7 @@ export function aDetail(values: Partial<DatasetDetail> = {}): DatasetDetail {
     preview: { columns: ['tailnum'], rows: [['N14228'], [null]] },
     snippets: { path: 'guarded.path()', pandas: 'pd.read_parquet()' },
     quality: null,
+    produced_by: null,
     inputs: [],
     ...values
   };
@@ -162,11 +163,23 @@ export function aSubmission(values: Partial<Submission> = {}): Submission {
   };
 }
 
+export const PRODUCED = {
+  job: 'sales',
+  version: 3,
+  content_digest: '3f9a',
+  deployment: 'd1',
+  run: 12,
+  output: 'sold.csv',
+  self_test: false,
+  text: 'job sales, version 3, run 12'
+};
+
 export function aPublication(values: Partial<Publication> = {}): Publication {
   return {
     name: 'team/churn',
     version: 1,
     author: 'ana',
+    produced_by: null,
     state: 'private',
     description: 'monthly churn scores',
     classification: 'internal',

@@ -6,7 +6,7 @@ import { ApiError } from '../api/errors';
 import type { AccessRequest, Publications } from '../api/generated/openapi';
 import { DatasetsView } from '../features/datasets/DatasetsView';
 import { DatasetModel } from '../state/datasetModel';
-import { aPublication, FakeApi, NOW } from './fakeApi';
+import { aPublication, FakeApi, NOW, PRODUCED } from './fakeApi';
 import { FakeNotebooks } from './fakeNotebooks';
 
 const SAID = { reviewer: 'dana', classification: null, at: NOW };
@@ -46,6 +46,7 @@ describe('published data', () => {
       classification: 'internal',
       inherited: 'confidential',
       inputs: [{ name: 'hr/staff', version: '2.0.0', classification: 'confidential' }],
+      produced_by: PRODUCED,
       purposes: ['churn'],
       expires_at: '2026-05-01T00:00:00Z',
       scan: { by: 'presidio-analyzer', rows: 2, findings },
@@ -58,6 +59,7 @@ describe('published data', () => {
     for (const text of [
       'internal (inherited: confidential)',
       'hr/staff · 2.0.0 · confidential',
+      'job sales, version 3, run 12',
       'churn',
       '2026-05-01',
       '2 rows · 2 KiB · parquet',

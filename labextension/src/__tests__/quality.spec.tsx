@@ -5,7 +5,7 @@ import React from 'react';
 import type { QualityCheck } from '../api/generated/openapi';
 import { DatasetDetails } from '../features/datasets/DatasetDetails';
 import { DatasetModel } from '../state/datasetModel';
-import { aDetail, FakeApi } from './fakeApi';
+import { aDetail, FakeApi, PRODUCED } from './fakeApi';
 import { FakeNotebooks } from './fakeNotebooks';
 
 function aQualityCheck(values: Partial<QualityCheck> = {}): QualityCheck {
@@ -75,5 +75,7 @@ describe('the quality of a dataset', () => {
     ];
     expect(show({ inputs }).textContent).toContain('made of hr/staff 2.0.0, a dataset that you may not know of');
     expect(show({ inputs: [] }).textContent).not.toContain('made of a');
+    expect(show({ produced_by: PRODUCED }).textContent).toContain('made by job sales, version 3, run 12');
+    expect(show({ inputs: [] }).textContent).not.toContain('made by');
   });
 });

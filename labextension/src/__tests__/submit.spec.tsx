@@ -3,13 +3,13 @@ import { axe } from 'jest-axe';
 import React from 'react';
 
 import { ApiError } from '../api/errors';
-import type { AccessRequest, Offer, Production, Submission } from '../api/generated/openapi';
+import type { AccessRequest, Offer, Production, Run, Submission } from '../api/generated/openapi';
 import { SubmitView } from '../features/submit/SubmitView';
 import { SubmissionModel } from '../state/submissionModel';
 import { aCheck, aSubmission, FakeApi, NOW } from './fakeApi';
 import { FakeNotebooks } from './fakeNotebooks';
 
-const RUN = {
+const RUN: Run = {
   number: 1,
   state: 'complete',
   exit_code: 0,
@@ -18,9 +18,10 @@ const RUN = {
   cell: null,
   error: '',
   log_tail: '',
+  outputs: [{ path: 'sold.csv', sha256: 'ab'.repeat(32), size_bytes: 2048 }],
   started_at: '2026-03-01T06:00:00Z',
   ended_at: '2026-03-01T06:02:00Z'
-} as const;
+};
 const WORD = {
   reviewer: 'rita',
   decision: 'approve',
@@ -314,6 +315,7 @@ describe('the way to production', () => {
       'nyc/flights was 1.0.0 in its clean run, and is 2.0.0 now',
       'Run 2',
       'Cell 3: KeyError: rate',
+      'Made sold.csv (2 KiB)',
       '256 MiB at most'
     ]) {
       expect(container.textContent).toContain(text);

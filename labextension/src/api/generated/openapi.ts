@@ -757,6 +757,8 @@ export interface components {
         };
         DatasetDetail: components["schemas"]["Dataset"] & {
             version: string;
+            /** @description None where no job is known to make it */
+            produced_by: components["schemas"]["ProducedBy"] | null;
             /** @description None where the contract has no quality rules */
             quality: components["schemas"]["Quality"] | null;
             /** @description What a product is made of */
@@ -771,6 +773,19 @@ export interface components {
             snippets: {
                 [key: string]: string;
             };
+        };
+        /** @description The job whose run made a dataset; empty texts and null where a contract of the catalogue doesn't say */
+        ProducedBy: {
+            job: string;
+            version: number;
+            content_digest: string;
+            deployment: string;
+            run: number | null;
+            output: string;
+            /** @description Nobody had approved the job */
+            self_test: boolean;
+            /** @description The same in words: job sales, version 3, run 12 */
+            text: string;
         };
         Input: {
             /** @description Not the name of a dataset that this person may not know of */
@@ -899,6 +914,8 @@ export interface components {
             name: string;
             version: number;
             author: string;
+            /** @description None for what was made in a kernel, or brought along */
+            produced_by: components["schemas"]["ProducedBy"] | null;
             /** @enum {string} */
             state: "private" | "proposed" | "published" | "superseded" | "withdrawn";
             description: string;
@@ -1171,10 +1188,17 @@ export interface components {
             error: string;
             /** @description The end of what it printed; empty while it runs */
             log_tail: string;
+            /** @description What a complete run left, at most 100 files */
+            outputs: components["schemas"]["RunOutput"][];
             /** Format: date-time */
             started_at: string | null;
             /** Format: date-time */
             ended_at: string | null;
+        };
+        RunOutput: {
+            path: string;
+            sha256: string;
+            size_bytes: number;
         };
         Audit: {
             records: components["schemas"]["AuditRecord"][];
@@ -1405,6 +1429,7 @@ export type Datasets = components['schemas']['Datasets'];
 export type Dataset = components['schemas']['Dataset'];
 export type Column = components['schemas']['Column'];
 export type DatasetDetail = components['schemas']['DatasetDetail'];
+export type ProducedBy = components['schemas']['ProducedBy'];
 export type Input = components['schemas']['Input'];
 export type Quality = components['schemas']['Quality'];
 export type QualityCheck = components['schemas']['QualityCheck'];
@@ -1439,6 +1464,7 @@ export type Production = components['schemas']['Production'];
 export type ReviewWord = components['schemas']['ReviewWord'];
 export type Deployment = components['schemas']['Deployment'];
 export type Run = components['schemas']['Run'];
+export type RunOutput = components['schemas']['RunOutput'];
 export type Audit = components['schemas']['Audit'];
 export type AuditRecord = components['schemas']['AuditRecord'];
 export type ResponseMe = components['responses']['Me'];

@@ -52,7 +52,10 @@ function facts(detail: DatasetDetail, trans: TranslationBundle): string[] {
   const age = detail.updated_at ? trans.__('updated %1', ago(detail.updated_at, Date.now(), trans)) : '';
   const names = detail.inputs.map(input => [input.name, input.version].filter(Boolean).join(' '));
   const inputs = names.length > 0 ? trans.__('made of %1', names.join(', ')) : '';
-  return [detail.version && trans.__('version %1', detail.version), detail.format, size, age, inputs].filter(Boolean);
+  const job = detail.produced_by ? trans.__('made by %1', detail.produced_by.text) : '';
+  return [detail.version && trans.__('version %1', detail.version), detail.format, size, age, inputs, job].filter(
+    Boolean
+  );
 }
 
 function notes(column: Column, trans: TranslationBundle): string {

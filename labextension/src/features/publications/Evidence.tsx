@@ -53,11 +53,16 @@ function facts(publication: Publication, trans: TranslationBundle): Array<[strin
   return [
     [trans.__('By'), author],
     [trans.__('Label'), label],
+    ...producers(publication, trans),
     [trans.__('Made of'), made.join('\n') || trans.__('no dataset')],
     [trans.__('May be used for'), purposes.join(', ') || trans.__('anything')],
     [trans.__('Until'), end ? end.slice(0, 10) : trans.__('no end')],
     [trans.__('Content'), `${counted} · ${bytes(size)} · ${publication.format}`]
   ];
+}
+
+function producers({ produced_by: job }: Publication, trans: TranslationBundle): Array<[string, string]> {
+  return job ? [[trans.__('Made by'), job.text]] : [];
 }
 
 function Findings({ scan }: { scan: Publication['scan'] }): React.JSX.Element {

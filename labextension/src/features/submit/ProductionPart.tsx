@@ -115,6 +115,7 @@ function RunItem({ run }: { run: Run }): React.JSX.Element {
         </Badge>
       </div>
       <p className="jp-Guardrails-muted">{figuresOf(run, trans).join(' · ')}</p>
+      {run.outputs.length > 0 && <p className="jp-Guardrails-muted">{trans.__('Made %1', made(run))}</p>}
       {run.error && <p>{run.cell ? trans.__('Cell %1: %2', run.cell, run.error) : run.error}</p>}
       {run.log_tail && (
         <details className="jp-Guardrails-log">
@@ -124,6 +125,12 @@ function RunItem({ run }: { run: Run }): React.JSX.Element {
       )}
     </li>
   );
+}
+
+/** The first files that it left, with their sizes. */
+function made({ outputs }: Run): string {
+  const names = outputs.slice(0, SHOWN).map(one => `${one.path} (${bytes(one.size_bytes)})`);
+  return [...names, ...(outputs.length > SHOWN ? ['…'] : [])].join(', ');
 }
 
 /** When it was, how long it took, how often it was tried, and the most memory that it had. */
