@@ -25,7 +25,8 @@ SERVICE, OSV_URL = "PIP_AUDIT_VULNERABILITY_SERVICE", "PIP_AUDIT_OSV_URL"  # pip
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 CONNECT_S, ANSWER_S, ALL_S = 3.0, 10, 90.0
 KEPT_S = 24 * 3600.0
-FORMAT = 1
+UNKNOWN_KEPT_S = 3600.0  # that the index has never heard of a package, as of a company's own: it may have tomorrow
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,9 @@ def find(packages: Mapping[str, str], *, store: Path, scratch: Path, now: float,
         unknown = {name: version for name, version in packages.items() if f"{name}=={version}" not in kept}
         if unknown:
             find_index(environ)
-            kept |= {pin: {"at": now, "entry": entry} for pin, entry in _told(unknown, scratch, environ)}
-        found = [kept[pin] for name, version in packages.items() if (pin := f"{name}=={version}") in kept]
+            told = dict(_told(unknown, scratch, environ))
+            kept |= {pin: {"at": now, "entry": told.get(pin)} for name, version in unknown.items() for pin in (f"{name}=={version}",)}
+        found = [one for name, version in packages.items() if (one := kept[f"{name}=={version}"])["entry"]]
     return Told(tuple(one["entry"] for one in found), min((one["at"] for one in found), default=now))
 
 
@@ -67,12 +69,13 @@ def _source(environ: Mapping[str, str]) -> str:
 
 @contextmanager
 def _kept(file: Path, now: float) -> Iterator[dict[str, dict[str, Any]]]:
-    """By `name==version` what was told within a day; what is added is kept. Two submissions at once ask once."""
+    """By `name==version` what was told within a day, or None for what the index did not know within the hour; what is added is kept.
+    Two submissions at once ask once."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(file.with_suffix(".lock"), "w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         before = _read(file)
-        kept = {pin: one for pin, one in before.items() if now - KEPT_S < one["at"] <= now}
+        kept = {pin: one for pin, one in before.items() if now - (KEPT_S if one["entry"] else UNKNOWN_KEPT_S) < one["at"] <= now}
         yield kept
         if kept != before:
             made = file.with_suffix(".new")
@@ -90,7 +93,7 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def _told(packages: Mapping[str, str], scratch: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """`name==version` as the lock writes it, and what was said; not of what the index has never heard of, which it may have tomorrow."""
+    """`name==version` as the lock writes it, and what was said; nothing of what the index has never heard of."""
     for entry in _ask(packages, scratch, environ):
         name = canonical_name(entry["name"])
         if name in packages and "skip_reason" not in entry:

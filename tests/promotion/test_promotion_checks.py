@@ -6,13 +6,14 @@ import socket
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "control"))
 
-from advisories import serve_advisories
+from advisories import serve_advisories, serve_public_index
 from nbformat.v4 import new_code_cell, new_output
 from receivers import make_certificate
 from work_bench import bench, nothing
@@ -20,7 +21,7 @@ from work_bench import bench, nothing
 from jupyter_guardrails.engines.parameters import check as check_parameters
 from jupyter_guardrails.errors import BadRequest, GuardrailsError
 from jupyter_guardrails.package.job import Job, Parameters, Python, Resources
-from jupyter_guardrails.promotion import advisories, builder, personal
+from jupyter_guardrails.promotion import advisories, builder, package_facts, personal
 from jupyter_guardrails.promotion.checks import order, parameters, paths, personal_data, secrets, size, vulnerabilities
 from jupyter_guardrails.promotion.parameter_types import kind_of, schema_of
 
@@ -89,6 +90,22 @@ def test_what_was_told_is_kept_for_a_day_and_for_its_index(tmp_path, ask):
     with pytest.raises(GuardrailsError, match="no index of advisories answers"):
         find({"tiny-thing": "1.1"}, after=day + 2)  # another version is another package
     assert find({"tiny-thing": "1.0"}, after=day + 2) == (["tiny-thing"], day + 1, [])
+
+
+def test_what_an_index_never_heard_of_is_asked_again_after_an_hour(tmp_path):
+    pytest.importorskip("pip_audit", reason="the extra `vulnerabilities` is not installed")
+    certificate, asked = make_certificate(tmp_path / "proxy.pem", urlsplit(package_facts.default_index()).hostname), []
+    with serve_public_index(certificate, known={"tiny-thing"}, asked=asked) as environ:
+
+        def find(after):
+            asked.clear()
+            packages = {"tiny-thing": "1.0", "our-own": "2.0"}
+            told = advisories.find(packages, store=tmp_path / "kept", scratch=tmp_path, now=1e9 + after, environ=environ | {"PATH": "/usr/bin:/bin"})
+            return [entry["name"] for entry in told.entries], sorted(asked)
+
+        assert find(0) == (["tiny-thing"], ["our-own", "tiny-thing"])
+        assert find(3599) == (["tiny-thing"], [])
+        assert find(3601) == (["tiny-thing"], ["our-own"])
 
 
 def test_an_index_that_knows_none_passes_and_one_that_fails_is_not_checked(tmp_path, ask):
