@@ -8,6 +8,8 @@ Jupyter calls `_link_…` before it makes its managers, `_load_…` when its web
 from __future__ import annotations
 
 import asyncio
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -101,6 +103,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     identity.name_person(serverapp, found.control)
     _add_routes(serverapp, context)
     serverapp.log.addFilter(OneLine())
+    atexit.register(gc.freeze)  # a server that ends would look for garbage among all its modules, for half a second
     verify(serverapp, factory_in_force())
 
 
