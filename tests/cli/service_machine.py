@@ -20,7 +20,7 @@ import nbformat
 import requests
 import urllib3
 import websocket
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from uv import find_uv_bin
 
 FIRST_UID = 47000
@@ -99,9 +99,13 @@ class Machine:
         (spec / "kernel.json").write_text(json.dumps(told))
         return made.stderr[-300:]
 
-    def add_notebook(self, account, *sources, name="sales.ipynb", kernel="tiny"):
-        """A notebook of 0600 in the account's workspace, as a fresh run from top to bottom leaves it."""
+    def add_notebook(self, account, *sources, name="sales.ipynb", kernel="tiny", remark="", parameters=False):
+        """A notebook of 0600 in the account's workspace, as a fresh run from top to bottom leaves it; `parameters`: its first cell has them."""
         cells = [new_code_cell(source, execution_count=number, id=f"cell-{number}") for number, source in enumerate(sources, 1)]
+        if parameters:
+            cells[0].metadata["tags"] = ["parameters"]
+        if remark:
+            cells.append(new_markdown_cell(remark, id="remark"))
         path = self.home(account) / "work" / name
         nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": {"name": kernel, "display_name": kernel}}), path)
         os.chown(path, ACCOUNTS[account], ACCOUNTS[account])

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import review_browser
 import service_machine
 from service_machine import ACCOUNTS, NAMELESS
 
@@ -172,7 +173,7 @@ def test_the_second_account_gets_at_nothing_of_the_first(servers, machine):
 def in_review(servers, machine, kernelspec):
     """A submission of ana's, made over HTTP from her launched server: the notebooks are 0600 in a 0700 home, where control can't look. What is
     edited after the click is not in it."""
-    machine.add_notebook("ana", "x = 1", "y = x + 1")
+    machine.add_notebook("ana", "x = 1", "y = x + 1", parameters=True)
     machine.add_notebook("ana", "z = 1", name="next.ipynb")
     server = servers["ana"]
     answer = server.rest("POST", "guardrails/submissions", json=TWO, headers={"Idempotency-Key": "one"})
@@ -245,6 +246,49 @@ def test_two_accounts_are_four_eyes(servers, machine, in_review):
     said = [record for record in machine.ask("carol", "m.Audit()")["records"] if record["action"].startswith("review.")]
     assert [(record["principal"], record["allowed"]) for record in said][-1] == ("ben", True)
     assert ("ana", False) in [(record["principal"], record["allowed"]) for record in said]
+
+
+def version_of(machine, server, remark):
+    """The next version of the same job, in review: its code ran before, so that run's evidence stands."""
+    machine.add_notebook("ana", "x = 1", "y = x + 1", parameters=True, remark=remark)
+    machine.add_notebook("ana", "z = 1", name="next.ipynb")
+    found = server.until_checked(server.rest("POST", "guardrails/submissions", json=TWO).json()["id"])
+    assert found["state"] == "in_review", found
+    return found
+
+
+def test_a_reviewer_decides_in_a_page_deploys_and_goes_back(servers, machine, in_review):
+    """Each by its command: a version is rejected, the next one approved in the page and deployed, and what was deployed before comes back."""
+
+    def ben(*words):
+        done = machine.guardrails("ben", "job", *words, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    ben("deploy", in_review["id"], "--param", "x=5")
+    unwanted = version_of(machine, servers["ana"], "a remark")
+    ben("reject", unwanted["id"], "--digest", unwanted["content_digest"][:12], "--reason", "this stays with us")
+    rejected = servers["ana"].rest("GET", f"guardrails/submissions/{unwanted['id']}").json()
+    assert (rejected["state"], "this stays with us" in json.dumps(rejected)) == ("rejected", True)
+    wanted = version_of(machine, servers["ana"], "another remark")
+    with review_browser.opened(machine, "ben") as page:
+        assert f"/{wanted['id']}" in page.get().text
+        assert wanted["content_digest"] in page.get(wanted["id"]).text
+        assert page.post(wanted["id"], decision="approve", digest=wanted["content_digest"], words="as before").status_code == 200
+        what, code = page.code()
+        assert what == f"approve sales-3 of ana, content {wanted['content_digest']}"
+        assert page.post(wanted["id"], code=code).status_code == 200
+        assert page.terminal() == "done: approve sales-3: approved"
+    newer = ben("deploy", wanted["id"], "--param", "x=7")
+    assert [(row["version"], newer["deployment"]["state"]) for row in newer["replaced"]] == [(1, "live")]
+    back = ("job", "rollback", in_review["id"], "--reason", "the new one counts twice")
+    assert "is not deployed by this account" in machine.guardrails("ana", *back).stdout, "she reviews, and operates nothing of it"
+    (replaced,) = ben(*back[1:])["replaced"]
+    assert replaced["id"] == newer["deployment"]["id"]
+    live = [row for row in ben("runs")["deployments"] if row["state"] == "live"]
+    assert [(row["version"], row["content_digest"], row["parameters"]) for row in live] == [(1, in_review["content_digest"], {"x": "7"})]
+    states = [servers["ana"].rest("GET", f"guardrails/submissions/{found['id']}").json()["state"] for found in (in_review, wanted)]
+    assert states == ["deployed", "superseded"]
 
 
 def test_own_files_go_to_a_group_over_another_account_and_no_server_decides(servers, machine):
