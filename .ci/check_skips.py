@@ -21,7 +21,7 @@ EXPECTED = (  # reason (regular expression) of each skip that is right on some m
     r"the ordinary account can't read this checkout",  # .ci/test-unprivileged runs the same tests from a copy
     r"the documentation is not beside these tests",
     r"a long run only: GUARDRAILS_SOAK=1",
-    r"(node|java|git|buildah|systemd|systemd-journald|rsyslogd|Rscript|IRkernel) is not on this machine",
+    r"(node|java|git|buildah|cron|systemd|systemd-journald|rsyslogd|Rscript|IRkernel) is not on this machine",
     r"rotel is not installed: no collector to test with",  # it has no wheel for every processor
 )
 
