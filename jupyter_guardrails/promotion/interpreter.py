@@ -70,8 +70,9 @@ class Interpreter:
         return ".".join(self.version.split(".")[:2])
 
 
-def find_kernelspec(name: str) -> dict[str, Any]:
-    """The kernel.json of that name where Jupyter looks; BadRequest when there is none or it is no Python kernel."""
+def find_kernelspec(wanted: str) -> dict[str, Any]:
+    """The kernel.json of that name (python3 for none) where Jupyter looks; BadRequest when there is none or it is no Python kernel."""
+    name = wanted or "python3"
     if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
         raise BadRequest(f"{name!r} is no kernelspec's name", next_step="choose a kernel in JupyterLab and save the notebook")
     for folder in jupyter_path("kernels"):
@@ -79,8 +80,10 @@ def find_kernelspec(name: str) -> dict[str, Any]:
         if file.is_file():
             return _python_spec(name, file)
     known = sorted({file.parent.name for folder in jupyter_path("kernels") for file in Path(folder).glob("*/kernel.json")})
+    unnamed = "" if wanted else "the notebook names no kernel, and "
     raise BadRequest(
-        f"there is no kernelspec {name!r} here (there are: {', '.join(known) or 'none'})", next_step="choose one of them and save the notebook"
+        f"{unnamed}there is no kernelspec {name!r} here (there are: {', '.join(known) or 'none'})",
+        next_step="choose one of them in JupyterLab and save the notebook, or name it: `jupyter guardrails submit NOTEBOOK --kernel NAME`",
     )
 
 

@@ -59,7 +59,12 @@ class Notebook:
     @property
     def kernelspec(self) -> str:
         """The kernelspec's name that the notebook asks for; python3 when it names none."""
-        return str(self.node.metadata.get("kernelspec", {}).get("name") or "python3")
+        return self.named_kernelspec or "python3"
+
+    @property
+    def named_kernelspec(self) -> str:
+        """The same, empty when it names none."""
+        return str(self.node.metadata.get("kernelspec", {}).get("name") or "")
 
     def output_bytes(self, index: int) -> int:
         """How much of the file the outputs of a cell are."""

@@ -6,10 +6,13 @@ import tomllib
 
 import pytest
 from packaging.pylock import Pylock
+from promotion_world import add_kernelspec
 from uv import find_uv_bin
+from work_bench import bench, nothing
 
 from jupyter_guardrails.errors import BadRequest
 from jupyter_guardrails.promotion import interpreter, locks
+from jupyter_guardrails.promotion.checks import environment as check
 from jupyter_guardrails.promotion.environments import environment
 
 DIGEST = "ab" * 32
@@ -71,10 +74,24 @@ def test_lines_of_freeze_are_named(line, name):
     assert locks.name_of(line, python) == name
 
 
-@pytest.mark.parametrize("name", ["../x", "", "nope"])
+@pytest.mark.parametrize("name", ["../x", " ", "nope"])
 def test_a_kernelspec_that_is_not_there(jupyter_path, name):
     with pytest.raises(BadRequest, match="kernelspec"):
         interpreter.find_kernelspec(name)
+
+
+def test_a_notebook_that_names_no_kernel_is_told_so_and_which_there_are(jupyter_path, tiny, tmp_path, monkeypatch):
+    """python3 is what Jupyter starts then; not every machine has one of that name."""
+    monkeypatch.setattr(interpreter, "jupyter_path", lambda kind: [str(jupyter_path / kind)])
+    work = bench(tmp_path / "unnamed", ["a = 1"])
+    found = check.run(work, nothing)
+    words = "the notebook names no kernel, and there is no kernelspec 'python3' here (there are: tiny)"
+    assert (found.state, found.detail, found.findings[0].kind) == ("failed", words, "no_environment")
+    assert "--kernel NAME" in found.findings[0].fix
+    with pytest.raises(BadRequest, match=r"^there is no kernelspec 'gone' here"):
+        interpreter.find_kernelspec("gone")
+    add_kernelspec(jupyter_path, "python3", tiny)
+    assert interpreter.find_kernelspec(work.notebook.named_kernelspec)["argv"][0] == str(tiny)
 
 
 @pytest.mark.parametrize(

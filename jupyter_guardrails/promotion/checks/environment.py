@@ -22,7 +22,7 @@ STEPS = 4
 def run(work: Work, progress: Progress) -> Result:
     """Probe the kernel's own interpreter, refuse what no index has, make the two locks."""
     try:
-        spec = kernels.find_kernelspec(work.order.kernelspec or work.notebook.kernelspec)
+        spec = kernels.find_kernelspec(work.order.kernelspec or work.notebook.named_kernelspec)
         found = kernels.probe(kernels.executable_of(spec), work.probing)
         progress(1, STEPS, f"Python {found.version}")
         cache = Path(work.order.environments) / "uv-cache"
