@@ -204,7 +204,7 @@ def _lines(row: dict[str, Any]) -> list[str]:
     details = [f"  schedule: {row['schedule']}"] if row["schedule"] else []
     details += [f"  drift: {line(sentence)}" for sentence in row["drift"]]
     details += [f"  ended: {line(row['reason'])}"] if row["state"] == "ended" else []
-    return [head, *details, *(text for run in row["runs"] for text in (_run_line(run), *_made_lines(run)))]
+    return [head, *details, *(text for run in row["runs"] for text in (_run_line(run), *_data_lines(run)))]
 
 
 def _run_line(run: dict[str, Any]) -> str:
@@ -216,8 +216,9 @@ def _run_line(run: dict[str, Any]) -> str:
     return f"  run {run['number']}  {run['started_at'][:19]}  {run['state']}{code}{tried}{peak}{where}{error}"
 
 
-def _made_lines(run: dict[str, Any]) -> list[str]:
-    return [f"    made {line(one['path'])}, {one['size_bytes']} bytes, sha256 {one['sha256'][:12]}" for one in run["outputs"][:MOST_SHOWN]]
+def _data_lines(run: dict[str, Any]) -> list[str]:
+    other = [f"    data: {line(text)}" for text in run["drift"]]
+    return other + [f"    made {line(one['path'])}, {one['size_bytes']} bytes, sha256 {one['sha256'][:12]}" for one in run["outputs"][:MOST_SHOWN]]
 
 
 def _logs(arguments: argparse.Namespace) -> int:

@@ -221,7 +221,7 @@ def shape(row: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]:
 def run_shape(run: dict[str, Any]) -> dict[str, Any]:
     """A run as it is shown."""
     times = {key: iso(run[key]) if run[key] else None for key in ("started_at", "ended_at")}
-    return {key: run[key] for key in RUN} | times | {"outputs": (run["data"] or {}).get("outputs", [])}
+    return {key: run[key] for key in RUN} | times | {key: (run["data"] or {}).get(key, []) for key in ("outputs", "drift")}
 
 
 OPERATIONS: Operations = {DeploymentCreate: create, DeploymentLive: live, DeploymentEnd: end, DeploymentsList: listed}

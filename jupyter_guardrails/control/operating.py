@@ -8,6 +8,7 @@ from jupyter_guardrails.control.deployments import job_of, may_run, operated, ru
 from jupyter_guardrails.control.interface.deployments import RunBegin, RunReport
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.records import deployments
+from jupyter_guardrails.records.columns import storable
 
 
 async def begin(state: ControlState, request: RunBegin, fds: list[int]) -> dict[str, Any]:
@@ -21,8 +22,9 @@ async def begin(state: ControlState, request: RunBegin, fds: list[int]) -> dict[
 async def report(state: ControlState, request: RunReport, fds: list[int]) -> dict[str, Any]:
     """Kept for the job's author, its reviewers and its operator."""
     row = await operated(state, request.deployment)
-    said = request.model_dump(exclude={"deployment", "number", "outputs", *(() if request.engine_job else ("engine_job",))})
-    said |= {"data": {"outputs": [one.model_dump() for one in request.outputs]}} if request.outputs else {}
+    said = request.model_dump(exclude={"deployment", "number", "outputs", "drift", *(() if request.engine_job else ("engine_job",))})
+    if request.outputs or request.drift:
+        said["data"] = {"outputs": [one.model_dump() for one in request.outputs], "drift": [storable(text) for text in request.drift]}
     said["ended_at"] = None if request.state == "running" else state.clock()
     fields = state.audit_fields("deployment.run_ended", job_of(row))
     return run_shape(await state.records.write(deployments.note_run, row["id"], request.number, said, fields))

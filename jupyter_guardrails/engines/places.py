@@ -26,6 +26,7 @@ from jupyter_guardrails.package import archive, manifest
 from jupyter_guardrails.package.job import Job, read_job
 
 TAIL_BYTES = 4000
+MOST_DRIFT, MOST_DRIFT_LETTERS = 20, 500  # sentences of one run, and letters of one
 RUN_JSON_BYTES = 4 << 20
 
 
@@ -130,7 +131,7 @@ def ended(place: Place, number: int) -> dict[str, Any] | None:
     code = int(said["exit_code"])
     measured = _json(place.run(number) / "use.json")
     found = {"state": "complete" if code == 0 else "failed", "exit_code": code, "peak_bytes": measured.get("peak_bytes", said["peak_bytes"])}
-    found |= {"attempts": int(said.get("attempts", 1)), "outputs": list(said.get("outputs", ()))}
+    found |= {"attempts": int(said.get("attempts", 1)), "outputs": list(said.get("outputs", ())), "drift": drift(place, number)}
     return found | failure(place, number) | {"log_tail": tail(place, number)}
 
 
@@ -158,6 +159,14 @@ def unresolved(place: Place) -> str:
         if (entry.masks or entry.rows) and entry.name not in deployed["masked"]:
             return f"{entry.name} was masked or filtered in the clean run: --masked {entry.name} where the file of --dataset is alike"
     return ""
+
+
+def drift(place: Place, number: int) -> list[str]:
+    """How the columns of its data differed from those of the clean run, in sentences, as the run says itself."""
+    said = _json(place.run(number) / "out" / "run.json").get("inputs")
+    entries = [entry for entry in said if isinstance(entry, dict) and isinstance(entry.get("drift"), list)] if isinstance(said, list) else []
+    found = [f"{entry.get('name')}: {text}" for entry in entries for text in entry["drift"]]
+    return [text.encode("utf-8", "replace").decode()[:MOST_DRIFT_LETTERS] for text in found[:MOST_DRIFT]]
 
 
 def failure(place: Place, number: int) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Input(_Part):
     rows: str = ""
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     size_bytes: int | None = Field(default=None, ge=0)
+    columns: dict[str, str] = Field(default_factory=dict, max_length=2000)  # name -> type, of that file where it is a table
 
 
 class Job(Details):

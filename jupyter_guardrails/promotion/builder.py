@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 
 import jupyter_guardrails
-from jupyter_guardrails.package import canonical, manifest
+from jupyter_guardrails.package import canonical, manifest, tables
 from jupyter_guardrails.package.crate import CRATE, crate_text
 from jupyter_guardrails.package.job import JOB, Job, Parameters, Python, numbered
 from jupyter_guardrails.promotion import cleanrun, engine_files, outputs
@@ -20,6 +20,7 @@ from jupyter_guardrails.promotion.work import Work
 
 CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
 RUN = Path(__file__).parent / "payload" / "run.py"
+TABLES = Path(tables.__file__).parent  # says what columns a file has, on the machine that runs the job
 CELLS = RUN.with_name("run_cells.py")
 ENGINES = RUN.with_name("engines")  # the same in every package: what is the job's own is in job.json; the others are engine_files.py's
 
@@ -34,6 +35,7 @@ def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.D
     (folder / "lib" / "__init__.py").unlink(missing_ok=True)  # the room's own: lib/ is a path, no package
     shutil.copyfile(RUN, folder / "run.py")
     shutil.copyfile(CELLS, folder / "lib" / CELLS.name)
+    shutil.copytree(TABLES, folder / "lib" / "guarded_tables", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     shutil.copytree(ENGINES, folder / "engines", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     (folder / "env").mkdir()
     for kind, lock in work.locks.items():

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 
+from jupyter_guardrails.package import tables
 from jupyter_guardrails.package.job import Input
 from jupyter_guardrails.promotion.results import Finding
 
@@ -27,7 +28,7 @@ def pin(inputs: list[Input], before: Mapping[str, Stamp]) -> list[Finding]:
         if entry.name in before and entry.path:
             digest = _sha256(entry.path)
             if digest and _stamp(entry.path) == before[entry.name]:
-                inputs[number] = entry.model_copy(update={"sha256": digest, "size_bytes": before[entry.name][0]})
+                inputs[number] = entry.model_copy(update={"sha256": digest, "size_bytes": before[entry.name][0], "columns": _columns(entry.path)})
             else:
                 message = f"the file of {entry.name} was changed while the notebook read it: nobody can say which bytes that were"
                 findings.append(Finding(message, fix="submit it again", kind="changed_data"))
@@ -45,6 +46,12 @@ def not_pinnable(inputs: Sequence[Input], names: Sequence[str]) -> list[Finding]
             message = f"{name} is pinned, and is no plain file of at most {MOST_BYTES >> 30} GiB here (a folder, a table, masked or filtered)"
             findings.append(Finding(message, fix="take it out of `pinned`: its version is all that can be held", kind="not_pinnable"))
     return findings
+
+
+def _columns(path: str) -> dict[str, str]:
+    """Name -> type, of a file that is a table: what a production run compares its own data with."""
+    found = tables.look(os.path.realpath(path), counted_bytes=0)
+    return found["columns"] if found else {}
 
 
 def _stamp(path: str) -> Stamp:

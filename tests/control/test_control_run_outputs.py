@@ -42,7 +42,8 @@ def ran(world, made, *, data=CSV, state="complete", who="rita"):
     """A run that has ended and left this."""
     number = world.ask(who, RunBegin(deployment=made["id"]))["number"]
     left = [{"path": "delays.csv", "sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}]
-    world.ask(who, RunReport(**REPORT | {"deployment": made["id"], "number": number, "state": state, "outputs": left}))
+    told = {"deployment": made["id"], "number": number, "state": state, "outputs": left, "drift": ["nyc/flights: column a is gone"]}
+    world.ask(who, RunReport(**REPORT | told))
     return number
 
 
@@ -71,7 +72,7 @@ def test_an_output_is_a_dataset_that_says_who_made_it_and_inherits_its_label(wor
     jsonschema.validate(detail, {"$ref": "#/components/schemas/DatasetDetail", "components": OPENAPI["components"]})
     (run,) = world.ask("rita", DeploymentsList(id=made["id"]))["deployments"][0]["runs"]
     jsonschema.validate(run, {"$ref": "#/components/schemas/Run", "components": OPENAPI["components"]})
-    assert [one["path"] for one in run["outputs"]] == ["delays.csv"]
+    assert ([one["path"] for one in run["outputs"]], run["drift"]) == (["delays.csv"], ["nyc/flights: column a is gone"])
 
 
 def test_it_is_reviewed_by_who_owns_its_data_and_the_next_run_is_its_next_version(world):

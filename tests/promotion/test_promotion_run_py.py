@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from promotion_world import World
 
-from jupyter_guardrails.package import archive, manifest
-from jupyter_guardrails.package.job import Job
-from jupyter_guardrails.promotion import builder
+from jupyter_guardrails.engines.places import Place
+from jupyter_guardrails.engines.places import drift as drift_of
+from jupyter_guardrails.package import archive, manifest, tables
+from jupyter_guardrails.package.job import Input, Job
+from jupyter_guardrails.promotion import builder, inputs
 from jupyter_guardrails.promotion.payload import run as payload
 
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -131,6 +133,37 @@ def test_another_file_than_the_clean_run_read_is_told_and_not_refused(tmp_path, 
     assert f"{tmp_path / 'now.csv'} is not the file that the clean run read (4 bytes, sha256 {then['sha256'][:12]})" in told
     assert "then.csv" not in told
     assert payload.inputs({"inputs": [{"name": "nyc/flights", "version": "1"}]}, {"nyc/flights": str(tmp_path)}, [])[0]["same_file"] is None
+
+
+def test_other_columns_than_the_clean_run_saw_are_told_and_the_package_stays_as_it_is(tmp_path, capsys, monkeypatch):
+    lib = tmp_path / "job" / "lib" / "guarded_tables"
+    shutil.copytree(Path(tables.__file__).parent, lib, ignore=shutil.ignore_patterns("__pycache__"))
+    files = sorted(lib.rglob("*"))
+    monkeypatch.setattr(payload, "HERE", tmp_path / "job")
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    texts = {"same": "a,b\n1,x\n", "rows": "a,b\n2,y\n3,z\n", "other": "a,c\n1.5,x\n", "broken": "a,b\n1\n"}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    found = [Input(name="nyc/x", version="1", path=str(tmp_path / "same.csv"))]
+    assert inputs.pin(found, inputs.stamps(found)) == []
+    wanted = found[0].model_dump()
+    assert wanted["columns"] == {"a": "integer", "b": "string"}
+
+    def drift(name, **changes):
+        place = name and str(tmp_path / f"{name}.csv")
+        return payload.inputs({"inputs": [wanted | changes]}, {"nyc/x": place}, [])[0]["drift"]
+
+    assert drift("same") == drift("rows") == drift(None) == drift("other", columns={}) == []
+    assert "column b" not in capsys.readouterr().out
+    assert drift("other") == ["column b is gone", "column a was integer, and is number", "column c (string) is new"]
+    assert "nyc/x: column b is gone" in capsys.readouterr().out
+    assert drift("broken") == ["its columns can't be told any more: its rows don't all have the columns that its first line names"]
+    assert sorted(lib.rglob("*")) == files
+    place = Place(tmp_path / "d")
+    (place.run(1) / "out").mkdir(parents=True)
+    said = [{"name": "nyc/x", "drift": drift("other") * 50}, {"name": "nyc/y", "drift": "no list"}, 7]
+    (place.run(1) / "out" / "run.json").write_text(json.dumps({"inputs": said}))
+    assert (len(drift_of(place, 1)), drift_of(place, 1)[0]) == (20, "nyc/x: column b is gone")
 
 
 @pytest.mark.parametrize(

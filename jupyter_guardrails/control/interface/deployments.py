@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -79,3 +79,4 @@ class RunReport(Request):
     error: str = Field(default="", max_length=4000)
     log_tail: str = Field(default="", max_length=8000)
     outputs: list[RunOutput] = Field(default_factory=list, max_length=MOST_OUTPUTS)
+    drift: list[Annotated[str, Field(max_length=500)]] = Field(default_factory=list, max_length=20)  # columns of its data that are other ones

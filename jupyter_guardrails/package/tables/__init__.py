@@ -1,6 +1,7 @@
 """What columns a data file has: names and types, and how many rows. Never a value.
 
-Standard library only: it works in any interpreter, and costs no process. Files are read as hostile ones: of Parquet and Arrow the footer, of
+Standard library only: a copy of this folder goes into each package (`lib/guarded_tables`), and looks at the data of production runs where
+nothing else is installed. Files are read as hostile ones: of Parquet and Arrow the footer, of
 text the first lines, in bounded memory.
 """
 

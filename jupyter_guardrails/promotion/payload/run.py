@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
+import importlib.util
 import json
 import math
 import os
@@ -294,12 +295,15 @@ def inputs(job: dict[str, Any], datasets: dict[str, str | None], masked: list[st
         path, said = datasets[wanted["name"]], {key: wanted[key] for key in ("name", "version", "masks", "rows") if key in wanted}
         word = "control" if path is None else "--masked" if wanted["name"] in masked else "--bindings"
         same = same_file(wanted, path)
-        found.append(said | {"path": path, "masked_by_word_of": word if as_seen(wanted) else None, "same_file": same})
         if wanted["name"] in pinned and not same:
             stop(USAGE, not_the_same(wanted, path))
+        drift = [] if same else drifted(wanted, path)
+        found.append(said | {"path": path, "masked_by_word_of": word if as_seen(wanted) else None, "same_file": same, "drift": drift})
         if same is False:
             then = f"{wanted['size_bytes']} bytes, sha256 {wanted['sha256'][:12]}"
             print(f"{wanted['name']}: {path} is not the file that the clean run read ({then}): results may be others", flush=True)
+        for sentence in drift:
+            print(f"{wanted['name']}: {sentence}", flush=True)
         if as_seen(wanted):
             print(f"{wanted['name']} {wanted['version']} was masked in the clean run: {as_seen(wanted)}; here by the word of {word}", flush=True)
     return found
@@ -315,6 +319,23 @@ def not_the_same(wanted: dict[str, Any], path: str | None) -> str:
         f"dataset {name} is pinned to the {wanted.get('size_bytes')} bytes that its clean run read, sha256 {wanted.get('sha256')}, and {here}: "
         f"start again with --dataset {name}=PATH of that very file, or have the notebook submitted again with this one"
     )
+
+
+def drifted(wanted: dict[str, Any], path: str | None) -> list[str]:
+    """How the columns of a dataset's file differ from those that the clean run saw, in sentences; empty where nobody knows them."""
+    folder = HERE / "lib" / "guarded_tables"
+    if not wanted.get("columns") or path is None or not folder.is_dir():
+        return []
+    sys.dont_write_bytecode = True  # what stands beside its files would alter the package
+    spec = importlib.util.spec_from_file_location("guarded_tables", folder / "__init__.py", submodule_search_locations=[str(folder)])
+    assert spec is not None
+    assert spec.loader is not None
+    tables = sys.modules["guarded_tables"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    seen = tables.look(os.path.realpath(path), counted_bytes=0)
+    if seen is None or seen["problem"]:
+        return [f"its columns can't be told any more: {seen['problem'] if seen else 'it is no table'}"]
+    return list(tables.differences(wanted["columns"], seen["columns"], form=seen["format"], extra=True))
 
 
 def same_file(wanted: dict[str, Any], path: str | None) -> bool | None:

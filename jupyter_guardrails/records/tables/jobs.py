@@ -123,6 +123,6 @@ job_runs = Table(
     Column("error", Text, nullable=False),
     Column("log_tail", Text, nullable=False),
     Column("attempts", Integer),  # how often it was tried
-    Column("data", JSON),  # of its end: {outputs: [{path, sha256, size_bytes}]}, the files that it left
+    Column("data", JSON),  # of its end: {outputs: [{path, sha256, size_bytes}], drift}, the files that it left, and how its data differed
     CheckConstraint("state in ('running', 'complete', 'failed', 'lost')", name="state"),
 )

@@ -18,6 +18,7 @@ const RUN: Run = {
   cell: null,
   error: '',
   log_tail: '',
+  drift: ['nyc/flights: column tailnum is gone'],
   outputs: [{ path: 'sold.csv', sha256: 'ab'.repeat(32), size_bytes: 2048 }],
   started_at: '2026-03-01T06:00:00Z',
   ended_at: '2026-03-01T06:02:00Z'
@@ -316,6 +317,7 @@ describe('the way to production', () => {
       'Run 2',
       'Cell 3: KeyError: rate',
       'Made sold.csv (2 KiB)',
+      'Its data has changed: nyc/flights: column tailnum is gone',
       '256 MiB at most'
     ]) {
       expect(container.textContent).toContain(text);

@@ -1190,6 +1190,8 @@ export interface components {
             log_tail: string;
             /** @description What a complete run left, at most 100 files */
             outputs: components["schemas"]["RunOutput"][];
+            /** @description How the columns of its data differed from those of the clean run, in sentences */
+            drift: string[];
             /** Format: date-time */
             started_at: string | null;
             /** Format: date-time */

@@ -115,6 +115,9 @@ function RunItem({ run }: { run: Run }): React.JSX.Element {
         </Badge>
       </div>
       <p className="jp-Guardrails-muted">{figuresOf(run, trans).join(' · ')}</p>
+      {run.drift.map(text => (
+        <p key={text}>{trans.__('Its data has changed: %1', text)}</p>
+      ))}
       {run.outputs.length > 0 && <p className="jp-Guardrails-muted">{trans.__('Made %1', made(run))}</p>}
       {run.error && <p>{run.cell ? trans.__('Cell %1: %2', run.cell, run.error) : run.error}</p>}
       {run.log_tail && (
