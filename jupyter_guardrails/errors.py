@@ -201,7 +201,7 @@ class HostCannotEnforce(GuardrailsError):
     status, exit_code, code = 503, 3, "host_cannot_enforce"
 
 
-def from_json(body: dict[str, str]) -> GuardrailsError:
+def from_json(body: Mapping[str, Any]) -> GuardrailsError:
     """The error that another process sent as `to_json`; an unknown code is a plain GuardrailsError."""
     kinds = {
         kind.code: kind
@@ -225,6 +225,8 @@ def from_json(body: dict[str, str]) -> GuardrailsError:
     }
     code = body.get("code", "")
     error = kinds.get(code, GuardrailsError)(body.get("message", "unknown error"), next_step=body.get("next_step", ""), rule=body.get("rule", ""))
+    if isinstance(error, BadRequest):
+        error.fields = dict(body.get("fields", {}))
     if code in (PolicyError.code, CatalogError.code):  # the places of its problems are in the message already
         error.code, error.status, error.exit_code = code, FileError.status, FileError.exit_code
     return error

@@ -19,6 +19,7 @@ PLAIN = (
 EVERY = [kind("who, what", next_step="ask", rule="guardrails.yaml:3 small") for kind in PLAIN] + [
     errors.PolicyError([PROBLEM], next_step="mend it"),
     errors.CatalogError([PROBLEM]),
+    errors.BadRequest("who, what", fields={"details.schedule": "no schedule"}),
 ]
 
 

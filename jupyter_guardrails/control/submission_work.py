@@ -83,7 +83,8 @@ def _check_others(request: SubmissionCreate) -> None:
     for name in map(PurePosixPath, request.details.then):
         if name == first or name.parent != first.parent:
             said = f"{name} is the first one already" if name == first else f"{name} is in another folder than {first}"
-            raise BadRequest(f"a job's notebooks are different ones of one folder: {said}", next_step="name each once, and keep them together")
+            message = f"a job's notebooks are different ones of one folder: {said}"
+            raise BadRequest(message, next_step="name each once, and keep them together", fields={"details.then": said})
 
 
 def details_of(state: ControlState, submission: str) -> Details:

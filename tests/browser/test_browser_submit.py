@@ -7,7 +7,6 @@ import re
 import zipfile
 
 import pytest
-from governed_lab import GOOD
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -37,12 +36,14 @@ def test_the_toolbar_checks_a_draft_and_the_panel_shows_how_it_ended(lab):
     expect(production.get_by_role("button", name="Submit for production")).to_be_enabled()
 
 
-def test_a_submitted_notebook_becomes_a_package_to_download(lab, governed, tmp_path):
-    governed.add_notebook("job.ipynb", *GOOD)
-    lab.open("job.ipynb")
+def test_what_is_said_about_a_job_goes_into_its_package_which_is_downloaded_and_reopened(lab, governed, tmp_path):
+    governed.add_notebook("monthly.ipynb", "month = 1\nlast = False", "open('month.txt', 'w').write(str(month))", tags={0: ["parameters"]})
+    governed.add_notebook("report.ipynb", "print(open('month.txt').read())")
+    lab.open("monthly.ipynb")
     production = lab.panel.production
+    say_about_the_job(lab, production)
     submit(production)
-    link = production.get_by_role("link", name=re.compile(r"Download job.*\.job\.zip"))
+    link = production.get_by_role("link", name=re.compile(r"Download monthly.*\.job\.zip"))
     expect(link).to_be_visible(timeout=CHECKS_MS)
     expect(production).to_contain_text("nobody else has approved this")
     expect(production).to_contain_text("Said of its warnings: it was never run here")
@@ -54,15 +55,31 @@ def test_a_submitted_notebook_becomes_a_package_to_download(lab, governed, tmp_p
         link.click()
     download.value.save_as(tmp_path / "job.zip")
     with zipfile.ZipFile(tmp_path / "job.zip") as package:
-        assert json.loads(package.read("job.json"))
+        job = json.loads(package.read("job.json"))
         assert "run.py" in package.namelist()
+    assert (job["parameters"]["values"], job["then"]) == ({"month": 6}, ["report.ipynb"])
+    assert (job["schedule"], job["contact"]) == ("0 6 * * 1", "ana, room 4")
     production.get_by_role("button", name="Reopen as experiment").click()
-    expect(lab.panel.production).to_contain_text("Reopened in job-", timeout=CHECKS_MS)
-    expect(lab.cells.nth(0)).to_contain_text("import pandas")
+    expect(lab.panel.production).to_contain_text("Reopened in monthly-", timeout=CHECKS_MS)
+    expect(lab.cells.nth(0)).to_contain_text("month = 1")
     lab.wait_idle()  # with the kernel of its notebook, for which nobody is asked
     expect(lab.page.get_by_role("dialog")).to_have_count(0)
-    [pins] = governed.workspace.glob("job-*/reopened.json")
+    [pins] = governed.workspace.glob("monthly-*/reopened.json")
     assert json.loads(pins.read_text())["kernelspec"] == "study"
+
+
+def say_about_the_job(lab, production):
+    """A parameter, a schedule, whom to ask, and a notebook that runs after it: by its name, another one left out again."""
+    production.get_by_text("About the job").click()
+    production.get_by_role("spinbutton", name="month").fill("6")
+    then = production.get_by_label("Notebooks that run after it")
+    for name in ("bad.ipynb", "report.ipynb"):
+        then.select_option(label=name)
+    production.get_by_role("button", name="Run report.ipynb earlier").press("Enter")
+    production.get_by_role("button", name="Leave bad.ipynb out").press("Enter")
+    production.get_by_label("When it runs").select_option(label="Every Monday at 6:00")
+    production.get_by_label("Whom to ask about it").fill("ana, room 4")
+    assert lab.violations() == []
 
 
 def test_a_finding_leads_to_its_cell_and_says_how_to_mend_it(lab):
@@ -122,27 +139,6 @@ def with_a_list(governed):
     governed.policy.write_text(text + "  packages: {allow: [pandas, numpy]}\n")
     yield governed
     governed.policy.write_text(text)
-
-
-def test_what_is_said_about_the_job_goes_into_its_package(lab, governed, tmp_path):
-    governed.add_notebook("monthly.ipynb", "month = 1\nlast = False", "print(month)", tags={0: ["parameters"]})
-    lab.open("monthly.ipynb")
-    production = lab.panel.production
-    production.get_by_text("About the job").click()
-    production.get_by_role("spinbutton", name="month").fill("6")
-    production.get_by_label("When it runs").select_option(label="Every Monday at 6:00")
-    production.get_by_label("Whom to ask about it").fill("ana, room 4")
-    assert lab.violations() == []
-    submit(production)
-    link = production.get_by_role("link", name=re.compile(r"Download monthly.*\.job\.zip"))
-    expect(link).to_be_visible(timeout=CHECKS_MS)
-    with lab.page.expect_download() as download:
-        link.click()
-    download.value.save_as(tmp_path / "job.zip")
-    with zipfile.ZipFile(tmp_path / "job.zip") as package:
-        job = json.loads(package.read("job.json"))
-    assert job["parameters"]["values"] == {"month": 6}
-    assert (job["schedule"], job["contact"]) == ("0 6 * * 1", "ana, room 4")
 
 
 def test_a_package_is_asked_for_where_it_is_refused(lab, with_a_list):

@@ -156,5 +156,6 @@ def test_the_first_that_fails_ends_it_and_is_named(world: World, notebooks: None
         with pytest.raises(NotFound, match=gone):
             world.create("a.ipynb", details={"then": [gone]})
     for then in (["a.ipynb"], ["sub/b.ipynb"]):
-        with pytest.raises(BadRequest, match="different ones of one folder"):
+        with pytest.raises(BadRequest, match="different ones of one folder") as refused:
             world.create("a.ipynb", details={"then": then})
+        assert refused.value.fields["details.then"] in str(refused.value)

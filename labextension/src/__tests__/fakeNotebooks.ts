@@ -13,6 +13,12 @@ export class FakeNotebooks implements INotebooks {
   changed: Signal<INotebooks, void> = new Signal<INotebooks, void>(this);
 
   tagged: IParameter[] = [];
+  others: string[] = [];
+
+  beside(path: string): Promise<string[]> {
+    this.done.push(`beside ${path}`);
+    return Promise.resolve(this.others);
+  }
 
   parameters(): IParameter[] {
     return this.tagged;

@@ -1,4 +1,5 @@
 import { ISessionContext, ISessionContextDialogs } from '@jupyterlab/apputils';
+import { PathExt } from '@jupyterlab/coreutils';
 import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { Contents } from '@jupyterlab/services';
 import { IDisposable } from '@lumino/disposable';
@@ -26,6 +27,8 @@ export interface INotebooks {
   /** Emitted when any of these changes. */
   readonly changed: ISignal<INotebooks, void>;
   save(): Promise<void>;
+  /** The other notebooks of a notebook's folder, by name; rejects where the folder can't be read. */
+  beside(path: string): Promise<string[]>;
   /** What the cells tagged `parameters` assign. */
   parameters(): IParameter[];
   /** Save every open notebook of a kernel; rejects where one can't be saved. */
@@ -89,6 +92,15 @@ export class Notebooks implements INotebooks, IDisposable {
     if (context?.model.dirty) {
       await context.save();
     }
+  }
+
+  async beside(path: string): Promise<string[]> {
+    const folder = await this.options.contents.get(PathExt.dirname(path), { content: true });
+    const entries = folder.content as Contents.IModel[];
+    return entries
+      .filter(entry => entry.type === 'notebook' && entry.path !== path)
+      .map(entry => entry.path)
+      .sort();
   }
 
   parameters(): IParameter[] {

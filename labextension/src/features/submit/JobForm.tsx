@@ -6,6 +6,7 @@ import { IParameter } from '../../state/parameters';
 import { Said } from '../../state/submissionModel';
 import { Field, ListField, ProseField, ScheduleField, TextField } from './jobFields';
 import { ParametersPart } from './ParametersPart';
+import { ThenField, useBeside } from './ThenField';
 
 export interface IJobFormProps {
   said: Said;
@@ -13,14 +14,17 @@ export interface IJobFormProps {
   parameters: readonly IParameter[];
   /** What the server refused, by its place (`details.schedule`). */
   problems: Readonly<Record<string, string>>;
+  /** The notebooks beside this one, which are read when the form is opened. */
+  others: () => Promise<string[]>;
   onChange: (said: Said) => void;
 }
 
 /** What a submitter says about the job: when it runs, whom to ask, what it makes. All of it is optional. */
-export function JobForm({ said, parameters, problems, onChange }: IJobFormProps): React.JSX.Element {
+export function JobForm({ said, parameters, problems, others, onChange }: IJobFormProps): React.JSX.Element {
   const trans = useTrans();
   const details = said.details ?? {};
   const set = (change: JobDetails): void => onChange({ ...said, details: { ...details, ...change } });
+  const beside = useBeside(others);
   const wrong = React.useRef<HTMLDetailsElement>(null);
   React.useEffect(() => {
     if (wrong.current && Object.keys(problems).some(place => place.startsWith('details'))) {
@@ -28,13 +32,19 @@ export function JobForm({ said, parameters, problems, onChange }: IJobFormProps)
     }
   }, [problems]);
   return (
-    <details ref={wrong} className="jp-Guardrails-job">
+    <details ref={wrong} className="jp-Guardrails-job" onToggle={() => void beside.look()}>
       <summary>{trans.__('About the job')}</summary>
       <div className="jp-Guardrails-form">
         <ParametersPart
           parameters={parameters}
           values={said.parameters ?? {}}
           onChange={values => onChange({ ...said, parameters: values })}
+        />
+        <ThenField
+          chosen={details.then ?? []}
+          others={beside.paths}
+          problem={problemOf(problems, 'then') ?? beside.problem}
+          onChange={then => set({ then })}
         />
         <ProseField
           label={trans.__('What it is for')}

@@ -96,6 +96,7 @@ function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
         said={model.said(path)}
         parameters={notebooks.parameters()}
         problems={model.actionError?.fields ?? NO_PROBLEMS}
+        others={() => notebooks.beside(path)}
         onChange={said => model.say(path, said)}
       />
       {warned && <Reason value={reason} onChange={setReason} />}

@@ -53,15 +53,20 @@ export function TextField({ hint, value, onChange, ...field }: ITextFieldProps):
   );
 }
 
-/** Sentences. */
-export function ProseField({ hint, value, onChange, ...field }: ITextFieldProps): React.JSX.Element {
+interface IAreaProps extends ITextFieldProps {
+  maxLength?: number;
+  spellCheck?: boolean;
+}
+
+function Area({ hint, value, onChange, maxLength, spellCheck, ...field }: IAreaProps): React.JSX.Element {
   return (
     <Field {...field}>
       {aria => (
         <textarea
           className="jp-mod-styled"
           rows={2}
-          maxLength={2000}
+          maxLength={maxLength}
+          spellCheck={spellCheck}
           placeholder={hint}
           value={value}
           onChange={event => onChange(event.currentTarget.value)}
@@ -70,6 +75,11 @@ export function ProseField({ hint, value, onChange, ...field }: ITextFieldProps)
       )}
     </Field>
   );
+}
+
+/** Sentences. */
+export function ProseField(props: ITextFieldProps): React.JSX.Element {
+  return <Area maxLength={2000} {...props} />;
 }
 
 interface IListFieldProps extends Omit<IFieldProps, 'children'> {
@@ -90,21 +100,7 @@ export function ListField({ hint, lines, onChange, ...field }: IListFieldProps):
         .filter(Boolean)
     );
   };
-  return (
-    <Field {...field}>
-      {aria => (
-        <textarea
-          className="jp-mod-styled"
-          rows={2}
-          spellCheck={false}
-          placeholder={hint}
-          value={text}
-          onChange={event => type(event.currentTarget.value)}
-          {...aria}
-        />
-      )}
-    </Field>
-  );
+  return <Area hint={hint} value={text} onChange={type} spellCheck={false} {...field} />;
 }
 
 /** Schedules that most jobs have; any other is typed as crontab has it. */
