@@ -3,6 +3,7 @@
 `python tests/cli/off_ramp.py` runs it and writes the transcript in docs/ anew.
 """
 
+import contextlib
 import hashlib
 import importlib.resources
 import json
@@ -41,7 +42,7 @@ Made by `tests/cli/off_ramp.py`, and run again by its test: control is a service
 ben reviews it and operates a machine, a Slurm cluster and an Airflow 3 whose workers have his account.
 
 **What runs is one package all the time**: its content digest is the same wherever it stands. Each command is typed in a shell; names of
-submissions and deployments, times and measured memory differ from run to run.
+submissions and deployments, times and measured memory differ from run to run. [How its author sees it in JupyterLab](../scientists.md#how-it-looks).
 
 """
 DATASETS = ("flights", "weather", "planes")
@@ -124,6 +125,26 @@ class Story:
         self.digests |= set(re.findall(r"\b[0-9a-f]{64}\b", "\n".join(line for line in done.stdout.splitlines() if "content" in line)))
         return done.stdout
 
+    def review(self, submission):
+        """Ben looks at it and approves it."""
+        self.shell("ben", "job", "list", "--review", title="The reviewer sees what waits")
+        seen = self.shell("ben", "job", "show", submission, title="He looks at its checks")
+        self.content = re.search(r"content:? +([0-9a-f]{64})", seen)[1]
+        words = ("--digest", self.content[:12], "--reason", "numbers as last month")
+        self.shell("ben", "job", "approve", submission, *words, title="He approves exactly this")
+
+    def deploy(self, submission, engine, data):
+        """The deployment that ben makes; a cluster is told where the data lies."""
+        more = [f"--dataset=nyc/{name}={path}" for name, path in data.items()] if engine == "slurm" else []
+        words = ("job", "deploy", submission, "--engine", engine, *more)
+        return re.search(r"deployment ([0-9a-f]{32})", self.shell("ben", *words, title=f"He deploys it on {engine}"))[1]
+
+    def start(self, deployment, engine):
+        """One run, which is waited for, and what became of its table."""
+        self.shell("ben", "job", "start", deployment, "--wait", title=f"A production run on {engine}")
+        out = self.machine.home("ben") / ".local/share/jupyter-guardrails/deployments" / deployment / "runs/1/out"
+        self.results[engine] = hashlib.sha256((out / "files/result.csv").read_bytes()).hexdigest()
+
     def page(self):
         parts = [f"{title}:\n\n```console\n$ {typed}\n{said}\n```\n" for title, typed, said in self.steps]
         return re.sub(r"/tmp/sm-[^/]+", "/srv/demo", HEAD + "\n".join(parts) + self._end())
@@ -141,17 +162,9 @@ def tell(machine, environment, data):
     given += ["--reason", "it was run elsewhere"]
     words, shown = ("submit", str(notebook), *given, "--wait"), ("submit", "delays.ipynb", *given, "--wait")
     submission = re.search(r"^  id: ([0-9a-f]{32})$", story.shell("ana", *words, title="The author submits", shown=shown), re.MULTILINE)[1]
-    story.shell("ben", "job", "list", "--review", title="The reviewer sees what waits")
-    seen = story.shell("ben", "job", "show", submission, title="He looks at its checks")
-    story.content = re.search(r"content:? +([0-9a-f]{64})", seen)[1]
-    reason = "numbers as last month"
-    story.shell("ben", "job", "approve", submission, "--digest", story.content[:12], "--reason", reason, title="He approves exactly this")
-    for engine, more in (("local", []), ("slurm", [f"--dataset=nyc/{name}={path}" for name, path in data.items()]), ("airflow", [])):
-        words = ("job", "deploy", submission, "--engine", engine, *more)
-        deployment = re.search(r"deployment ([0-9a-f]{32})", story.shell("ben", *words, title=f"He deploys it on {engine}"))[1]
-        story.shell("ben", "job", "start", deployment, "--wait", title=f"A production run on {engine}")
-        out = machine.home("ben") / ".local/share/jupyter-guardrails/deployments" / deployment / "runs/1/out"
-        story.results[engine] = hashlib.sha256((out / "files/result.csv").read_bytes()).hexdigest()
+    story.review(submission)
+    for engine in ("local", "slurm", "airflow"):
+        story.start(story.deploy(submission, engine, data), engine)
     story.shell("ana", "job", "runs", title="The author sees what came of it")
     return story
 
@@ -167,20 +180,27 @@ def why_not():
     return service_machine.why_not() or slurm_cluster.why_not()
 
 
-def told(*, small=False):
-    """The story of a machine that is made and ended here; a reason why not as text."""
+@contextlib.contextmanager
+def three_engines(*, small=False):
+    """A machine with the notebook, its service, a cluster and an Airflow: (machine, variables for ben's commands, data); a reason why not as text."""
     with service_machine.made() as machine:
-        if lacking := (machine.add_kernelspec() if small else add_kernelspec(machine)):
-            return lacking
-        if lacking := airflow_here.installed(machine.root):
-            return lacking
+        lacking = (machine.add_kernelspec() if small else add_kernelspec(machine)) or airflow_here.installed(machine.root)
+        if lacking:
+            yield lacking
+            return
         data = small_world(machine) if small else world(machine)
         cluster = slurm_cluster.running(lambda *command: machine.command(0, *command))
         airflow = airflow_here.running(machine.root, lambda *command: machine.command("ben", *command), owner=ACCOUNTS["ben"])
         with cluster as conf, airflow as here:
             add_airflow(machine, here)
             machine.start_service()
-            return tell(machine, {"SLURM_CONF": str(conf)}, data)
+            yield machine, {"SLURM_CONF": str(conf)}, data
+
+
+def told(*, small=False):
+    """The story of a machine that is made and ended here; a reason why not as text."""
+    with three_engines(small=small) as made:
+        return made if isinstance(made, str) else tell(*made)
 
 
 if __name__ == "__main__":
