@@ -272,7 +272,7 @@ describe('the way to production', () => {
     const findings = [
       { message: 'no cell', offer: { do: 'clear_outputs' } as const },
       { message: 'no tag', cell: 1, offer: { do: 'tag' } as const },
-      { message: 'data', cell: 1, offer: { do: 'request', dataset: 'hr/x' } as const, fix: 'ask dana' },
+      { message: 'data', cell: 1, offer: { do: 'request' } as const, fix: 'ask dana' },
       { message: 'nothing', cell: 1 }
     ];
     api.submissionsAnswer = [aSubmission({ state: 'checks_failed', checks: [aCheck({ state: 'failed', findings })] })];

@@ -41,12 +41,13 @@ export class PackageRequests {
     return this._own.find(request => request.package === packageName(name));
   }
 
-  /** Read them from the server; `person`: whose they are, where others' are shown too. */
-  async load(): Promise<void> {
+  /** Read them from the server; all requests, those of other kinds too. */
+  async load(): Promise<readonly AccessRequest[]> {
     const { requests } = await this.api.requests();
     this._own = requests
       .filter(({ kind }) => kind === 'package')
       .sort((a, b) => b.created_at.localeCompare(a.created_at));
+    return requests;
   }
 
   /** Ask for one. Throws an ApiError. */

@@ -3,6 +3,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 import { ApiError } from '../api/errors';
 import type { IGuardrailsApi } from '../api/client';
 import type { JobDetails, NewSubmission, Production, Reopened, Submission } from '../api/generated/openapi';
+import { DataRequests } from './dataRequests';
 import { PackageRequests } from './packageRequests';
 import { PollModel } from './pollModel';
 
@@ -64,10 +65,15 @@ export class SubmissionModel extends PollModel {
     super('submissions');
     this.packages = new PackageRequests(api);
     this.packages.changed.connect(() => this.stateChanged.emit());
+    this.data = new DataRequests(api);
+    this.data.changed.connect(() => this.stateChanged.emit());
   }
 
   /** The Python packages that this person asked for. */
   readonly packages: PackageRequests;
+
+  /** The access to data that submissions lack. */
+  readonly data: DataRequests;
 
   get submissions(): readonly Submission[] {
     return this._submissions;
@@ -209,7 +215,7 @@ export class SubmissionModel extends PollModel {
       now.forEach(submission => this.keep(submission, false));
     } else {
       this._submissions = await this.newest();
-      await this.packages.load();
+      this.data.take(await this.packages.load());
     }
     const { shown } = this;
     if (shown && REVIEWED.has(shown.state)) {

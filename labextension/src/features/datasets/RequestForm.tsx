@@ -6,7 +6,7 @@ import { DatasetModel } from '../../state/datasetModel';
 
 export interface IRequestFormProps {
   dataset: string;
-  model: DatasetModel;
+  model: Pick<DatasetModel, 'request'>;
   onDone: () => void;
 }
 

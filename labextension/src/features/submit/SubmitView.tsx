@@ -6,6 +6,7 @@ import { useTrans } from '../../components/translation';
 import { baseName } from '../../format';
 import { INotebooks } from '../../state/notebooks';
 import { isChecking, needsReason, SubmissionModel } from '../../state/submissionModel';
+import { DataSection } from './DataSection';
 import { fixOf } from './fixes';
 import { JobForm } from './JobForm';
 import { PackagesSection } from './PackageRequests';
@@ -32,6 +33,8 @@ export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.El
       model.select(id);
     }
   };
+  const check = (path: string): void =>
+    void model.submit(path, { draft: true, save: () => notebooks.save(), ...model.said(path) });
   return (
     <>
       <Actions key={model.notebook ?? ''} model={model} notebooks={notebooks} />
@@ -53,6 +56,13 @@ export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.El
           onCancel={() => model.cancel(shown.id)}
           reopened={model.reopened(shown.id)}
           onReopen={() => reopen(shown.id)}
+        />
+      )}
+      {shown && (
+        <DataSection
+          submission={shown}
+          data={model.data}
+          onCheck={shown.notebook === model.notebook ? () => check(shown.notebook) : undefined}
         />
       )}
       {!model.loaded && !error && <Loading label={trans.__('Reading your submissions')} />}

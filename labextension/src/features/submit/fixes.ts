@@ -4,6 +4,7 @@ import type { Finding } from '../../api/generated/openapi';
 import { IFix } from '../../components/Checklist';
 import { INotebooks } from '../../state/notebooks';
 import { SubmissionModel } from '../../state/submissionModel';
+import { canAsk } from './DataSection';
 
 export interface IFixing {
   model: SubmissionModel;
@@ -13,7 +14,7 @@ export interface IFixing {
 
 /** The fix that a finding offers, as a button: carried out in its notebook, which is opened if need be. Nothing is saved by it. */
 export function fixOf({ offer, cell, line }: Finding, path: string, { model, notebooks, trans }: IFixing): IFix | null {
-  const { old, new: fresh, tag, requirement, package: name } = offer ?? {};
+  const { old, new: fresh, tag, requirement, package: name, dataset } = offer ?? {};
   const at = typeof cell === 'number' ? cell : null;
   switch (offer?.do) {
     case 'clear_outputs':
@@ -40,7 +41,11 @@ export function fixOf({ offer, cell, line }: Finding, path: string, { model, not
         : null;
     case 'request_package':
       return name ? { label: trans.__('Ask for %1…', name), run: () => void (model.packages.asking = name) } : null;
-    default: // access to data is asked for in the part about data
+    case 'request':
+      return dataset && canAsk(model.data.of(dataset, model.shown?.person ?? ''))
+        ? { label: trans.__('Request access to %1…', dataset), run: () => void (model.data.asking = dataset) }
+        : null;
+    default:
       return null;
   }
 }
