@@ -35,10 +35,7 @@ demo: setup ## a governed JupyterLab with real data; CHECK=1 runs the whole main
 apt: ## what tests use beside Python and node, where we may install it
 	.ci/install-apt
 
-test: apt setup ## everything; what leaves a processor idle alone runs two at a time, and is printed when it has ended
-	$(MAKE) --jobs 2 --output-sync=target lint test-frontend
-	$(MAKE) test-python
-	$(MAKE) --jobs 2 --output-sync=target test-browser test-unprivileged
+test: apt setup lint test-frontend test-python test-browser test-unprivileged ## everything
 
 # what test-unprivileged does in any case
 TWICE := --deselect tests/sandbox/test_sandbox_accounts.py::test_all_of_it_as_an_ordinary_account
@@ -46,9 +43,9 @@ TWICE := --deselect tests/sandbox/test_sandbox_accounts.py::test_all_of_it_as_an
 # one more than two processors: many tests mostly wait, for an idle time, a beat or the end of a process
 WORKERS ?= $(shell echo $$(( $$(nproc) < 4 ? 3 : 4 )))
 
-# files with slow tests begin first (tests/conftest.py); what tests/browser holds is test-browser's
+# what tests/browser holds is test-browser's
 test-python:
-	$(BIN)/python -m pytest -p no:cacheprovider -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser --durations 15 --junitxml=junit-python.xml $(TWICE) $(ARGS)
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n $(WORKERS) --dist loadfile --ignore tests/browser --durations 15 --junitxml=junit-python.xml $(TWICE) $(ARGS)
 	$(BIN)/python .ci/check_skips.py junit-python.xml
 
 test-browser: ## a real Chromium, a real governed Lab
