@@ -98,9 +98,9 @@ def test_processes_that_are_held_up_hold_up_nobody_else(catalogue, monkeypatch, 
     os.mkfifo(gate)
     interpreter.write_text(f'#!/bin/sh\n[ -e {gate} ] && read -r go < {gate}\nexec {sys.executable} "$@"\n')
     interpreter.chmod(0o755)
-    folder = CatalogFolder(catalogue.folder, small=1)
     with monkeypatch.context() as patched:
         patched.setattr(reading.sys, "executable", str(interpreter))
+        folder = CatalogFolder(catalogue.folder, small=1)
         for _ in range(100):
             with pytest.raises(CatalogBusy):
                 _ = folder.current
