@@ -26,6 +26,8 @@ POLL_S = 0.25
 SAMPLE_S = 60
 MOST_STATIONS = 2  # control has a submission worked on once more when who worked on it was killed, not oftener
 ENDED = frozenset({"draft", "checks_failed", "in_review", "cancelled", "rejected", "withdrawn", "approved", "deployed", "superseded", "retired"})
+FAILING = frozenset({"draft", "submitted", "checking", "checks_failed", "cancelled"})  # what is said of these is an error
+DECIDED = frozenset({"changes_requested", "rejected", "approved"})  # and of these, what its reviewers said, who are named with it
 SIGNS = {"passed": "ok", "failed": "FAILED", "warned": "warning", "not_checked": "not checked", "running": "…", "waiting": "waiting"}
 
 
@@ -165,6 +167,7 @@ def summary(found: dict[str, Any]) -> str:
     """The submission's state in a few lines."""
     lines = [f"{found['name']} version {found['version']}: {found['label']}", f"  id: {found['id']}"]
     lines += [f"  package: {found['package']}", f"  content: {found['content_digest']}"] if found["package"] else []
-    lines += [f"  error: {found['error']}"] if found["error"] else []
+    word = "error" if found["state"] in FAILING else "said"
+    lines += [f"  {word}: {line(found['error'])}"] if found["error"] and found["state"] not in DECIDED else []
     lines += [f"  reason: {line(found['reason'])}"] if found["reason"] else []
     return "\n".join([*lines, *([f"  next: {found['next_step']}"] if found["next_step"] else [])])

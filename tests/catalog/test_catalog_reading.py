@@ -108,7 +108,7 @@ def test_processes_that_are_held_up_hold_up_nobody_else(catalogue, monkeypatch, 
             gate.unlink()
         for thread in threading.enumerate():
             if thread.name == "catalogue":
-                thread.join(30)
+                thread.join()
     assert "nyc/d7" in folder.known.catalog.by_name
 
 
