@@ -69,9 +69,11 @@ async def revoke(state: ControlState, live: LiveKernel, name: str) -> None:
 
 async def path_in(state: ControlState, live: LiveKernel, name: str, path: str) -> str | None:
     """Where this kernel sees a dataset that its person may read: its own place, or below its folder; None where it can't."""
-    seen, shown = seen_at(live, name, path), shown_by(live)
-    if seen == path or (seen and shown.files.get(name) == await asyncio.to_thread(file_of, path)):
-        return seen
+    shown = shown_by(live)
+    async with shown.busy:  # an order that is under way may be taking it: what it was made from is older than what the caller decided
+        seen = seen_at(live, name, path)
+        if seen == path or (seen and shown.files.get(name) == await asyncio.to_thread(file_of, path)):
+            return seen
     return await grant(state, live, name, path)  # also where the file was written anew in its place
 
 

@@ -41,11 +41,11 @@ async def start(state: ControlState, request: KernelStarted, fds: list[int]) -> 
         await lifetimes.close_servers(state, request.lease)
         await asyncio.to_thread(_put_aside, state, request, fds)
         live = LiveKernel(request.lease, row["kernel_id"], row["kind"], request.pid, request.report, admission, workspace=row["workspace"])
-        await serve(state, live, [(kind, fds.pop(0)) for kind in request.listeners])
         fields = _fields(state, row, allowed=True, reason=_what_holds(admission, request.report))
         said = [fields, *await live_grants.given_at_start(state, admission, row)]
         given = await labels.at_start(state, admission)
         await state.records.write(_start, live, row, request, said, given, ttl_s=state.lease_ttl_s, pid_started=pid_started)
+        await serve(state, live, [(kind, fds.pop(0)) for kind in request.listeners])  # its program runs already: asks what it carries
         _follow(state, row, request.pid, pid_started)
     except BaseException as error:
         await lifetimes.close_servers(state, request.lease)

@@ -1,11 +1,14 @@
 """Admission: who gets which kernel, when not, by which rule, and what is left of it in the records."""
 
+import io
 import json
+import os
+import socket
 
 import pytest
 from resting import resting_pid
 
-from jupyter_guardrails.control import lifetimes, profiles
+from jupyter_guardrails.control import lifetimes, profiles, starting
 from jupyter_guardrails.control.interface.messages import (
     Audit,
     Beat,
@@ -223,6 +226,22 @@ def test_listeners_that_were_named_must_come(desk):
     admission = desk.admit()
     with pytest.raises(BadRequest, match="1 listeners were named and 0 came"):
         desk.ask(KernelStarted(lease=admission.lease, pid=resting_pid(), report=report(files=True, network=True), listeners=["channel"]))
+
+
+def test_nothing_answers_a_kernel_before_its_start_is_recorded(desk, monkeypatch):
+    """With the record come the marks of the data that it was given: its program, which runs already, may ask for them at once."""
+    admission, seen = desk.admit(), []
+
+    async def serve(state, live, fd):
+        os.close(fd)
+        seen.append(state.records.read_sync(leases.get, live.lease, "ana")["state"])
+        return io.BytesIO()
+
+    monkeypatch.setitem(starting.SERVE, "channel", serve)
+    with socket.socket(socket.AF_UNIX) as listener:
+        said = {"lease": admission.lease, "pid": resting_pid(), "report": report(files=True, network=True), "listeners": ["channel"]}
+        desk.ask(KernelStarted(**said), fds=[os.dup(listener.fileno())])
+    assert seen == ["active"]
 
 
 def test_a_kernel_that_ended_is_charged_and_audited(desk):

@@ -9,6 +9,7 @@ import pytest
 from data_world import DataWorld
 
 from jupyter_guardrails.control import live_grants, live_orders
+from jupyter_guardrails.control.dataset_files import file_of
 from jupyter_guardrails.control.interface.live import LivePlace
 from jupyter_guardrails.control.interface.messages import KernelStarted
 from jupyter_guardrails.control.roots import Mounter
@@ -57,6 +58,25 @@ def test_without_a_mounter_nothing_is_shown_and_what_was_there_at_the_start_stay
     assert asyncio.run(live_grants.path_in(state, kernel, "nyc/flights", flights)) == flights
     assert asyncio.run(live_grants.path_in(state, kernel, "nyc/flights", "/elsewhere")) is None
     assert live_grants.names(kernel) == ["nyc/flights"]
+
+
+def test_a_path_that_is_being_taken_away_is_not_given_as_one_that_is_there(data):
+    """An order that was made before a grant may take the dataset away after it: whoever asks for its path waits for that order to end."""
+    state, place, flights = data.state(), "/run/k/data/nyc/flights", str(data.data / "nyc/flights.parquet")
+    kernel = data.kernel()
+    kernel.report["live"] = {"folder": "/run/k/data", "pid": os.getpid(), "launch": "gone"}
+    shown = live_orders.shown_by(kernel)
+    shown.live, shown.files = {"nyc/flights": flights}, {"nyc/flights": file_of(flights)}
+
+    async def asked_meanwhile():
+        async with shown.busy:
+            asked = asyncio.create_task(live_grants.path_in(state, kernel, "nyc/flights", flights))
+            done, _ = await asyncio.wait([asked], timeout=0.1)
+            shown.live = {}
+        return bool(done), await asked
+
+    assert asyncio.run(live_grants.path_in(state, kernel, "nyc/flights", flights)) == place
+    assert asyncio.run(asked_meanwhile()) == (False, None)  # and without a mounter nothing brings it back
 
 
 def test_the_mounter_of_somebody_elses_launch_is_none_of_this_kernels(data):
