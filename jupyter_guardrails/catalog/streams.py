@@ -10,6 +10,7 @@ import io
 import json
 import os
 import select
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -105,9 +106,9 @@ class Sink(io.RawIOBase):
 
 
 def ahead(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
-    """The same, where each but the first two is made in a thread while the one before it is written: a slow reader's pauses are used.
+    """The same, where the next two are made in a thread while one is written: a slow reader's pauses are used, and there is no pause between two.
 
-    Who stops in the middle waits for what is being made; close it then.
+    The first two are made before; who stops in the middle waits for what is being made: close it then.
     """
     for _ in range(2):  # short scans need no thread
         if (batch := next(batches, None)) is None:
@@ -116,13 +117,19 @@ def ahead(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, 
         del batch  # it may be large
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
         try:
-            making = thread.submit(next, batches, None)
+            making = deque([thread.submit(next, batches, None)])
         except RuntimeError:  # memory is short: no thread can be started, and all goes on in this one
             yield from batches
             return
-        while (made := making.result()) is not None:
-            making = thread.submit(next, batches, None)
-            yield made
+        try:
+            making.append(thread.submit(next, batches, None))
+            while (made := making.popleft().result()) is not None:
+                making.append(thread.submit(next, batches, None))
+                yield made
+                del made
+        finally:
+            for batch in making:
+                batch.cancel()
 
 
 def write_arrow(scan: Scan, sink: Sink) -> dict[str, Any]:

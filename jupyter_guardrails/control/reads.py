@@ -19,6 +19,7 @@ from jupyter_guardrails.errors import Refused
 
 T = TypeVar("T")
 COLUMNS_TOLD = 20  # of a read, in its record
+HANDED_OVER_S = 0.005  # an order to a worker: while it is made, the records' thread would only take turns with this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ async def recorded(state: ControlState, live: LiveKernel, read: Read) -> None:
 async def with_record(
     state: ControlState, live: LiveKernel, read: Read, begun: Callable[[], Coroutine[Any, Any, T]], *, drop: Callable[[T], object]
 ) -> T:
-    """What `begun` makes, which begins while the record is written, and is handed out when that is durable; else it goes to `drop`.
+    """What `begun` makes, which begins before the record is written, and is handed out when that is durable; else it goes to `drop`.
 
     It is never cut short: descriptors may be on their way to a worker.
     """
@@ -84,6 +85,7 @@ async def with_record(
         await recorded(state, live, read)
     making = asyncio.get_running_loop().create_task(begun())
     try:
+        await asyncio.wait([making], timeout=HANDED_OVER_S)
         await recorded(state, live, read)
         return await asyncio.shield(making)
     except BaseException:

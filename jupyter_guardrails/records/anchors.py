@@ -22,6 +22,7 @@ ANCHOR_EVERY_S = 300  # unless a policy says otherwise
 SIGNER = "guardrails_signer"  # in Connection.info
 KEY_ACTION = "audit.key"
 HEAD = select(tables.audit.c.seq, tables.audit.c.hash).order_by(tables.audit.c.seq.desc()).limit(1)
+FRESH = "guardrails_audit_fresh"  # in Connection.info: the records of this transaction; None: the table has to be asked
 NEWEST = select(tables.anchors.c.seq).order_by(tables.anchors.c.seq.desc()).limit(1)
 FOLLOWING = select(tables.anchors).where(tables.anchors.c.seq > bindparam("of_seq")).order_by(tables.anchors.c.seq)
 FIRST_KEY = "the first key of this log"
@@ -86,6 +87,7 @@ def anchor(connection: Connection, *, now: datetime) -> int:
     """Sign the head of the chain and note that beside it, unless it is noted already. Returns its sequence number."""
     seq, digest = head(connection)
     if seq > newest(connection):
+        connection.info[FRESH] = None  # it stands between them
         connection.execute(insert(tables.anchors).values(asdict(signed(signer(connection), seq, digest, now=now))))
     return seq
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.engine import Transaction
 
 from jupyter_guardrails.records import anchors as anchoring
 from jupyter_guardrails.records import tables
-from jupyter_guardrails.records.anchors import ANCHOR_EVERY, anchor, anchors
+from jupyter_guardrails.records.anchors import ANCHOR_EVERY, FRESH, anchor, anchors
 from jupyter_guardrails.records.chain import GENESIS, hash_of, line
 from jupyter_guardrails.records.columns import iso, storable
 from jupyter_guardrails.records.verify import Verification, verify, verify_table
@@ -27,6 +27,7 @@ __all__ = [
     "append",
     "append_all",
     "following",
+    "fresh",
     "hash_of",
     "head",
     "line",
@@ -90,6 +91,8 @@ def _add(connection: Connection, records: list[dict[str, Any]], *, now: datetime
             connection.info[PERMITTED] = connection.info.get(PERMITTED, 0) + 1
     connection.execute(ADD, records)
     connection.info[HEAD] = _Head(connection.get_transaction(), seq, previous)
+    known = connection.info.get(FRESH, ())
+    connection.info[FRESH] = None if known is None else (*known, *(without_code(dict(record)) for record in records))
     if seq // anchoring.every(connection) > (seq - len(records)) // anchoring.every(connection):
         anchor(connection, now=now)
     return records
@@ -115,6 +118,12 @@ def head(connection: Connection) -> tuple[int, str]:
 def forget_head(connection: Connection) -> None:
     """An operation's changes were undone: its records are none any more."""
     connection.info.pop(HEAD, None)
+    connection.info[FRESH] = None
+
+
+def fresh(connection: Connection) -> Sequence[dict[str, Any]]:
+    """Takes the records of this transaction, as `following` gives them; empty where they have to be looked up, if there are any."""
+    return connection.info.pop(FRESH, None) or ()
 
 
 @event.listens_for(Engine, "rollback_savepoint")

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from jupyter_guardrails.errors import RecordsUnwritable
+from jupyter_guardrails.records import audit
 from jupyter_guardrails.records.anchors import SIGNER, Signer
 from jupyter_guardrails.records.journal import Journal
 from jupyter_guardrails.records.signing import AuditKey
@@ -147,8 +148,10 @@ class Records:
         try:
             self.sinks.retry()
             with self._writing.begin() as connection:
+                audit.fresh(connection)  # those of a transaction that failed
                 outcomes = [self._attempt(connection, operation) for operation, _ in batch]
-            if (unrecorded := self.sinks.deliver()) is not None:  # who waits for a permission gets none; everyone else's work is done
+                fresh = audit.fresh(connection)
+            if (unrecorded := self.sinks.deliver(fresh)) is not None:  # who waits for a permission gets none; everyone else's work is done
                 failing = [future in self._permitting for _, (_, future) in batch]
                 outcomes = [(None, unrecorded) if failed else outcome for failed, outcome in zip(failing, outcomes, strict=True)]
         except BaseException as error:  # noqa: BLE001 - whatever kept it from being durable is every caller's failure, and the writer lives on

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 from collections import deque
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,13 @@ class Journal:
                 self._rotate()
         self._write_until(connection, None)
 
+    def go_on(self, records: Sequence[dict[str, Any]]) -> bool:
+        """Write the newest records without asking for them; False, and nothing is done, where they don't follow what is in the file."""
+        if not records or records[0]["seq"] != self.seq + 1:
+            return False
+        self._write(records)
+        return True
+
     def forget(self, until: int) -> list[Path]:
         """Remove the parts that hold nothing but records up to this one, and the anchors that only they need; returns the parts."""
         old = parts.parts(self.path.parent)
@@ -70,9 +78,12 @@ class Journal:
             records = audit.following(connection, after=self.seq, limit=limit)
             if not records:
                 return
-            self._records.append("".join(audit.line(record) + "\n" for record in records).encode())
-            self._first = self._first or records[0]
-            self.seq = records[-1]["seq"]
+            self._write(records)
+
+    def _write(self, records: Sequence[dict[str, Any]]) -> None:
+        self._records.append("".join(audit.line(record) + "\n" for record in records).encode())
+        self._first = self._first or records[0]
+        self.seq = records[-1]["seq"]
 
     def _is_due(self, now: str) -> bool:
         if self._first is None:

@@ -91,9 +91,9 @@ class Sinks:
             raise self._down
         return result, permits
 
-    def deliver(self) -> AuditAway | None:
-        """Bring the file and the required witnesses up to the table; what kept one from that, where it counts."""
-        found, rule = self._follow(), ""
+    def deliver(self, fresh: Sequence[dict[str, Any]] = ()) -> AuditAway | None:
+        """Bring the file and the required witnesses up to the table; what kept one from that, where it counts. `fresh`: the newest records."""
+        found, rule = self._follow(fresh), ""
         for place in self._required():
             problem = self._serve(place)
             if problem and not found:
@@ -155,12 +155,13 @@ class Sinks:
         with self._lock:
             return [place for place in self._places.values() if place.witness.required]
 
-    def _follow(self) -> str:
+    def _follow(self, fresh: Sequence[dict[str, Any]]) -> str:
         if self.journal is None:
             return ""
         try:
-            with self._reading.connect() as connection:
-                self.journal.follow(connection)
+            if not self.journal.go_on(fresh):
+                with self._reading.connect() as connection:
+                    self.journal.follow(connection)
             self._journal_problem = ""
         except (OSError, ValueError) as error:  # ValueError: the file was closed under us
             self._journal_problem = f"{self.journal.path.name} can't be written: {getattr(error, 'strerror', None) or error}"

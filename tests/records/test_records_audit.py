@@ -1,5 +1,6 @@
 """The audit chain finds every edit; the JSON lines beside it can't be forged by what users type, and survive crashes."""
 
+import contextlib
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -133,6 +134,36 @@ def test_a_failed_operation_leaves_no_record_and_breaks_nothing(records, now, tm
     record(records, now)
     assert [item["seq"] for item in lines(tmp_path)] == [1, 2]
     assert records.read_sync(audit.verify_table).ok
+
+
+def test_the_file_has_what_the_table_has_whatever_came_between(records, now, tmp_path):
+    """Lines are written from the records of a transaction as long as nothing stands between them; everything else is asked of the table."""
+    fields = {"principal": "ana", "action": "data.read", "resource": NASTY, "allowed": True, "reason": "r", "rule": "", "policy_digest": "d"}
+
+    def half_undone(connection):
+        audit.append(connection, now=now, **fields)
+        undone = connection.begin_nested()
+        audit.append(connection, now=now, **fields | {"resource": "undone"})
+        undone.rollback()
+        audit.append(connection, now=now, **fields, code="print()")
+
+    def anchored(connection):
+        audit.append(connection, now=now, **fields | {"kernel": "k", "allowed": False})
+        audit.anchor(connection, now=now)
+        audit.append(connection, now=now, **fields)["resource"] = "what a caller does with its copy"
+
+    def failing(connection):
+        audit.append(connection, now=now, **fields)
+        raise ValueError
+
+    record(records, now)
+    for operation in (half_undone, anchored, failing, half_undone):
+        with contextlib.suppress(ValueError):
+            records.write_sync(operation)
+        record(records, now)
+        assert lines(tmp_path) == records.read_sync(audit.following, after=0, limit=100)
+    assert len(lines(tmp_path)) == 11
+    assert [item["anchor"]["seq"] for item in map(json.loads, (tmp_path / "audit-anchors.jsonl").read_text().splitlines())][-1] == 5
 
 
 def test_the_file_catches_up_after_a_crash_in_the_middle_of_a_line(place, tmp_path, now):

@@ -56,7 +56,7 @@ class Table:
             raise
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """All rows; as many at a time as make some 4 MiB."""
+        """All rows; as many at a time as make some 2 MiB."""
         result: Any = self._told(self._execute)
         count = FIRST_ROWS
         while rows := self._told(partial(result.fetchmany, count)):

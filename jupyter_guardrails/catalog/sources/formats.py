@@ -102,7 +102,7 @@ def _hold(file: Any, chunks: Sequence[Any]) -> None:
 
 
 def _rows_at_once(metadata: Any, groups: Sequence[int], names: Names, schema: pa.Schema) -> int:
-    """So many rows as make some 4 MiB: a file of 10,000 columns has 800 times as much in a row as one of twelve."""
+    """So many rows as make some 2 MiB: a file of 10,000 columns has 800 times as much in a row as one of twelve."""
     fixed = sum(field.type.bit_width // 8 if pa.types.is_primitive(field.type) else 16 for field in schema)
     widest = max(fixed, 1)
     for group in groups[: min(SAMPLED_GROUPS, max(1, SAMPLED_CHUNKS // max(metadata.num_columns, 1)))]:

@@ -11,11 +11,11 @@ from jupyter_guardrails.catalog.spelling import alike, listed
 from jupyter_guardrails.errors import Conflict
 
 MAX_ROWS = 1 << 16
-TARGET_BYTES = 4 << 20
+TARGET_BYTES = 2 << 20
 
 
 def bounded(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of at most 64 Ki rows and some 4 MiB; no empty ones."""
+    """The same rows in batches of at most 64 Ki rows and some 2 MiB; no empty ones."""
     for batch in batches:
         step = max(1, min(MAX_ROWS, TARGET_BYTES * batch.num_rows // max(batch.nbytes, 1))) if batch.nbytes > TARGET_BYTES else MAX_ROWS
         for start in range(0, batch.num_rows, step):

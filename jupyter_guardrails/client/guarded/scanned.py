@@ -19,6 +19,18 @@ BUFFER_BYTES = 1 << 20
 NO_PYARROW = "this environment has no pyarrow, which reads streams of the broker; .to_csv_file(path) and .rows() need no library"
 
 
+class Pipe(io.FileIO):
+    """What comes, as pyarrow asks for it: read into memory of its own, which it uses again. Bytes of Python would be new pages each time."""
+
+    def read_buffer(self, size: int) -> Any:
+        """A pyarrow Buffer of `size` bytes; a shorter one at the end."""
+        buffer = _library("pyarrow").allocate_buffer(size)
+        left = memoryview(buffer)
+        while left and (count := self.readinto(left)):
+            left = left[count:]
+        return buffer.slice(0, size - len(left)) if left else buffer
+
+
 class Stream:
     """One scan or statement under way: `file` is what comes, `finish()` tells whether it was all."""
 
@@ -28,7 +40,7 @@ class Stream:
         for fd in fds[1:]:
             os.close(fd)
         self._scan = str(answer["scan"])
-        self.file: BinaryIO = os.fdopen(fds[0], "rb", buffering=BUFFER_BYTES)
+        self.file = Pipe(fds[0])
 
     def finish(self, rows: int | None = None) -> None:
         """Raises what ended the scan before its end; `rows`: how many came."""
@@ -141,7 +153,7 @@ def rows(source: Any, name: str, **asked: Any) -> Iterator[dict[str, str]]:
     """A scan row by row."""
     stream = Stream(source, "datasets.scan", name=name, format="csv", **_plain(asked))
     with stream.file:
-        yield from csv.DictReader(io.TextIOWrapper(stream.file, encoding="utf-8", newline=""))
+        yield from csv.DictReader(io.TextIOWrapper(io.BufferedReader(stream.file, BUFFER_BYTES), encoding="utf-8", newline=""))
     stream.finish()
 
 
