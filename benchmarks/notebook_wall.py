@@ -29,7 +29,7 @@ from uv import find_uv_bin
 from jupyter_guardrails.cli import demo_server
 from jupyter_guardrails.cli.demo_server import Server
 
-PACKAGES = ("ipykernel", "pandas", "numpy", "duckdb", "polars", "scikit-learn", "matplotlib", "pyarrow")
+PACKAGES = ("ipykernel", "pandas", "numpy", "duckdb", "polars", "scikit-learn", "matplotlib", "pyarrow", "fsspec")
 POLICY = """\
 apiVersion: guardrails/v1
 HEAD

@@ -1,10 +1,12 @@
 """What it costs to record the inputs of a clean run: notebooks of different libraries under the same sandbox, recorded and not, in turn, in one run.
 
-    .venv/bin/python benchmarks/tracing.py [--n 5] [--dir .bench] [--only pandas,polars]
+    .venv/bin/python benchmarks/tracing.py [--n 5] [--dir .bench] [--only delays,pandas]
 
-Each notebook of notebook_wall.py runs as one program; its time goes from its first cell to its last, imports included. Each ratio is the
-median of the rounds' own, and beside it that of the best rounds, which a busy machine spoils less. Processor time is the program's, its
-children's and the recorder's. To hold: all notebooks together <= 1.02. The last line is JSON.
+`delays` is the demo's notebook over its real data. The others are those of notebook_wall.py, a second or less each and most of it imports: what
+recording costs at its worst, since an import is a burst of opens. Each runs as one program; its time goes from its first cell to its last,
+imports included. Each ratio is the median of the rounds' own, and beside it that of the best rounds, which a busy machine spoils less.
+Processor time is the program's, its children's and the recorder's. To hold: `delays` <= 1.02; short ones show how much a burst costs. Exit
+status 1: missed. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -12,22 +14,28 @@ from __future__ import annotations
 import argparse
 import json
 import operator
+import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import textwrap
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import nbformat
 from notebook_wall import NOTEBOOKS, make_environment
 
+from jupyter_guardrails.cli.demo_data import write_data
 from jupyter_guardrails.kernels.kernelspecs import interpreter_folders
-from jupyter_guardrails.kernels.plan import DEVICES, SYSTEM_READ
+from jupyter_guardrails.kernels.plan import CLIENT_DIR, DEVICES, SYSTEM_READ
 from jupyter_guardrails.sandbox.run import start
 from jupyter_guardrails.sandbox.spec import SandboxSpec
 
+WHOLE, ALLOWED = "delays", 1.02
+DATASETS = ("flights", "weather", "planes")
 TIMED = """\
 import time as _time, os as _os
 _begin, _used = _time.perf_counter(), sum(_os.times()[:4])
@@ -49,46 +57,62 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=5, help="rounds (default: %(default)s)")
     parser.add_argument("--dir", type=Path, default=Path(".bench"), help="where the environment is made and kept (default: %(default)s)")
-    parser.add_argument("--only", default=",".join(NOTEBOOKS), help="which notebooks (default: all)")
+    parser.add_argument("--only", default=",".join((WHOLE, *NOTEBOOKS)), help="which notebooks (default: all)")
     arguments = parser.parse_args()
     make_environment(arguments.dir.resolve())
-    python = arguments.dir.resolve() / "bin" / "python"
-    times = {name: measure(python, NOTEBOOKS[name], arguments.n) for name in arguments.only.split(",")}
+    python, data = arguments.dir.resolve() / "bin" / "python", arguments.dir.resolve() / "data"
+    write_data(data)
+    times = {name: measure(python, data, cells_of(name), arguments.n) for name in arguments.only.split(",")}
     report = summary(times)
     for name, one in report["notebooks"].items():
         said = f"recorded {one['ratio']:.3f} of it (best {one['best_ratio']:.3f}, processor {one['cpu_ratio']:.3f})"
         print(f"{name}: {one['plain_s']:.2f} s, {said}, {one['files']} files told")
-    print(f"all: {report['ratio']:.3f} (best {report['best_ratio']:.3f}, processor {report['cpu_ratio']:.3f}; {arguments.n} rounds)")
+    print(f"short ones: {report['ratio']:.3f} (best {report['best_ratio']:.3f}, processor {report['cpu_ratio']:.3f}; {arguments.n} rounds)")
+    whole = report["notebooks"].get(WHOLE, {}).get("ratio", 0.0)
+    print(f"{WHOLE}: {whole:.3f}, {'held' if whole <= ALLOWED else 'MISSED'} (at most {ALLOWED})" if whole else f"{WHOLE} was left out")
     print(json.dumps(report))
-    return 0
+    return int(whole > ALLOWED)
 
 
-def measure(python: Path, cells: tuple[str, ...], rounds: int) -> dict[str, list[Run]]:
+def cells_of(name: str) -> tuple[str, ...]:
+    """The code of a notebook."""
+    if name != WHOLE:
+        return NOTEBOOKS[name]
+    notebook = nbformat.read(files("jupyter_guardrails.demo").joinpath("notebooks", f"{WHOLE}.ipynb"), as_version=4)
+    return tuple(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+def measure(python: Path, data: Path, cells: tuple[str, ...], rounds: int) -> dict[str, list[Run]]:
     """Each round's runs, recorded and plain, which take turns at being first."""
     code = "\n".join(line for cell in cells for line in cell.splitlines() if not line.startswith("%"))
     found: dict[str, list[Run]] = {"plain": [], "recorded": []}
     for number in range(rounds + 1):  # the first one fills the disk's caches
         for recorded in (bool(number % 2), not number % 2):
-            run = one_run(python, TIMED.format(code=code), recorded=recorded)
+            run = one_run(python, data, TIMED.format(code=code), recorded=recorded)
             if number:
                 found["recorded" if recorded else "plain"].append(run)
     return found
 
 
-def one_run(python: Path, code: str, *, recorded: bool) -> Run:
-    """Run it once, under the sandbox of a clean run."""
+def one_run(python: Path, data: Path, code: str, *, recorded: bool) -> Run:
+    """Run it once, under the sandbox of a clean run and with the demo's datasets, which are told as a clean run's are."""
+    paths = {f"nyc/{name}": str(data / "nyc" / f"{name}.parquet") for name in DATASETS}
     with tempfile.TemporaryDirectory(prefix="gr-bench-") as place:
         Path(place, "program.py").write_text(f"if __name__ == '__main__':\n{textwrap.indent(code, '    ')}")
-        folders = interpreter_folders(str(python))
+        Path(place, "bindings.json").write_text(json.dumps(paths))
+        folders = (*interpreter_folders(str(python)), str(CLIENT_DIR))
         spec = SandboxSpec(
             (str(python), "program.py"),
-            {"PATH": "/usr/bin:/bin", "HOME": place, "MPLBACKEND": "agg"},
+            {
+                **{"PATH": "/usr/bin:/bin", "HOME": place, "MPLBACKEND": "agg"},
+                **{"PYTHONPATH": str(CLIENT_DIR), "GUARDRAILS_BINDINGS": os.path.join(place, "bindings.json")},
+            },
             place,
-            read=(*SYSTEM_READ, *folders),
+            read=(*SYSTEM_READ, *folders, *paths.values()),
             write=(place, "/dev/shm"),
             devices=DEVICES,
             trace=recorded,
-            told=(place,) if recorded else (),
+            told=(place, *paths.values()) if recorded else (),
             beside=(*SYSTEM_READ, *folders, "/dev") if recorded else (),
         )
         started = start(spec, stdout=subprocess.PIPE, text=True)
@@ -108,14 +132,13 @@ def _children_s() -> float:
 
 
 def summary(times: dict[str, dict[str, list[Run]]]) -> dict[str, Any]:
-    """By notebook, and of all their seconds together."""
+    """By notebook, and of all seconds of the short ones together."""
     notebooks = {name: _of_one(**one) for name, one in times.items()}
-    weights = [one["plain_s"] for one in notebooks.values()]
-    whole = {
-        ratio: round(sum(one[ratio] * weight for one, weight in zip(notebooks.values(), weights, strict=True)) / sum(weights), 4)
-        for ratio in ("ratio", "best_ratio", "cpu_ratio")
-    }
-    return whole | {"notebooks": notebooks}
+    short = [one for name, one in notebooks.items() if name != WHOLE]
+    all_s = sum(one["plain_s"] for one in short) or 1.0
+    ratios = ("ratio", "best_ratio", "cpu_ratio")
+    together = {ratio: round(sum(one[ratio] * one["plain_s"] for one in short) / all_s, 4) for ratio in ratios}
+    return together | {"notebooks": notebooks}
 
 
 def _of_one(plain: list[Run], recorded: list[Run]) -> dict[str, Any]:

@@ -56,11 +56,13 @@ class Sink(io.RawIOBase):
         """All of it, or an OSError whose sentence is in `failure`."""
         view = memoryview(data).cast("B")
         self._check_size(len(view))
-        rest = view
-        while rest:
-            rest = rest[self._some(rest) :]
+        self._all(view)
         self.written_bytes += len(view)
         return len(view)
+
+    def _all(self, rest: memoryview) -> None:
+        while rest:
+            rest = rest[self._some(rest) :]
 
     def check(self) -> None:
         """ReaderGone where nobody would read what is being made; what cut it, where that happened."""
@@ -71,13 +73,16 @@ class Sink(io.RawIOBase):
         if any(event & select.POLLERR for _, event in poll.poll(0)):
             raise ReaderGone("the reader has gone")
 
-    def _some(self, rest: memoryview) -> int:
+    def _go_on(self) -> None:
         if self._cut is not None and self._cut.reason is not None:
             raise self._failed(OSError(errno.ECANCELED, "cut"), self._cut.reason)
+
+    def _some(self, rest: memoryview) -> int:
+        self._go_on()
         try:
             return os.write(self._fd, rest)
         except BlockingIOError:
-            self._wait()
+            self._wait(self._fd, select.POLLOUT)
             return 0
         except BrokenPipeError as error:
             raise self._failed(error, ReaderGone("the reader has gone")) from None
@@ -86,9 +91,10 @@ class Sink(io.RawIOBase):
             other = Conflict(f"a masked copy cannot be written: {error.strerror}", next_step="tell your admin")
             raise self._failed(error, full if error.errno in (errno.ENOSPC, errno.EDQUOT) else other) from None
 
-    def _wait(self) -> None:
+    def _wait(self, fd: int, event: int) -> None:
+        """For the reader; no longer than it may be slow, and not where the scan is cut."""
         poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
+        poll.register(fd, event)
         if self._cut is not None:
             poll.register(self._cut.fd, select.POLLIN)
         if not poll.poll(self._stall_s * 1000):
@@ -147,9 +153,11 @@ def _streamed(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: Sink) 
     count, stream = 0, pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema)
     for batch in batches:
         stream.write_batch(batch)
+        sink.flush()
         count += batch.num_rows
         sink.check()
     stream.close()  # as a context it would write the end mark after a failure, too
+    sink.flush()
     return {"rows": count}
 
 

@@ -6,13 +6,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from jupyter_guardrails.catalog.cut import Cut
 from jupyter_guardrails.catalog.measuring import measured
 from jupyter_guardrails.catalog.plan import ScanPlan
 from jupyter_guardrails.catalog.quality import QualityRule
+from jupyter_guardrails.catalog.ring import Ring
 from jupyter_guardrails.catalog.scan import Scan
 from jupyter_guardrails.catalog.sources import Source, open_source
 from jupyter_guardrails.catalog.sources.deadline import watched
@@ -24,7 +25,7 @@ log = logging.getLogger("broker")
 
 
 def serve(order: Question, fds: tuple[int, ...], cut: Cut) -> Question:
-    """One scan from its first to its last row, into `fds[0]`; the others are the source's. All are closed in the end."""
+    """One scan from its first to its last row, into `fds[0]` (shared: the first three); the others are the source's. All are closed in the end."""
     try:
         return _answered(order, fds[0], cut) if order["do"] == "sql" else _said(order, fds, cut)
     finally:
@@ -34,9 +35,14 @@ def serve(order: Question, fds: tuple[int, ...], cut: Cut) -> Question:
 
 def _said(order: Question, fds: tuple[int, ...], cut: Cut) -> Question:
     plan = ScanPlan.from_json(order["plan"])
-    sink = Sink(fds[0], stall_s=order["stall_s"], most_bytes=order.get("most_bytes"), cut=cut)
-    with _in_our_words(plan.dataset, plan.owner, sink), watched(sink.check):
-        return (_measured if order["do"] == "quality" else _scanned)(order, plan, sink, fds[1:])
+    if order.get("shared"):
+        sink: Sink = Ring(*fds[:3], stall_s=order["stall_s"], cut=cut)
+        fds = fds[3:]
+    else:
+        sink = Sink(fds[0], stall_s=order["stall_s"], most_bytes=order.get("most_bytes"), cut=cut)
+        fds = fds[1:]
+    with _in_our_words(plan.dataset, plan.owner, sink), watched(sink.check), closing(sink):
+        return (_measured if order["do"] == "quality" else _scanned)(order, plan, sink, fds)
 
 
 def _answered(order: Question, fd: int, cut: Cut) -> Question:

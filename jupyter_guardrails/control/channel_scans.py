@@ -16,7 +16,7 @@ MOST_COLUMNS = 20_000
 
 
 class Scan(Arguments):
-    """Columns by name (None: all), a filter as catalog/filters.py reads it, at most `limit` rows."""
+    """Columns by name (None: all), a filter as catalog/filters.py reads it, at most `limit` rows; `shared`: its reader has guarded/ring.py."""
 
     name: str
     columns: list[str] | None = Field(default=None, max_length=MOST_COLUMNS)
@@ -24,6 +24,7 @@ class Scan(Arguments):
     limit: int | None = Field(default=None, ge=0)
     purpose: str = Field(default="", max_length=200)
     format: Literal["arrow", "csv"] = "arrow"
+    shared: bool = False
 
 
 class ScanEnd(Arguments):
@@ -33,20 +34,20 @@ class ScanEnd(Arguments):
 
 
 async def scan(state: ControlState, live: LiveKernel, arguments: Scan) -> Answer:
-    """The reading end of a pipe with the rows; ask `datasets.scan_end` after the last byte, since a broken pipe looks like an end."""
+    """What the rows are read by; ask `datasets.scan_end` after the last byte, since a broken pipe looks like an end."""
     columns, where = scans.names(arguments.columns), read_filter(arguments.filter)
     name = scans.fresh_name()
     read = await decided(state, live, Asked(arguments.name, purpose=arguments.purpose, columns=columns))
 
     async def begun() -> scans.Streamed:
         plan = scans.plan_of(read.contract, read.access, columns=columns, where=where, limit=arguments.limit, form=arguments.format)
-        return await scans.stream(state, read.contract, plan, scan=name)
+        return await scans.stream(state, read.contract, plan, scan=name, shared=arguments.shared)
 
-    outcome, fd = await with_record(state, live, read, begun, drop=scans.drop)
+    outcome, fds = await with_record(state, live, read, begun, drop=scans.drop)
     state.outcomes.put(live.lease, name, outcome)
     following.follow(state, live, read, scan=name, outcome=outcome)
-    said = {"scan": name, "format": arguments.format, "masks": dict(read.access.bounds.masks)}
-    return Answer(said, (fd,))
+    said = {"scan": name, "format": arguments.format, "masks": dict(read.access.bounds.masks), "shared": arguments.shared}
+    return Answer(said, fds)
 
 
 async def scan_end(state: ControlState, live: LiveKernel, arguments: ScanEnd) -> Answer:

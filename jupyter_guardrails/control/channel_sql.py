@@ -34,10 +34,10 @@ async def sql(state: ControlState, live: LiveKernel, arguments: Sql) -> Answer:
         "place": dict(contract.place),
         "sql": arguments.sql,
     }
-    outcome, fd = await scans.answer(state, order | {"login": statements.login_of(state, contract)})
+    outcome, fds = await scans.answer(state, order | {"login": statements.login_of(state, contract)})
     state.outcomes.put(live.lease, name, outcome)
     following.follow(state, live, read, scan=name, outcome=outcome)
-    return Answer({"scan": name, "format": "arrow"}, (fd,))
+    return Answer({"scan": name, "format": "arrow"}, fds)
 
 
 OPERATIONS: Mapping[str, tuple[type[Arguments], Operation]] = {"datasets.sql": (Sql, sql)}

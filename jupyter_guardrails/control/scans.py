@@ -31,10 +31,11 @@ if TYPE_CHECKING:  # control's state holds what is made here
     from jupyter_guardrails.control.state import ControlState
 
 PIPE_BYTES = 1 << 20
+SHARED_BYTES = 4 << 20  # the memory of a scan that worker and reader share
 MOST_REMEMBERED = 256  # outcomes of one control's scans that nobody asked for yet
 PREVIEW_S = 30.0
 Outcome = asyncio.Future[Question]
-Streamed = tuple[Outcome, int]  # how it ends, and the reading end of its pipe
+Streamed = tuple[Outcome, tuple[int, ...]]  # how it ends, and the reader's descriptors: of a pipe, or as guarded/ring.py takes them
 
 
 class Outcomes:
@@ -75,12 +76,12 @@ def plan_of(contract: Contract, access: Access, **asked: Any) -> ScanPlan:
     return ScanPlan(contract.name, contract.version, owner, place_for(contract, bounds), known, masks, bounds.keep, **asked)
 
 
-async def begin(state: ControlState, contract: Contract, plan: ScanPlan, into: int, **said: Any) -> Outcome:
+async def begin(state: ControlState, contract: Contract, plan: ScanPlan, *into: int, **said: Any) -> Outcome:
     """Hand the plan to this person's worker, which writes into `into`; descriptors stay the caller's. The outcome is still to come.
 
-    `said`: `most_bytes` of a file, `scan` by which it can be cut.
+    `said`: `most_bytes` of a file, `scan` by which it can be cut, `shared` where `into` is what catalog/ring.py takes.
     """
-    return await order(state, contract, plan, (into,), {"do": "scan", "salt": salt_of(state.settings.state_dir).hex()} | said)
+    return await order(state, contract, plan, into, {"do": "scan", "salt": salt_of(state.settings.state_dir).hex()} | said)
 
 
 async def order(state: ControlState, contract: Contract, plan: ScanPlan, into: Sequence[int], said: Question) -> Outcome:
@@ -97,8 +98,10 @@ def credentials_for(state: ControlState, place: Mapping[str, Any]) -> dict[str, 
     return state.credentials.for_place(place)
 
 
-async def stream(state: ControlState, contract: Contract, plan: ScanPlan, *, scan: str) -> Streamed:
-    """The outcome to come, and the reading end of the pipe that the scan goes into; the caller closes it."""
+async def stream(state: ControlState, contract: Contract, plan: ScanPlan, *, scan: str, shared: bool = False) -> Streamed:
+    """The outcome to come, and the descriptors by which the scan is read; the caller closes them."""
+    if shared:
+        return await _into_memory(lambda *into: begin(state, contract, plan, *into, scan=scan, shared=True))
     return await _into_pipe(lambda writing: begin(state, contract, plan, writing, scan=scan))
 
 
@@ -110,7 +113,8 @@ async def answer(state: ControlState, order: dict[str, Any]) -> Streamed:
 
 def drop(streamed: Streamed) -> None:
     """Nobody gets it: its worker sees that nobody reads."""
-    os.close(streamed[1])
+    for fd in streamed[1]:
+        os.close(fd)
 
 
 async def _into_pipe(begun: Callable[[int], Awaitable[Outcome]]) -> Streamed:
@@ -118,12 +122,32 @@ async def _into_pipe(begun: Callable[[int], Awaitable[Outcome]]) -> Streamed:
     with contextlib.suppress(OSError):  # beyond what this account may have of pipes: the usual size does, more slowly
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     try:
-        return await begun(writing), reading
+        return await begun(writing), (reading,)
     except BaseException:
         os.close(reading)
         raise
     finally:
         os.close(writing)
+
+
+async def _into_memory(begun: Callable[..., Awaitable[Outcome]]) -> Streamed:
+    """The worker's: where it tells what there is, where it hears what was taken, the memory. The reader's: the other ends, the memory to read."""
+    with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+        counts, telling = os.pipe2(os.O_CLOEXEC)
+        theirs.callback(os.close, counts)
+        ours.callback(os.close, telling)
+        heard, taking = os.pipe2(os.O_CLOEXEC)
+        ours.callback(os.close, heard)
+        theirs.callback(os.close, taking)
+        memory = os.memfd_create("rows", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        ours.callback(os.close, memory)
+        os.ftruncate(memory, SHARED_BYTES)
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)  # the worker never meets its end
+        shown = os.open(f"/proc/self/fd/{memory}", os.O_RDONLY | os.O_CLOEXEC)
+        theirs.callback(os.close, shown)
+        outcome = await begun(telling, heard, memory)
+        theirs.pop_all()
+        return outcome, (counts, taking, shown)
 
 
 async def preview(state: ControlState, contract: Contract, access: Access) -> dict[str, Any] | None:

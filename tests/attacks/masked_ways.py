@@ -23,7 +23,7 @@ shown = os.path.join(os.environ["GUARDRAILS_DATA"], NAME)
 fresh = os.urandom(4).hex()
 def again(file):
     links = [f"/proc/self/fd/{link}" for link in os.listdir("/proc/self/fd")]
-    return [bytes_of(link) for link in links if os.path.exists(link) and stat.S_ISREG(os.stat(link).st_mode)], file
+    return [bytes_of(link).strip(bytes(1)) for link in links if os.path.exists(link) and stat.S_ISREG(os.stat(link).st_mode)], file
 tried(
     lambda: bytes_of(PLACE),
     lambda: subprocess.run(["cat", PLACE], capture_output=True),
@@ -42,7 +42,7 @@ kept = guarded.open(NAME).scan()  # a worker of control has the file open now
 def descriptors(pid):
     for link in os.listdir(f"/proc/{pid}/fd"):
         if stat.S_ISREG(os.stat(f"/proc/{pid}/fd/{link}").st_mode):
-            yield bytes_of(f"/proc/{pid}/fd/{link}")
+            yield bytes_of(f"/proc/{pid}/fd/{link}").strip(bytes(1))
 for pid in {"self", *filter(str.isdigit, os.listdir("/proc")), *PIDS}:
     tried(
         lambda: bytes_of(f"/proc/{pid}/environ"),

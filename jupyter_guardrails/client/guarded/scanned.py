@@ -14,21 +14,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from guarded.errors import GuardedError, Unavailable
+from guarded.ring import Ring
 
 BUFFER_BYTES = 1 << 20
+FEW_ROWS = 10_000  # up to which a pipe is quicker than making memory that is shared
 NO_PYARROW = "this environment has no pyarrow, which reads streams of the broker; .to_csv_file(path) and .rows() need no library"
-
-
-class Pipe(io.FileIO):
-    """What comes, as pyarrow asks for it: read into memory of its own, which it uses again. Bytes of Python would be new pages each time."""
-
-    def read_buffer(self, size: int) -> Any:
-        """A pyarrow Buffer of `size` bytes; a shorter one at the end."""
-        buffer = _library("pyarrow").allocate_buffer(size)
-        left = memoryview(buffer)
-        while left and (count := self.readinto(left)):
-            left = left[count:]
-        return buffer.slice(0, size - len(left)) if left else buffer
 
 
 class Stream:
@@ -37,10 +27,8 @@ class Stream:
     def __init__(self, source: Any, op: str, **asked: Any) -> None:
         self._source = source
         answer, fds = source.call(op, **{key: value for key, value in asked.items() if value is not None and value != ""})
-        for fd in fds[1:]:
-            os.close(fd)
         self._scan = str(answer["scan"])
-        self.file = Pipe(fds[0])
+        self.file: Any = Ring(*fds) if answer.get("shared") else os.fdopen(fds[0], "rb", buffering=BUFFER_BYTES)
 
     def finish(self, rows: int | None = None) -> None:
         """Raises what ended the scan before its end; `rows`: how many came."""
@@ -98,7 +86,9 @@ class Scanned:
 def scan(source: Any, name: str, **asked: Any) -> Any:
     """A pyarrow RecordBatchReader over a scan; it raises where the stream is not whole."""
     _library("pyarrow")  # before anything is read and recorded
-    return _reader(Stream(source, "datasets.scan", name=name, format="arrow", **_plain(asked)))
+    limit = asked.get("limit")
+    many = limit is None or limit > FEW_ROWS
+    return _reader(Stream(source, "datasets.scan", name=name, format="arrow", shared=many or None, **_plain(asked)))
 
 
 def sql(source: Any, name: str, query: str, purpose: str) -> Any:
@@ -153,7 +143,7 @@ def rows(source: Any, name: str, **asked: Any) -> Iterator[dict[str, str]]:
     """A scan row by row."""
     stream = Stream(source, "datasets.scan", name=name, format="csv", **_plain(asked))
     with stream.file:
-        yield from csv.DictReader(io.TextIOWrapper(io.BufferedReader(stream.file, BUFFER_BYTES), encoding="utf-8", newline=""))
+        yield from csv.DictReader(io.TextIOWrapper(stream.file, encoding="utf-8", newline=""))
     stream.finish()
 
 
