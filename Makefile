@@ -63,8 +63,9 @@ test-frontend: setup
 test-fast: setup ## the inner loop, below two minutes
 	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist loadfile -m "not slow and not browser and not soak" -x $(ARGS)
 
+soak: export GUARDRAILS_SOAK := 1
 soak: apt setup ## long counts in full
-	GUARDRAILS_SOAK=1 $(BIN)/python -m pytest -p no:cacheprovider -m soak --timeout 7200
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist loadfile -m soak --durations 0 --timeout 7200
 
 lint: setup
 	$(BIN)/ruff check .
