@@ -67,7 +67,8 @@ def main() -> int:
     for name, one in report["notebooks"].items():
         said = f"recorded {one['ratio']:.3f} of it (best {one['best_ratio']:.3f}, processor {one['cpu_ratio']:.3f})"
         print(f"{name}: {one['plain_s']:.2f} s, {said}, {one['files']} files told")
-    print(f"short ones: {report['ratio']:.3f} (best {report['best_ratio']:.3f}, processor {report['cpu_ratio']:.3f}; {arguments.n} rounds)")
+    if len(report["notebooks"]) > (WHOLE in report["notebooks"]):
+        print(f"short ones: {report['ratio']:.3f} (best {report['best_ratio']:.3f}, processor {report['cpu_ratio']:.3f}; {arguments.n} rounds)")
     whole = report["notebooks"].get(WHOLE, {}).get("ratio", 0.0)
     print(f"{WHOLE}: {whole:.3f}, {'held' if whole <= ALLOWED else 'MISSED'} (at most {ALLOWED})" if whole else f"{WHOLE} was left out")
     print(json.dumps(report))

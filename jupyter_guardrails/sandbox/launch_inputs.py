@@ -7,6 +7,7 @@ import os
 from .launch_seen import COMPILED, Judge, Named, changeable, folder, printable, within
 
 MOST = 10_000  # different files of one run that are told apart
+MODULES = (b".pyc", b".so")  # in a folder of the environment they are its own, whatever they are links to: most opens are of these
 
 
 class Recorder(Judge):
@@ -23,6 +24,8 @@ class Recorder(Judge):
         self._beside = frozenset(folder(path) for path in beside) - self._told
 
     def _path(self, kind: str, raw: bytes) -> tuple[str, str] | None:
+        if raw.endswith(MODULES) and not self._is_told(self._real(raw, entry=True)):
+            return None
         path = self._real(raw, entry=kind == "entry")
         if not self._is_told(path):
             return None

@@ -141,7 +141,7 @@ def _become(control: socket.socket, spec: Spec, layers: Layers, listeners: list[
     if spec["channel"]:
         listeners.insert(0, namespaces.listen_abstract(spec["channel"]))  # after Landlock: its scope lets one in only to sockets made in it
     layers["seccomp"] = _filter_calls(spec, layers)
-    layers["trace"] = trace.start(listeners) if spec["trace"] else "not asked for"
+    layers["trace"] = trace.start(listeners, directories=not spec["told"]) if spec["trace"] else "not asked for"
     control = _close_others(control, listeners)
     report = {"pid": os.getpid(), "layers": layers, "missing_paths": missing}
     _tell(control, report, listeners)

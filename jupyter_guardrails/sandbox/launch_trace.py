@@ -80,9 +80,12 @@ def numbers(machine: str | None = None) -> dict[int, Call]:
     return {number: call for number, call in named if number is not None}
 
 
-def install() -> Listener:
-    """Put the filter on this thread and its future children; OSError where there is none, or another listener above (EBUSY)."""
-    instructions = _filter(seccomp.architecture())
+def install(*, directories: bool = True) -> Listener:
+    """Put the filter on this thread and its future children; OSError where there is none, or another listener above (EBUSY).
+
+    `directories`: opens that only a directory can answer are told, too.
+    """
+    instructions = _filter(seccomp.architecture(), os.O_PATH if directories else os.O_PATH | os.O_DIRECTORY)
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *instruction) for instruction in instructions))
     program = struct.pack("HxxxxxxQ", len(instructions), ctypes.addressof(code))
     number = seccomp.SYS_SECCOMP[platform.machine()]
@@ -95,19 +98,24 @@ def install() -> Listener:
     return Listener(fd)
 
 
-def start(listeners: list[Listener]) -> str:
+def start(listeners: list[Listener], *, directories: bool = True) -> str:
     """Add the listener to those that are handed over; "" or why nothing will be recorded."""
     try:
-        listeners.append(install())
+        listeners.append(install(directories=directories))
     except OSError as error:
         return str(error)
     return ""
 
 
-def _filter(arch: Architecture) -> list[tuple[int, int, int, int]]:
+def _filter(arch: Architecture, untold: int) -> list[tuple[int, int, int, int]]:
+    """`untold`: flags of opens of which nothing is to be known; a handle (O_PATH) needs no right."""
     rules = []
     for number, call in numbers().items():
-        body = _with_an_address() if call is CALLS["sendto"] else [(seccomp.RETURN, 0, 0, USER_NOTIF)]
+        body = [(seccomp.RETURN, 0, 0, USER_NOTIF)]
+        if call is CALLS["sendto"]:
+            body = _with_an_address()
+        elif call.wants == "open":
+            body = _without(call.flags or 0, untold)
         rules += [(seccomp.EQUAL, 0, len(body), number), *body]
     return [
         (seccomp.LOAD, 0, 0, seccomp.AUDIT_OFFSET),
@@ -116,6 +124,16 @@ def _filter(arch: Architecture) -> list[tuple[int, int, int, int]]:
         (seccomp.LOAD, 0, 0, seccomp.NUMBER_OFFSET),
         *rules,
         (seccomp.RETURN, 0, 0, seccomp.ALLOW),
+    ]
+
+
+def _without(argument: int, flags: int) -> list[tuple[int, int, int, int]]:
+    """None of the flags stands in this argument."""
+    return [
+        (seccomp.LOAD, 0, 0, seccomp.ARGUMENTS_OFFSET + 8 * argument),
+        (seccomp.ANY_BIT, 0, 1, flags),
+        (seccomp.RETURN, 0, 0, seccomp.ALLOW),
+        (seccomp.RETURN, 0, 0, USER_NOTIF),
     ]
 
 

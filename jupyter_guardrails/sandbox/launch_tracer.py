@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import time
@@ -32,8 +33,8 @@ NOTIFICATION = struct.Struct("QIIiIQ6Q")  # id, thread, flags, call, architectur
 ANSWER = struct.Struct("QqiI")
 PATH_BYTES, SHORT_BYTES, ADDRESS_BYTES, PAGE = 4096, 256, 128, 4096
 AT_FDCWD = -100
-WAITING, KNOWN = 4096, 16384  # named things that wait to be looked at; hashes of those that were
-QUIET_MS, LATEST_S = 50, 0.5  # after a call it thinks, or when something has waited for so long: some programs are never quiet
+WAITING, MANY, KNOWN = 4096, 2048, 16384  # named things that wait to be looked at, and so many that they wait no longer; hashes of those that were
+QUIET_S, LATEST_S = 0.05, 0.5  # without a call it thinks, or when something has waited for so long: some programs are never quiet
 BATCH, BATCH_BYTES, FLUSH_S = 64, 16 << 10, 0.2  # of paths: a message must fit into a socket's buffer, escaped
 
 
@@ -63,8 +64,9 @@ class Tracer:
         self._known: dict[int, None] = {}
         self._waiting: deque[tuple[Named, float]] = deque()
         self._batch: list[tuple[str, str, bool, float]] = []
-        self._lost = self._unread = 0
+        self._lost = self._unread = self._heard = 0
         self._flushed_at = 0.0
+        signal.signal(signal.SIGALRM, lambda *_: None)  # it interrupts
         starter.setblocking(False)
         with suppress(OSError):  # Linux 6.6: the answer is given on the caller's processor
             fcntl.ioctl(listener, SET_FLAGS, SYNC_WAKE_UP)
@@ -73,18 +75,15 @@ class Tracer:
         """Until the listener hangs up, which is when nobody is left who could call."""
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
-        thinks, since = False, 0.0
         while True:
-            events = poll.poll((0 if thinks else QUIET_MS) if self._waiting else FLUSH_S * 1000 if self._unsaid() else None)
-            if events and events[0][1] & select.POLLIN:
-                if not self._waiting:
-                    since = time.monotonic()
-                self._answer()
-                thinks = len(self._waiting) > WAITING // 2 or time.monotonic() - since > LATEST_S
-            elif events:
+            events = poll.poll(0 if self._waiting else FLUSH_S * 1000 if self._unsaid() else None)
+            if events and not events[0][1] & select.POLLIN:
                 break
-            elif self._waiting:
-                thinks = True
+            if events and not self._is_late():
+                self._answer_all()
+            elif events:
+                self._answer()
+            if self._waiting and (not events or self._is_late()):
                 self._look()
             self._flush_if_due()
         while self._waiting:
@@ -93,12 +92,31 @@ class Tracer:
         while self._unsaid() and self._flush():
             pass
 
-    def _answer(self) -> None:
+    def _is_late(self) -> bool:
+        """Whether something waits to be looked at for so long, or so much, that this can't wait for a quiet moment."""
+        return bool(self._waiting) and (len(self._waiting) > MANY or time.monotonic() - self._waiting[0][1] > LATEST_S)
+
+    def _answer_all(self) -> None:
+        """Until no call has come for a moment. A clock interrupts the wait for the next one: to ask before each whether there is one costs
+        as much as the answer."""
+        signal.setitimer(signal.ITIMER_REAL, QUIET_S, QUIET_S)
+        try:
+            heard = -1
+            while heard != self._heard and not self._is_late():
+                heard = self._heard
+                while self._answer() and len(self._waiting) <= MANY:
+                    pass
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _answer(self) -> bool:
+        """One call; False where none came before the clock, or a caller was killed."""
         self._buffer[:] = self._empty  # Linux refuses a buffer that holds anything
         try:
             fcntl.ioctl(self._listener, RECV, self._buffer, True)
         except OSError:
-            return  # the caller was killed meanwhile
+            return False
+        self._heard += 1
         identifier, thread, _, number, _, _, *arguments = NOTIFICATION.unpack(self._buffer)
         try:
             named = self._named(self._calls[number], thread, arguments)
@@ -108,13 +126,14 @@ class Tracer:
             fcntl.ioctl(self._listener, SEND, ANSWER.pack(identifier, 0, 0, CONTINUE))
         except OSError as error:
             if error.errno == errno.ENOENT:
-                return  # it was gone before this answer: what was read may have been another process's
+                return True  # it was gone before this answer: what was read may have been another process's
             raise
         if named is None:
             self._unread += 1
-            return
+            return True
         for item in named:
             self._remember(item)
+        return True
 
     def _remember(self, item: Named) -> None:
         key = hash(item)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from sandbox_bench import PYTHON, SYSTEM, TIMEOUT_S
 
+from jupyter_guardrails.sandbox.launch_inputs import Recorder
+from jupyter_guardrails.sandbox.launch_seen import Named
 from jupyter_guardrails.sandbox.tracer import Seen
 
 
@@ -46,6 +48,7 @@ READS = {
     "a relative path": "import os; os.chdir(os.path.dirname(path)); print(open('rows.csv').read())",
     "beneath a directory": "import os; d = os.open(os.path.dirname(path), os.O_PATH); print(os.read(os.open('rows.csv', 0, dir_fd=d), 99))",
     "a link": "import os; os.symlink(path, 'link'); print(open('link').read())",
+    "a link like a module": "import os; os.symlink(path, 'link.so'); print(open('link.so').read())",
     "a child": "import subprocess; print(subprocess.run(['cat', path], capture_output=True, text=True).stdout)",
     "a grandchild": "import os; os.system(f'sh -c \"cat {path}\"')",
     "a thread": "import threading; t = threading.Thread(target=lambda: print(open(path).read())); t.start(); t.join()",
@@ -88,6 +91,26 @@ def test_what_a_program_needs_to_run_is_not_told(inputs):
     found, out = inputs("import json, decimal, email, ssl, os; print(os.listdir('/usr')[0] != '', open('/etc/hostname').read() != '')")
     assert out.strip()
     assert found == []
+
+
+@pytest.mark.parametrize(("name", "told"), [("mod.so", False), ("mod.pyc", False), ("table.csv", True)])
+def test_modules_of_an_environment_are_its_own_where_it_is_made_of_links(tmp_path, data, name, told):
+    """As package managers make them; a table that lies there as a link to elsewhere is told."""
+    (tmp_path / "environment").mkdir()
+    link = tmp_path / "environment" / name
+    link.symlink_to(data / "rows.csv")
+    lists = {"read": [str(tmp_path)], "write": [], "devices": [], "shut": []}
+    recorder = Recorder(told=[str(data)], beside=[str(tmp_path / "environment")], **lists)
+    found = recorder.look(Named("read", b"", os.fsencode(link)))
+    assert found == (("read", str(data / "rows.csv"), False) if told else None)
+
+
+def test_a_directory_that_is_listed_is_no_input_and_what_is_opened_beneath_it_is(inputs, data):
+    code = (
+        "import os, sys; names = os.listdir(sys.argv[1]); d = os.open(sys.argv[1], os.O_DIRECTORY); print(os.read(os.open(names[0], 0, dir_fd=d), 9))"
+    )
+    found, _ = inputs(code, data)
+    assert named(found) == {str(data / "rows.csv")}
 
 
 def test_the_compiled_modules_of_the_workspace_are_not_told_and_its_sources_are(inputs, sandbox):
