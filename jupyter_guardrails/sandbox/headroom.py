@@ -54,8 +54,8 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """Where the tree stands on the ladder: since when it is over, when it was interrupted last, what it had when it first was, how often it was
-    past each limit in a row."""
+    """Where the tree stands on the ladder: since when it is over, when it was interrupted last, what its processes had when it first was, how
+    often it was past each limit in a row."""
 
     over_since: float | None = None
     interrupted_at: float | None = None
@@ -115,7 +115,7 @@ class Headroom:
         self._rung, action = climb(self._rung, family, self.used_bytes, limit_bytes, now=now, files=files)
         interrupted_bytes = self._rung.interrupted_bytes
         for process, allowance in allowances(
-            family, self.used_bytes, limit_bytes, growing=growing, busy=busy, interrupted_bytes=interrupted_bytes
+            family, self.used_bytes, limit_bytes, growing=growing, busy=busy, interrupted_bytes=interrupted_bytes, hidden=hidden
         ).items():
             _allow(process, allowance)
         if action.kind == "kill_child":
@@ -207,13 +207,15 @@ def reserve_bytes(limit_bytes: int) -> int:
 
 
 def allowances(
-    family: Family, used_bytes: int, limit_bytes: int, *, growing: bool = False, busy: int = 1, interrupted_bytes: int | None = None
+    family: Family, used_bytes: int, limit_bytes: int, *, growing: bool = False, busy: int = 1, interrupted_bytes: int | None = None, hidden: int = 0
 ) -> dict[Process, int]:
     """How many more bytes each process may take; the reserve is the program's, and once more split among all others.
 
     A tree that is `growing` has only a part of the reserve, less than what interrupts: so that an error comes first, and the rest is there
     when it is reported. One that grows with pauses uses it all up in them: from what it had when it was interrupted (`interrupted_bytes`) the
-    program may have the smallest reserve again, once, short of where it would be ended. Close to the limit the `busy` others share what is left.
+    program may have the smallest reserve again, once, short of where it would be ended. Files that lie in memory (`hidden`) may have grown on
+    meanwhile: they don't count there, since a program that can take nothing dies of its next message. Close to the limit the `busy` others share
+    what is left.
     """
     if family.main is None:
         return {}
@@ -221,7 +223,7 @@ def allowances(
     at_once = min(reserve, limit_bytes // GROWING_PART) if growing else reserve
     share = at_once // max(1, len(family.others))
     each = left // max(1, busy) if 0 < left < (1 - SHARED_FROM) * limit_bytes else left
-    again = 0 if interrupted_bytes is None else min(interrupted_bytes + SMALLEST_RESERVE, int(SHORT_OF_END * limit_bytes)) - used_bytes
+    again = 0 if interrupted_bytes is None else min(interrupted_bytes + SMALLEST_RESERVE, int(SHORT_OF_END * limit_bytes)) - (used_bytes - hidden)
     return {family.main: max(left + at_once, again, 0)} | {other: max(each + share, 0) for other in family.others}
 
 
@@ -240,7 +242,9 @@ def climb(rung: Rung, family: Family, used_bytes: int, limit_bytes: int, *, now:
     lying = f" ({hidden // MIB} MiB of it are files that lie in memory, the biggest is {files[0].name})" if files else ""
     used = f"{used_bytes // MIB} MiB of memory in use{lying}, {limit_bytes // MIB} MiB allowed"
     if rung.interrupted_at is None:
-        return replace(rung, interrupted_at=now, interrupted_bytes=used_bytes), Action("interrupt", f"the cell was interrupted: {used}. {KEPT}")
+        return replace(rung, interrupted_at=now, interrupted_bytes=used_bytes - hidden), Action(
+            "interrupt", f"the cell was interrupted: {used}. {KEPT}"
+        )
     waited_s = now - rung.interrupted_at
     if rung.samples_past_end >= CONFIRMATIONS:
         if files and used_bytes - hidden <= limit_bytes:

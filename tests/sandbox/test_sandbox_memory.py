@@ -26,6 +26,17 @@ def process(pid: int, parent: int, memory: int = 0, started: int = 0) -> Process
 TREE = (process(10, 1), process(11, 10), process(12, 11, 500), process(13, 12, 300), process(14, 11, 200))  # 14: a daemon that came to the warden
 
 
+def test_memory_files_that_grew_on_after_an_interrupt_leave_the_program_its_reserve():
+    """Without any, ZeroMQ ends it at its next connection. What its processes take themselves still counts."""
+    family = roles(TREE, 12)
+    assert family.main is not None
+    for hidden in (400 * MIB, 560 * MIB):
+        given = allowances(family, 60 * MIB + hidden, 400 * MIB, interrupted_bytes=60 * MIB, hidden=hidden)
+        assert given[family.main] == 32 * MIB
+        spent = allowances(family, 92 * MIB + hidden, 400 * MIB, interrupted_bytes=60 * MIB, hidden=hidden)
+        assert spent[family.main] == 0
+
+
 def test_roles_in_a_tree():
     for program in (12, 10):  # named, or found below the wardens
         family = roles(TREE, program)
