@@ -7,7 +7,7 @@ import os
 from .launch_seen import COMPILED, Judge, Named, changeable, folder, printable, within
 
 MOST = 10_000  # different files of one run that are told apart
-MODULES = (b".pyc", b".so")  # in a folder of the environment they are its own, whatever they are links to: most opens are of these
+MODULES = (b".pyc", b".so")  # of the environment they are its own, whatever they are links to: most opens are of these
 
 
 class Recorder(Judge):
@@ -24,7 +24,7 @@ class Recorder(Judge):
         self._beside = frozenset(folder(path) for path in beside) - self._told
 
     def _path(self, kind: str, raw: bytes) -> tuple[str, str] | None:
-        if raw.endswith(MODULES) and not self._is_told(self._real(raw, entry=True)):
+        if raw.endswith(MODULES) and self._is_the_environments(self._real(raw, entry=True)):
             return None
         path = self._real(raw, entry=kind == "entry")
         if not self._is_told(path):
@@ -35,6 +35,10 @@ class Recorder(Judge):
         if kind == "read":
             return ("read", printable(path)) if os.path.exists(path) and not os.path.isdir(path) else None
         return ("write", printable(path)) if mine or changeable(path, kind) else None
+
+    def _is_the_environments(self, module: bytes) -> bool:
+        """Nothing that the program may write: there it could make a link to anything."""
+        return not self._is_told(module) and not within(module, self._write)
 
     def _is_told(self, path: bytes) -> bool:
         while path not in self._told:

@@ -122,18 +122,27 @@ class Tracer:
             named = self._named(self._calls[number], thread, arguments)
         except Exception:  # noqa: BLE001 - whatever it was: the call must be answered, and is counted as one that could not be read
             named = None
-        try:
-            fcntl.ioctl(self._listener, SEND, ANSWER.pack(identifier, 0, 0, CONTINUE))
-        except OSError as error:
-            if error.errno == errno.ENOENT:
-                return True  # it was gone before this answer: what was read may have been another process's
-            raise
+        if not self._go_on(identifier):
+            return True  # it was gone before this answer: what was read may have been another process's
         if named is None:
             self._unread += 1
             return True
         for item in named:
             self._remember(item)
         return True
+
+    def _go_on(self, identifier: int) -> bool:
+        """Let the caller go on; False where it is gone. The clock may interrupt this too, where another thread of the caller is in the way."""
+        while True:
+            try:
+                fcntl.ioctl(self._listener, SEND, ANSWER.pack(identifier, 0, 0, CONTINUE))
+            except InterruptedError:
+                continue
+            except OSError as error:
+                if error.errno == errno.ENOENT:
+                    return False
+                raise
+            return True
 
     def _remember(self, item: Named) -> None:
         key = hash(item)

@@ -27,8 +27,13 @@ def data(tmp_path: Path) -> Path:
 def inputs(sandbox, data):
     """Run code with the workspace and the data told; what was recorded, and what the code printed."""
 
-    def run(code: str, *arguments: object, program: str = PYTHON) -> tuple[list[Seen], str]:
-        fields = {"read": (*SYSTEM, str(data)), "trace": True, "told": (str(sandbox.workspace), str(data)), "beside": (*SYSTEM, "/dev")}
+    def run(code: str, *arguments: object, program: str = PYTHON, **more: object) -> tuple[list[Seen], str]:
+        fields: dict[str, object] = {
+            "read": (*SYSTEM, str(data)),
+            "trace": True,
+            "told": (str(sandbox.workspace), str(data)),
+            "beside": (*SYSTEM, "/dev"),
+        } | more
         started = sandbox.start(program, "-c", code, *map(str, arguments), **fields)
         assert started.tracer, started.report.layers["trace"]
         batches = list(started.tracer.batches())
@@ -103,6 +108,18 @@ def test_modules_of_an_environment_are_its_own_where_it_is_made_of_links(tmp_pat
     recorder = Recorder(told=[str(data)], beside=[str(tmp_path / "environment")], **lists)
     found = recorder.look(Named("read", b"", os.fsencode(link)))
     assert found == (("read", str(data / "rows.csv"), False) if told else None)
+
+
+@pytest.mark.parametrize("name", ["link.so", "link.pyc"])
+def test_a_link_like_a_module_in_a_folder_that_may_be_written_hides_no_file(inputs, sandbox, data, tmp_path, name):
+    """A folder that is neither told nor the environment's, as shared memory is."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    code = "import os, sys; path, link = sys.argv[1:]; os.symlink(path, link); print(open(link).read())"
+    lists = {"write": (str(sandbox.workspace), str(scratch)), "beside": (*SYSTEM, "/dev", str(scratch))}
+    found, out = inputs(code, data / "rows.csv", scratch / name, **lists)
+    assert "a,b" in out
+    assert named(found) == {str(data / "rows.csv")}
 
 
 def test_a_directory_that_is_listed_is_no_input_and_what_is_opened_beneath_it_is(inputs, data):
