@@ -58,8 +58,10 @@ class Ring(Sink):
     def close(self) -> None:
         """Let go of the memory."""
         if not self.closed:
-            super().close()
-            self._memory.close()
+            try:
+                super().close()
+            finally:
+                self._memory.close()
 
     def _wait_for_room(self) -> None:
         self.flush()
