@@ -83,8 +83,8 @@ docs: setup ## every key, option and command in docs/ exists, every one that exi
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-screenshots: setup ## every state of the panel, and the ways to data and into production step by step, into shots/; docs/reference/off-ramp/
-	$(BIN)/python tests/browser/screenshots.py shots
+screenshots: setup ## every state of the panel, of Use and Policy and of the Review tab, one sheet with all (shots/contact.html), and the ways to data and into production step by step, into shots/; docs/reference/off-ramp/
+	$(BIN)/python tests/browser/screenshots.py shots --docs
 	GUARDRAILS_SHOTS=1 $(BIN)/python -m pytest -p no:cacheprovider -q tests/browser/test_browser_onramp.py
 	GUARDRAILS_SHOTS=1 GUARDRAILS_SOAK=1 $(BIN)/python -m pytest -p no:cacheprovider -q -n 0 --timeout 3600 tests/browser/test_browser_offramp.py -k three_engines
 

@@ -9,6 +9,7 @@ import jupyter_guardrails
 
 HOUSE = Path(jupyter_guardrails.__file__).parent
 INTERFACE = "control.interface"
+ALL = {"errors", "policy", "records", "sandbox", "package", "engines", "catalog", "control", "kernels", "promotion", INTERFACE}
 TABLE = {
     "errors": set(),
     "client": set(),
@@ -21,11 +22,12 @@ TABLE = {
     "control": {"errors", "policy", "records", "sandbox", "package", "engines", "catalog"},
     "kernels": {"errors", "policy", "sandbox", INTERFACE},
     "promotion": {"errors", "policy", "sandbox", "package", "kernels", INTERFACE},
-    "server": {"errors", "policy", "kernels", INTERFACE},
+    "review": {"errors", "package", INTERFACE},
+    "server": {"errors", "policy", "kernels", "review", INTERFACE},
     "hub": {"errors", "policy", "control"},
-    "cli": {"errors", "client", "policy", "records", "sandbox", "package", "engines", "catalog", "control", "kernels", "promotion", INTERFACE},
+    "cli": ALL | {"client", "review"},
     "demo": set(),
-    "pytest_plugin": {"errors", "policy", "records", "sandbox", "package", "engines", "catalog", "control", "kernels", "promotion", INTERFACE},
+    "pytest_plugin": ALL,
 }
 ONLY_IN = {
     "tornado": {"server", "hub", "control/service.py"},
@@ -34,7 +36,8 @@ ONLY_IN = {
     "nbclient": {"promotion"},
     "sqlalchemy": {"records", "control", "catalog/sources"},
 }
-STANDALONE = [*sorted((HOUSE / "sandbox").glob("launch*.py")), *sorted((HOUSE / "client").rglob("*.py"))]
+PAYLOAD = [HOUSE / "promotion" / "payload" / name for name in ("run.py", "run_environments.py")]
+STANDALONE = [*sorted((HOUSE / "sandbox").glob("launch*.py")), *sorted((HOUSE / "client").rglob("*.py")), *PAYLOAD]
 
 
 def imports_of(path: Path) -> set[str]:
@@ -93,7 +96,7 @@ def test_frameworks_stay_in_their_rooms(path):
 
 @pytest.mark.parametrize("path", STANDALONE, ids=lambda p: str(p.relative_to(HOUSE)))
 def test_what_runs_in_foreign_interpreters_is_standard_library_only(path):
-    """The shim runs with `-I -S` before every kernel; the client runs in environments that lack this project."""
+    """The shim runs with `-I -S` before every kernel; the client, and what runs a package, in environments that lack this project."""
     import sys
 
     siblings = {p.stem for p in path.parent.glob("*.py")} | {"guarded"}

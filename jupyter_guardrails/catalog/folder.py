@@ -101,7 +101,7 @@ class CatalogFolder:
 
     def _take(self, stamps: Stamps, changed: set[str], problems: tuple[Problem, ...], *, places: bool) -> None:
         gone = self._stamps.keys() - stamps.keys()
-        kept = self._cache.read(stamps) if self._cache and self._shelf is None and len(stamps) > self._small else {}
+        kept = self._kept(stamps)
         read = read_all([file for file in stamps if file in changed and file not in kept])
         names = self._assembly.change(kept | read, gone, places=places)
         if not self._stamps and self._shelf is not None:  # begun anew
@@ -109,8 +109,17 @@ class CatalogFolder:
         self._stamps, self._is_big = stamps, len(stamps) > self._small
         self._note_waiting(kept | read, gone)
         self._put_up(names, problems)
+        self._keep(read, gone)
+
+    def _kept(self, stamps: Stamps) -> dict[str, Contract]:
+        """What the cache has of a big catalogue that is looked at for the first time."""
+        begins = self._shelf is None and len(stamps) > self._small
+        return self._cache.read(stamps) if self._cache and begins else {}
+
+    def _keep(self, read: dict[str, Contract], gone: set[str]) -> None:
+        """Have the cache keep what was read of a big catalogue, and forget what is gone."""
         if self._cache and self._is_big and (read or gone):
-            self._cache.keep({file: (stamps[file], one) for file, one in read.items()}, gone=gone)
+            self._cache.keep({file: (self._stamps[file], one) for file, one in read.items()}, gone=gone)
 
     def _look(self, *, places: bool) -> None:
         """At once where there is little to look at, else in a thread of its own, one at a time."""

@@ -159,13 +159,19 @@ def read_csv(file: BinaryIO) -> Table:
 def read_json(file: BinaryIO) -> Table:
     """An object a line."""
     text = text_of(file)
-    found = [json.loads(line) for _, line in zip(range(SAMPLE_ROWS), bounded(text), strict=False)]
-    if not found or not all(isinstance(item, dict) for item in found):
-        raise Unfit("each line has to be one JSON object")
+    found = objects_of(line for _, line in zip(range(SAMPLE_ROWS), bounded(text), strict=False))
     names = list(dict.fromkeys(key for item in found for key in item))
     check_width(len(names))
     rows = [[item.get(name) for name in names] for item in found]
     return [(name, json_kind(row[i] for row in rows)) for i, name in enumerate(names)], rows, len(found) + sum(1 for _ in bounded(text))
+
+
+def objects_of(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """The object in each line; Unfit where one is none, or there are no lines."""
+    found = [json.loads(line) for line in lines]
+    if not found or not all(isinstance(item, dict) for item in found):
+        raise Unfit("each line has to be one JSON object")
+    return found
 
 
 def text_of(file: BinaryIO) -> io.TextIOWrapper:

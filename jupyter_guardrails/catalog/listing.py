@@ -43,6 +43,7 @@ def detail(contract: Contract, access: Access, policy: EffectivePolicy, preview:
     """Everything about one dataset; path, preview and snippets only where it is granted."""
     return entry(contract, access, policy, advisory=advisory) | {
         "version": contract.version,
+        "sha256": contract.sha256,
         "produced_by": produced.shown(contract.produced_by),
         "path": (contract.path or None) if access.granted and access.bounds.raw else None,
         "schema": _schema(contract, access, policy),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 KEY_BYTES = 16
 VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+LISTS = (pa.types.is_list, pa.types.is_list_view, pa.types.is_fixed_size_list, pa.types.is_large_list, pa.types.is_large_list_view)
 EDGES = re.compile(r"\.|\[\]|$")  # of what is around a nested column, and of itself
 EPOCH = datetime.date(1970, 1, 1)
 
@@ -95,12 +96,15 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
         return pa.struct([pa.field(field.name, _plain_type(field.type), field.nullable) for field in kind])
     if pa.types.is_map(kind):
         return pa.map_(_plain_type(kind.key_type), _plain_type(kind.item_type))
-    if pa.types.is_list(kind) or pa.types.is_list_view(kind) or pa.types.is_fixed_size_list(kind):
-        inner = _plain_type(kind.value_type)
-        return kind if inner == kind.value_type and not pa.types.is_list_view(kind) else pa.list_(inner)
+    return _plain_list(kind) if any(is_kind(kind) for is_kind in LISTS) else VIEWS.get(kind, kind)
+
+
+def _plain_list(kind: pa.DataType) -> pa.DataType:
+    """A list of fixed size whose items are plain stays one."""
+    inner = _plain_type(kind.value_type)
     if pa.types.is_large_list(kind) or pa.types.is_large_list_view(kind):
-        return pa.large_list(_plain_type(kind.value_type))
-    return VIEWS.get(kind, kind)
+        return pa.large_list(inner)
+    return kind if inner == kind.value_type and not pa.types.is_list_view(kind) else pa.list_(inner)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -135,8 +139,7 @@ def hashed(array: pa.Array, salt: bytes) -> pa.Array:
 
 @functools.cache
 def _digests(salt: bytes) -> Digests:
-    """Loaded where something is hashed: what it needs takes longer to load than a small read takes."""
-    from jupyter_guardrails.catalog.digests import Digests
+    from jupyter_guardrails.catalog.digests import Digests  # 5 ms, and the first rows of a small stream take 2
 
     return Digests(hashlib.blake2b(salt, digest_size=KEY_BYTES).digest())
 

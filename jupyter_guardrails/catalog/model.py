@@ -51,6 +51,7 @@ class Contract:
     fresh_within_s: float = 0.0  # how old the newest file may be; 0: the contract does not say
     quality: tuple[QualityRule, ...] = ()
     produced_by: Mapping[str, Any] = field(default_factory=dict, hash=False)  # which job made it; see produced.py
+    sha256: str = ""  # of the one file of this machine: no other bytes are the version that counts; "" where it doesn't say
     made_from: tuple[Contract, ...] = ()  # of a product: its inputs, found in the catalogue; see products.py
     problems: tuple[Problem, ...] = ()
 

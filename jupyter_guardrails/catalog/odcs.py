@@ -28,13 +28,14 @@ from jupyter_guardrails.catalog.servers import KNOWN, LOCAL, Place, place_of
 from jupyter_guardrails.errors import CatalogError, Problem
 
 PREFIX = "guardrails."
-CONTRACT_KEYS = ("classification", "delivery", "rowFilter", "purposes", "product", "sql", "produced_by")
+CONTRACT_KEYS = ("classification", "delivery", "rowFilter", "purposes", "product", "sql", "produced_by", "sha256")
 COLUMN_KEYS = ("mask",)
 DELIVERIES = ("direct", "view", "brokered")
 TABLE = "table"  # the format of what lies in a database
 STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*){1,4}")
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 MAX_NAME = 200
 
 
@@ -73,6 +74,19 @@ def _name(data: dict[str, Any]) -> tuple[str, Trail]:
     return f"{domain}/{last}", (key,)
 
 
+def _inside(item: SchemaObject | SchemaProperty, path: str) -> Iterator[tuple[SchemaProperty, str, Trail]]:
+    """What is nested in a table or column: it, its path, and where it stands."""
+    for index, inner in enumerate(item.properties or []):
+        yield inner, f"{path}.{inner.name}" if path else inner.name or "", ("properties", index)
+    if isinstance(item, SchemaProperty) and item.items:
+        yield item.items, f"{path}[]", ("items",)
+
+
+def _unchecked(rules: Sequence[QualityRule]) -> Iterator[QualityRule]:
+    """Rules of one table among several; what is not checked anyway is left out."""
+    yield from (replace(rule, unchecked="its contract describes several tables") for rule in rules if not rule.unchecked)
+
+
 class _Reader:
     """One file's checks; each gives a value and notes its problems."""
 
@@ -109,6 +123,7 @@ class _Reader:
             purposes=self._purposes(own),
             produced_by=self._produced_by(own),
             sql=self._sql(own, place),
+            sha256=self._sha256(own, place),
             path_line=path_line,
             place=place,
             fresh_within_s=self._fresh_within_s(),
@@ -182,6 +197,17 @@ class _Reader:
             self._note(self._own_trail("sql"), "guardrails.sql is for databases of type postgres alone", "remove it")
         return self._one_of(self._own_trail("sql"), own["sql"], ("per-person",))
 
+    def _sha256(self, own: dict[str, Any], place: Place) -> str:
+        """`guardrails.sha256`: the bytes that count, of one file of this machine."""
+        if "sha256" not in own:
+            return ""
+        if place.get("kind", "files") != "files" or place.get("format") == "directory":
+            self._note(self._own_trail("sha256"), "guardrails.sha256 is for one file of this machine alone", "remove it")
+        if not isinstance(own["sha256"], str) or not SHA256.fullmatch(own["sha256"]):
+            self._note(self._own_trail("sha256"), "guardrails.sha256 has to be 64 hexadecimal digits, in quotes", "sha256sum FILE prints them")
+            return ""
+        return str(own["sha256"])
+
     def _purposes(self, own: dict[str, Any]) -> tuple[str, ...]:
         purposes = own.get("purposes", [])
         if not isinstance(purposes, list) or not all(isinstance(purpose, str) for purpose in purposes):
@@ -244,12 +270,9 @@ class _Reader:
         rules, mistakes = read_rules(item.quality or [], path)
         for index, key, message, hint in mistakes:
             self._note((*trail, "quality", index, *([key] if key else [])), message, hint)
-        yield from rules if checked else (replace(rule, unchecked="its contract describes several tables") for rule in rules if not rule.unchecked)
-        for index, inner in enumerate(item.properties or []):
-            name = f"{path}.{inner.name}" if path else inner.name or ""
-            yield from self._rules(inner, name, (*trail, "properties", index), checked=checked)
-        if isinstance(item, SchemaProperty) and item.items:
-            yield from self._rules(item.items, f"{path}[]", (*trail, "items"), checked=checked)
+        yield from rules if checked else _unchecked(rules)
+        for inner, name, place in _inside(item, path):
+            yield from self._rules(inner, name, (*trail, *place), checked=checked)
 
     def _place(self) -> tuple[Place, int]:
         """The place and its line, of the first local server, else of the first that can be read."""

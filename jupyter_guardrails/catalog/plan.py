@@ -9,7 +9,7 @@ from typing import Any, Literal
 from jupyter_guardrails.catalog import filters
 from jupyter_guardrails.policy.rowfilter import Filter
 
-Form = Literal["arrow", "csv", "parquet", "preview"]
+Form = Literal["arrow", "csv", "parquet", "preview", "columns", "json", "feather"]
 FORMS = ("arrow", "csv")  # those that a reader may ask for as a stream
 
 

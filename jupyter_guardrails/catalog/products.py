@@ -10,6 +10,7 @@ Who may read a product need not be allowed to read its inputs. Their masks, filt
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -33,11 +34,15 @@ def read_product(value: Any, names: Iterable[str]) -> tuple[dict[str, Any], list
     if not isinstance(value, Mapping):
         return {}, [("guardrails.product has to be a mapping", f"known keys: {', '.join(KEYS)}")]
     said = {key: value.get(key) for key in KEYS}
-    inputs = said["from"] if isinstance(said["from"], list) and all(isinstance(name, str) for name in said["from"]) else []
-    on = said["on"] if isinstance(said["on"], list) and all(isinstance(name, str) for name in said["on"]) else []
+    inputs, on = _texts(said["from"]), _texts(said["on"])
     columns, wrong = _columns(said, inputs, on, list(names))
     place = {"kind": "product", "how": said["how"], "from": inputs, "on": on, "columns": columns}
     return place, [*_about_keys(value), *_about_inputs(said, inputs, on), *wrong]
+
+
+def _texts(value: Any) -> list[str]:
+    """A list of texts; none of anything else."""
+    return value if isinstance(value, list) and all(isinstance(name, str) for name in value) else []
 
 
 def _about_keys(value: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -59,24 +64,31 @@ def _about_inputs(said: Mapping[str, Any], inputs: list[str], on: list[str]) -> 
 
 def _columns(said: Mapping[str, Any], inputs: list[str], on: list[str], names: list[str]) -> tuple[dict[str, list[Any]], list[Complaint]]:
     """Our column -> [number of the input or EVERY, its column]."""
-    given = said["columns"]
-    if given is None and said["how"] == "union":
-        given = {name: name for name in names}
-    if not isinstance(given, Mapping) or not given or not all(isinstance(theirs, str) for theirs in given.values()):
+    given = _given(said, names)
+    if not given:
         return {}, [("columns has to say where each column comes from", 'columns: {customer: customer, region: "crm/people:region"}')]
-    found, wrong = {}, []
-    for ours, theirs in given.items():
-        dataset, colon, column = theirs.rpartition(":")
-        if colon and dataset in inputs and said["how"] == "join":
-            found[str(ours)] = [inputs.index(dataset), column]
-        elif not colon and (said["how"] != "join" or theirs in on):
-            found[str(ours)] = [EVERY, theirs]
-        else:
-            hint = "a column of a join is written input:column, but for those in `on`; a union's is the name that all inputs have"
-            wrong.append((f"columns.{ours}: {theirs} names no column of an input", hint))
+    places = {ours: _place_of(theirs, said["how"], inputs, on) for ours, theirs in given.items()}
+    found = {str(ours): place for ours, place in places.items() if place}
+    wrong = [(f"columns.{ours}: {given[ours]} names no column of an input", COLUMN_HINT) for ours, place in places.items() if not place]
     if sorted(map(str, given)) != sorted(names):
         wrong.append(("columns and the schema do not name the same columns", f"the schema has {', '.join(names[:8]) or 'none'}"))
     return found, wrong
+
+
+def _given(said: Mapping[str, Any], names: list[str]) -> dict[Any, str]:
+    """Our column -> what is written for it; empty for what doesn't say it."""
+    if said["columns"] is None and said["how"] == "union":
+        return {name: name for name in names}
+    given = said["columns"]
+    return dict(given) if isinstance(given, Mapping) and all(isinstance(theirs, str) for theirs in given.values()) else {}
+
+
+def _place_of(theirs: str, how: Any, inputs: list[str], on: list[str]) -> list[Any]:
+    """Number of the input and its column, as `_columns` says; empty for what names none."""
+    dataset, colon, column = theirs.rpartition(":")
+    if colon:
+        return [inputs.index(dataset), column] if dataset in inputs and how == "join" else []
+    return [EVERY, theirs] if how != "join" or theirs in on else []
 
 
 def is_product(contract: Contract) -> bool:
@@ -92,10 +104,14 @@ def resolved(product: Contract, named: Named, depth: int = 1) -> Contract:
         return _broken(product, [(f"it is made of itself: {' -> '.join(chain)}", "products are made of other datasets")])
     if depth > MOST_DEEP:
         return _broken(product, [(f"products are nested more than {MOST_DEEP} deep", "make it of the datasets below")])
-    found = {name: named(name) for name in product.place["from"]}
-    inputs = {name: resolved(one, named, depth + 1) if one and is_product(one) else one for name, one in found.items()}
+    inputs = {name: _input(named(name), named, depth) for name in product.place["from"]}
     problems = [said for name, one in inputs.items() if (said := _complaint(name, one))]
     return _broken(product, problems) if problems else _inheriting(product, [one for one in inputs.values() if one])
+
+
+def _input(found: Contract | None, named: Named, depth: int) -> Contract | None:
+    """An input as it is read: a product is resolved before."""
+    return resolved(found, named, depth + 1) if found and is_product(found) else found
 
 
 def _broken(product: Contract, problems: Iterable[Complaint]) -> Contract:
@@ -126,18 +142,27 @@ def _complaint(name: str, found: Contract | None) -> Complaint | None:
 
 def _inheriting(product: Contract, inputs: list[Contract]) -> Contract:
     """With the highest classification, every limit on purposes, and each column's class where the product's own says none."""
-    problems = [*_mismatches(product, inputs)]
-    limits = [set(one.purposes) for one in (product, *inputs) if one.purposes]
-    purposes = set.intersection(*limits) if limits else set()
-    if limits and not purposes:
-        problems.append(("its inputs may be used for no purpose that all of them allow", "make it of datasets with a purpose in common"))
-    if sum(1 for one in inputs for _ in leaves(one)) > MOST_INPUTS:
-        problems.append((f"it is made of more than {MOST_INPUTS} datasets in all", "make fewer of them one dataset"))
+    purposes = _purposes([product, *inputs])
+    problems = [*_mismatches(product, inputs), *_beyond(inputs, purposes)]
     if problems:
         return _broken(product, problems)
     columns = tuple(_labelled(column, product, inputs) for column in product.columns)
     classification = highest([product.classification, *(one.classification for one in inputs)])
-    return replace(product, classification=classification, purposes=tuple(sorted(purposes)), columns=columns, made_from=tuple(inputs))
+    return replace(product, classification=classification, purposes=tuple(sorted(purposes or ())), columns=columns, made_from=tuple(inputs))
+
+
+def _purposes(parts: Iterable[Contract]) -> set[str] | None:
+    """Those that all allow; None where none of them is bound to any."""
+    limits = [set(one.purposes) for one in parts if one.purposes]
+    return set.intersection(*limits) if limits else None
+
+
+def _beyond(inputs: list[Contract], purposes: set[str] | None) -> Iterator[Complaint]:
+    """What keeps inputs that fit each other from being one dataset."""
+    if purposes is not None and not purposes:
+        yield "its inputs may be used for no purpose that all of them allow", "make it of datasets with a purpose in common"
+    if sum(1 for one in inputs for _ in leaves(one)) > MOST_INPUTS:
+        yield f"it is made of more than {MOST_INPUTS} datasets in all", "make fewer of them one dataset"
 
 
 def _labelled(column: Column, product: Contract, inputs: list[Contract]) -> Column:
@@ -151,15 +176,26 @@ def _mismatches(product: Contract, inputs: list[Contract]) -> Iterator[Complaint
     types = {column.name: column.type for column in product.columns}
     for ours, (number, theirs) in product.place["columns"].items():
         for one in _chosen(inputs, number):
-            found = next((column for column in one.columns if column.name == theirs), None)
-            if found is None:
-                yield f"its input {one.name} {one.version} has no column {theirs}", "it was renamed, or is written wrongly here"
-            elif found.type and types.get(ours) and found.type != types[ours]:
-                yield f"the column {ours} is {types[ours]} here, and {found.type} in {one.name}", "write the same logicalType in both"
-    for key in product.place["on"]:
-        for one in inputs:
-            if all(column.name != key for column in one.columns):
-                yield f"its input {one.name} {one.version} has no column {key}, which `on` names", "join on a column that all inputs have"
+            if (said := _about_column(one, theirs, ours, types.get(ours, ""))) is not None:
+                yield said
+    for key, one in itertools.product(product.place["on"], inputs):
+        if _type_of(one, key) is None:
+            yield f"its input {one.name} {one.version} has no column {key}, which `on` names", "join on a column that all inputs have"
+
+
+def _about_column(one: Contract, theirs: str, ours: str, wanted: str) -> Complaint | None:
+    """What is wrong with the column of an input of which ours is made, which is `wanted` in the product."""
+    kind = _type_of(one, theirs)
+    if kind is None:
+        return f"its input {one.name} {one.version} has no column {theirs}", "it was renamed, or is written wrongly here"
+    if kind and wanted and kind != wanted:
+        return f"the column {ours} is {wanted} here, and {kind} in {one.name}", "write the same logicalType in both"
+    return None
+
+
+def _type_of(contract: Contract, name: str) -> str | None:
+    """Of its column, empty where it says none; None where it has no such column."""
+    return next((column.type for column in contract.columns if column.name == name), None)
 
 
 def _chosen(inputs: Iterable[Contract], number: int) -> list[Contract]:

@@ -140,15 +140,18 @@ def _operators(item: DataQuality) -> list[str]:
 
 def _rule(item: DataQuality, column: str) -> QualityRule:
     kind, text = _kind(item), (item.description or item.name or "").strip()
-    name = item.name or item.id or ""
+    same = QualityRule(item.name or item.id or "", column, severity=item.severity or "", text=text)
     if kind != "library":
-        why = "" if kind == "text" else FOREIGN.format(kind)
-        return QualityRule(name, column, severity=item.severity or "", text=text, unchecked=why, shown_only=kind == "text")
+        return dataclasses.replace(same, unchecked="" if kind == "text" else FOREIGN.format(kind), shown_only=kind == "text")
     (operator,) = _operators(item)
+    measured = dataclasses.replace(same, metric=_metric(item), arguments=dict(item.arguments or {}), unit=item.unit or "rows")
+    return dataclasses.replace(measured, operator=operator, bound=tuple(_bound(item, operator)))
+
+
+def _bound(item: DataQuality, operator: str) -> list[Any]:
+    """One number, or the two of a `between`."""
     given = getattr(item, operator)
-    bound = tuple(given) if isinstance(given, list) else (given,)
-    unit = item.unit or "rows"
-    return QualityRule(name, column, _metric(item), dict(item.arguments or {}), operator, bound, unit, item.severity or "", text)
+    return given if isinstance(given, list) else [given]
 
 
 def _complaints(item: DataQuality, column: str) -> list[tuple[str, ...]]:
@@ -205,13 +208,22 @@ def _about_limit(item: DataQuality, metric: str) -> Iterable[tuple[str, ...]]:
     if len(operators) != 1:
         yield "", f"{'no' if not operators else 'more than one'} limit is given", f"write one of {', '.join(OPERATORS)}"
         return
-    given = getattr(item, operators[0])
-    bound = given if isinstance(given, list) else [given]
-    if any(isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 for value in bound) or bound != sorted(bound):
-        yield operators[0], f"{operators[0]} needs {'two numbers, the lower first' if isinstance(given, list) else 'a number'}, 0 or more"
+    bound = _bound(item, operators[0])
+    if not all(map(_is_amount, bound)) or bound != sorted(bound):
+        needed = "two numbers, the lower first" if isinstance(getattr(item, operators[0]), list) else "a number"
+        yield operators[0], f"{operators[0]} needs {needed}, 0 or more"
     if (item.unit or "rows") not in UNITS:
         yield "unit", f"the unit {item.unit} is not one of {', '.join(UNITS)}"
-    elif item.unit == "percent" and metric == "rowCount":
+    elif item.unit == "percent":
+        yield from _about_percent(metric, operators[0], bound)
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+def _about_percent(metric: str, operator: str, bound: Sequence[Any]) -> Iterable[tuple[str, ...]]:
+    if metric == "rowCount":
         yield "unit", "rowCount has no percent", "leave `unit` out"
-    elif item.unit == "percent" and any(isinstance(value, (int, float)) and value > 100 for value in bound):
-        yield operators[0], "a percentage is at most 100"
+    elif any(isinstance(value, (int, float)) and value > 100 for value in bound):
+        yield operator, "a percentage is at most 100"

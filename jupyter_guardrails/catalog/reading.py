@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from jupyter_guardrails.catalog.encoding import Decoder
 from jupyter_guardrails.catalog.model import Contract
@@ -65,14 +66,18 @@ class _Crew:
                 for part in self._handed_out():
                     process.stdin.write(json.dumps(part).encode() + b"\n")
                     process.stdin.flush()
-                    for file in part:
-                        contract = self._decoder.decoded(process.stdout.readline())
-                        if contract.file != file:
-                            raise ValueError(f"it answered with {contract.file} for {file}")
-                        self._found[file] = contract
+                    self._take(part, process.stdout)
             finally:
                 process.stdin.close()  # that is its end
                 process.stdout.close()
+
+    def _take(self, part: Sequence[str], answers: IO[bytes]) -> None:
+        """A line for each file of a part; ValueError for one that is not about it."""
+        for file in part:
+            contract = self._decoder.decoded(answers.readline())
+            if contract.file != file:
+                raise ValueError(f"it answered with {contract.file} for {file}")
+            self._found[file] = contract
 
     def _handed_out(self) -> Iterator[Sequence[str]]:
         while True:

@@ -74,19 +74,25 @@ class Scan:
 
     def _check_masks(self) -> None:
         """A renamed column would come out unmasked: data and contract have to agree on every name before anything is delivered."""
-        unknown_kind = next((kind for kind in self.plan.masks.values() if kind not in KINDS), None)
-        if unknown_kind is not None:
-            raise self._conflict(f"{self.plan.dataset} asks for the mask {unknown_kind!r}, and there are {', '.join(KINDS)}")
-        names = set(self._source.schema.names)
+        self._check_kinds()
         found = {path: None for field in self._source.schema for path in paths_of(field.name, field.type)}
         described = set(self.plan.known)
-        for path in found:
-            if path not in described and not _is_inside_undescribed(path, described):
-                lacks = f"has a column {path!r} that its contract lacks{alike(path, described)}"
-                raise self._conflict(f"the data of {self.plan.dataset} {lacks}, and its masks may not fit any more")
-        for path in self.plan.masks:
-            if path not in found and (self.plan.columns is None or _outermost(path) in names):
-                raise self._conflict(f"the contract of {self.plan.dataset} masks the column {path!r}, which the data lacks")
+        odd = next((path for path in found if path not in described and not _is_inside_undescribed(path, described)), None)
+        if odd is not None:
+            lacks = f"has a column {odd!r} that its contract lacks{alike(odd, described)}"
+            raise self._conflict(f"the data of {self.plan.dataset} {lacks}, and its masks may not fit any more")
+        lost = next((path for path in self.plan.masks if path not in found and self._is_read(path)), None)
+        if lost is not None:
+            raise self._conflict(f"the contract of {self.plan.dataset} masks the column {lost!r}, which the data lacks")
+
+    def _check_kinds(self) -> None:
+        unknown = next((kind for kind in self.plan.masks.values() if kind not in KINDS), None)
+        if unknown is not None:
+            raise self._conflict(f"{self.plan.dataset} asks for the mask {unknown!r}, and there are {', '.join(KINDS)}")
+
+    def _is_read(self, path: str) -> bool:
+        """Whether a column, or the one that it is in, is among those that are read."""
+        return self.plan.columns is None or _outermost(path) in set(self._source.schema.names)
 
     def _conflict(self, message: str) -> Conflict:
         return Conflict(message, next_step=f"tell its owner ({self.plan.owner}): contract and data have to have the same columns")

@@ -68,9 +68,14 @@ def place_of(server: Server, table: SchemaObject | None) -> tuple[Place, list[Mi
         place |= _types(table) if place["format"] in ("csv", "json") else {}
     else:
         place, wrong = _sqlite(server, table) if kind == "sqlite" else _database(server, table)
-    physical = {item.name: item.physicalName for item in (table.properties if table else None) or [] if item.name and item.physicalName}
-    renamed = {name: theirs for name, theirs in physical.items() if name != theirs}
-    return place | ({"physical": renamed} if renamed else {}), [*mistakes, *wrong]
+    return place | _renamed(table), [*mistakes, *wrong]
+
+
+def _renamed(table: SchemaObject | None) -> Place:
+    """`physical`: what columns are called where the data is, of those that have another name there."""
+    properties = (table.properties if table else None) or []
+    renamed = {item.name: item.physicalName for item in properties if item.name and item.physicalName and item.name != item.physicalName}
+    return {"physical": renamed} if renamed else {}
 
 
 def identity(place: Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -155,11 +160,16 @@ def _about_rest(scheme: str, rest: str) -> Iterator[Mistake]:
         yield Mistake("location", "location has a query or a wildcard", hint)
     elif not store:
         yield Mistake("location", "location names no bucket", f"write it like {scheme}://bucket/folder")
-    elif set(rest) & WILDCARDS:
+    else:
+        yield from _about_names(store, path)
+
+
+def _about_names(store: str, path: str) -> Iterator[Mistake]:
+    if set(store + path) & WILDCARDS:
         yield Mistake("location", "location has a wildcard, and a folder is read as a whole", "write the folder, and keep other objects out of it")
-    elif any(part in ("", ".", "..") for part in path.split("/")) and path:
+    elif path and any(part in ("", ".", "..") for part in path.split("/")):
         yield Mistake("location", "location is not in plain form", "leave out empty parts, . and ..")
-    elif not rest.isprintable() or "\\" in store:
+    elif not (store + path).isprintable() or "\\" in store:
         yield Mistake("location", "location has a character that does not show", "write the name as it is")
 
 
@@ -187,16 +197,20 @@ def _about_endpoint(endpoint: str) -> Iterator[Mistake]:
 
 def _database(server: Server, table: SchemaObject | None) -> tuple[Place, list[Mistake]]:
     dialect, usual_port = DATABASES[server.type or ""]
-    database = (server.serviceName if dialect == "oracle" else server.database) or ""
-    given = str(server.port or usual_port)
-    port = int(given) if given.isdecimal() and len(given) <= 5 else 0
-    wrong = [*_about_host(server.host or "", dialect), *_about_database(database, "serviceName" if dialect == "oracle" else "database")]
-    if not 0 < port < 65536:
-        wrong.append(Mistake("port", "port is no number from 1 to 65535"))
+    key, database = ("serviceName", server.serviceName or "") if dialect == "oracle" else ("database", server.database or "")
+    port, about_port = _port(server, usual_port)
+    wrong = [*_about_host(server.host or "", dialect), *_about_database(database, key), *about_port]
     place = {"kind": "database", "dialect": dialect, "host": server.host or "", "port": port, "database": database}
     schema = server.schema_ or ("public" if dialect == "postgresql" else "")  # never what a search path says
     name, about_table = _table(table)
     return place | ({"schema": schema} if schema else {}) | {"table": name}, [*wrong, *about_table]
+
+
+def _port(server: Server, usual: int) -> tuple[int, list[Mistake]]:
+    """The port, 0 for what is none."""
+    given = str(server.port or usual)
+    port = int(given) if given.isdecimal() and len(given) <= 5 else 0
+    return port, [] if 0 < port < 65536 else [Mistake("port", "port is no number from 1 to 65535")]
 
 
 def _about_host(host: str, dialect: str) -> Iterator[Mistake]:

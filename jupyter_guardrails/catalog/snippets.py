@@ -24,6 +24,8 @@ def snippets(contract: Contract, bounds: Bounds | None = None) -> dict[str, str]
     if form in DUCKDB:
         query = f'duckdb.execute("SELECT * FROM {DUCKDB[form]}(?)", [path])'
         found["duckdb"] = f'import duckdb\nimport guarded\n\npath = guarded.path("{name}")\ndf = {query}.df()'
+    if form in DUCKDB and contract.path:
+        found["sql"] = f"SELECT *\nFROM {DUCKDB[form]}({_sql_text(contract.path)})\nLIMIT 100"  # DuckDB's dialect; it asks no one for the path
     if form in R:
         found["r"] = f'df <- {R[form]}(file.path(Sys.getenv("GUARDRAILS_DATA"), {_r_text(name)}))'  # also where it was granted after the start
     return found
@@ -48,3 +50,7 @@ def request_line(name: str) -> str:
 def _r_text(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _sql_text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from jupyter_guardrails.catalog import delivered
 from jupyter_guardrails.catalog.cut import Cut
 from jupyter_guardrails.catalog.scan import Scan
 from jupyter_guardrails.errors import Conflict, GuardrailsError, WorkspaceFull
@@ -183,6 +184,29 @@ def write_parquet(scan: Scan, sink: Sink) -> dict[str, Any]:
     return {"rows": count, "bytes": sink.written_bytes}
 
 
+def write_json(scan: Scan, sink: Sink) -> dict[str, Any]:
+    """The scan as an object a line; what JSON has no type for is text."""
+    count = 0
+    for batch in scan.batches():
+        sink.write("".join(f"{json.dumps(row, default=_text)}\n" for row in batch.to_pylist()).encode())
+        count += batch.num_rows
+    return {"rows": count}
+
+
+def _text(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def write_feather(scan: Scan, sink: Sink) -> dict[str, Any]:
+    """The scan as an Arrow file."""
+    count = 0
+    with pa.ipc.new_file(pa.PythonFile(sink, mode="w"), scan.schema) as writer:
+        for batch in scan.batches():
+            writer.write_batch(batch)
+            count += batch.num_rows
+    return {"rows": count}
+
+
 def preview(scan: Scan, _sink: Sink) -> dict[str, Any]:
     """`{columns, rows}` with texts as cells, as catalog/preview_worker.py gives them."""
     names = scan.schema.names[:PREVIEW_COLUMNS]
@@ -192,6 +216,11 @@ def preview(scan: Scan, _sink: Sink) -> dict[str, Any]:
         if len(rows) >= PREVIEW_ROWS:
             break
     return {"columns": [_cell(name) for name in names], "rows": rows}
+
+
+def columns(scan: Scan, _sink: Sink) -> dict[str, Any]:
+    """`{columns: [(name, type)]}` of what would be delivered; no row is read."""
+    return {"columns": delivered.columns_of(scan.schema)}
 
 
 def _csv_type(kind: pa.DataType) -> pa.DataType:
@@ -213,4 +242,12 @@ def _cell(value: Any) -> str | None:
     return text if len(text) <= PREVIEW_CELL else text[: PREVIEW_CELL - 1] + "…"
 
 
-WRITERS: dict[str, Callable[[Scan, Sink], dict[str, Any]]] = {"arrow": write_arrow, "csv": write_csv, "parquet": write_parquet, "preview": preview}
+WRITERS: dict[str, Callable[[Scan, Sink], dict[str, Any]]] = {
+    "arrow": write_arrow,
+    "csv": write_csv,
+    "parquet": write_parquet,
+    "json": write_json,
+    "feather": write_feather,
+    "preview": preview,
+    "columns": columns,
+}

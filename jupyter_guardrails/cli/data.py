@@ -142,6 +142,7 @@ def _facts(found: dict[str, Any]) -> str:
         "rule": found["rule"],
     }
     facts["made of"] = ", ".join(f"{one['name']} {one['version']}".strip() for one in found["inputs"])
+    facts["counts"] = f"jobs read only the file with sha256 {found['sha256']}" if found["sha256"] else ""
     facts["made by"] = (found["produced_by"] or {}).get("text", "")
     facts |= {"place": found["path"], "next": found["next_step"], "error": found["error"]}
     return "\n".join(f"  {key + ':':<16}{line(value)}" for key, value in facts.items() if value)

@@ -109,6 +109,13 @@ def _withdraw(arguments: argparse.Namespace) -> int:
 
 def described(found: dict[str, Any]) -> str:
     """A publication in full: what it is, what it inherits, what was found in it, who said what."""
+    lines = [f"{found['name']} version {found['version']} of {found['author']}: {found['description']}"]
+    lines += [f"  {key + ':':<15}{value}" for key, value in _facts(found).items() if value]
+    lines += [f"  {one['at'][:16]}  {one['reviewer']}: {one['decision'].replace('_', ' ')} {one['reason']}".rstrip() for one in found["decisions"]]
+    return "\n".join(map(line, lines))
+
+
+def _facts(found: dict[str, Any]) -> dict[str, str]:
     inputs = ", ".join(f"{item['name']} {item['version']} ({item['classification']})" for item in found["inputs"]) or "nothing"
     lowered = "" if found["classification"] == found["inherited"] else f" (inherited: {found['inherited']})"
     facts = {"state": found["state"] + (f", group {found['group']}" if found["group"] else ""), "label": found["classification"] + lowered}
@@ -121,10 +128,7 @@ def described(found: dict[str, Any]) -> str:
     facts |= {"rows": "not counted" if found["rows"] is None else str(found["rows"]), "personal data": _scanned(found["scan"])}
     facts |= {"digest": found["digest"], "waits for": ", ".join(found["waits_for"]), "next": found["next_step"]}
     columns = ", ".join(f"{c['name']} {c['type']}{' [' + c['classification'] + ']' if c['classification'] else ''}" for c in found["columns"])
-    lines = [f"{found['name']} version {found['version']} of {found['author']}: {found['description']}"]
-    lines += [f"  {key + ':':<15}{value}" for key, value in (facts | {"columns": columns}).items() if value]
-    lines += [f"  {one['at'][:16]}  {one['reviewer']}: {one['decision'].replace('_', ' ')} {one['reason']}".rstrip() for one in found["decisions"]]
-    return "\n".join(map(line, lines))
+    return facts | {"columns": columns}
 
 
 def _scanned(scan: dict[str, Any]) -> str:

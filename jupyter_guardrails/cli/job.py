@@ -82,6 +82,7 @@ def _show(arguments: argparse.Namespace) -> int:
     with connected(os.environ) as client:
         found = client.call(SubmissionShow(id=arguments.id))
         decided = job_review.decisions_of(client, arguments.id)
+        deployed = job_deploy.drift_of(client, arguments.id)
     if arguments.json:
         print(json.dumps(found, indent=1))
         return 0
@@ -90,7 +91,8 @@ def _show(arguments: argparse.Namespace) -> int:
         print(check_line(check))
         for finding in check["findings"]:
             print("\n".join(finding_lines(finding)))
-    print("\n".join(decided)) if decided else None
+    if lines := [*decided, *deployed]:
+        print("\n".join(lines))
     return 0
 
 

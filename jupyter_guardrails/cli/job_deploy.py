@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,21 @@ def _run_line(run: dict[str, Any]) -> str:
     tried = f", attempt {run['attempts']}" if (run["attempts"] or 1) > 1 else ""
     error = f": {line(run['error'])[-200:]}" if run["error"] else ""
     return f"  run {run['number']}  {run['started_at'][:19]}  {run['state']}{code}{tried}{peak}{where}{error}"
+
+
+def drift_of(client: ControlClient, submission: str) -> list[str]:
+    """For `job show`: what is other with the data of where it is deployed, by contract and as the last run of each found it."""
+    try:
+        rows = client.call(DeploymentsList(id=submission))["deployments"]
+    except NotFound:  # it is deployed nowhere
+        return []
+    found = [(row, text) for row in rows if row["state"] == "live" for text in (*row["drift"], *_last_drift(row["runs"]))]
+    return [f"  drift on {row['engine']}: {line(text)}" for row, text in found]
+
+
+def _last_drift(runs: Sequence[dict[str, Any]]) -> list[str]:
+    last = next((run for run in runs if run["state"] != "running"), None)
+    return [f"{text} (run {last['number']})" for text in last["drift"]] if last else []
 
 
 def _data_lines(run: dict[str, Any]) -> list[str]:

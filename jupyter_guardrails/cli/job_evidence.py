@@ -8,9 +8,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.cli import review_evidence, review_html, review_text
+from jupyter_guardrails.cli import review_text
 from jupyter_guardrails.cli.commands import add_command, say
 from jupyter_guardrails.cli.connection import connected
+from jupyter_guardrails.review import evidence as review_evidence
+from jupyter_guardrails.review import page as review_page
 
 
 def add_parser(commands: Any) -> None:
@@ -26,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = review_evidence.gather(client, arguments.id)
     if arguments.html:
         with arguments.html.open("x", encoding="utf-8") as file:
-            file.write(review_html.page(found))
+            file.write(review_page.page(found))
         return say({"path": str(arguments.html)}, arguments, str(arguments.html))
     changes = None if found.changes is None else [dataclasses.asdict(one) for one in found.changes]
     return say(found.submission | {"decisions": found.decisions, "changes": changes} | found.said, arguments, *review_text.lines(found))

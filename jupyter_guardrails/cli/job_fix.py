@@ -32,11 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_inside(os.environ)
     with connected(os.environ) as client:
         found = client.call(SubmissionShow(id=arguments.id))
-    findings = [{**one, "notebook": one.get("notebook") or found["notebook"]} for one in offered(found["checks"])]
-    if arguments.notebook.name not in {Path(name).name for name in (found["notebook"], *(one["notebook"] for one in findings))}:
-        raise BadRequest(f"submission {arguments.id} is of {found['notebook']}, not of {arguments.notebook.name}", next_step="name that notebook")
+    findings = _findings(found, arguments.notebook.name)
     notebook = _read(arguments.notebook)
-    done, left = mend(notebook, [one for one in findings if Path(one["notebook"]).name == arguments.notebook.name])
+    done, left = mend(notebook, findings)
     if arguments.apply and done:
         _write(arguments.notebook, notebook)
     if arguments.json:
@@ -44,6 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(_lines(done, left, applied=arguments.apply)))
     return 1 if left else 0
+
+
+def _findings(submission: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """What its checks found in the notebook of that name; BadRequest for a notebook that isn't the job's."""
+    findings = [{**one, "notebook": one.get("notebook") or submission["notebook"]} for one in offered(submission["checks"])]
+    if name not in {Path(known).name for known in (submission["notebook"], *(one["notebook"] for one in findings))}:
+        raise BadRequest(f"submission {submission['id']} is of {submission['notebook']}, not of {name}", next_step="name that notebook")
+    return [one for one in findings if Path(one["notebook"]).name == name]
 
 
 def _lines(done: list[str], left: list[str], *, applied: bool) -> list[str]:

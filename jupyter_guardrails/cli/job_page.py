@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 from jupyter_guardrails.cli.connection import connected
-from jupyter_guardrails.cli.review_html import CSP
 from jupyter_guardrails.cli.review_site import Reply, Site
+from jupyter_guardrails.review.page import CSP
 
 HOST = "127.0.0.1"
 MOST_BYTES = 1 << 16
@@ -109,6 +110,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         return False
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Called by http.server about what it takes for no request of this page: answered like all others, with nothing of what was said."""
+        self._send(Reply(code, HTTPStatus(code).phrase))
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Called by http.server for each request: its address holds the secret, and the terminal is for codes."""

@@ -16,7 +16,7 @@ from uv import find_uv_bin
 from jupyter_guardrails.cli.connection import connected, home_of
 from jupyter_guardrails.cli.exec_command import follow
 from jupyter_guardrails.control.interface import Admission, ControlClient
-from jupyter_guardrails.control.interface.jobs import DeclaredInput
+from jupyter_guardrails.control.interface.jobs import DECLARED, DeclaredInput
 from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelSettle
 from jupyter_guardrails.engines import local
 from jupyter_guardrails.errors import BadRequest, NotFound, PackageError
@@ -80,7 +80,7 @@ def _job(package: Path, folder: Path) -> Job:
 def admit(client: ControlClient, out: Path, profile: str, inputs: list[Input]) -> Admission:
     """What the job may have. Control refuses it where this person may not read an input, or would see more of it than the clean run did."""
     name = f"job-{uuid.uuid4()}"
-    seen = [DeclaredInput.model_validate(entry.model_dump(include={"name", "version", "masks", "rows"})) for entry in inputs]
+    seen = [DeclaredInput.model_validate(entry.model_dump(include=DECLARED)) for entry in inputs]
     request = KernelAdmit(kernel_id=name, kernelspec="job", workspace=str(out), key=name, kind="exec", profile=profile, inputs=seen)
     return client.admit(request)
 

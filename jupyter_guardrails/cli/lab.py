@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ from jupyter_guardrails.control.interface.work import start_station
 from jupyter_guardrails.kernels import run_dirs
 from jupyter_guardrails.sandbox import outer
 
+CATALOG_S, AGAIN_S = 120.0, 0.2  # so long the first reading of a big catalogue is waited for, and so often asked about
 APPLICATIONS = {"lab": "jupyterlab", "notebook": "notebook", "server": "jupyter_server"}
 
 
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _become(plan: launch_plan.LaunchPlan, settings: Settings) -> NoReturn:
     client = _control(settings)
     _say_who_decides(client)
-    paths = client.call(LaunchPaths())
+    paths = launch_paths(client)
     if settings.service:
         start_station()  # now, since what it starts needs more than there is inside
     plan = launch_plan.serving_itself(plan) if "network" in paths["observed"] else plan
@@ -75,6 +77,21 @@ def _say_who_decides(client: ControlClient) -> None:
         print(f"guardrails: {problem}", file=sys.stderr)
     for guarantee in me["enforced"]:
         print(f"guardrails: {guarantee['name']}: {'held' if guarantee['held'] else 'NOT held'}: {guarantee['how']}", file=sys.stderr)
+
+
+def launch_paths(client: ControlClient) -> dict[str, list[str]]:
+    """What the server may see, by the policy and the catalogue: a big one that control has just begun to read is waited for, and that is said."""
+    until, waited = time.monotonic() + CATALOG_S, False
+    while True:
+        try:
+            return client.call(LaunchPaths())
+        except errors.CatalogBusy as busy:
+            if time.monotonic() > until:
+                raise
+            if not waited:
+                print(f"guardrails: {busy.message}: it is waited for", file=sys.stderr)
+        waited = True
+        time.sleep(AGAIN_S)
 
 
 def _enter(plan: launch_plan.LaunchPlan, paths: dict[str, list[str]], client: ControlClient) -> dict[str, Any]:

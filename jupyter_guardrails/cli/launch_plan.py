@@ -43,6 +43,7 @@ DATABASES = {  # of extensions that keep one in Jupyter's data folder or beside 
     "--SQLiteYStore.db_path": "ystore.db",  # jupyter-collaboration
 }
 ADDRESS = ("--ip", "--ServerApp.ip")
+NO_BROWSER = ("--no-browser", "--ServerApp.open_browser=False")
 WHERE = ("--ServerApp.root_dir", "--ServerApp.notebook_dir", "--notebook-dir", "--LabApp.notebook_dir", "--ServerApp.preferred_dir")
 
 
@@ -65,10 +66,7 @@ class LaunchPlan:
 
 def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, str], *, home: Path, state_dir: Path) -> LaunchPlan:
     """The plan, or BadRequest that says what to change."""
-    if os.getuid() == 0 and "--allow-root" not in arguments and "--ServerApp.allow_root=True" not in arguments:
-        raise errors.BadRequest(
-            "refusing to start as root: files of root under readable folders stay readable", next_step="use an ordinary account, or add --allow-root"
-        )
+    _require_an_ordinary_account(arguments)
     workspace = _workspace(arguments, home=home, state_dir=state_dir)
     port = int(_value(arguments, ("--port", "--ServerApp.port", "-p")) or _free_port())
     run_dir = run_dirs.new_name()
@@ -89,9 +87,15 @@ def make_plan(application: str, arguments: Sequence[str], environ: Mapping[str, 
         address=_address(arguments),
         read=read,
         write=(str(workspace), str(run_dir / "k"), str(run_dir / "tmp"), str(runtime), str(settings_dir), "/dev/shm"),
-        open_browser=application in ("jupyterlab", "notebook")
-        and not any(a.startswith(("--no-browser", "--ServerApp.open_browser=False")) for a in arguments),
+        open_browser=application in ("jupyterlab", "notebook") and not any(a.startswith(NO_BROWSER) for a in arguments),
     )
+
+
+def _require_an_ordinary_account(arguments: Sequence[str]) -> None:
+    if os.getuid() == 0 and "--allow-root" not in arguments and "--ServerApp.allow_root=True" not in arguments:
+        raise errors.BadRequest(
+            "refusing to start as root: files of root under readable folders stay readable", next_step="use an ordinary account, or add --allow-root"
+        )
 
 
 def serving_itself(plan: LaunchPlan) -> LaunchPlan:

@@ -131,12 +131,17 @@ def _uv_settings(here: Here) -> Settings:
             settings = tomllib.loads(here.text(file))
         except tomllib.TOMLDecodeError:
             continue
-        for index in _items(settings.get("index")):
-            if isinstance(index, dict):
-                yield "index-url" if index.get("default") else "extra-index-url", str(index.get("url", "")), str(file)
-        for table in (settings, settings.get("pip")):
-            if isinstance(table, dict):
-                yield from ((key, str(value), str(file)) for key in PIP_KEYS if key in table for value in _items(table[key]) if value)
+        yield from ((key, value, str(file)) for key, value in _uv_addresses(settings))
+
+
+def _uv_addresses(settings: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Those of `[[index]]`, and those under pip's names, at the top or in `[pip]`."""
+    for index in _items(settings.get("index")):
+        if isinstance(index, dict):
+            yield "index-url" if index.get("default") else "extra-index-url", str(index.get("url", ""))
+    for table in (settings, settings.get("pip")):
+        if isinstance(table, dict):
+            yield from ((key, str(value)) for key in PIP_KEYS if key in table for value in _items(table[key]) if value)
 
 
 def _built_in_index() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import yaml
@@ -114,7 +114,10 @@ async def _reach(entry: NetworkEntry) -> Reach:
         found = await addresses.resolve(entry.host, entry.port or 443, timeout_s=RESOLVE_S)
     except (OSError, TimeoutError):
         return entry, f"{entry.host} can't be resolved now: if it leads to private addresses, name their range"
-    unwrapped = dict.fromkeys(addresses.unwrapped(address) for address in found)
+    return _judged(entry, dict.fromkeys(addresses.unwrapped(address) for address in found))
+
+
+def _judged(entry: NetworkEntry, unwrapped: Collection[addresses.Address]) -> Reach:
     if not all(addresses.objection(address) for address in unwrapped):
         return entry, ""
     ranges = {f"{address}/{address.max_prefixlen}": address for address in unwrapped}

@@ -16,12 +16,13 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from jupyter_guardrails.cli import review_evidence, review_html
 from jupyter_guardrails.cli.job_review import SHORTEST, decision_lines
 from jupyter_guardrails.cli.printing import line
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.decisions import SubmissionDecide, SubmissionsQueue
 from jupyter_guardrails.errors import BadRequest, Conflict, GuardrailsError, NotFound, Refused
+from jupyter_guardrails.review import evidence as review_evidence
+from jupyter_guardrails.review import page as review_page
 
 CODE_S = 300.0
 TRIES = 3
@@ -72,7 +73,7 @@ class Site:
             return Reply(200, handle(rest))
         except GuardrailsError as error:
             body = f"<h1>{escape(error.message)}</h1><p>{escape(error.next_step or '')}</p><p class=muted>{escape(error.rule or '')}</p>"
-            return Reply(error.status, review_html.document("Not done", body))
+            return Reply(error.status, review_page.document("Not done", body))
 
     def _show(self, rest: list[str]) -> str:
         if rest in ([], [""]):
@@ -80,7 +81,7 @@ class Site:
         if len(rest) != 1:
             raise NotFound("there is nothing here")
         evidence = review_evidence.gather(self._client, rest[0])
-        return review_html.page(evidence, decide=self._form(evidence.submission))
+        return review_page.page(evidence, decide=self._form(evidence.submission))
 
     def _queue(self) -> str:
         rows = self._client.call(SubmissionsQueue())["submissions"]
@@ -90,7 +91,7 @@ class Site:
             for row in rows
         )
         body = f"<ul>{items}</ul>" if items else "<p>Nothing waits for your review.</p>"
-        return review_html.document("Review", f"<h1>What waits for your review</h1>{body}")
+        return review_page.document("Review", f"<h1>What waits for your review</h1>{body}")
 
     def _form(self, found: Mapping[str, Any]) -> str:
         choices = "".join(f"<label><input type=radio name=decision value={key} required> {text}</label>" for key, text in WORDS.items())
@@ -121,7 +122,7 @@ class Site:
         body += "<p>Your terminal shows a code beside this very decision. Type it here; if it shows another decision, don't.</p>"
         field = "<label for=code>Code</label><input type=text id=code name=code required autocomplete=off inputmode=numeric>"
         body += f'<form method=post action="/{self.key}/{quote(id)}">{field}<p><button>{escape(words)}</button></p></form>'
-        return review_html.document("Code", body)
+        return review_page.document("Code", body)
 
     def _confirmed(self, id: str, code: str) -> str:
         held = self._pending.get(id)
@@ -138,7 +139,7 @@ class Site:
         self._say(f"done: {WORDS[held.request.decision]} {line(held.job)}: {answer['label']}")
         lines = "\n".join(text.strip() for text in decision_lines(answer))
         body = f'<h1>{escape(held.job)}: {escape(answer["label"])}</h1><pre>{escape(lines)}</pre><p><a href="/{self.key}/">What else waits</a></p>'
-        return review_html.document("Done", body)
+        return review_page.document("Done", body)
 
 
 def _request(found: Mapping[str, Any], form: Mapping[str, str]) -> SubmissionDecide:

@@ -21,14 +21,15 @@ from jupyter_guardrails.control.interface.messages import SubmissionCancel, Subm
 from jupyter_guardrails.control.interface.own import running_control
 from jupyter_guardrails.control.interface.work import start_station
 from jupyter_guardrails.errors import BadRequest
+from jupyter_guardrails.review.signs import SIGNS
 
 POLL_S = 0.25
 SAMPLE_S = 60
+SAMPLE_ROWS = 1000
 MOST_STATIONS = 2  # control has a submission worked on once more when who worked on it was killed, not oftener
 ENDED = frozenset({"draft", "checks_failed", "in_review", "cancelled", "rejected", "withdrawn", "approved", "deployed", "superseded", "retired"})
 FAILING = frozenset({"draft", "submitted", "checking", "checks_failed", "cancelled"})  # what is said of these is an error
 DECIDED = frozenset({"changes_requested", "rejected", "approved"})  # and of these, what its reviewers said, who are named with it
-SIGNS = {"passed": "ok", "failed": "FAILED", "warned": "warning", "not_checked": "not checked", "running": "…", "waiting": "waiting"}
 
 
 def add_parser(subparsers: Any) -> None:
@@ -42,6 +43,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--draft", action="store_true", help="check only, submit nothing")
     sample = "with --draft: run it for so many seconds (60) only, for early feedback that counts for nothing"
     parser.add_argument("--sample", type=_seconds, nargs="?", const=SAMPLE_S, metavar="SECONDS", help=sample)
+    rows = "with --draft: run it on the first rows of each dataset (1000) instead of all, which counts for nothing either"
+    parser.add_argument("--sample-rows", type=_rows, nargs="?", const=SAMPLE_ROWS, metavar="ROWS", help=rows)
     parser.add_argument("--reason", default="", help="why warnings are acceptable, for the reviewer")
     parser.add_argument("--wait", action="store_true", help="show progress until the checks have ended (always so without a running control)")
     parser.add_argument("--json", action="store_true")
@@ -92,6 +95,7 @@ def _request(arguments: argparse.Namespace) -> SubmissionCreate:
         parameters=dict(_parameter(text) for text in arguments.param),
         draft=arguments.draft,
         sample_s=arguments.sample,
+        sample_rows=arguments.sample_rows,
         reason=arguments.reason,
         details=submit_details.details_of(arguments, then=then),
         key=uuid.uuid4().hex,
@@ -101,6 +105,12 @@ def _request(arguments: argparse.Namespace) -> SubmissionCreate:
 def _seconds(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 3600:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 1 to 3600: write --sample behind the notebook, or --sample=60")
+    return int(text)
+
+
+def _rows(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows from 1 to 1000000: write --sample-rows=1000, or leave the number out")
     return int(text)
 
 

@@ -103,8 +103,7 @@ def _sentence(path: Path, way: Way) -> str:
 
 def _next_step(what: str, ways: list[Way], settings: Settings) -> str:
     if settings.service and what in (STATE, SOCKET):
-        folder = settings.state_dir if what == STATE else settings.control_socket.parent
-        return f"it is for the service's account alone: chown -R jupyter-guardrails: {folder} && chmod {700 if what == STATE else 755} {folder}"
+        return _for_the_service_alone(what, settings)
     if what == STATE:
         return "control writes there as this account: changes to records show, and are not prevented; for more it needs an account of its own"
     if what == INSTALLATION and any(way.owned for way in ways):
@@ -113,6 +112,11 @@ def _next_step(what: str, ways: list[Way], settings: Settings) -> str:
         return f"if it shall bind: an admin puts it into {ADMIN_DIR}"
     places = [way.place for way in ways]
     return _command(places) if all(map(_is_roots, places)) else f"keep it in {ADMIN_DIR} itself, in folders that belong to root, not behind a link"
+
+
+def _for_the_service_alone(what: str, settings: Settings) -> str:
+    folder, mode = (settings.state_dir, 700) if what == STATE else (settings.control_socket.parent, 755)
+    return f"it is for the service's account alone: chown -R jupyter-guardrails: {folder} && chmod {mode} {folder}"
 
 
 def _command(places: list[Seen]) -> str:

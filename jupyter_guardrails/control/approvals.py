@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_guardrails.control import authority, declared, four_eyes, packages, published, signing, stops
-from jupyter_guardrails.control.interface.jobs import DeclaredInput
+from jupyter_guardrails.control.interface.jobs import DECLARED, DeclaredInput
 from jupyter_guardrails.control.rights import rights, stopped
 from jupyter_guardrails.control.state import ControlState
 from jupyter_guardrails.errors import GuardrailsError
@@ -205,7 +205,7 @@ async def _of_policy(state: ControlState, row: Row) -> list[Decision]:
 async def _of_identity(state: ControlState, row: Row, job: Job, run_as: str) -> list[Decision]:
     """Whether the account that it would run as is not suspended, and reads each input with masks as strict as in the clean run, or stricter."""
     identity = identity_of(state, row, run_as)
-    inputs = [DeclaredInput.model_validate(entry.model_dump(include={"name", "version", "masks", "rows"})) for entry in job.inputs]
+    inputs = [DeclaredInput.model_validate(entry.model_dump(include=DECLARED)) for entry in job.inputs]
     try:
         await state.groups.refresh(identity)
         if (row_of := (await rights(state, identity)).person) is not None:

@@ -47,7 +47,7 @@ def _said(order: Question, fds: tuple[int, ...], cut: Cut) -> Question:
 
 def _answered(order: Question, fd: int, cut: Cut) -> Question:
     """What one SELECT of a person gives, as their own account in the database; it is cancelled there when nobody reads any more."""
-    from jupyter_guardrails.catalog.sources.person_sql import run_sql  # SQLAlchemy: few workers ever speak to a database
+    from jupyter_guardrails.catalog.sources.person_sql import run_sql  # SQLAlchemy: 65 ms, and few workers ever speak to a database
 
     sink = Sink(fd, stall_s=order["stall_s"], cut=cut)
     with _in_our_words(order["dataset"], order["owner"], sink):

@@ -1,4 +1,4 @@
-"""What a kernel may ask the broker on its channel: a stream of rows, and how it ended."""
+"""What a kernel may ask the broker on its channel: a stream of rows, how it ended, and which columns there are."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from jupyter_guardrails.catalog.filters import read_filter
-from jupyter_guardrails.control import following, scans
+from jupyter_guardrails.control import delivered, following, scans
 from jupyter_guardrails.control.channel_operations import Arguments, Operation
-from jupyter_guardrails.control.reads import Asked, decided, with_record
+from jupyter_guardrails.control.reads import Asked, decided, recorded, with_record
 from jupyter_guardrails.control.state import Answer, ControlState, LiveKernel
 
 MOST_COLUMNS = 20_000
@@ -25,6 +25,12 @@ class Scan(Arguments):
     purpose: str = Field(default="", max_length=200)
     format: Literal["arrow", "csv"] = "arrow"
     shared: bool = False
+
+
+class Columns(Arguments):
+    """A dataset."""
+
+    name: str
 
 
 class ScanEnd(Arguments):
@@ -55,4 +61,16 @@ async def scan_end(state: ControlState, live: LiveKernel, arguments: ScanEnd) ->
     return Answer(await state.outcomes.take(live.lease, arguments.scan))
 
 
-OPERATIONS: dict[str, tuple[type[Arguments], Operation]] = {"datasets.scan": (Scan, scan), "datasets.scan_end": (ScanEnd, scan_end)}
+async def columns(state: ControlState, live: LiveKernel, arguments: Columns) -> Answer:
+    """Names and types of what this kernel gets of it, after masks. No row is read, so that only a refusal is recorded, and no purpose is named."""
+    read = await decided(state, live, Asked(arguments.name, explained=True))
+    if not read.access.granted:
+        await recorded(state, live, read)
+    return Answer(await delivered.columns_of(state, read.contract, read.access))
+
+
+OPERATIONS: dict[str, tuple[type[Arguments], Operation]] = {
+    "datasets.scan": (Scan, scan),
+    "datasets.scan_end": (ScanEnd, scan_end),
+    "datasets.columns": (Columns, columns),
+}

@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from jupyter_guardrails.control import lifetimes
+from jupyter_guardrails.control import declared, delivered, lifetimes
 from jupyter_guardrails.control.interface.content import read_sealed
-from jupyter_guardrails.control.interface.work import MAX_EVIDENCE_BYTES, RUN_PREFIX, WorkerEarlier, WorkerKeep, WorkerReached
+from jupyter_guardrails.control.interface.work import MAX_EVIDENCE_BYTES, RUN_PREFIX, WorkerColumns, WorkerEarlier, WorkerKeep, WorkerReached
 from jupyter_guardrails.control.state import Answer, ControlState, Operations
 from jupyter_guardrails.errors import BadRequest, Refused
 from jupyter_guardrails.records import audit, leases
@@ -26,7 +26,7 @@ KEPT, KEPT_S = 20, 30 * 24 * 3600.0  # of one person: the newest ones, that long
 
 async def reached(state: ControlState, request: WorkerReached, fds: list[int]) -> dict[str, Any]:
     """Each dataset and place once, with the time of its first record."""
-    _own(state, request.submission)
+    own(state, request.submission)
     found: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in KINDS.values()}
     wanted = audit.Filter(actions=tuple(KINDS), kernel=request.kernel_id)
     for row in await state.records.read(audit.newest, principal=state.principal, wanted=wanted, limit=MOST):
@@ -37,9 +37,15 @@ async def reached(state: ControlState, request: WorkerReached, fds: list[int]) -
     return {kind: list(entries.values()) for kind, entries in found.items()}
 
 
+async def columns(state: ControlState, request: WorkerColumns, fds: list[int]) -> dict[str, Any]:
+    """What its author is given of a dataset now, after masks: the package says it, and production runs compare theirs."""
+    own(state, request.submission)
+    return await delivered.columns_of(state, *await declared.granted(state, request.name))
+
+
 async def earlier(state: ControlState, request: WorkerEarlier, fds: list[int]) -> Answer:
     """What was kept under that key for this person, unless it is too old."""
-    _own(state, request.submission)
+    own(state, request.submission)
     path, now_s = _place(state) / f"{request.key}.json", state.clock().timestamp()
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -53,7 +59,7 @@ async def earlier(state: ControlState, request: WorkerEarlier, fds: list[int]) -
 
 async def keep(state: ControlState, request: WorkerKeep, fds: list[int]) -> dict[str, Any]:
     """Keep it as a file of control's own; older ones go."""
-    _own(state, request.submission)
+    own(state, request.submission)
     if len(fds) != 1:
         raise BadRequest("evidence is one descriptor of sealed memory")
     with read_sealed(fds[0], limit_bytes=MAX_EVIDENCE_BYTES) as said:
@@ -72,7 +78,8 @@ async def clear(state: ControlState, submission: str) -> None:
         await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
 
 
-def _own(state: ControlState, submission: str) -> None:
+def own(state: ControlState, submission: str) -> None:
+    """Refused to everybody but the worker of this submission."""
     if state.worker is None or state.worker != submission:
         raise Refused("only a submission's own worker may ask about its clean run")
 
@@ -97,4 +104,4 @@ def _write(folder: Path, key: str, said: IO[bytes], now_s: float) -> None:
         path.unlink(missing_ok=True)
 
 
-OPERATIONS: Operations = {WorkerReached: reached, WorkerEarlier: earlier, WorkerKeep: keep}
+OPERATIONS: Operations = {WorkerReached: reached, WorkerColumns: columns, WorkerEarlier: earlier, WorkerKeep: keep}

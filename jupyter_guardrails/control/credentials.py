@@ -65,6 +65,18 @@ def load(path: Path) -> tuple[Credential, ...]:
 
 
 def _entries(data: bytes, path: Path) -> tuple[Credential, ...]:
+    nodes = _listed(data, path)
+    read = [_entry(node, path) for node in nodes]
+    problems = [problem for _, wrong in read for problem in wrong]
+    entries = tuple(entry for entry, _ in read if entry is not None)
+    problems += _twice(entries, nodes, path) if not problems else []
+    if problems:
+        raise PolicyError(problems)
+    return entries
+
+
+def _listed(data: bytes, path: Path) -> Sequence[Node]:
+    """What stands under `sources`; nothing in an empty file."""
     root, broken = read_tree(data, str(path))
     if broken:  # what a parser says may quote the text, a value that starts with * for one
         raise PolicyError([Problem(str(path), problem.line, problem.column, "is not plain YAML", HOW_TO_WRITE) for problem in broken])
@@ -73,13 +85,7 @@ def _entries(data: bytes, path: Path) -> tuple[Credential, ...]:
     servers = root.entries.get("sources") if root.kind == "mapping" else None
     if servers is None or len(root.entries) > 1 or servers[1].kind != "sequence":
         raise PolicyError([Problem(str(path), 1, 1, "must hold one key, `sources`, with a list", "sources: [{for: s3://bucket, key: …, secret: …}]")])
-    read = [_entry(node, path) for node in servers[1].items]
-    problems = [problem for _, wrong in read for problem in wrong]
-    entries = tuple(entry for entry, _ in read if entry is not None)
-    problems += _twice(entries, servers[1].items, path) if not problems else []
-    if problems:
-        raise PolicyError(problems)
-    return entries
+    return servers[1].items
 
 
 def _entry(node: Node, path: Path) -> tuple[Credential | None, list[Problem]]:

@@ -16,6 +16,7 @@ from jupyter_guardrails.catalog.preview import Preview, preview
 from jupyter_guardrails.catalog.published import Published
 from jupyter_guardrails.control import labels, published, quality_state, scans
 from jupyter_guardrails.control.dataset_files import files_of, open_data
+from jupyter_guardrails.control.dataset_pages import page_of, parts_of
 from jupyter_guardrails.control.interface.messages import DatasetCheck, DatasetShow, DatasetsSearch
 from jupyter_guardrails.control.rights import Rights, rights
 from jupyter_guardrails.control.state import ControlState, Operations
@@ -29,15 +30,11 @@ async def search(state: ControlState, request: DatasetsSearch, fds: list[int]) -
     everyones, policy = _policies(state)
     now, held, shelf = state.clock(), await rights(state), state.catalogs.shelf
     sets = await state.visible.of(policy, everyones, shelf.numbered, held, now)
-    page = shelf.index.search(request.q, sets.within(request.scope), shelf.numbered, limit=request.limit, offset=request.offset)
-    contracts = [contract for number in page.numbers if (contract := shelf.numbered.contracts[number])]
-    found = [(one, held.access(one, policy, now)) for one in contracts]
-    more = await _published(state, request)
-    skipped = max(0, request.offset - page.total)  # what people published comes behind the catalogue's own
-    found += [(one.contract, one.access) for one in more[skipped : skipped + request.limit - len(found)]]
-    advisory = await state.advisory.of([contract for contract, _ in found], state.peer_uid)
-    rows = [listing.entry(contract, access, policy, advisory=contract.name in advisory) for contract, access in found]
-    return {"datasets": rows, "total": page.total + len(more)}
+    parts = parts_of(request, sets, await _published(state, request))
+    page = page_of(request, parts, lambda contract: held.access(contract, policy, now), shelf)
+    advisory = await state.advisory.of([contract for contract, _ in page.found], state.peer_uid)
+    rows = [listing.entry(contract, access, policy, advisory=contract.name in advisory) for contract, access in page.found]
+    return {"datasets": rows, "total": page.total}
 
 
 def _policies(state: ControlState) -> tuple[Policy, EffectivePolicy]:
@@ -47,7 +44,7 @@ def _policies(state: ControlState) -> tuple[Policy, EffectivePolicy]:
 
 
 async def _published(state: ControlState, request: DatasetsSearch) -> list[published.Seen]:
-    """What people published and this person may know of, behind the catalogue's own."""
+    """What people published and this person may know of."""
     found = await published.listed(state, request.q)
     return [one for one in found.values() if request.scope in ("all", one.access.status)]
 

@@ -6,6 +6,7 @@ refused where that person would see more than the author did.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from jupyter_guardrails.catalog import filters
 from jupyter_guardrails.catalog.access import Access
 from jupyter_guardrails.catalog.delivery import STRICTNESS, Bounds
 from jupyter_guardrails.catalog.model import Contract
-from jupyter_guardrails.control import datasets
+from jupyter_guardrails.control import counting, datasets
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.salt import salt_of
 from jupyter_guardrails.control.state import ControlState, LiveKernel
@@ -46,38 +47,43 @@ def bound(state: ControlState, contract: Contract, access: Access) -> DeclaredIn
     """A dataset as this person reads it now."""
     bounds = access.bounds
     said = {"name": contract.name, "version": contract.version, "masks": dict(bounds.masks), "rows": rows_digest(state, bounds)}
+    said["counts"] = contract.sha256
     return DeclaredInput.model_validate(said)
 
 
 async def of_clean_run(state: ControlState, names: Iterable[str]) -> list[DeclaredInput]:
     """What a notebook names, bound as its author reads it now; Refused for one that may not be read."""
-    found = [await _granted(state, name) for name in dict.fromkeys(names)]
+    found = [await granted(state, name) for name in dict.fromkeys(names)]
     return [bound(state, contract, access) for contract, access in found]
 
 
 async def check_job(state: ControlState, inputs: Sequence[DeclaredInput]) -> None:
     """Refused, before anything of a job runs, where who runs it may not read an input, or would see more of it than its clean run did."""
     for entry in inputs:
-        contract, access = await _granted(state, entry.name)
+        contract, access = await granted(state, entry.name)
         if more := looser(entry, bound(state, contract, access)):
             raise Refused(more, next_step=AS_ITS_AUTHOR.format(name=entry.name), rule=str(access.decision.rule))
 
 
-async def _granted(state: ControlState, name: str) -> tuple[Contract, Access]:
+async def granted(state: ControlState, name: str) -> tuple[Contract, Access]:
+    """A dataset as this person reads it now; Refused where they may not, or its file is not the one that its contract says counts."""
     contract, access = await datasets.find(state, name)
     if not access.granted:
         raise Refused(access.decision.reason, next_step=access.decision.next_step, rule=str(access.decision.rule))
+    await asyncio.to_thread(counting.check, contract)
     return contract, access
 
 
 def looser(seen: DeclaredInput, now: DeclaredInput) -> str:
-    """In one sentence what would be seen now that the clean run did not see; empty where there is nothing."""
+    """In one sentence what would be seen now that the clean run did not see, or that counts no more; empty where there is nothing."""
     bare = [column for column, kind in seen.masks.items() if _strictness(now.masks, column) < STRICTNESS.index(kind)]
     if bare:
         columns = ", ".join(f"{column} ({seen.masks[column]}, now {now.masks.get(column) or 'none'})" for column in bare[:5])
         return f"{seen.name} was masked in the clean run of this job, and would be less so now: {columns}"
     if seen.rows and now.rows != seen.rows:
         return f"the clean run of this job saw only some rows of {seen.name}, and now they would be others"
+    if seen.counts and now.counts and seen.counts != now.counts:
+        return f"other bytes of {seen.name} count by its contract now (sha256 {now.counts[:12]}) than in the clean run (sha256 {seen.counts[:12]})"
     return ""
 
 

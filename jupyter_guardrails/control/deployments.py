@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jupyter_guardrails.control import approvals, authority, lifecycle, reviews, signing
+from jupyter_guardrails.control import approvals, authority, contract_drift, lifecycle, reviews, signing
 from jupyter_guardrails.control.interface.deployments import DeploymentCreate, DeploymentEnd, DeploymentLive, DeploymentsList
 from jupyter_guardrails.control.state import Answer, ControlState, Operations
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, PackageError
@@ -97,11 +97,11 @@ async def listed(state: ControlState, request: DeploymentsList, fds: list[int]) 
     wanted = [row for row in rows if request.id in ("", row["id"], row["submission"])]
     if request.id and not wanted:
         raise NotFound(f"there is no deployment of {request.id}", next_step=deployments.NEXT_STEP)
-    shown = [shape(row, await state.records.read(deployments.runs_of, row["id"])) | {"drift": await _drift(state, row)} for row in wanted]
+    shown = [shape(row, await state.records.read(deployments.runs_of, row["id"])) | {"drift": await contract_drift_of(state, row)} for row in wanted]
     return {"deployments": shown, "profile": state.effective().production_profile.value.name}
 
 
-async def _drift(state: ControlState, row: dict[str, Any]) -> list[str]:
+async def contract_drift_of(state: ControlState, row: dict[str, Any]) -> list[str]:
     """What is other than when it was approved, of the contracts of what a live deployment reads: in sentences."""
     if row["state"] != "live":
         return []
@@ -109,14 +109,7 @@ async def _drift(state: ControlState, row: dict[str, Any]) -> list[str]:
         job = await _job_of(state, await state.records.read(submissions.get, row["submission"]))
     except PackageError as error:
         return [f"its package can't be read any more: {error.message}"]
-    contracts = state.catalogs.current.by_name
-    now = {entry.name: contracts[entry.name].version if entry.name in contracts else None for entry in job.inputs}
-    changed = [entry for entry in job.inputs if now[entry.name] != entry.version]
-    return [f"{entry.name} was {entry.version} in its clean run, and {_is_now(now[entry.name])}" for entry in changed]
-
-
-def _is_now(version: str | None) -> str:
-    return f"is {version} now" if version is not None else "has no contract now"
+    return contract_drift.changed(job, state.catalogs.current.by_name)
 
 
 async def may_run(state: ControlState, deployment: dict[str, Any]) -> None:

@@ -114,8 +114,8 @@ def check_job(job: Job, row: dict[str, Any], policy_digest: str, inputs: Sequenc
     wrong += [f"output {output.name}" for output in details.outputs if not any(output.same_as(found) for found in job.outputs)]
     if wrong or job.parameters.values != row["parameters"]:
         raise PackageError(f"the worker built another job than was submitted ({', '.join(wrong) or 'parameters'})", next_step="submit again")
-    said = {entry.name: (entry.version, entry.masks, entry.rows) for entry in job.inputs}
-    if said != {entry.name: (entry.version, entry.masks, entry.rows) for entry in inputs}:
+    said = {entry.name: (entry.version, entry.masks, entry.rows, entry.counts) for entry in job.inputs}
+    if said != {entry.name: (entry.version, entry.masks, entry.rows, entry.counts) for entry in inputs}:
         raise PackageError("the package says something else of its data than its clean run was bound to", next_step="submit again")
 
 

@@ -14,6 +14,7 @@ from jupyter_guardrails.control.notice_words import span
 from jupyter_guardrails.control.starting import held
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import GroupsUnknown, PolicyError
+from jupyter_guardrails.policy import EffectivePolicy
 from jupyter_guardrails.records import budgets, choices, leases
 from jupyter_guardrails.records.columns import iso
 from jupyter_guardrails.records.windows import HOUR_S, NAMES, Amounts, Limit, Window
@@ -49,6 +50,8 @@ async def me(state: ControlState, request: Me, fds: list[int]) -> dict[str, Any]
     answer["enforced"] = [asdict(item) for item in softened(guarantees, (await observing.bounds(state, policy)).observed)]
     chosen = await profiles.preferred(state, policy, None)
     more = [asdict(item) for item in askable(policy)]
+    own = await profiles.kept(state, policy, request.notebook) if request.notebook else None
+    answer["own"] = {"notebook": request.notebook, "profile": own} if own else None
     shown = {"limits": limits.shown(policy), "profiles": limits.profiles(policy, chosen), "more": more}
     return answer | {"roles": sorted(policy.roles), "policy": file} | shown
 
@@ -109,12 +112,22 @@ def _kernel(row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def set_profile(state: ControlState, request: ProfileSet, fds: list[int]) -> dict[str, Any]:
-    """Remembered for the next start, of one notebook or of all; Refused for a profile that this person may not use."""
+    """Remembered (or forgotten) for the next start, of one notebook or of all; Refused for a profile that this person may not use."""
     policy = state.effective()
+    if request.profile is None:
+        return await _forget_profile(state, policy, request.notebook)
     chosen, _ = await profiles.opened(state, policy, request.profile) or profiles.permitted(state, policy, request.profile)
     await state.records.write(choices.choose, state.principal, request.notebook, request.profile, now=state.clock())
     await state.audit("profile.set", request.profile, reason="chosen for the next start", rule=chosen.rule, notebook=request.notebook)
     return {"profile": request.profile, "notebook": request.notebook}
+
+
+async def _forget_profile(state: ControlState, policy: EffectivePolicy, notebook: str | None) -> dict[str, Any]:
+    """The answer names the profile that holds instead."""
+    await state.records.write(choices.forget, state.principal, notebook)
+    name = await profiles.preferred(state, policy, notebook)
+    await state.audit("profile.set", name, reason="what was chosen is forgotten: this is next", notebook=notebook)
+    return {"profile": name, "notebook": notebook}
 
 
 async def budget(state: ControlState, request: Budget, fds: list[int]) -> dict[str, Any]:

@@ -39,11 +39,16 @@ async def choose(state: ControlState, policy: EffectivePolicy, request: KernelAd
 
 
 async def preferred(state: ControlState, policy: EffectivePolicy, notebook: str | None) -> str:
-    """The stored choice for this notebook or for all, as long as the policy still has it; else the default."""
+    """What was chosen for this notebook, else what was chosen for all, else the default; a choice that may no longer be used is passed over."""
+    own = await kept(state, policy, notebook) if notebook else None
+    return own or await kept(state, policy, None) or policy.default_profile.value
+
+
+async def kept(state: ControlState, policy: EffectivePolicy, notebook: str | None) -> str | None:
+    """The stored choice for this notebook alone (None: for all), as long as this person may still use it."""
     name = await state.records.glance(choices.chosen, state.principal, notebook)
-    if name is None or name in policy.profiles or await opened(state, policy, name) is None:
-        return name if name in policy.profiles else policy.default_profile.value
-    return name
+    usable = name is not None and (name in policy.profiles or await opened(state, policy, name) is not None)
+    return name if usable else None
 
 
 async def opened(state: ControlState, policy: EffectivePolicy, name: str) -> tuple[Chosen, Decision] | None:

@@ -45,12 +45,13 @@ async def newest(state: ControlState, request: PublicationsList, fds: list[int])
     allowed = policy.publish.value if policy.publish else None
     may = {"person": policy.person, "groups": list(allowed.to) if allowed else [], "reviewed": allowed is None or allowed.review}
     may |= {"imports": policy.upload_max_bytes.value is not None}
-    rows = await (_waiting(state) if request.review else state.records.read(publications.of_author, state.principal))
+    rows = await (waiting(state) if request.review else state.records.read(publications.of_author, state.principal))
     return {"publications": [await shape(state, row) for row in rows], **may}
 
 
-async def _waiting(state: ControlState) -> list[Row]:
-    rows = [row for row in await state.records.read(publications.live) if row["state"] == "proposed"]
+async def waiting(state: ControlState) -> list[Row]:
+    """What others propose about which this person has to say something yet."""
+    rows = await state.records.read(publications.proposed)
     return [row for row in rows if (await _verdict(state, row)).inputs - _covered(row)]
 
 
@@ -232,18 +233,24 @@ async def shape(state: ControlState, row: Row) -> dict[str, Any]:
     same = ("name", "version", "author", "state", "description", "classification", "inherited", "purposes", "format", "digest", "rule")
     times = {"created_at": iso(row["created_at"]), "expires_at": iso(row["expires_at"]) if row["expires_at"] else None}
     content, owners = row["content"], await published.owners_of(state, [row])
-    waits = sorted(set(published.needed(row, owners)) - _covered(row)) if row["state"] == "proposed" else []
-    inputs = [{key: item[key] for key in ("name", "version", "classification")} for item in row["inputs"]]
-    if row["author"] != state.principal and not published.verdict_on(state.effective(), row, owners).inputs:
-        known = await labels.known_to(state, [item["name"] for item in inputs])
-        inputs = [item if item["name"] in known else item | {"name": labels.UNKNOWN, "version": ""} for item in inputs]
-        waits = []
+    knows_all = row["author"] == state.principal or bool(published.verdict_on(state.effective(), row, owners).inputs)
+    waits = sorted(set(published.needed(row, owners)) - _covered(row)) if row["state"] == "proposed" and knows_all else []
+    inputs = await _inputs(state, row, all_by_name=knows_all)
     decisions = [{key: one[key] for key in ("reviewer", "decision", "reason", "classification", "at")} for one in row["decisions"]]
     said = {key: row[key] for key in same} | times | {"group": row["audience"], "inputs": inputs, "waits_for": waits, "decisions": decisions}
     said["produced_by"] = produced.shown(row["produced_by"] or {})
     said["deciders"] = published.deciders(state.effective(), row, owners, waits)
     said |= {key: content[key] for key in ("size_bytes", "rows", "columns", "scan")} | {"content_digest": content["digest"]}
     return said | {"next_step": _next_step(row, waits)}
+
+
+async def _inputs(state: ControlState, row: Row, *, all_by_name: bool) -> list[dict[str, Any]]:
+    """What it was made of, by name where this person may know of that."""
+    inputs = [{key: item[key] for key in ("name", "version", "classification")} for item in row["inputs"]]
+    if all_by_name:
+        return inputs
+    known = await labels.known_to(state, [item["name"] for item in inputs])
+    return [item if item["name"] in known else item | {"name": labels.UNKNOWN, "version": ""} for item in inputs]
 
 
 def _next_step(row: Row, waits: list[str]) -> str:

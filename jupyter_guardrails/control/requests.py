@@ -58,6 +58,12 @@ async def newest(state: ControlState, request: RequestsList, fds: list[int]) -> 
     return {"requests": [answer(row, state, decided=decided.get(row["id"])) for row in rows if seen(state, row)]}
 
 
+async def waiting(state: ControlState) -> list[dict[str, Any]]:
+    """Open requests of others that this person may see, as the desk shows them."""
+    rows = await state.records.read(requests.opened, but_of=state.principal)
+    return [row for row in rows if seen(state, row)]
+
+
 def seen(state: ControlState, row: dict[str, Any]) -> bool:
     """Whether this person may see a request: one's own, one for a dataset that one owns, for admins each."""
     contract = state.catalogs.current.by_name.get(row["dataset"])

@@ -32,7 +32,7 @@ SHOWN = ("reviewer", "decision", "words", "self_test", "content_digest", "as_rev
 async def queue(state: ControlState, request: SubmissionsQueue, fds: list[int]) -> dict[str, Any]:
     """What waits for this person's review, oldest first; what one has decided already is left out."""
     rows = await state.records.read(submissions.newest, None, limit=1000)
-    waiting = [row for row in reversed(rows) if row["state"] == "in_review" and await _may(state, row)]
+    waiting = [row for row in reversed(rows) if row["state"] == "in_review" and await may(state, row)]
     return {"submissions": [shapes.submission(row, service=state.service) for row in waiting if not await _decided(state, row)]}
 
 
@@ -106,7 +106,7 @@ async def reviewable(state: ControlState, id: str) -> dict[str, Any] | None:
     """Another person's submission that this one may look at, else None."""
     row = await state.records.read(submissions.get, id)
     shown = sharing.is_shared(state, row) or (not row["draft"] and row["state"] not in NEVER_SEEN)
-    return row if row["principal"] != state.principal and shown and await _may(state, row) else None
+    return row if row["principal"] != state.principal and shown and await may(state, row) else None
 
 
 async def found(state: ControlState, id: str) -> dict[str, Any]:
@@ -119,13 +119,14 @@ async def found(state: ControlState, id: str) -> dict[str, Any]:
     return seen
 
 
-async def _may(state: ControlState, row: dict[str, Any]) -> bool:
+async def may(state: ControlState, row: dict[str, Any]) -> bool:
     """A reviewer may look at what is broken, too; who speaks for data alone must be found by what control signed of it."""
+    if authority.on_job(state.effective(), job=approvals.job_of(row), submitted_by=row["principal"], service=state.service).allowed:
+        return True
     try:
         return (await approvals.voice(state, row)).counts
     except PackageError:
-        verdict = authority.on_job(state.effective(), job=approvals.job_of(row), submitted_by=row["principal"], service=state.service)
-        return verdict.allowed
+        return False
 
 
 async def _decided(state: ControlState, row: dict[str, Any]) -> bool:

@@ -152,13 +152,18 @@ async def _into_memory(begun: Callable[..., Awaitable[Outcome]]) -> Streamed:
 
 async def preview(state: ControlState, contract: Contract, access: Access) -> dict[str, Any] | None:
     """The first rows as this person may see them, `{columns, rows}`; None where there are none to show, or not in time."""
-    plan = plan_of(contract, access, form="preview", limit=10)
-    reading, writing = os.pipe2(os.O_CLOEXEC)  # nothing is written: its reading end tells the worker whether anybody waits
+    try:
+        return await told(state, contract, plan_of(contract, access, form="preview", limit=10))
+    except (TimeoutError, Conflict, NotFound, BadRequest):
+        return None  # the read itself will say why
+
+
+async def told(state: ControlState, contract: Contract, plan: ScanPlan) -> Question:
+    """What a worker says of a read whose form writes nothing; TimeoutError where it takes long."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)  # its reading end tells the worker whether anybody waits
     try:
         async with asyncio.timeout(PREVIEW_S):
             return await outcome_of(await begin(state, contract, plan, writing))
-    except (TimeoutError, Conflict, NotFound, BadRequest):
-        return None  # the read itself will say why
     finally:
         os.close(reading)
         os.close(writing)

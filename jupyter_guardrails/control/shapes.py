@@ -8,6 +8,7 @@ from jupyter_guardrails.control.interface.work import UNEXPLAINED
 from jupyter_guardrails.records.columns import iso
 
 SAME = ("id", "name", "version", "notebook", "state", "content_digest", "evidence_digest", "package", "error", "reason")
+BRIEF = ("id", "name", "version", "notebook", "state")
 CHECK = ("name", "title", "state", "detail", "findings", "progress", "seconds")
 LABELS = {
     "draft": "draft, not submitted",
@@ -44,10 +45,21 @@ WAITING = "waits for its reviewers: nobody else has approved this yet"
 def submission(row: dict[str, Any], *, service: bool) -> dict[str, Any]:
     """The answer of every operation that gives a submission; beside a control of one's own (not `service`) a review is a self-test."""
     checks = [{key: check[key] for key in CHECK} for check in row["checks"]]
-    times = {"created_at": iso(row["created_at"]), "updated_at": iso(row["updated_at"])}
-    label = WAITING if service and row["state"] == "in_review" else NEEDS_REASON if _unexplained(row) else LABELS[row["state"]]
-    said = {"person": row["principal"], "label": label, "checks": checks, "next_step": _next_step(row, service=service)}
-    return {key: row[key] for key in SAME} | times | said
+    said = {"person": row["principal"], "label": _label(row, service=service), "checks": checks, "next_step": _next_step(row, service=service)}
+    return {key: row[key] for key in SAME} | _times(row) | said | {"self_test": not service}
+
+
+def brief(row: dict[str, Any], *, service: bool) -> dict[str, Any]:
+    """A submission as a line of a list: without its checks and all else that may be long."""
+    return {key: row[key] for key in BRIEF} | _times(row) | {"person": row["principal"], "label": _label(row, service=service)}
+
+
+def _times(row: dict[str, Any]) -> dict[str, str]:
+    return {"created_at": iso(row["created_at"]), "updated_at": iso(row["updated_at"])}
+
+
+def _label(row: dict[str, Any], *, service: bool) -> str:
+    return WAITING if service and row["state"] == "in_review" else NEEDS_REASON if _unexplained(row) else LABELS[row["state"]]
 
 
 def _next_step(row: dict[str, Any], *, service: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.control import authority, shapes, workers
+from jupyter_guardrails.control import authority, shapes, submission_work, workers
 from jupyter_guardrails.control.interface.sharing import SubmissionShare
 from jupyter_guardrails.control.state import ControlState, Operations
 from jupyter_guardrails.errors import Conflict, NotFound
@@ -32,12 +32,18 @@ async def share(state: ControlState, request: SubmissionShare, fds: list[int]) -
         mark.touch()
     else:
         mark.unlink(missing_ok=True)
-    return shapes.submission(row, service=state.service) | {"shared": request.shared}
+    return shown(state, row)
 
 
 def is_shared(state: ControlState, row: dict[str, Any]) -> bool:
     """Whether reviewers may look at it though it isn't in review."""
     return row["state"] in STATES and _mark(state, row["id"]).exists()
+
+
+def shown(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:
+    """A submission as its author sees it: also whether reviewers may look at it, and whether its clean run was a sample."""
+    said = shapes.submission(row, service=state.service) | {"shared": is_shared(state, row)}
+    return said | {"sample": submission_work.is_sample(state, row["id"])} if row["draft"] else said
 
 
 def _mark(state: ControlState, submission: str) -> Path:

@@ -68,7 +68,7 @@ async def check_asked(state: ControlState, request: SubmissionCreate) -> None:
     workspace = Path(request.workspace)
     if not workspace.is_absolute() or not (state.settings.service or workspace.is_dir()):
         raise BadRequest(f"{request.workspace} is no folder", next_step="name the workspace by its absolute path")
-    if request.sample_s and not request.draft:
+    if (request.sample_s or request.sample_rows) and not request.draft:
         raise BadRequest("a sample run is for a draft: what is submitted runs whole", next_step="say that it is a draft, or leave the sample out")
     _check_others(request)
     for host in request.details.network:
@@ -91,6 +91,15 @@ def details_of(state: ControlState, submission: str) -> Details:
     """What its submitter said about the job."""
     asked = json.loads((workers.folder_of(state, submission) / "asked.json").read_text())
     return Details.model_validate(asked.get("details", {}))
+
+
+def is_sample(state: ControlState, submission: str) -> bool:
+    """Whether a draft's clean run is one of some seconds, or of some rows; not where its folder is gone."""
+    try:
+        asked = json.loads((workers.folder_of(state, submission) / "asked.json").read_text())
+    except FileNotFoundError:
+        return False
+    return any(asked.get(key) is not None for key in ("sample_s", "sample_rows"))
 
 
 def check_room(state: ControlState, rows: list[dict[str, Any]], request: SubmissionCreate) -> None:

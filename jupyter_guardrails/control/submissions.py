@@ -26,6 +26,7 @@ from jupyter_guardrails.control import (
     packages,
     reviews,
     shapes,
+    sharing,
     stations,
     stops,
     submission_work,
@@ -86,7 +87,8 @@ async def _freeze(state: ControlState, request: SubmissionCreate, id: str, folde
         folder.mkdir(mode=0o700, parents=True)
         digests = await asyncio.to_thread(packages.freeze_notebooks, sources, folder)
     workspace = request.workspace if state.settings.service else os.path.realpath(request.workspace)
-    asked = {"workspace": workspace, "kernelspec": request.kernelspec, "details": request.details.model_dump(), "sample_s": request.sample_s}
+    asked: dict[str, Any] = {"workspace": workspace, "kernelspec": request.kernelspec, "details": request.details.model_dump()}
+    asked |= {"sample_s": request.sample_s, "sample_rows": request.sample_rows}
     (folder / "asked.json").write_text(json.dumps(asked))
     return await state.records.write(
         submissions.create,
@@ -202,14 +204,16 @@ async def _seen(state: ControlState, id: str) -> dict[str, Any]:
 
 
 async def newest(state: ControlState, request: SubmissionsList, fds: list[int]) -> dict[str, Any]:
-    """One's own submissions, newest first."""
-    rows = await state.records.read(submissions.newest, state.principal)
-    return {"submissions": [shapes.submission(row, service=state.service) for row in rows]}
+    """One's own submissions, newest first, and how many there are."""
+    rows = await state.records.read(submissions.newest, state.principal, limit=request.limit, words=request.words)
+    total = await state.records.read(submissions.count, state.principal, words=request.words)
+    shown = await asyncio.to_thread(lambda: [sharing.shown(state, row) for row in rows])
+    return {"submissions": shown, "total": total}
 
 
 async def show(state: ControlState, request: SubmissionShow, fds: list[int]) -> dict[str, Any]:
     """One submission with all its checks; for reviewers also what is submitted by others."""
-    return shapes.submission(await _seen(state, request.id), service=state.service)
+    return sharing.shown(state, await _seen(state, request.id))
 
 
 async def cancel(state: ControlState, request: SubmissionCancel, fds: list[int]) -> dict[str, Any]:

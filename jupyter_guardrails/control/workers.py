@@ -159,6 +159,7 @@ def _order(state: ControlState, row: dict[str, Any], token: str, places: dict[st
         "reason": row["reason"],
         "draft": row["draft"],
         "sample_s": asked.get("sample_s"),
+        "sample_rows": asked.get("sample_rows"),
         "policy_digest": policy.digest,
         "profile": profile.name,
         "resources": {"memory_bytes": profile.memory_bytes, "cpus": profile.cpus, "tasks": profile.tasks, "wall_s": wall_s},

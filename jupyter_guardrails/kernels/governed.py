@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec
@@ -15,8 +15,11 @@ from jupyter_guardrails.kernels.provisioner import GuardedProvisioner
 __all__ = ["GovernedContext", "kernel_manager_class"]
 
 
-def kernel_manager_class(context: GovernedContext, argv: Sequence[str]) -> type[AsyncKernelManager]:
-    """A class for nbclient's `kernel_manager_class=`: it starts `argv` (with `{connection_file}` in it), whatever the notebook's kernelspec says."""
+def kernel_manager_class(context: GovernedContext, argv: Sequence[str], env: Mapping[str, str] | None = None) -> type[AsyncKernelManager]:
+    """A class for nbclient's `kernel_manager_class=`: it starts `argv` (with `{connection_file}` in it), whatever the notebook's kernelspec says.
+
+    `env`: further variables, as those of a kernelspec.
+    """
 
     class GovernedKernelManager(AsyncKernelManager):
         """Starts one command in the context's sandbox."""
@@ -24,7 +27,7 @@ def kernel_manager_class(context: GovernedContext, argv: Sequence[str]) -> type[
         @property
         def kernel_spec(self) -> KernelSpec:
             """Called by everything that asks what to start; ipykernel's interrupts and encryption are assumed."""
-            return _specification(argv)
+            return _specification(argv, env or {})
 
         async def _async_pre_start_kernel(self, **kwargs: Any) -> tuple[list[str], dict[str, Any]]:
             """Called by `start_kernel`; a provisioner that is there already is kept by jupyter_client."""
@@ -36,5 +39,5 @@ def kernel_manager_class(context: GovernedContext, argv: Sequence[str]) -> type[
     return GovernedKernelManager
 
 
-def _specification(argv: Sequence[str]) -> KernelSpec:
-    return KernelSpec(argv=list(argv), display_name="governed", language="python", metadata={"supported_encryption": ["curve"]})
+def _specification(argv: Sequence[str], env: Mapping[str, str]) -> KernelSpec:
+    return KernelSpec(argv=list(argv), env=dict(env), display_name="governed", language="python", metadata={"supported_encryption": ["curve"]})

@@ -70,11 +70,12 @@ def deleted_bytes(root: str, pids: Sequence[int]) -> int:
     """What processes still hold of files below a folder that have no name any more, each once."""
     found: dict[tuple[int, int], int] = {}
     for path, name in memory_files.descriptors(pids):
-        if name.startswith(f"{root}/") and name.endswith(" (deleted)"):
-            with suppress(OSError):
-                state = os.stat(path)
-                if state.st_nlink == 0:
-                    found[state.st_dev, state.st_ino] = state.st_blocks * BLOCK
+        if not (name.startswith(f"{root}/") and name.endswith(" (deleted)")):
+            continue
+        with suppress(OSError):
+            state = os.stat(path)
+            if state.st_nlink == 0:
+                found[state.st_dev, state.st_ino] = state.st_blocks * BLOCK
     return sum(found.values())
 
 

@@ -47,7 +47,8 @@ class Input(_Part):
     """A dataset that the notebook reads; `path` is where its contract says it is (None for what has none, or is masked).
 
     `masks`: those that its clean run saw it with; `rows`: the digest of the row filter then, empty for all rows. `sha256` and `size_bytes`: of the
-    file that its clean run read, where it is one file that lies at `path`.
+    file that its clean run read, where it is one file that lies at `path`. `counts`: of the file that its contract said counts; no other is read.
+    `promised`: the columns of its contract then.
     """
 
     name: str
@@ -57,7 +58,10 @@ class Input(_Part):
     rows: str = ""
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     size_bytes: int | None = Field(default=None, ge=0)
-    columns: dict[str, str] = Field(default_factory=dict, max_length=2000)  # name -> type, of that file where it is a table
+    counts: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    promised: dict[str, str] = Field(default_factory=dict, max_length=2000)
+    columns: dict[str, str] = Field(default_factory=dict, max_length=2000)  # name -> type, as the clean run was given them, where it is a table
+    in_some_files: list[str] = Field(default_factory=list, max_length=2000)  # of these columns: those that not all files of its folder had
 
 
 class Job(Details):

@@ -21,7 +21,7 @@ from jupyter_guardrails.promotion.work import Work
 CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
 RUN = Path(__file__).parent / "payload" / "run.py"
 TABLES = Path(tables.__file__).parent  # says what columns a file has, on the machine that runs the job
-CELLS = RUN.with_name("run_cells.py")
+PARTS = (RUN.with_name("run_environments.py"), RUN.with_name("run_cells.py"))  # of run.py, in lib/: used once it verified them
 ENGINES = RUN.with_name("engines")  # the same in every package: what is the job's own is in job.json; the others are engine_files.py's
 
 
@@ -33,8 +33,7 @@ def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.D
         nbformat.write(cleanrun.stripped(one.notebook.node), folder / "src" / one.order.notebook)  # type: ignore[no-untyped-call]
     shutil.copytree(CLIENT, folder / "lib", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     (folder / "lib" / "__init__.py").unlink(missing_ok=True)  # the room's own: lib/ is a path, no package
-    shutil.copyfile(RUN, folder / "run.py")
-    shutil.copyfile(CELLS, folder / "lib" / CELLS.name)
+    copy_program(folder)
     shutil.copytree(TABLES, folder / "lib" / "guarded_tables", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     shutil.copytree(ENGINES, folder / "engines", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     (folder / "env").mkdir()
@@ -51,6 +50,14 @@ def build(work: Work, results: Mapping[str, Result], folder: Path) -> manifest.D
     files = [name for name in manifest.list_files(folder) if name != CRATE]
     (folder / CRATE).write_text(crate_text(job, files, published=work.order.submitted_on), encoding="utf-8")
     return manifest.write_manifest(folder)
+
+
+def copy_program(folder: Path) -> None:
+    """What runs a package, into its folder."""
+    (folder / "lib").mkdir(exist_ok=True)
+    shutil.copyfile(RUN, folder / "run.py")
+    for part in PARTS:
+        shutil.copyfile(part, folder / "lib" / part.name)
 
 
 def job_of(work: Work) -> Job:

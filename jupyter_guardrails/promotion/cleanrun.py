@@ -86,12 +86,33 @@ def execute(
     values: Mapping[str, Any],
     timeout_s: int,
     progress: Callable[[int, int, str], None],
+    env: Mapping[str, str] | None = None,
 ) -> Run:
-    """Run every cell of a stripped notebook; `cwd` is its folder in the fresh one. A failing cell ends the run and is the problem."""
+    """Run every cell of a stripped notebook; `cwd` is its folder in the fresh one. A failing cell ends the run and is the problem.
+
+    `env`: further variables of its kernel.
+    """
     before = _snapshot(cwd)
     _inject(node, values)
     # those that nbclient executes: it passes empty ones by
     steps = Steps(sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in node.cells), progress)
+    client = _client(node, steps, context=context, python=python, cwd=cwd, env=env)
+    client.limit(timeout_s)
+    said: list[str] = []
+    context.tell = lambda _, reason: said.append(reason)
+    problem = _run(client, steps, timeout_s, said)
+    node.metadata = nbformat.from_dict({"language_info": {"name": "python"}})  # type: ignore[no-untyped-call]
+    node.cells = [cell for cell in node.cells if INJECTED not in cell.metadata.get("tags", [])]
+    after = _snapshot(cwd)
+    written = tuple(sorted(name for name in after if after[name] != before.get(name)))
+    begun = tuple(Begun(monotonic_s, epoch_s, _place(node.cells, cell)) for monotonic_s, epoch_s, cell in steps.begun)
+    return Run(node, steps.kernel_id, written, begun, problem)
+
+
+def _client(
+    node: nbformat.NotebookNode, steps: Steps, *, context: GovernedContext, python: Path, cwd: Path, env: Mapping[str, str] | None
+) -> BoundedClient:
+    """What executes the notebook in a governed kernel, and tells `steps` how far it is."""
 
     def executing(cell: nbformat.NotebookNode, cell_index: int) -> None:
         """Called by nbclient before each cell: a run whose cells can't be recorded proves nothing."""
@@ -109,7 +130,7 @@ def execute(
     argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     client = BoundedClient(
         node,
-        kernel_manager_class=kernel_manager_class(context, argv),
+        kernel_manager_class=kernel_manager_class(context, argv, env),
         resources={"metadata": {"path": str(cwd)}},
         on_cell_execute=executing,
         on_cell_executed=executed,
@@ -117,16 +138,7 @@ def execute(
         store_widget_state=False,
         shutdown_kernel="immediate",  # whatever ends it early must not wait for its kernel
     )
-    client.limit(timeout_s)
-    said: list[str] = []
-    context.tell = lambda _, reason: said.append(reason)
-    problem = _run(client, steps, timeout_s, said)
-    node.metadata = nbformat.from_dict({"language_info": {"name": "python"}})  # type: ignore[no-untyped-call]
-    node.cells = [cell for cell in node.cells if INJECTED not in cell.metadata.get("tags", [])]
-    after = _snapshot(cwd)
-    written = tuple(sorted(name for name in after if after[name] != before.get(name)))
-    begun = tuple(Begun(monotonic_s, epoch_s, _place(node.cells, cell)) for monotonic_s, epoch_s, cell in steps.begun)
-    return Run(node, steps.kernel_id, written, begun, problem)
+    return client
 
 
 def _run(client: BoundedClient, steps: Steps, timeout_s: int, said: list[str]) -> Finding | None:

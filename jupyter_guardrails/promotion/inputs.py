@@ -1,14 +1,16 @@
-"""Which bytes a clean run read: sha256 and size of each dataset that is one file, if it stayed the same all the time."""
+"""What a clean run read: sha256 and size of each dataset that is one file, if it stayed the same all the time; columns of each that is a table."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from jupyter_guardrails.package import tables
 from jupyter_guardrails.package.job import Input
+from jupyter_guardrails.package.tables import Found
 from jupyter_guardrails.promotion.results import Finding
 
 Stamp = tuple[int, ...]
@@ -28,7 +30,7 @@ def pin(inputs: list[Input], before: Mapping[str, Stamp]) -> list[Finding]:
         if entry.name in before and entry.path:
             digest = _sha256(entry.path)
             if digest and _stamp(entry.path) == before[entry.name]:
-                inputs[number] = entry.model_copy(update={"sha256": digest, "size_bytes": before[entry.name][0], "columns": _columns(entry.path)})
+                inputs[number] = entry.model_copy(update={"sha256": digest, "size_bytes": before[entry.name][0], **_columns(entry.path)})
             else:
                 message = f"the file of {entry.name} was changed while the notebook read it: nobody can say which bytes that were"
                 findings.append(Finding(message, fix="submit it again", kind="changed_data"))
@@ -48,10 +50,36 @@ def not_pinnable(inputs: Sequence[Input], names: Sequence[str]) -> list[Finding]
     return findings
 
 
-def _columns(path: str) -> dict[str, str]:
-    """Name -> type, of a file that is a table: what a production run compares its own data with."""
-    found = tables.look(os.path.realpath(path), counted_bytes=0)
-    return found["columns"] if found else {}
+def lost(inputs: Sequence[Input], pinned: Sequence[str]) -> list[str]:
+    """Datasets that the job, or their contract, holds to certain bytes, and of which nobody can say that they were read."""
+    held = [entry for entry in inputs if entry.name in pinned or (entry.counts and entry.path and not entry.masks and not entry.rows)]
+    return [entry.name for entry in held if entry.sha256 != (entry.counts or entry.sha256) or not entry.sha256]
+
+
+def describe(inputs: list[Input], told: Callable[[str], Found]) -> list[Finding]:
+    """Say of the others which columns they had, what production runs compare their own data with; a finding for a table that can't be told of.
+
+    `told`: what control says of data that is masked, filtered or streamed, by the dataset's name.
+    """
+    findings = []
+    for number, entry in enumerate(inputs):
+        if entry.columns or entry.sha256:
+            continue
+        if entry.path and not entry.masks and not entry.rows:
+            inputs[number] = entry.model_copy(update=_columns(entry.path))
+            continue
+        found = told(entry.name)
+        inputs[number] = entry.model_copy(update={"columns": found["columns"]})
+        if found["problem"] and found["format"]:
+            message = f"the columns of {entry.name} can't be told, so nobody will hear when they change: {found['problem']}"
+            findings.append(Finding(message, fix="say it to the dataset's owner, or go on with a reason", kind="columns_untold"))
+    return findings
+
+
+def _columns(path: str) -> dict[str, Any]:
+    """`columns` of a file or folder that is a table, and those that only some files of the folder have."""
+    columns, in_some_files = tables.columns_of(path)
+    return {"columns": columns, "in_some_files": in_some_files}
 
 
 def _stamp(path: str) -> Stamp:

@@ -17,8 +17,8 @@ from nbformat.v4.convert import upgrade_output
 from nbformat.v4.rwbase import rejoin_lines
 
 from jupyter_guardrails.errors import BadRequest
-from jupyter_guardrails.promotion.jsonstream import Cursor, Piece, Span, texts
-from jupyter_guardrails.promotion.skeleton import read_skeleton
+from jupyter_guardrails.package.jsonstream import Cursor, Piece, Span, texts
+from jupyter_guardrails.package.skeleton import read_skeleton
 
 MAX_BYTES = 1 << 30
 MAX_HELD_BYTES = 16 << 20  # outputs of one cell that are given as values

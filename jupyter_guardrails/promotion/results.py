@@ -11,6 +11,7 @@ from jupyter_guardrails.promotion.offers import Offer
 
 State = Literal["passed", "failed", "warned", "not_checked"]
 MAX_FINDINGS = 50
+LEFT_OUT = ("notebook", "parameter")  # where they are empty
 IN_MEMORY = re.compile(r"\b0x[0-9a-f]{6,}\b")  # where an object lay, in what a library says of an error: another one each time
 
 
@@ -18,7 +19,7 @@ IN_MEMORY = re.compile(r"\b0x[0-9a-f]{6,}\b")  # where an object lay, in what a 
 class Finding:
     """One thing in the notebook; `cell` counts from 0, `line` from 1. `offer` is a fix that a program can carry out (see `offers.py`).
 
-    `notebook` names it where a job has several.
+    `notebook` names it where a job has several, `parameter` the one whose submitted value it is about.
     """
 
     message: str
@@ -28,10 +29,11 @@ class Finding:
     kind: str = ""
     offer: Offer | None = None
     notebook: str = ""
+    parameter: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As openapi.yaml's Finding."""
-        return {key: value for key, value in asdict(self).items() if key != "notebook" or value}
+        return {key: value for key, value in asdict(self).items() if key not in LEFT_OUT or value}
 
 
 @dataclass(frozen=True, slots=True)

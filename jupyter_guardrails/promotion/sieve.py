@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from jupyter_guardrails.promotion.jsonstream import Piece
+from jupyter_guardrails.package.jsonstream import Piece
 
 LINE_BYTES, BEFORE, AFTER = 2000, 400, 1200  # of a longer line the surroundings of each sign are taken
 CARRIED_BYTES = 4000  # of a line that goes on in the next piece

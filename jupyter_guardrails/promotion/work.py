@@ -45,6 +45,7 @@ class WorkOrder(BaseModel):
     reason: str
     draft: bool = False
     sample_s: int | None = None  # a draft's clean run ends after so long: feedback, and no evidence
+    sample_rows: int | None = None  # or it sees so many rows of each dataset
     policy_digest: str
     profile: str
     resources: Resources
@@ -52,6 +53,13 @@ class WorkOrder(BaseModel):
     uploads: bool = False  # control is another account: what was built goes to it in parts
     denied_licenses: tuple[str, ...] = ()  # SPDX names, patterns allowed
     places: dict[str, str]  # where the contracts that this person may know of say that data is -> dataset's name
+
+    @property
+    def sample(self) -> str:
+        """What its clean run is short of, in words; empty where it runs whole."""
+        time = f"{self.sample_s} s" if self.sample_s else ""
+        rows = f"the first {self.sample_rows:,} row(s) of each dataset" if self.sample_rows else ""
+        return " and ".join(filter(None, (time, rows)))
 
     @property
     def frozen(self) -> Path:

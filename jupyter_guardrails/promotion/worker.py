@@ -53,21 +53,12 @@ def work_off(work_order: WorkOrder, control: ControlClient) -> None:
     """Check, build when nothing failed, and tell control the end."""
     checks = load_checks()
     reports = [CheckReport(control, work_order.submission, name=check.NAME, title=check.TITLE) for check in checks]
-    reading = CheckReport(control, work_order.submission, name="notebook", title="The notebook can be read")
-    reading.started()
-    try:
-        notebook = read_notebook(work_order.frozen / work_order.notebook)
-        work = Work(work_order, control, notebook, several.others(work_order))
-    except (GuardrailsError, OSError) as error:
-        next_step = error.next_step if isinstance(error, GuardrailsError) else ""
-        message = error.message if isinstance(error, GuardrailsError) else str(error)
-        reading.ended(failed(message, [Finding(message, fix=next_step)]))
+    work, problem = _read(work_order, control)
+    if work is None:
         for report in reports:
             report.ended(not_checked("the notebook can't be read"))
-        control.call(WorkerFinish(submission=work_order.submission, state="checks_failed", error=message))
+        control.call(WorkerFinish(submission=work_order.submission, state="checks_failed", error=problem))
         return
-    cells = sum(len(one.cells) for one in (work.notebook, *work.then))
-    reading.ended(passed(f"{cells} code cells{f' in {len(work.notebooks)} notebooks, which run in order' if work.then else ''}"))
     for report in reports:
         report.waiting()
     results = _absent(work, {check.NAME for check in checks})
@@ -79,6 +70,23 @@ def work_off(work_order: WorkOrder, control: ControlClient) -> None:
         if check.NAME == environment.NAME and work.order.checks.get(vulnerabilities.NAME) != "off":
             vulnerabilities.begin(work)
     _finish(work, results, titles)
+
+
+def _read(work_order: WorkOrder, control: ControlClient) -> tuple[Work | None, str]:
+    """The notebooks to be checked, or None and why they can't be read; which is told as a check of its own."""
+    reading = CheckReport(control, work_order.submission, name="notebook", title="The notebook can be read")
+    reading.started()
+    try:
+        notebook = read_notebook(work_order.frozen / work_order.notebook)
+        work = Work(work_order, control, notebook, several.others(work_order))
+    except (GuardrailsError, OSError) as error:
+        next_step = error.next_step if isinstance(error, GuardrailsError) else ""
+        message = error.message if isinstance(error, GuardrailsError) else str(error)
+        reading.ended(failed(message, [Finding(message, fix=next_step)]))
+        return None, message
+    cells = sum(len(one.cells) for one in (work.notebook, *work.then))
+    reading.ended(passed(f"{cells} code cells{f' in {len(work.notebooks)} notebooks, which run in order' if work.then else ''}"))
+    return work, ""
 
 
 def _why_not(work: Work, results: dict[str, Result], titles: dict[str, str]) -> str:
@@ -106,24 +114,29 @@ def _absent(work: Work, there: set[str]) -> dict[str, Result]:
     return found
 
 
+def _tried(check: Check, work: Work, report: CheckReport) -> Result:
+    """What it found; a defect of ours is a failed check, not a lost submission."""
+    try:
+        return several.check(check, work, report.progress)
+    except (Cancelled, ControlAway):
+        raise
+    except GuardrailsError as error:
+        return failed(error.message, [Finding(error.message, fix=error.next_step)])
+    except Exception as error:  # noqa: BLE001 - whatever a hostile notebook provokes must fail this check, be said, and lose nothing
+        traceback.print_exc()
+        return failed(f"the check itself failed: {type(error).__name__}: {error}"[:500])
+
+
 def _check(check: Check, work: Work, report: CheckReport, *, so_far: list[str]) -> Result:
-    """One check's result under the policy's level for it; a defect of ours is a failed check, not a lost submission."""
+    """One check's result under the policy's level for it."""
     level = work.order.checks.get(check.NAME, "require")
     if level == "off" and check.NAME not in NEEDED:
         result = not_checked("the policy has switched this check off")
         report.ended(result)
         return result
     report.started()
-    try:
-        result = several.check(check, work, report.progress)
-    except (Cancelled, ControlAway):
-        raise
-    except GuardrailsError as error:
-        result = failed(error.message, [Finding(error.message, fix=error.next_step)])
-    except Exception as error:  # noqa: BLE001 - whatever a hostile notebook provokes must fail this check, be said, and lose nothing
-        traceback.print_exc()
-        result = failed(f"the check itself failed: {type(error).__name__}: {error}"[:500])
-    if result.state == "not_checked" and level == "require" and not so_far and not (check.NAME == LAST and work.order.sample_s):
+    result = _tried(check, work, report)
+    if result.state == "not_checked" and level == "require" and not so_far and not (check.NAME == LAST and work.order.sample):
         result = failed(f"the policy requires this, and it was not checked: {result.detail}")
     if result.state == "failed" and level in ("warn", "off") and not _breaks_the_package(check.NAME, work):
         result = warned(result.detail, result.findings)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from jupyter_guardrails.errors import Conflict
 from jupyter_guardrails.records import audit, submissions
@@ -64,6 +64,18 @@ def decide(connection: Connection, said: Said, *, now: datetime, approvals: int,
 def of(connection: Connection, submission: str) -> list[dict[str, Any]]:
     """Every decision on a submission, oldest first."""
     query = select(decisions).where(decisions.c.submission == submission).order_by(decisions.c.decided_at, decisions.c.reviewer)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def counted(connection: Connection, submissions: Collection[str]) -> dict[str, int]:
+    """How many decisions there are on each of these submissions; those without any are left out."""
+    query = select(decisions.c.submission, func.count()).group_by(decisions.c.submission)
+    return {id: number for id, number in connection.execute(query) if id in submissions}
+
+
+def by(connection: Connection, reviewer: str) -> list[dict[str, Any]]:
+    """Every decision of one person, newest first."""
+    query = select(decisions).where(decisions.c.reviewer == reviewer).order_by(decisions.c.decided_at.desc(), decisions.c.submission)
     return [dict(row) for row in connection.execute(query).mappings()]
 
 

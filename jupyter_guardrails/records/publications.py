@@ -53,6 +53,12 @@ def live(connection: Connection) -> list[Row]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def proposed(connection: Connection) -> list[Row]:
+    """All that waits for somebody's word, by name and version, the newest version first."""
+    query = select(publications).where(publications.c.state == "proposed").order_by(publications.c.name, publications.c.version.desc())
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
 def of_name(connection: Connection, name: str) -> list[Row]:
     """The live versions of a name, the newest first."""
     query = select(publications).where(publications.c.name == name, publications.c.state.in_(LIVE)).order_by(publications.c.version.desc())

@@ -71,6 +71,12 @@ def newest(connection: Connection, principal: str | None, *, limit: int = 200) -
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def opened(connection: Connection, *, but_of: str, limit: int = 1000) -> list[dict[str, Any]]:
+    """Those that wait for an answer, of everybody but one person, newest first."""
+    query = select(requests).where(requests.c.state == "open", requests.c.principal != but_of)
+    return [dict(row) for row in connection.execute(query.order_by(requests.c.created_at.desc(), requests.c.id).limit(limit)).mappings()]
+
+
 def count_open(connection: Connection, principal: str, kind: str) -> int:
     """How many open requests of a kind this person has."""
     mine = (requests.c.principal == principal) & (requests.c.kind == kind) & (requests.c.state == "open")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
 
 from jupyter_guardrails.errors import Conflict, NotFound
 from jupyter_guardrails.records import audit
@@ -85,12 +85,27 @@ def get(connection: Connection, id: str) -> dict[str, Any]:
     return _with_checks(connection, row)
 
 
-def newest(connection: Connection, principal: str | None, *, limit: int = 200) -> list[dict[str, Any]]:
-    """Rows with their checks, newest first; of one person, or (None) of all."""
+def newest(connection: Connection, principal: str | None, *, limit: int = 200, words: str = "") -> list[dict[str, Any]]:
+    """Rows with their checks, newest first; of one person, or (None) of all. `words`: whose notebook's path has them."""
     query = select(submissions).order_by(submissions.c.created_at.desc(), submissions.c.id).limit(limit)
-    if principal is not None:
-        query = query.where(submissions.c.principal == principal)
-    return [_with_checks(connection, row) for row in connection.execute(query).mappings().all()]
+    rows = connection.execute(query.where(*_asked(principal, words))).mappings().all()
+    return [_with_checks(connection, row) for row in rows]
+
+
+def count(connection: Connection, principal: str, *, words: str = "") -> int:
+    """How many `newest` would give without its limit."""
+    return connection.scalar(select(func.count()).select_from(submissions).where(*_asked(principal, words))) or 0
+
+
+def _asked(principal: str | None, words: str) -> list[ColumnElement[bool]]:
+    mine = [submissions.c.principal == principal] if principal is not None else []
+    return [*mine, *([submissions.c.notebook.icontains(words, autoescape=True)] if words else [])]
+
+
+def in_states(connection: Connection, *states: str, limit: int) -> list[dict[str, Any]]:
+    """Everybody's rows in one of these states, without their checks; the newest of them, oldest first."""
+    query = select(submissions).where(submissions.c.state.in_(states)).order_by(submissions.c.created_at.desc(), submissions.c.id).limit(limit)
+    return [dict(row) for row in reversed(connection.execute(query).mappings().all())]
 
 
 def others(connection: Connection, row: Mapping[str, Any], *states: str) -> list[dict[str, Any]]:

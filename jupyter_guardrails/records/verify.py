@@ -94,9 +94,22 @@ class Walk:
 
     def finish(self) -> None:
         """Nothing comes any more: what was anchored, witnessed or removed must fit to that."""
+        self._require_its_end()
+        self._require_its_witness()
+        if self._pinned and self._keys and not self._pinned & self._vouching:
+            named = ", ".join(sorted(self._keys))
+            raise Broken(f"this is a log of the key {named}, not of the one that was expected: another log, or its key was exchanged")
+        if self.first > 1 and not self._partial and not any(by <= self.anchored_to and to >= self.first - 1 for by, to in self._removed):
+            raise Broken(f"the records before {self.first} are missing, and no signed record says that they were removed")
+
+    def _require_its_end(self) -> None:
+        """That it goes as far as its anchors."""
         beyond = min((seq for seq in self._anchored if seq > self.last), default=None)
         if beyond is not None:
             raise Broken(f"the log ends at {self.last}, but record {beyond} was anchored: it was cut")
+
+    def _require_its_witness(self) -> None:
+        """That it goes as far as others were told, and that they were told of this log."""
         told = max((seq for seq, found in self._witness.items() if any(self._is_ours(one) for one in found)), default=0)
         if told > self.last:
             raise Broken(f"the log ends at {self.last}, but a witness holds the anchor of record {told}: log and anchors were cut together")
@@ -104,11 +117,6 @@ class Walk:
             raise Broken("the witness holds anchors, and none of them is of this log: another log stands here, or its key was exchanged")
         if max(self._hashes, default=0) > self.last:
             raise Broken(f"the log ends at {self.last}, but a witness was told record {max(self._hashes)}: it was cut")
-        if self._pinned and self._keys and not self._pinned & self._vouching:
-            named = ", ".join(sorted(self._keys))
-            raise Broken(f"this is a log of the key {named}, not of the one that was expected: another log, or its key was exchanged")
-        if self.first > 1 and not self._partial and not any(by <= self.anchored_to and to >= self.first - 1 for by, to in self._removed):
-            raise Broken(f"the records before {self.first} are missing, and no signed record says that they were removed")
 
     def _begin(self, link: Link) -> None:
         """A log that doesn't begin at its first record goes on from a signed anchor."""

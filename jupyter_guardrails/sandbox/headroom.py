@@ -118,14 +118,18 @@ class Headroom:
             family, self.used_bytes, limit_bytes, growing=growing, busy=busy, interrupted_bytes=interrupted_bytes, hidden=hidden
         ).items():
             _allow(process, allowance)
+        self._free(action)
+        cost_s = time.thread_time() - begin_s
+        self.interval_s = max(self.interval_s, 2 * cost_s if cost_s > COSTLY_S else 0.0)
+        return replace(action, pid=current.pids[0]) if action.kind in ("interrupt", "end") else action
+
+    def _free(self, action: Action) -> None:
+        """What a program doesn't do itself: its child ends, its memory file is emptied."""
         if action.kind == "kill_child":
             _signal(action.pid, signal.SIGKILL)
         elif action.file:
             memory_files.empty(action.file)
             self._files.forget()
-        cost_s = time.thread_time() - begin_s
-        self.interval_s = max(self.interval_s, 2 * cost_s if cost_s > COSTLY_S else 0.0)
-        return replace(action, pid=current.pids[0]) if action.kind in ("interrupt", "end") else action
 
     def _limit_now(self) -> int:
         self._forgiven_bytes = min(self._forgiven_bytes, self.used_bytes)
@@ -232,15 +236,9 @@ def climb(rung: Rung, family: Family, used_bytes: int, limit_bytes: int, *, now:
     ratio = used_bytes / limit_bytes
     if ratio < INTERRUPT_AT:
         return Rung(), Action("none")
-    rung = replace(
-        rung,
-        over_since=now if rung.over_since is None else rung.over_since,
-        samples_over=rung.samples_over + 1,
-        samples_past_end=rung.samples_past_end + 1 if ratio >= END_AT else 0,
-    )
+    rung = _counted(rung, ratio, now)
     hidden = sum(file.memory_bytes for file in files)
-    lying = f" ({hidden // MIB} MiB of it are files that lie in memory, the biggest is {files[0].name})" if files else ""
-    used = f"{used_bytes // MIB} MiB of memory in use{lying}, {limit_bytes // MIB} MiB allowed"
+    used = _in_words(used_bytes, limit_bytes, files)
     if rung.interrupted_at is None:
         return replace(rung, interrupted_at=now, interrupted_bytes=used_bytes - hidden), Action(
             "interrupt", f"the cell was interrupted: {used}. {KEPT}"
@@ -256,6 +254,21 @@ def climb(rung: Rung, family: Family, used_bytes: int, limit_bytes: int, *, now:
     if waited_s >= INTERRUPT_EVERY_S:
         return replace(rung, interrupted_at=now), Action("interrupt", f"the cell was interrupted again: {used}")
     return rung, Action("none")
+
+
+def _counted(rung: Rung, ratio: float, now: float) -> Rung:
+    return replace(
+        rung,
+        over_since=now if rung.over_since is None else rung.over_since,
+        samples_over=rung.samples_over + 1,
+        samples_past_end=rung.samples_past_end + 1 if ratio >= END_AT else 0,
+    )
+
+
+def _in_words(used_bytes: int, limit_bytes: int, files: Sequence[MemoryFile]) -> str:
+    hidden = sum(file.memory_bytes for file in files)
+    lying = f" ({hidden // MIB} MiB of it are files that lie in memory, the biggest is {files[0].name})" if files else ""
+    return f"{used_bytes // MIB} MiB of memory in use{lying}, {limit_bytes // MIB} MiB allowed"
 
 
 def _biggest_gone(others: Sequence[Process], files: Sequence[MemoryFile], used: str) -> Action:

@@ -22,9 +22,10 @@ class Recorder(Judge):
         super().__init__(**lists)
         self._told = frozenset(folder(path) for path in told)
         self._beside = frozenset(folder(path) for path in beside) - self._told
+        self._modules: dict[bytes, bytes] = {}  # a folder -> where it leads, with a slash; nothing where it isn't the environment's
 
     def _path(self, kind: str, raw: bytes) -> tuple[str, str] | None:
-        if raw.endswith(MODULES) and self._is_the_environments(self._real(raw, entry=True)):
+        if raw.endswith(MODULES) and self._is_the_environments(raw):
             return None
         path = self._real(raw, entry=kind == "entry")
         if not self._is_told(path):
@@ -36,9 +37,20 @@ class Recorder(Judge):
             return ("read", printable(path)) if os.path.exists(path) and not os.path.isdir(path) else None
         return ("write", printable(path)) if mine or changeable(path, kind) else None
 
+    def rest(self) -> None:
+        """Nothing waits to be looked at: where folders lead may change until there is."""
+        super().rest()
+        self._modules.clear()
+
     def _is_the_environments(self, module: bytes) -> bool:
-        """Nothing that the program may write: there it could make a link to anything."""
-        return not self._is_told(module) and not within(module, self._write)
+        """Whether it lies in a folder that is neither told nor one where the program may write: there it could make a link to anything."""
+        folder, _, name = module.rpartition(b"/")
+        real = self._modules.get(folder)
+        if real is None:
+            real = os.path.dirname(self._real(module, entry=True))
+            real = self._modules[folder] = b"" if self._is_told(real) or within(real, self._write) else os.path.join(real, b"")
+        path = real + name
+        return bool(real) and path not in self._told and path not in self._write
 
     def _is_told(self, path: bytes) -> bool:
         while path not in self._told:

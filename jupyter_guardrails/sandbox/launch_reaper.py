@@ -81,17 +81,7 @@ class Warden:
         `inner`: the child is a warden itself; `tell`: where to write how the child ended, for the warden above.
         """
         prctl(PR_SET_DUMPABLE, 0)
-        status = None
-        ended_by = 0
-        while status is None and not ended_by:
-            for number in self._signals():
-                if number in ENDING:
-                    ended_by = number
-                elif number in self._forwarded:
-                    _send(child, number, whole_group=whole_group)
-            if self._orphaned():
-                ended_by = signal.SIGTERM
-            status = _reap(child, resume=self._terminal and tell is not None)
+        status, ended_by = self._ended(child, whole_group=whole_group, resume=self._terminal and tell is not None)
         if status is None and inner is not None:  # never the program itself: an interactive shell ignores SIGTERM
             status = _end_gently(child)  # the inner warden sweeps faster and better than we could from here
         if tell is not None and status is not None:
@@ -101,6 +91,20 @@ class Warden:
         if self._terminal and self._in_front and inner is not None:
             take_terminal(os.getpgrp())
         _end_like(status if inner is None else _told(inner.status, status), ended_by)
+
+    def _ended(self, child: int, *, whole_group: bool, resume: bool) -> tuple[int | None, int]:
+        """The child's status, None where it runs on; and the signal that this was told to end by, or 0."""
+        status, ended_by = None, 0
+        while status is None and not ended_by:
+            for number in self._signals():
+                if number in ENDING:
+                    ended_by = number
+                elif number in self._forwarded:
+                    _send(child, number, whole_group=whole_group)
+            if self._orphaned():
+                ended_by = signal.SIGTERM
+            status = _reap(child, resume=resume)
+        return status, ended_by
 
     def _signals(self) -> list[int]:
         poll = select.poll()

@@ -2,8 +2,8 @@
 kernel looks at it again, so this is a record and not a wall. Runs like the shim (`python -I -S launch.py FD launch_tracer`).
 
 A process of its own, since a thread of the server would make every open() wait for the server's interpreter. It answers first and thinks
-later: what a path means is found out when no call has come for a moment, since an import is a burst of opens, and each would wait for the
-thought about the one before. When the server is gone it goes on answering until the last traced process ended.
+later: it only copies what a call names, and what that means is found out when no call has come for a moment, since an import is a burst of
+opens, and each would wait for the thought about the one before. When the server is gone it goes on answering until the last traced process ended.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import gc
 import json
 import os
 import select
@@ -35,7 +36,9 @@ PATH_BYTES, SHORT_BYTES, ADDRESS_BYTES, PAGE = 4096, 256, 128, 4096
 AT_FDCWD = -100
 WAITING, MANY, KNOWN = 4096, 2048, 16384  # named things that wait to be looked at, and so many that they wait no longer; hashes of those that were
 QUIET_S, LATEST_S = 0.05, 0.5  # without a call it thinks, or when something has waited for so long: some programs are never quiet
+PART = 16  # so many are looked at before it is asked whether there is a call
 BATCH, BATCH_BYTES, FLUSH_S = 64, 16 << 10, 0.2  # of paths: a message must fit into a socket's buffer, escaped
+Heard = tuple[str, int, bytes, bytes, float]  # what a call wants, its flags, a folder, a path that may begin there (or an address), and when it came
 
 
 def run(fd: int) -> NoReturn:
@@ -48,6 +51,7 @@ def run(fd: int) -> NoReturn:
         memory.seek(0)
         lists = json.load(memory)
     judge = Recorder(**lists) if "told" in lists else Judge(**lists)
+    gc.disable()  # nothing here goes round in circles, and to look for that costs most where calls come in a burst
     Tracer(fds[0], starter, judge).record()
     os._exit(0)
 
@@ -58,18 +62,18 @@ class Tracer:
     def __init__(self, listener: int, starter: socket.socket, judge: Judge) -> None:
         self._listener, self._starter, self._judge = listener, starter, judge
         self._calls = trace.numbers()
+        self._files = {number: (call.wants, call.places[0][1], call.flags or 0) for number, call in self._calls.items() if _names_one_file(call)}
         self._memory = OtherMemory(PAGE)
         self._buffer = bytearray(NOTIFICATION.size)
         self._empty = bytes(NOTIFICATION.size)
         self._known: dict[int, None] = {}
-        self._waiting: deque[tuple[Named, float]] = deque()
+        self._waiting: deque[Heard] = deque()
         self._batch: list[tuple[str, str, bool, float]] = []
         self._lost = self._unread = self._heard = 0
         self._flushed_at = 0.0
+        self._late = False
         signal.signal(signal.SIGALRM, lambda *_: None)  # it interrupts
         starter.setblocking(False)
-        with suppress(OSError):  # Linux 6.6: the answer is given on the caller's processor
-            fcntl.ioctl(listener, SET_FLAGS, SYNC_WAKE_UP)
 
     def record(self) -> None:
         """Until the listener hangs up, which is when nobody is left who could call."""
@@ -93,12 +97,14 @@ class Tracer:
             pass
 
     def _is_late(self) -> bool:
-        """Whether something waits to be looked at for so long, or so much, that this can't wait for a quiet moment."""
-        return bool(self._waiting) and (len(self._waiting) > MANY or time.monotonic() - self._waiting[0][1] > LATEST_S)
+        """Whether something waited to be looked at for so long, or so much, that it can't wait for a quiet moment: so until nothing waits."""
+        self._late = bool(self._waiting) and (self._late or len(self._waiting) > MANY or time.monotonic() - self._waiting[0][-1] > LATEST_S)
+        return self._late
 
     def _answer_all(self) -> None:
         """Until no call has come for a moment. A clock interrupts the wait for the next one: to ask before each whether there is one costs
         as much as the answer."""
+        self._wake(SYNC_WAKE_UP)
         signal.setitimer(signal.ITIMER_REAL, QUIET_S, QUIET_S)
         try:
             heard = -1
@@ -108,6 +114,12 @@ class Tracer:
                     pass
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            self._wake(0)
+
+    def _wake(self, flags: int) -> None:
+        """Whether caller and recorder take turns on one processor; not while this thinks, or a caller waits for it there (since Linux 6.6)."""
+        with suppress(OSError):
+            fcntl.ioctl(self._listener, SET_FLAGS, flags)
 
     def _answer(self) -> bool:
         """One call; False where none came before the clock, or a caller was killed."""
@@ -119,16 +131,17 @@ class Tracer:
         self._heard += 1
         identifier, thread, _, number, _, _, *arguments = NOTIFICATION.unpack(self._buffer)
         try:
-            named = self._named(self._calls[number], thread, arguments)
+            found = self._file(number, thread, arguments) or self._named(self._calls[number], thread, arguments)
         except Exception:  # noqa: BLE001 - whatever it was: the call must be answered, and is counted as one that could not be read
-            named = None
+            found = None
         if not self._go_on(identifier):
             return True  # it was gone before this answer: what was read may have been another process's
-        if named is None:
+        if found is None:
             self._unread += 1
-            return True
-        for item in named:
-            self._remember(item)
+        elif len(self._waiting) < WAITING:
+            self._waiting += found
+        else:
+            self._lost += len(found)
         return True
 
     def _go_on(self, identifier: int) -> bool:
@@ -144,52 +157,38 @@ class Tracer:
                 raise
             return True
 
-    def _remember(self, item: Named) -> None:
-        key = hash(item)
-        if key in self._known:
-            return
-        if len(self._known) >= KNOWN:
-            self._known.pop(next(iter(self._known)))
-        self._known[key] = None
-        if len(self._waiting) < WAITING:
-            self._waiting.append((item, time.monotonic()))
-        else:
-            self._lost += 1
+    def _file(self, number: int, thread: int, arguments: list[int]) -> tuple[Heard, ...]:
+        """What nearly all calls name, in little time: one file, by an absolute path that is not long. Empty for all others."""
+        if number not in self._files:
+            return ()
+        wants, where, flags = self._files[number]
+        pointer = arguments[where]
+        text = self._memory.read(thread, pointer, min(SHORT_BYTES, PAGE - pointer % PAGE))
+        return ((wants, arguments[flags], b"", text, time.monotonic()),) if text.startswith(b"/") and b"\0" in text else ()
 
-    def _named(self, call: trace.Call, thread: int, arguments: list[int]) -> list[Named]:
+    def _named(self, call: trace.Call, thread: int, arguments: list[int]) -> list[Heard]:
         """What the call names, read from the caller's memory while it waits."""
         if call.wants == "address":
             pointer, length = (arguments[index or 0] for index in call.places[0])
             return self._address(thread, self._memory.read(thread, pointer, min(length, ADDRESS_BYTES)))
-        kind = self._kind(call, thread, arguments)
-        return [self._place(kind, thread, arguments, *place) for place in call.places] if kind else []
+        flags = struct.unpack("Q", self._memory.read(thread, arguments[2], 8))[0] if call.wants == "openat2" else arguments[call.flags or 0]
+        return [(call.wants, flags, *self._place(thread, arguments, *place), time.monotonic()) for place in call.places]
 
-    def _address(self, thread: int, address: bytes) -> list[Named]:
+    def _address(self, thread: int, address: bytes) -> list[Heard]:
         """Whether the caller's own processes listen there is seen while it waits: later they may be gone."""
         named = Named("address", b"", address)
         if hash(named) in self._known or not self._judge.is_own(thread, address):
-            return [named]
-        self._known[hash(named)] = None
+            return [("address", 0, b"", address, time.monotonic())]
+        self._is_new(named)
         return []
 
-    def _kind(self, call: trace.Call, thread: int, arguments: list[int]) -> str:
-        """ "" for an open that only makes a handle (O_PATH), which needs no right."""
-        if call.wants not in ("open", "openat2"):
-            return call.wants
-        flags = arguments[call.flags or 0] if call.wants == "open" else struct.unpack("Q", self._memory.read(thread, arguments[2], 8))[0]
-        if flags & os.O_PATH:
-            return ""
-        if flags & os.O_CREAT:
-            return "create"
-        return "write" if flags & (os.O_ACCMODE | os.O_TRUNC) else "read"
-
-    def _place(self, kind: str, thread: int, arguments: list[int], at: int | None, where: int) -> Named:
+    def _place(self, thread: int, arguments: list[int], at: int | None, where: int) -> tuple[bytes, bytes]:
         path = self._text(thread, arguments[where])
         if path[:1] == b"/":
-            return Named(kind, b"", path)
+            return b"", path
         directory = AT_FDCWD if at is None else ctypes.c_int(arguments[at] & 0xFFFFFFFF).value
         link = f"/proc/{thread}/cwd" if directory == AT_FDCWD else f"/proc/{thread}/fd/{directory}"
-        return Named(kind, os.fsencode(os.readlink(link)), path)
+        return os.fsencode(os.readlink(link)), path
 
     def _text(self, thread: int, pointer: int) -> bytes:
         """The bytes up to the first NUL. No read leaves its page, since the next one may not be there; the first is short, as most paths are."""
@@ -204,8 +203,27 @@ class Tracer:
         return text
 
     def _look(self) -> None:
-        """Find out what one named thing means; what is worth telling waits for the next message."""
-        named, at = self._waiting.popleft()
+        """Find out what some named things mean; what is worth telling waits for the next message."""
+        for _ in range(min(PART, len(self._waiting))):
+            wants, flags, base, where, at = self._waiting.popleft()
+            kind = _kind(wants, flags)
+            named = Named(kind, base, where if kind == "address" else where.partition(b"\0")[0])
+            if kind and self._is_new(named):
+                self._judge_of(named, at)
+        if not self._waiting:
+            self._judge.rest()
+
+    def _is_new(self, named: Named) -> bool:
+        """Whether it was not asked of this before; it is known from now on."""
+        key = hash(named)
+        if key in self._known:
+            return False
+        if len(self._known) >= KNOWN:
+            self._known.pop(next(iter(self._known)))
+        self._known[key] = None
+        return True
+
+    def _judge_of(self, named: Named, at: float) -> None:
         try:
             found = self._judge.look(named)
         except Exception:  # noqa: BLE001 - one strange path must not end the record; it is counted
@@ -213,8 +231,6 @@ class Tracer:
             return
         if found:
             self._batch.append((*found, at))
-        if not self._waiting:
-            self._judge.rest()
 
     def _unsaid(self) -> bool:
         return bool(self._batch or self._lost or self._judge.beyond)
@@ -251,3 +267,18 @@ class Tracer:
             if size > BATCH_BYTES:
                 break
         return count
+
+
+def _names_one_file(call: trace.Call) -> bool:
+    return call.wants in ("open", "read", "write", "entry") and len(call.places) == 1
+
+
+def _kind(wants: str, flags: int) -> str:
+    """The kind of a named thing; "" for an open that only makes a handle (O_PATH), which needs no right."""
+    if wants not in ("open", "openat2"):
+        return wants
+    if flags & os.O_PATH:
+        return ""
+    if flags & os.O_CREAT:
+        return "create"
+    return "write" if flags & (os.O_ACCMODE | os.O_TRUNC) else "read"

@@ -92,11 +92,10 @@ def _own_shm(pids: Sequence[int]) -> Iterator[tuple[Inode, str]]:
         folder = f"/proc/{pids[-1]}/root{SHM}"
         if os.stat(folder).st_dev == os.stat(SHM).st_dev:
             return
-        for parent, _, names in os.walk(folder):
-            for name in names:
-                with suppress(OSError):
-                    state = os.lstat(path := os.path.join(parent, name))
-                    yield (state.st_dev, state.st_ino), path
+        for path in (os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names):
+            with suppress(OSError):
+                state = os.lstat(path)
+                yield (state.st_dev, state.st_ino), path
 
 
 def _size(path: str, inode: Inode) -> int:

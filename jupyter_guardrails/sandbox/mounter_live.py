@@ -209,13 +209,17 @@ def _open_above(folder: int, name: str, *, make: bool = False) -> tuple[int, str
     for part in above:
         try:
             if make:
-                with suppress(FileExistsError):
-                    os.mkdir(part, 0o700, dir_fd=inside)
+                _make_folder(inside, part)
             below = os.open(part, flags, dir_fd=inside)
         finally:
             os.close(inside)
         inside = below
     return inside, last
+
+
+def _make_folder(inside: int, name: str) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=inside)
 
 
 def _put(copy: int, place: str) -> None:

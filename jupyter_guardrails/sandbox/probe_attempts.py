@@ -110,18 +110,23 @@ def fork_many(count: int) -> None:
             os.waitpid(child, 0)
 
 
-def take_memory(size_bytes: int) -> None:
-    """ENOMEM instead of a MemoryError, or of the interrupt that comes first on a busy machine.
+def take_memory(size_bytes: int, *, too_much: bool) -> None:
+    """ENOMEM instead of a MemoryError, or of the interrupt that comes first on a busy machine where it is too much.
 
-    The limit is set from outside within a second: wait for it, where there will be one.
+    The limit is set from outside within a second: wait for it, where there will be one. An interrupt is noted from now on and ends nothing: one
+    that comes late meets what is tried next.
     """
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
     deadline = time.monotonic() + ALLOWANCE_WAIT_S
     while CONFIG["inside"] and resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY and time.monotonic() < deadline:
         time.sleep(0.02)
     try:
         bytearray(size_bytes)
-    except (MemoryError, KeyboardInterrupt) as error:
-        raise OSError(errno.ENOMEM, type(error).__name__) from error
+    except MemoryError as error:
+        raise OSError(errno.ENOMEM, "MemoryError") from error
+    if too_much and interrupts:
+        raise OSError(errno.ENOMEM, "interrupted")
 
 
 def leave_a_daemon() -> int:
@@ -166,7 +171,7 @@ def trials() -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
         "count": (lambda: fork_many(MANY), lambda: fork_many(FEW)),
         "abstract": (lambda: connect_unix("\0" + CONFIG["abstract"]), lambda: own_unix("\0" + CONFIG["abstract"] + "-own")),
         "pathname": (lambda: connect_unix(outside + "/socket"), lambda: own_unix(inside + "/own-socket")),
-        "memory": (lambda: take_memory(2 * limit), lambda: take_memory(limit // 16)),
+        "memory": (lambda: take_memory(2 * limit, too_much=True), lambda: take_memory(limit // 16, too_much=False)),
     }
 
 

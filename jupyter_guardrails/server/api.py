@@ -23,6 +23,10 @@ class GuardrailsHandler(ExplainingHandler):
         self.set_status(status)
         await self.finish(json.dumps(result))
 
+    async def follow(self) -> None:
+        """Called before what others change, too, is read: from now on the person's browser hears of that."""
+        await self.settings["guardrails_changes"].looked()
+
 
 def decided_outside(command: str) -> errors.Refused:
     """Why no decision is made from this origin: code in a notebook that a person trusted acts here as that person."""

@@ -21,12 +21,14 @@ from jupyter_server.utils import url_path_join
 from traitlets import Bool, Unicode
 from traitlets.config import SingletonConfigurable
 
+from jupyter_guardrails.control.interface.changes import Changes as AskChanges
 from jupyter_guardrails.kernels.context import GovernedContext
 from jupyter_guardrails.kernels.provisioner import factory_in_force, install
 from jupyter_guardrails.kernels.spares import Spares
 from jupyter_guardrails.server import handlers, hints, identity, starts
 from jupyter_guardrails.server.boot import boot
 from jupyter_guardrails.server.cells import CellRecorder
+from jupyter_guardrails.server.changes import Changes
 from jupyter_guardrails.server.contents import GuardedContentsManager
 from jupyter_guardrails.server.explain import OneLine
 from jupyter_guardrails.server.guards import leave_out_scheduler, refuse_beside, refuse_gateway, verify
@@ -94,11 +96,12 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     found = boot(os.environ, root_dir=serverapp.root_dir, arguments=arguments)
     metrics = Metrics()
     control = MeteredControl(found.control, metrics)
-    context = GovernedContext(control, found.workspace, found.run_dir, tell=tell, hint=hints.hinter(serverapp), outer=found.outer)
+    context = GovernedContext(control, found.workspace, found.run_dir, tell=tell, hint=hints.of_kernels(serverapp), outer=found.outer)
     metrics.context = context
     context.spares = Spares(found.run_dir, context.watch.anyone_busy) if Guardrails.instance().spare_kernel else None
     install(context, parent=serverapp)
     serverapp.web_app.settings["guardrails"] = context
+    serverapp.web_app.settings["guardrails_changes"] = Changes(lambda: context.call(AskChanges()), hints.of_changes(serverapp))
     serverapp.web_app.settings["guardrails_cells"] = CellRecorder(found.control)
     identity.name_person(serverapp, found.control)
     _add_routes(serverapp, context)
@@ -110,8 +113,9 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
 async def _start_jupyter_server_extension(serverapp: ServerApp) -> None:
     """Once more when every other extension has loaded, any of which could have undone it."""
     closed(lambda app: verify(app, factory_in_force(), everything=True))(serverapp)
-    context = serverapp.web_app.settings["guardrails"]
-    serverapp.web_app.settings["guardrails_metrics_task"] = asyncio.create_task(look_forever(context), name="guardrails-metrics")
+    settings = serverapp.web_app.settings
+    settings["guardrails_metrics_task"] = asyncio.create_task(look_forever(settings["guardrails"]), name="guardrails-metrics")
+    settings["guardrails_changes_task"] = asyncio.create_task(settings["guardrails_changes"].look_forever(), name="guardrails-changes")
 
 
 def _add_routes(serverapp: ServerApp, context: GovernedContext) -> None:

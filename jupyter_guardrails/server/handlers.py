@@ -14,8 +14,10 @@ from jupyter_server.auth.decorator import authorized
 from pydantic import BeforeValidator, Field
 from tornado import web
 
-from jupyter_guardrails import errors
+from jupyter_guardrails import __version__, errors
 from jupyter_guardrails.control.interface import messages
+from jupyter_guardrails.control.interface.auditing import AuditFind
+from jupyter_guardrails.control.interface.lifecycle import SubmissionWithdraw
 from jupyter_guardrails.control.interface.sharing import SubmissionShare
 from jupyter_guardrails.control.interface.usage import DAY_S, HOUR_S, LONGEST_S, KernelHistory, Usage
 from jupyter_guardrails.policy.quantities import parse_duration
@@ -33,10 +35,17 @@ from jupyter_guardrails.server.publication_handlers import (
     WithdrawHandler,
 )
 from jupyter_guardrails.server.reopen_handlers import ReopenHandler
+from jupyter_guardrails.server.review_handlers import CleanRunHandler, ReviewContentHandler, ReviewHandler, ReviewsHandler
 from jupyter_guardrails.server.room import with_room, workspace
 
 CHUNK_BYTES = 1 << 20
 MAX_KEY = 200
+
+
+class MeQuery(Strict):
+    """Which notebook is in front."""
+
+    notebook: str | None = Field(default=None, max_length=4096)
 
 
 class MeHandler(GuardrailsHandler):
@@ -44,8 +53,8 @@ class MeHandler(GuardrailsHandler):
     @authorized("read", resource="guardrails")
     async def get(self) -> None:
         """Person, effective policy, what is enforced here."""
-        found = await self.context.call(messages.Me())
-        await self.finish(json.dumps(with_room(found, await self.context.know_room())))
+        found = await self.context.call(messages.Me(notebook=query_as(self, MeQuery).notebook))
+        await self.finish(json.dumps(with_room(found, await self.context.know_room()) | {"version": __version__}))
 
 
 class KernelsHandler(GuardrailsHandler):
@@ -61,7 +70,7 @@ class KernelsHandler(GuardrailsHandler):
 class ProfileChoice(Strict):
     """ProfileChoice of openapi.yaml."""
 
-    profile: str
+    profile: str | None
     notebook: str | None = None
 
 
@@ -69,7 +78,7 @@ class ProfileHandler(GuardrailsHandler):
     @web.authenticated
     @authorized("write", resource="guardrails")
     async def put(self) -> None:
-        """Choose the profile for the next start."""
+        """Choose the profile for the next start; null: as if none had been chosen there."""
         chosen = body_as(self, ProfileChoice)
         await self.answer(messages.ProfileSet(profile=chosen.profile, notebook=chosen.notebook))
 
@@ -111,6 +120,7 @@ class DatasetQuery(Strict):
 
     q: str = Field(default="", max_length=200)
     scope: Literal["all", "granted", "requestable"] = "all"
+    order: Literal["name", "usable"] = "name"
     limit: int = Field(default=200, ge=1, le=1000)
     offset: int = Field(default=0, ge=0, le=1_000_000)
 
@@ -149,6 +159,7 @@ class RequestsHandler(GuardrailsHandler):
     @authorized("read", resource="guardrails")
     async def get(self) -> None:
         """Own requests, and those that one may decide."""
+        await self.follow()
         await self.answer(messages.RequestsList())
 
     @web.authenticated
@@ -177,9 +188,17 @@ class NewSubmission(Strict):
     notebook: str
     draft: bool = False
     sample_s: int | None = Field(default=None, ge=1, le=3600)
+    sample_rows: int | None = Field(default=None, ge=1, le=1_000_000)
     reason: str = Field(default="", max_length=2000)
     parameters: dict[str, Any] = Field(default_factory=dict)
     details: messages.Details = messages.Details()
+
+
+class SubmissionsQuery(Strict):
+    """Which ones, and how many."""
+
+    q: str = Field(default="", max_length=200)
+    limit: int = Field(default=50, ge=1, le=1000)
 
 
 class SubmissionsHandler(GuardrailsHandler):
@@ -187,7 +206,9 @@ class SubmissionsHandler(GuardrailsHandler):
     @authorized("read", resource="guardrails")
     async def get(self) -> None:
         """Own submissions, newest first."""
-        await self.answer(messages.SubmissionsList())
+        query = query_as(self, SubmissionsQuery)
+        await self.follow()
+        await self.answer(messages.SubmissionsList(words=query.q, limit=query.limit))
 
     @web.authenticated
     @authorized("write", resource="guardrails")
@@ -233,6 +254,15 @@ class CancelHandler(GuardrailsHandler):
         await self.answer(messages.SubmissionCancel(id=identity))
 
 
+class SubmissionWithdrawHandler(GuardrailsHandler):
+    @web.authenticated
+    @authorized("write", resource="guardrails")
+    async def post(self, identity: str) -> None:
+        """Take it back: nobody decides about it any more."""
+        body_as(self, Strict, optional=True)
+        await self.answer(SubmissionWithdraw(id=identity))
+
+
 class ShareBody(Strict):
     """Whether reviewers may look."""
 
@@ -258,17 +288,21 @@ class SubmissionDecisionHandler(GuardrailsHandler):
 
 
 class AuditQuery(Strict):
-    """After which sequence number."""
+    """After which sequence number, or the last ones; of one action, where it is named."""
 
     after: int = Field(default=0, ge=0, lt=1 << 63)
+    last: int | None = Field(default=None, ge=1, le=200)
+    action: str | None = Field(default=None, max_length=100)
 
 
 class AuditHandler(GuardrailsHandler):
     @web.authenticated
     @authorized("read", resource="guardrails")
     async def get(self) -> None:
-        """Audit records after a sequence number."""
-        await self.answer(messages.Audit(after=query_as(self, AuditQuery).after))
+        """Audit records after a sequence number, or the last ones."""
+        query = query_as(self, AuditQuery)
+        actions = [query.action] if query.action else []
+        await self.answer(AuditFind(after=query.after, limit=query.last or 200, last=query.last is not None, actions=actions))
 
 
 class RequestDecision(Strict):
@@ -318,9 +352,14 @@ ROUTES: tuple[tuple[str, type[GuardrailsHandler]], ...] = (
     ("/guardrails/submissions/([^/]+)", SubmissionHandler),
     ("/guardrails/submissions/([^/]+)/package", PackageHandler),
     ("/guardrails/submissions/([^/]+)/cancel", CancelHandler),
+    ("/guardrails/submissions/([^/]+)/withdraw", SubmissionWithdrawHandler),
     ("/guardrails/submissions/([^/]+)/production", ProductionHandler),
     ("/guardrails/submissions/([^/]+)/reopen", ReopenHandler),
     ("/guardrails/submissions/([^/]+)/share", ShareHandler),
     ("/guardrails/submissions/([^/]+)/decision", SubmissionDecisionHandler),
+    ("/guardrails/reviews", ReviewsHandler),
+    ("/guardrails/reviews/([^/]+)", ReviewHandler),
+    ("/guardrails/reviews/([^/]+)/content", ReviewContentHandler),
+    ("/guardrails/reviews/([^/]+)/clean-run", CleanRunHandler),
     ("/guardrails/audit", AuditHandler),
 )

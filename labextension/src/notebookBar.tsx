@@ -7,10 +7,12 @@ import { Signal } from '@lumino/signaling';
 import { Widget } from '@lumino/widgets';
 import React from 'react';
 
+import { keepFocus } from './components/keepFocus';
 import { TransProvider } from './components/translation';
 import { RefusedCard } from './features/datasets/RefusedCard';
 import { EndedCard } from './features/quotas/EndedCard';
 import { NoticeCard } from './features/quotas/NoticeCard';
+import { PanelSettings } from './settings';
 import { DatasetModel } from './state/datasetModel';
 import { INotebooks } from './state/notebooks';
 import { askedBy, QuotaModel } from './state/quotaModel';
@@ -22,6 +24,7 @@ export interface INotebookBarOptions {
   model: QuotaModel;
   datasets: DatasetModel;
   notebooks: INotebooks;
+  settings: PanelSettings;
   panel: NotebookPanel;
   /** The notebook's path in the workspace. */
   path: () => string;
@@ -35,6 +38,7 @@ export class NotebookBar extends VDomRenderer<QuotaModel> {
   constructor(private readonly options: INotebookBarOptions) {
     super(options.model);
     this.addClass('jp-Guardrails-notebookBar');
+    options.settings.changed.connect(() => this.update(), this);
     const { sessionContext } = options.panel;
     sessionContext.kernelChanged.connect(() => this.update(), this);
     sessionContext.iopubMessage.connect((_, message) => {
@@ -42,20 +46,26 @@ export class NotebookBar extends VDomRenderer<QuotaModel> {
         void options.model.refresh(); // a hint: what was refused, and why, the server knows
       }
     }, this);
+    this.endKeeping = keepFocus(this.node, () => options.panel.activate());
   }
 
   override dispose(): void {
+    this.endKeeping();
     this.observer.disconnect();
     Signal.disconnectReceiver(this);
     super.dispose();
   }
 
   protected override render(): React.JSX.Element | null {
-    const { model, datasets, notebooks, panel, trans, onMore } = this.options;
+    const { model, datasets, notebooks, settings, panel, trans, onMore } = this.options;
+    const choice = settings.values.notices;
     const kernelId = panel.sessionContext.session?.kernel?.id;
-    const notices = model.notices.filter(({ kernel }) => kernel.id === kernelId);
-    const ended = model.ended.find(one => one.notebook === this.options.path());
-    const refused = kernelId ? model.refusedReads(kernelId) : [];
+    const ofKernel = model.notices.filter(({ kernel }) => kernel.id === kernelId);
+    const notices = ofKernel.filter(
+      ({ notice }) => choice === 'all' || (choice === 'ending' && notice.ends_at !== null)
+    );
+    const ended = choice === 'none' ? undefined : model.ended.find(one => one.notebook === this.options.path());
+    const refused = kernelId && choice === 'all' ? model.refusedReads(kernelId) : [];
     if (notices.length + refused.length === 0 && !ended) {
       return null;
     }
@@ -121,5 +131,6 @@ export class NotebookBar extends VDomRenderer<QuotaModel> {
   };
 
   private readonly observer = new ResizeObserver(() => this.fitToContent());
+  private readonly endKeeping: () => void;
   private _height = 0;
 }

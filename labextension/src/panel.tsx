@@ -1,13 +1,17 @@
 import { ITranslator, TranslationBundle } from '@jupyterlab/translation';
-import { ReactWidget, SidePanel, UseSignal, VDomRenderer } from '@jupyterlab/ui-components';
-import { Message } from '@lumino/messaging';
+import { ReactWidget, SidePanel, UseSignal } from '@jupyterlab/ui-components';
+import { MessageLoop } from '@lumino/messaging';
 import { ISignal, Signal } from '@lumino/signaling';
 import { StackedPanel, Widget } from '@lumino/widgets';
 import React from 'react';
 
+import { Introduction } from './components/Introduction';
+import { keepFocus } from './components/keepFocus';
 import { tabId, Tabs } from './components/Tabs';
-import { DOMAIN, TransProvider } from './components/translation';
+import { DOMAIN } from './components/translation';
 import { shieldIcon } from './icons';
+import { PolledWidget } from './polledWidget';
+import { PanelSettings } from './settings';
 import { INotebooks } from './state/notebooks';
 import { PollModel } from './state/pollModel';
 import { SectionId } from './tokens';
@@ -23,62 +27,59 @@ export interface ISection {
 }
 
 /** One part of the panel; its model reads the server quickly only while this can be seen. */
-class SectionWidget extends VDomRenderer<PollModel> {
+class SectionWidget extends PolledWidget {
   constructor(
     private readonly section: ISection,
-    notebooks: INotebooks,
-    private readonly trans: TranslationBundle
+    { notebooks, settings }: IGuardrailsSidePanelOptions,
+    trans: TranslationBundle
   ) {
-    super(section.model);
+    super(section.model, trans);
+    this.settings = settings;
     this.id = `${PANEL_ID}-${section.id}`;
-    this.addClass('jp-Guardrails-section');
     this.node.setAttribute('role', 'tabpanel');
     this.node.setAttribute('aria-labelledby', tabId(this.id));
-    this.node.tabIndex = 0;
     notebooks.changed.connect(() => this.update(), this);
+    this.endKeeping = keepFocus(this.node, () => this.node.focus());
+    settings.changed.connect(() => this.update(), this);
   }
 
   override dispose(): void {
+    this.endKeeping();
     Signal.disconnectReceiver(this);
     super.dispose();
   }
 
-  protected override render(): React.JSX.Element {
-    return <TransProvider value={this.trans}>{this.section.render()}</TransProvider>;
+  /** Give the focus to the first element that matches, once it is drawn. */
+  async focusOn(selector: string): Promise<void> {
+    MessageLoop.sendMessage(this, Widget.Msg.UpdateRequest);
+    await this.renderPromise;
+    this.node.querySelector<HTMLElement>(selector)?.focus();
   }
 
-  /** Called by Lumino when the panel, or this part of it, comes into view. */
-  protected override onAfterShow(message: Message): void {
-    super.onAfterShow(message);
-    this.section.model.visible = true;
-    this.update();
+  protected view(): React.JSX.Element {
+    return (
+      <>
+        {this.settings.values.introduction && <Introduction onDone={() => void this.settings.introduced()} />}
+        {this.section.render()}
+      </>
+    );
   }
 
-  protected override onAfterHide(message: Message): void {
-    super.onAfterHide(message);
-    this.section.model.visible = false;
-  }
-
-  protected override onAfterAttach(message: Message): void {
-    super.onAfterAttach(message);
-    this.section.model.visible = this.isVisible;
-  }
-
-  protected override onBeforeDetach(message: Message): void {
-    this.section.model.visible = false;
-    super.onBeforeDetach(message);
-  }
+  private readonly endKeeping: () => void;
+  private readonly settings: PanelSettings;
 }
 
 export interface IGuardrailsSidePanelOptions {
   sections: readonly ISection[];
   notebooks: INotebooks;
+  settings: PanelSettings;
   translator: ITranslator;
 }
 
 /** The panel at the right: tabs over one part at a time, so that each has the whole height. */
 export class GuardrailsSidePanel extends SidePanel {
-  constructor({ sections, notebooks, translator }: IGuardrailsSidePanelOptions) {
+  constructor(options: IGuardrailsSidePanelOptions) {
+    const { sections, translator } = options;
     super({ translator, content: new StackedPanel() });
     const trans = translator.load(DOMAIN);
     this.id = PANEL_ID;
@@ -90,7 +91,7 @@ export class GuardrailsSidePanel extends SidePanel {
     this.content.node.removeAttribute('role');
     this.content.node.removeAttribute('aria-label');
     for (const section of sections) {
-      const widget = new SectionWidget(section, notebooks, trans);
+      const widget = new SectionWidget(section, options, trans);
       this._widgets.set(section.id, widget);
       this.content.addWidget(widget);
     }
@@ -114,6 +115,20 @@ export class GuardrailsSidePanel extends SidePanel {
   /** Emitted when another part comes to the front. */
   get sectionChanged(): ISignal<this, SectionId> {
     return this._sectionChanged;
+  }
+
+  /** Whether the keyboard's focus is in it. */
+  get hasFocus(): boolean {
+    return this.node.contains(document.activeElement);
+  }
+
+  /** Move the keyboard's focus to what a selector finds in the part in front, else to its tab. */
+  async focus(selector?: string): Promise<void> {
+    if (selector === undefined) {
+      this.node.querySelector<HTMLElement>(`#${tabId(`${PANEL_ID}-${this._section}`)}`)?.focus();
+    } else {
+      await this._widgets.get(this._section)?.focusOn(selector);
+    }
   }
 
   private makeTabs(sections: readonly ISection[], trans: TranslationBundle): Widget {

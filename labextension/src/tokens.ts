@@ -1,12 +1,16 @@
 import { Token } from '@lumino/coreutils';
 
 import { DatasetModel } from './state/datasetModel';
+import { PanelSettings } from './settings';
 import { INotebooks } from './state/notebooks';
 import { QuotaModel } from './state/quotaModel';
 import { SubmissionModel } from './state/submissionModel';
 
-/** The parts of the panel. */
-export type SectionId = 'limits' | 'datasets' | 'submit';
+/** The parts of the panel, in their order. */
+export const SECTIONS = ['limits', 'datasets', 'submit'] as const;
+
+/** One part of the panel. */
+export type SectionId = (typeof SECTIONS)[number];
 
 /** What all our plugins share: one model for each concern, so that nothing is asked twice. */
 export interface IGuardrails {
@@ -14,6 +18,7 @@ export interface IGuardrails {
   datasets: DatasetModel;
   submissions: SubmissionModel;
   notebooks: INotebooks;
+  settings: PanelSettings;
 }
 
 /** Token of the shared models. */
@@ -30,6 +35,10 @@ export interface IGuardrailsPanel {
   readonly isVisible: boolean;
   /** Bring it to the front, with one of its parts. */
   show(section?: SectionId): void;
+  /** As `show`, and move the keyboard's focus there: to what a selector finds in that part, else to its tab. */
+  enter(section?: SectionId, selector?: string): void;
+  /** Give the focus back to what is in front in the main area; false where the panel didn't have it. */
+  leave(): boolean;
 }
 
 /** Token of the panel. */

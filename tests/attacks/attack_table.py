@@ -1,4 +1,4 @@
-"""Run every published case of some groups, print what it came to plain and here: `python tests/attacks/attack_table.py DATA PATH PKG PARSE FLOW`."""
+"""Run every published case of some groups, print what it came to plain and here: `python tests/attacks/attack_table.py WEB XSS`."""
 
 import os
 import sys
@@ -68,4 +68,4 @@ def main(groups):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["DATA", "PATH", "PKG", "PARSE", "FLOW"]))
+    sys.exit(main(sys.argv[1:] or ["DATA", "PATH", "PKG", "PARSE", "FLOW", "WEB", "XSS"]))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -47,9 +46,7 @@ def package(folder, text):
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
-    shutil.copyfile(builder.RUN, folder / "run.py")
-    (folder / "lib").mkdir()
-    shutil.copyfile(builder.CELLS, folder / "lib" / builder.CELLS.name)
+    builder.copy_program(folder)
     said = {"owner": text, "inputs": [{"name": text}], "parameters": {"json_schema": SCHEMA, "values": {"name": text}}}
     (folder / "job.json").write_text(Job.model_validate(JOB | said).to_text())
     manifest.write_manifest(folder)

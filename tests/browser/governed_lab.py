@@ -36,7 +36,7 @@ profiles:
 rules:
   - name: everyone-starts-small
     for: everyone
-    kernels: {profiles: [small, large], default: small, max: 8, terminals: small}
+    kernels: {profiles: [small, large], default: small, max: 20, terminals: small}
     data: {read: ["nyc/*"], request: ["hr/*"], browse: all}
   - name: restricted-stays-shut
     for: everyone
@@ -92,9 +92,11 @@ def make_kernel_environment(root: Path) -> Path:
 
 
 class GovernedLab:
-    """One `jupyter guardrails lab` of ana's; everything it needs lies below `root`, which has a short name for unix sockets."""
+    """One `jupyter guardrails lab` of ana's, or another `command` (interpreter, application); all it needs lies below `root`, a short name."""
 
-    def __init__(self, *, policy: str = POLICY, jupyter_path: Path | None = None) -> None:
+    def __init__(
+        self, *, policy: str = POLICY, jupyter_path: Path | None = None, port: int | None = None, command: tuple[str, str] = (sys.executable, "lab")
+    ) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
         self.token = TOKEN
         self.policy, self.catalog, self.state, self.workspace = (self.root / name for name in PLACES.values())
@@ -106,11 +108,11 @@ class GovernedLab:
         self.add_notebook("good.ipynb", *GOOD)
         self.add_notebook("bad.ipynb", *BAD)
         self.jupyter_path = jupyter_path or make_kernel_environment(self.root)
-        port = free_port()
+        port = port or free_port()
         self.url = f"http://127.0.0.1:{port}/"
         self.lines: list[str] = []
         self._ready, self._ended = threading.Event(), threading.Event()
-        self.process = self._start(port)
+        self.process = self._start(port, *command)
         threading.Thread(target=self._read_log, daemon=True).start()
 
     def add_dataset(self, name: str, purpose: str, classification: str) -> None:
@@ -129,15 +131,16 @@ class GovernedLab:
             cells[number].metadata["tags"] = names
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernelspec), self.workspace / name)
 
-    def _start(self, port: int) -> subprocess.Popen[str]:
+    def _start(self, port: int, python: str, application: str) -> subprocess.Popen[str]:
         command = [
-            os.path.abspath(sys.executable),
+            os.path.abspath(python),
             "-m",
             "jupyter_guardrails",
-            "lab",
+            application,
             "--no-browser",
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}",
+            "--LabApp.expose_app_in_browser=True",  # a page of these tests may run JupyterLab's commands
         ]
         command += [f"--ServerApp.root_dir={self.workspace}", *(["--allow-root"] if os.getuid() == 0 else [])]
         environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.root / "home"), "JUPYTER_TOKEN": TOKEN, "GUARDRAILS_AS": "ana"}

@@ -13,8 +13,9 @@ from playwright.sync_api import Locator, Page, expect
 
 AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark", "contrast": "JupyterLab Dark High Contrast"}
 START_MS = 60_000
+WORN = "name => document.body.dataset.jpThemeName === name && !document.getElementById('jupyterlab-splash')"  # which covers the page meanwhile
 KERNEL_IDLE = re.compile(r"\| Idle$")
 
 
@@ -22,10 +23,20 @@ def set_theme(url: str, token: str, theme: str) -> None:
     """Have pages that load from now on use a theme, and ask nobody about news."""
     _set(url, token, "themes", {"theme": THEMES[theme]})
     _set(url, token, "notification", {"fetchNews": "false", "checkForUpdates": False})
+    set_panel(url, token, introduction=False)
+
+
+def set_panel(url: str, token: str, **settings: Any) -> None:
+    """Have pages that load from now on use these settings of the panel, and its defaults for all others."""
+    _put(url, token, "jupyter-guardrails:panel", settings)
 
 
 def _set(url: str, token: str, plugin: str, settings: dict[str, Any]) -> None:
-    address = f"{url}lab/api/settings/@jupyterlab/apputils-extension:{plugin}"
+    _put(url, token, f"@jupyterlab/apputils-extension:{plugin}", settings)
+
+
+def _put(url: str, token: str, plugin: str, settings: dict[str, Any]) -> None:
+    address = f"{url}lab/api/settings/{plugin}"
     answer = requests.put(address, json={"raw": json.dumps(settings)}, headers={"Authorization": f"token {token}"}, timeout=30)
     answer.raise_for_status()
 
@@ -128,12 +139,25 @@ class LabPage:
             return found
         raise AssertionError("it never showed")
 
-    def violations(self, selector: str = "#jupyter-guardrails-panel") -> list[str]:
+    def wear(self, theme: str) -> None:
+        """Change the theme of this page; what is open stays as it is."""
+        name = THEMES[theme]
+        self.page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
+        self.page.wait_for_function(WORN, arg=name)
+
+    def violations_in_both_themes(self, selector: str = "#jupyter-guardrails-panel") -> list[str]:
+        """As `violations`; in the dark theme its colours, which are all that is other there. The page is in the light one before and after."""
+        found = self.violations(selector)
+        self.wear("dark")
+        found += [f"dark: {line}" for line in self.violations(selector, only={"type": "rule", "values": ["color-contrast"]})]
+        self.wear("light")
+        return found
+
+    def violations(self, selector: str = "#jupyter-guardrails-panel", *, only: dict[str, Any] | None = None) -> list[str]:
         """What axe-core finds against WCAG A and AA below a selector, one line each."""
         self.page.evaluate("code => { if (!window.axe) { (0, eval)(code); } }", AXE.read_text())
-        result: dict[str, Any] = self.page.evaluate(
-            "([selector, tags]) => axe.run(selector, { runOnly: { type: 'tag', values: tags } })", [selector, WCAG]
-        )
+        rules = only or {"type": "tag", "values": WCAG}
+        result: dict[str, Any] = self.page.evaluate("([selector, runOnly]) => axe.run(selector, { runOnly })", [selector, rules])
         assert result["passes"], "axe looked at nothing"
         return [f"{found['id']}: {node['html']} {node.get('failureSummary', '')}" for found in result["violations"] for node in found["nodes"]]
 

@@ -61,7 +61,7 @@ class Walk:
         production = self.lab.panel.production
         production.get_by_text("About the job").click()
         for name, value in off_ramp.PARAMETERS.items():
-            production.get_by_role("spinbutton", name=name).fill(value)
+            production.get_by_role("textbox", name=name).fill(value)
         production.get_by_text("About the job").click()
         self.lab.submit_button.hover()
         self.picture("1-click")

@@ -1,131 +1,139 @@
-"""Pictures of every state of the panel in both themes, from a really running server: `python tests/browser/screenshots.py shots`."""
+"""Pictures of every state of the panel, Use and Policy and the Review tab in each theme, from really running servers, and one sheet of all.
+
+    python tests/browser/screenshots.py shots [--docs]
+
+`FOLDER/THEME-STATE.png`, `contact.html` and `contact.png`; `--docs` writes those of docs/images, too. Fails on what axe-core finds in any state.
+"""
 
 from __future__ import annotations
 
+import argparse
+import html
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import admin_states
+import review_world
 from conftest import ARGUMENTS, CHROMIUM, VIEWPORT
-from governed_lab import POLICY, GovernedLab
+from governed_lab import GovernedLab, running
 from lab_page import THEMES, LabPage, set_theme
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
+from review_world import ReviewWorld
+from states import of_review, states
 
-WAIT_MS = 120_000
-
-
-def main(folder: Path) -> int:
-    """Write `THEME-STATE.png` files; the number of them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    server = GovernedLab()
-    count = 0
-    try:
-        server.wait_ready()
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-            for theme in THEMES:
-                set_theme(server.url, server.token, theme)
-                lab = LabPage(browser.new_page(viewport=VIEWPORT), server.url, server.token)
-                for state in states(lab, server):
-                    lab.page.screenshot(path=folder / f"{theme}-{state}.png")
-                    count += 1
-                lab.page.close()
-    finally:
-        server.stop()
-    print(f"{count} pictures in {folder}")
-    return 0
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+DOCS = ("limits", "data-details", "submit-failed", "review-checks")  # what docs/ and the README show
+SALES = ("sales = {'north': 310, 'south': 275}", "print(sum(sales.values()))")
+MORE_SALES = ("sales = {'north': 310, 'south': 275, 'west': 120}", "print(sum(sales.values()))")
+SHEET = """<!doctype html>
+<meta charset="utf-8">
+<title>Every state of the panel</title>
+<style>
+  body { margin: 16px; font: 14px sans-serif; display: grid; grid-template-columns: repeat(4, 1fr); gap: 16px; }
+  figure { margin: 0; } img { width: 100%; border: 1px solid #bbb; } figcaption { padding: 4px 0; }
+</style>
+"""
+SHEET_WIDTH = 2000
 
 
-def states(lab: LabPage, server: GovernedLab) -> Iterator[str]:
-    """Bring the panel from state to state; each is pictured when it is named."""
-    lab.open()
-    lab.panel.production.wait_for()
-    yield "no-notebook"
-    lab.open("good.ipynb")
-    yield from of_limits(lab)
-    yield from of_data(lab)
-    yield from of_production(lab)
-    yield from of_trouble(lab, server)
+def main() -> int:
+    """0 when all were made and axe-core found nothing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("shots"), help="where they go (default: %(default)s)")
+    parser.add_argument("--docs", action="store_true", help="write those of docs/images, too")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    pictures = Pictures(arguments.folder, docs=arguments.docs)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        with running() as server:
+            of_panel(browser, server, pictures)
+            of_tab(browser, server, pictures, admin_states.of_no_admin)
+            with running(policy=admin_states.ADMINS, jupyter_path=server.jupyter_path) as of_admin:
+                of_tab(browser, of_admin, pictures, lambda lab: admin_states.of_admin(lab, of_admin))
+        with review_world.made() as world:
+            of_reviewer(browser, world, pictures)
+        pictures.sheet(browser)
+        browser.close()
+    print("\n".join([*pictures.violations, f"{len(pictures.made)} pictures in {arguments.folder}, {len(pictures.violations)} violations"]))
+    return int(bool(pictures.violations))
 
 
-def of_limits(lab: LabPage) -> Iterator[str]:
-    """A kernel with memory in use, then what is enforced."""
-    limits = lab.panel.limits
-    lab.add_cell("block = bytearray(760 * 2**20)")
-    lab.run_active()
-    expect(limits.get_by_text("high")).to_be_visible(timeout=WAIT_MS)
-    yield "limits"
-    limits.get_by_text("All limits and where they come from").click()
-    limits.get_by_text("You are ana").scroll_into_view_if_needed()
-    yield "limits-all"
-    lab.add_cell("del block")
-    lab.run_active()
+class Pictures:
+    """What was made, and what axe-core found meanwhile."""
+
+    def __init__(self, folder: Path, *, docs: bool) -> None:
+        self.folder, self.docs = folder, docs
+        self.made: list[str] = []
+        self.violations: list[str] = []
+
+    def take(self, lab: LabPage, state: str, selector: str) -> None:
+        """Both themes of a state that is on the page."""
+        for theme in THEMES:
+            lab.wear(theme)
+            self.one(lab, f"{theme}-{state}", selector)
+        lab.wear("light")
+
+    def one(self, lab: LabPage, name: str, selector: str) -> None:
+        """The page as it is."""
+        self.violations += [f"{name}: {line}" for line in lab.violations(selector)]
+        lab.page.screenshot(path=self.folder / f"{name}.png")
+        self.made.append(name)
+        theme, _, state = name.partition("-")
+        if self.docs and theme == "light" and state in DOCS:
+            IMAGES.mkdir(exist_ok=True)
+            lab.page.screenshot(path=IMAGES / f"{state}.png")
+
+    def sheet(self, browser: Browser) -> None:
+        """All of them on one page, and that page as a picture."""
+        figures = [f'<figure><img src="{name}.png" alt=""><figcaption>{html.escape(name)}</figcaption></figure>' for name in sorted(self.made)]
+        page_file = self.folder / "contact.html"
+        page_file.write_text(SHEET + "\n".join(figures))
+        page = browser.new_page(viewport={"width": SHEET_WIDTH, "height": 1000})
+        page.goto(page_file.resolve().as_uri())
+        page.screenshot(path=self.folder / "contact.png", full_page=True)
+        page.close()
 
 
-def of_data(lab: LabPage) -> Iterator[str]:
-    """The list, a dataset's details, a request, nothing found."""
-    data = lab.panel.data
-    expect(lab.panel.dataset("nyc/flights")).to_be_visible()
-    yield "data"
-    data.get_by_role("button", name="nyc/flights", exact=True).click()
-    expect(data.get_by_role("region", name="Code")).to_be_visible()
-    yield "data-details"
-    data.get_by_role("button", name="nyc/flights", exact=True).click()
-    request = lab.panel.dataset("hr/headcount").get_by_role("button", name="Request access")
-    if request.is_visible():
-        request.click()
-        yield "data-request"
-    data.get_by_role("searchbox").fill("nothing-has-this-name")
-    expect(data.get_by_text("Nothing found")).to_be_visible()
-    yield "data-nothing-found"
+def of_panel(browser: Browser, server: GovernedLab, pictures: Pictures) -> None:
+    """One walk through all states."""
+    set_theme(server.url, server.token, "light")
+    lab = LabPage(browser.new_page(viewport=VIEWPORT), server.url, server.token)
+    for state in states(lab, server):
+        pictures.take(lab, state, "#jupyter-guardrails-panel")
+    lab.page.close()
 
 
-def of_production(lab: LabPage) -> Iterator[str]:
-    """Checks under way, failed ones, and a package."""
-    lab.open("bad.ipynb")
-    production = lab.panel.production
-    production.get_by_role("button", name="Check draft").click()
-    expect(production.get_by_text("checks failed", exact=True).first).to_be_visible(timeout=WAIT_MS)
-    yield "submit-failed"
-    production.get_by_role("button", name="Ask for a package…").click()
-    yield "submit-ask-for-a-package"
-    lab.open("good.ipynb")
-    production = lab.panel.production
-    production.get_by_text("About the job").click()
-    yield "submit-about-the-job"
-    production.get_by_text("About the job").click()
-    production.get_by_role("button", name="Submit for production").click()
-    reason = production.get_by_label("There are warnings: why should it go on all the same?")
-    expect(reason).to_be_visible(timeout=WAIT_MS)
-    yield "submit-needs-a-reason"
-    reason.fill("it was never run here")
-    production.get_by_role("button", name="Submit for production").click()
-    expect(production.get_by_role("progressbar", name="Checks done")).to_be_visible(timeout=WAIT_MS)
-    yield "submit-checking"
-    link = production.get_by_role("link", name="Download good")
-    expect(link).to_be_visible(timeout=WAIT_MS)
-    yield "submit-done"
-    link.scroll_into_view_if_needed()
-    yield "submit-package"
-    production.get_by_role("button", name="Reopen as experiment").click()
-    reopened = lab.panel.production.get_by_text("Reopened in good-")
-    expect(reopened.first).to_be_visible(timeout=WAIT_MS)
-    reopened.first.scroll_into_view_if_needed()
-    yield "submit-reopened"
+def of_tab(browser: Browser, server: GovernedLab, pictures: Pictures, walk: Callable[[LabPage], Iterator[str]]) -> None:
+    """The Use and Policy tab."""
+    lab = LabPage(browser.new_page(viewport=VIEWPORT), server.url, server.token)
+    for state in walk(lab):
+        pictures.take(lab, state, ".jp-Guardrails-admin")
+    lab.page.close()
 
 
-def of_trouble(lab: LabPage, server: GovernedLab) -> Iterator[str]:
-    """A policy with a mistake, and a server that is away."""
-    try:
-        server.policy.write_text(POLICY.replace("rules:", "ruels:"))
-        lab.reloaded_until(lambda limits: limits.get_by_role("status").filter(has_text="The policy file has mistakes"))
-        yield "policy-mistake"
-    finally:
-        server.policy.write_text(POLICY)
-    lab.page.route("**/guardrails/**", lambda route: route.abort())
-    expect(lab.panel.limits.get_by_text("The server cannot be reached")).to_be_visible(timeout=WAIT_MS)
-    yield "server-away"
+def of_reviewer(browser: Browser, world: ReviewWorld | str, pictures: Pictures) -> None:
+    """The Review tab, once in each theme; a line says why not where this machine can't have two accounts."""
+    if isinstance(world, str):
+        print(f"no pictures of the Review tab: {world}")
+        return
+    first = world.submit("sales.ipynb", *SALES)
+    world.shell("ben", "job", "approve", first["id"], "--digest", first["content_digest"], "--reason", "numbers agree")
+    world.submit("sales.ipynb", *MORE_SALES)
+    for theme, state, lab in walks(browser, world):
+        pictures.one(lab, f"{theme}-{state}", "#jupyter-guardrails-review")
+
+
+def walks(browser: Browser, world: ReviewWorld) -> Iterator[tuple[str, str, LabPage]]:
+    """Theme and state of each that is on the page; this server shows its pages no commands, so each theme is loaded."""
+    for theme in THEMES:
+        set_theme(world.url, world.token, theme)
+        lab = LabPage(browser.new_page(viewport=VIEWPORT), world.url, world.token)
+        for state in of_review(lab, "sales-2"):
+            yield theme, state, lab
+        lab.page.close()
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "shots")))
+    sys.exit(main())

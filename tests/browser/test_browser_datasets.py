@@ -41,6 +41,76 @@ def test_inserted_code_runs_and_prints_the_data(lab):
     expect(lab.notebook.get_by_text("flights: 15", exact=True)).to_be_visible(timeout=RUN_MS)
 
 
+def drag_to(lab, name, place, *, by_grip=True, at=(0.5, 0.5)):
+    """Take hold of a dataset with the mouse and move it over a part of the page; its details have come by then."""
+    row = lab.panel.dataset(name)
+    held = row.locator(".jp-Guardrails-grip") if by_grip else row.get_by_role("button", name=name, exact=True)
+    with lab.page.expect_response("**/guardrails/datasets/*"):
+        held.hover()
+        lab.page.mouse.down()
+    box = place.bounding_box()
+    lab.page.mouse.move(box["x"] + at[0] * box["width"], box["y"] + at[1] * box["height"], steps=8)
+
+
+def test_a_dataset_is_dragged_between_cells(lab):
+    """Onto what is no editor of a notebook: a new cell, above the one that it is dropped on."""
+    lab.open("good.ipynb")
+    expect(lab.panel.data).to_be_visible()
+    drag_to(lab, "nyc/flights", lab.cells.nth(1).locator(".jp-InputPrompt"))
+    expect(lab.page.locator(".jp-Guardrails-dragImage")).to_have_text("nyc/flights")
+    picture(lab, "3-dragged")
+    assert lab.page.evaluate("getSelection().toString()") == ""
+    lab.page.mouse.up()
+    expect(lab.page.locator(".jp-Guardrails-dragImage")).to_have_count(0)
+    expect(lab.cells).to_have_count(3)
+    expect(lab.cells.nth(1)).to_contain_text("dataset://nyc/flights")
+    expect(lab.active_cell).to_have_count(1)
+    expect(lab.active_cell).to_contain_text("dataset://nyc/flights")
+    expect(lab.notebook.locator(".jp-Cell.jp-mod-selected")).to_have_count(1)
+
+
+def test_a_dataset_is_dropped_into_a_cell_where_the_pointer_is(lab):
+    lab.open("good.ipynb")
+    expect(lab.panel.data).to_be_visible()
+    line = lab.cells.nth(1).locator(".cm-line").first
+    drag_to(lab, "nyc/flights", line, by_grip=False, at=(0.99, 0.5))
+    lab.page.mouse.up()
+    expect(lab.cells.nth(1)).to_contain_text("print(df['x'].sum())import pandas as pd")
+    expect(lab.cells.nth(1)).to_contain_text("dataset://nyc/flights")
+    expect(lab.cells).to_have_count(2)
+    expect(lab.panel.dataset("nyc/flights").get_by_role("button", name="nyc/flights", exact=True)).to_have_attribute("aria-expanded", "false")
+
+
+def test_a_dataset_that_may_not_be_read_is_not_dragged(lab):
+    lab.open("good.ipynb")
+    expect(lab.panel.data).to_be_visible()
+    expect(lab.panel.dataset("hr/headcount").locator(".jp-Guardrails-grip")).to_have_count(0)
+    lab.panel.dataset("hr/headcount").get_by_role("button", name="hr/headcount", exact=True).hover()
+    lab.page.mouse.down()
+    box = lab.cells.nth(1).bounding_box()
+    lab.page.mouse.move(box["x"] + 5, box["y"] + 5, steps=8)
+    expect(lab.page.locator(".jp-Guardrails-dragImage")).to_have_count(0)
+    lab.page.mouse.up()
+    expect(lab.cells).to_have_count(2)
+
+
+def test_the_library_that_was_chosen_is_there_after_a_reload(lab):
+    data = lab.open("good.ipynb").panel.data
+    data.get_by_role("button", name="nyc/flights", exact=True).click()
+    library = data.get_by_role("combobox", name="Library")
+    expect(library.locator("option")).to_have_text(["path", "pandas", "polars", "duckdb"])  # this notebook speaks Python
+    with lab.page.expect_response(lambda answer: "jupyter-guardrails" in answer.url and answer.request.method == "PUT"):
+        library.select_option("polars")
+    try:
+        data = lab.open("good.ipynb").panel.data
+        lab.panel.dataset("nyc/flights").get_by_role("button", name="Insert code").click()
+        expect(lab.active_cell).to_contain_text("pl.read_csv")
+    finally:
+        data.get_by_role("button", name="nyc/flights", exact=True).click()
+        with lab.page.expect_response(lambda answer: "jupyter-guardrails" in answer.url and answer.request.method == "PUT"):
+            library.select_option("pandas")
+
+
 def test_details_show_columns_rows_and_code_of_other_libraries(lab):
     data = lab.open("good.ipynb").panel.data
     data.get_by_role("button", name="nyc/flights", exact=True).click()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from conftest import SHOTS, opened
 from governed_lab import POLICY, GovernedLab, running
+from keyboard import Keyboard
 from lab_page import LabPage, set_theme
 from playwright.sync_api import expect
 
@@ -79,8 +80,8 @@ def test_an_idle_kernel_is_kept_or_saved_and_stopped(tight_lab, tight):
     tight.add_notebook("kept.ipynb", "print('kept')")
     lab = tight_lab.open("kept.ipynb")
     keep = lab.notices.get_by_role("button", name="Keep")
-    keep.click(timeout=STEP_MS)
-    expect(lab.notices).to_be_hidden()
+    expect(keep).to_be_visible(timeout=STEP_MS)
+    keep_by_keyboard(lab)
     lab.add_cell("print('not saved yet')")
     expect(keep).to_be_visible(timeout=STEP_MS)
     seen(lab, "5-idle")
@@ -95,6 +96,16 @@ def test_an_idle_kernel_is_kept_or_saved_and_stopped(tight_lab, tight):
     lab.notices.get_by_role("button", name="Save and stop").click()
     expect(lab.notebook.get_by_text("No Kernel")).to_be_visible()
     assert "not saved yet" in (tight.workspace / "kept.ipynb").read_text()
+
+
+def keep_by_keyboard(lab: LabPage) -> None:
+    """From the cell that has the focus, and back to it when the notice goes."""
+    keys = Keyboard(lab.page)
+    keys.tab_to("button", "^Keep$", back=True)
+    keys.press("Enter")
+    expect(lab.notices).to_be_hidden()
+    expect(lab.notebook.locator(".jp-Notebook :focus")).to_have_count(1)
+    assert keys.unseen == []
 
 
 def test_notices_in_the_dark(tight_lab, tight):

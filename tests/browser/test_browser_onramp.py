@@ -27,14 +27,6 @@ RUN_MS = 60_000
 POLICY = live_access.POLICY.replace("rules:", "groups: {team: [ana, carol]}\nrules:").replace(
     'data: {request: ["hr/*"]}', 'data: {read: ["nyc/*"], request: ["hr/*"]}\n    publish: {to: [team]}'
 )
-WAIT = """\
-import guarded, time
-for _ in range(200):
-    try:
-        print("rows:", open(guarded.path("hr/headcount")).read().split()[1])
-        break
-    except PermissionError:
-        time.sleep(0.1)"""
 MAKE = """\
 open("staff.csv", "w").write("team,people,mail\\nsales,12,ada@example.com\\n")
 print(guarded.publish("staff.csv", "team/staff", description="staff of a team"))"""
@@ -131,15 +123,27 @@ def ask(lab) -> None:
     picture(lab, "4-request")
     wanted.get_by_role("button", name="Send request").click()
     expect(wanted).to_contain_text("nobody has answered yet")
+    expect(refused_in(lab)).to_contain_text("nobody has answered yet", timeout=RUN_MS)
+
+
+def refused_in(lab) -> Locator:
+    """What stands above the notebook about data that a cell could not read."""
+    return lab.notebook.get_by_role("region", name="Data of this notebook")
 
 
 def grant_and_read(lab, machine) -> None:
-    """Ben grants in his shell; the same kernel reads it, and the panel says so after that cell."""
+    """Ben grants in his shell; the panel says so by itself, and what it then inserts reads the data in the kernel that runs."""
+    wanted = lab.panel.dataset("hr/headcount")
+    expect(wanted.get_by_role("button", name="Insert code")).to_have_count(0)
     request = live_access.ID.search(decided(machine, "ben", "data", "requests"))[0]
     decided(machine, "ben", "data", "grant", request, "--reason", "for the study")
-    run_cell(lab, WAIT, "rows: sales,12")
-    expect(lab.panel.dataset("hr/headcount")).to_contain_text("ready")
+    expect(wanted).to_contain_text("ready", timeout=RUN_MS)
+    expect(refused_in(lab)).to_contain_text("hr/headcount is open to you now", timeout=RUN_MS)
     picture(lab, "5-granted")
+    wanted.get_by_role("button", name="Insert code").click()
+    expect(lab.active_cell).to_contain_text("dataset://hr/headcount")
+    lab.run_active()
+    run_cell(lab, "print('rows:', df.values.tolist())", "rows: [['sales', 12]]")
 
 
 def publish_and_propose(lab) -> None:

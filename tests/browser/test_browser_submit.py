@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CHECKS_MS = 120_000
+PARAMETERS = "month: int = 1\nkind: Literal['sold', 'lost'] = 'sold'\nuntil: int | None = 9\nlast = False"
 WARNINGS = "There are warnings: why should it go on all the same?"
 
 
@@ -37,7 +38,8 @@ def test_the_toolbar_checks_a_draft_and_the_panel_shows_how_it_ended(lab):
 
 
 def test_what_is_said_about_a_job_goes_into_its_package_which_is_downloaded_and_reopened(lab, governed, tmp_path):
-    governed.add_notebook("monthly.ipynb", "month = 1\nlast = False", "open('month.txt', 'w').write(str(month))", tags={0: ["parameters"]})
+    cells = ("from typing import Literal", PARAMETERS, "open('month.txt', 'w').write(str(month))")
+    governed.add_notebook("monthly.ipynb", *cells, tags={1: ["parameters"]})
     governed.add_notebook("report.ipynb", "print(open('month.txt').read())")
     lab.open("monthly.ipynb")
     production = lab.panel.production
@@ -57,11 +59,14 @@ def test_what_is_said_about_a_job_goes_into_its_package_which_is_downloaded_and_
     with zipfile.ZipFile(tmp_path / "job.zip") as package:
         job = json.loads(package.read("job.json"))
         assert "run.py" in package.namelist()
-    assert (job["parameters"]["values"], job["then"]) == ({"month": 6}, ["report.ipynb"])
+    assert (job["parameters"]["values"], job["then"]) == ({"month": 6, "kind": "lost", "until": None}, ["report.ipynb"])
     assert (job["schedule"], job["contact"]) == ("0 6 * * 1", "ana, room 4")
     production.get_by_role("button", name="Reopen as experiment").click()
     expect(lab.panel.production).to_contain_text("Reopened in monthly-", timeout=CHECKS_MS)
-    expect(lab.cells.nth(0)).to_contain_text("month = 1")
+    expect(lab.cells.nth(1)).to_contain_text("month: int = 1")
+    lab.panel.production.get_by_text("About the job").click()
+    expect(lab.panel.production.get_by_role("textbox", name="month")).to_have_value("6")
+    expect(lab.panel.production.get_by_role("textbox", name="until")).to_have_value("none")
     lab.wait_idle()  # with the kernel of its notebook, for which nobody is asked
     expect(lab.page.get_by_role("dialog")).to_have_count(0)
     [pins] = governed.workspace.glob("monthly-*/reopened.json")
@@ -69,9 +74,9 @@ def test_what_is_said_about_a_job_goes_into_its_package_which_is_downloaded_and_
 
 
 def say_about_the_job(lab, production):
-    """A parameter, a schedule, whom to ask, and a notebook that runs after it: by its name, another one left out again."""
+    """Parameters, a schedule, whom to ask, and a notebook that runs after it: by its name, another one left out again."""
     production.get_by_text("About the job").click()
-    production.get_by_role("spinbutton", name="month").fill("6")
+    set_parameters(lab, production)
     then = production.get_by_label("Notebooks that run after it")
     for name in ("bad.ipynb", "report.ipynb"):
         then.select_option(label=name)
@@ -80,6 +85,22 @@ def say_about_the_job(lab, production):
     production.get_by_label("When it runs").select_option(label="Every Monday at 6:00")
     production.get_by_label("Whom to ask about it").fill("ana, room 4")
     assert lab.violations() == []
+
+
+def set_parameters(lab, production):
+    """A wrong value keeps the notebook from being sent, and is mended where it stands."""
+    month = production.get_by_role("textbox", name="month")
+    month.fill("2.5")
+    production.get_by_role("button", name="Submit for production").click()
+    expect(production.get_by_text("Correct month under")).to_be_visible()
+    expect(month).to_be_focused()
+    expect(month).to_have_value("2.5")
+    expect(month).to_have_accessible_description("This takes a whole number.")
+    assert lab.violations_in_both_themes() == []
+    month.fill("6")
+    expect(production.get_by_text("This takes")).to_have_count(0)
+    production.get_by_role("combobox", name="kind").select_option(label="lost")
+    production.get_by_role("textbox", name="until").fill("none")
 
 
 def test_a_finding_leads_to_its_cell_and_says_how_to_mend_it(lab):

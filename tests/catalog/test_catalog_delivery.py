@@ -9,6 +9,7 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import jupyter_guardrails
@@ -77,10 +78,19 @@ def test_snippets_are_code(form):
     found = snippets(replace(PLAIN, format=form))
     assert "path" in found
     for name, text in found.items():
-        assert "nyc/flights" in text or name == "r"
-        if name != "r":
+        assert "nyc/flights" in text or name in ("r", "sql")
+        if name not in ("r", "sql"):
             compile(text, name, "exec")
     compile(request_line("nyc/flights"), "request", "exec")
+
+
+@pytest.mark.parametrize("name", ["flights.csv", "it's here.csv"])
+def test_sql_runs_in_duckdb(tmp_path, name):
+    """And a quote in a path stays one."""
+    (tmp_path / name).write_text("carrier,flights\nAA,3\nUA,5\n")
+    query = snippets(replace(PLAIN, format="csv", path=str(tmp_path / name)))["sql"]
+    assert duckdb.sql(query).fetchall() == [("AA", 3), ("UA", 5)]
+    assert "sql" not in snippets(replace(PLAIN, format="arrow"))
 
 
 @pytest.mark.parametrize("library", ["pandas", "path"])

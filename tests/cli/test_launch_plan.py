@@ -143,3 +143,28 @@ def test_the_servers_cache_lies_in_its_private_folder(places):
     plan = plan_of(places)
     cache = launch_plan.server_environment(plan, {"XDG_CACHE_HOME": "/elsewhere"})["XDG_CACHE_HOME"]
     assert Path(cache).is_relative_to(plan.run_dir / "tmp")
+
+
+class Reading:
+    """Control while it reads a big catalogue: so many times it is asked in vain."""
+
+    def __init__(self, times):
+        self.left = times
+
+    def call(self, request):
+        self.left -= 1
+        if self.left >= 0:
+            raise errors.CatalogBusy("the catalogue /srv/catalog is being read", next_step="try again in a minute")
+        return {"read": ["/srv/data"]}
+
+
+def test_a_catalogue_that_is_being_read_is_waited_for_and_that_is_said_once(capsys, monkeypatch):
+    monkeypatch.setattr(lab, "AGAIN_S", 0.0)
+    assert lab.launch_paths(Reading(3)) == {"read": ["/srv/data"]}
+    assert capsys.readouterr().err == "guardrails: the catalogue /srv/catalog is being read: it is waited for\n"
+
+
+def test_a_catalogue_that_is_never_read_is_told_in_the_end(monkeypatch):
+    monkeypatch.setattr(lab, "CATALOG_S", -1.0)
+    with pytest.raises(errors.CatalogBusy, match="is being read"):
+        lab.launch_paths(Reading(1))

@@ -226,7 +226,7 @@ def test_a_submission_is_its_authors(machine, in_review):
         assert machine.ask("carol", request.format(in_review["id"]))["code"] == "not_found"
         assert "code" not in machine.ask("ana", request.format(in_review["id"]))
     assert machine.ask("carol", f"m.SubmissionCancel(id={in_review['id']!r})")["code"] == "not_found"
-    assert machine.ask("carol", "m.SubmissionsList()") == {"submissions": []}
+    assert machine.ask("carol", "m.SubmissionsList()") == {"submissions": [], "total": 0}
 
 
 def test_two_accounts_are_four_eyes(servers, machine, in_review):

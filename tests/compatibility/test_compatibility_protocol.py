@@ -15,7 +15,8 @@ slider"""
 DEBUGGED = "def double(x):\n    y = 2 * x\n    return y\nprint('doubled', double(21))"
 PYTHON = {
     "pid": "import os; print('pid', os.getpid())",
-    "sleep": "print('asleep', flush=True)\nimport time; time.sleep(100)",
+    # Short sleeps: an interrupt that comes just before a call of Python's shows when the call ends.
+    "sleep": "print('asleep', flush=True)\nimport time\nfor _ in range(1000): time.sleep(0.1)",
     "write": "open('note.txt', 'w').write('kept'); print(open('note.txt').read())",
     "read": "print(open('{path}').read())",
     "connect": "import socket; socket.create_connection(('127.0.0.1', {port}), 5); print('connec' + 'ted')",

@@ -18,7 +18,9 @@ from jupyter_guardrails.control import process
 from jupyter_guardrails.control.interface import Admission, ControlClient, OwnControl, Settings, start_own_control
 from jupyter_guardrails.control.interface.messages import Beat, KernelAdmit, KernelBeat, KernelSettle, KernelStarted
 from jupyter_guardrails.control.service import Service
+from tests.control.data_world import Loop
 from tests.control.resting import resting_pid
+from tests.control.scan_world import made
 
 POLICY = """apiVersion: guardrails/v1
 mode: enforce
@@ -204,3 +206,20 @@ def desk_for(world):
 @pytest.fixture
 def desk(desk_for):
     return desk_for("ana")
+
+
+@pytest.fixture(scope="module")
+def loop():
+    """Control's event loop in a thread, for all tests of a file."""
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def masked_world(loop, tmp_path_factory):
+    """The datasets of scan_world.py, in which a file puts its own; their worker ends with the file's tests."""
+    world = made(tmp_path_factory.mktemp("masked"))
+    yield world
+    loop.run(world.state().brokers.stop())
+    world.close()

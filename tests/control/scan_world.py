@@ -1,20 +1,17 @@
 """Masked, filtered, streamed and purpose-bound datasets over real files, a kernel's connection, and the client in a fresh interpreter."""
 
 import os
-import socket
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from data_world import DataWorld
 
-import jupyter_guardrails
-from jupyter_guardrails.control.interface import receive_frame, send_frame
+from tests.control import channel_world
+from tests.control.channel_world import CLIENT
+from tests.control.data_world import DataWorld
 
-CLIENT = Path(jupyter_guardrails.__file__).parent / "client"
 SECRETS = ("ada@example.com", "bob@example.com", "Analytical Engine")
 ROWS = {
     "name": ["Ada", "Bob", "Cyd"],
@@ -32,18 +29,8 @@ COLUMNS = [
 ]
 
 
-class Kernel:
-    """A connection on a kernel's channel."""
-
-    def __init__(self, name):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(f"\0{name}")
-
-    def ask(self, op, **args):
-        send_frame(self.socket, {"v": 1, "id": 7, "op": op, "args": args})
-        answer, fds = receive_frame(self.socket)
-        return answer.get("result") if answer["ok"] else answer["error"], fds
+class Kernel(channel_world.Kernel):
+    """A connection on a kernel's channel that reads tables, too."""
 
     def table(self, name, **asked):
         """All rows of a scan, and how it ended."""
@@ -69,6 +56,13 @@ def made(root):
     pq.write_table(pa.table({"origin": ["JFK"] * 2_000_000, "delay": list(range(2_000_000))}), big, row_group_size=100_000)
     world.dataset("nyc/big", path=big, own={"delivery": "brokered"})
     return world
+
+
+def add_pictures(world):
+    """A dataset that is no table."""
+    (world.data / "pictures").mkdir()
+    (world.data / "pictures" / "a.png").write_bytes(b"x")
+    world.dataset("nyc/pictures", path=world.data / "pictures", form="directory")
 
 
 def guarded(served, program, *, blocked=()):

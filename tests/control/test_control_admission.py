@@ -18,6 +18,7 @@ from jupyter_guardrails.control.interface.messages import (
     Kernels,
     KernelSettle,
     KernelStarted,
+    Me,
     ProfileSet,
 )
 from jupyter_guardrails.control.policies import PolicyHolder
@@ -84,6 +85,28 @@ def test_a_choice_that_the_policy_no_longer_has_is_passed_over(desk):
     text = desk.world.policy.read_text()
     desk.world.policy.write_text(text.replace("kernels: {profiles: [large]}\n    ", ""))
     assert desk.admit().profile == "small"
+
+
+def test_a_choice_for_one_notebook_holds_against_that_for_all_until_it_is_forgotten_and_is_told(desk):
+    desk.ask(ProfileSet(profile="small", notebook="n.ipynb"))
+    desk.ask(ProfileSet(profile="large"))
+    assert [desk.admit("a", notebook="n.ipynb").profile, desk.admit("b", notebook="m.ipynb").profile] == ["small", "large"]
+    assert desk.ask(Me(notebook="n.ipynb"))["own"] == {"notebook": "n.ipynb", "profile": "small"}
+    assert [desk.ask(Me(notebook="m.ipynb"))["own"], desk.ask(Me())["own"]] == [None, None]
+    assert desk.ask(ProfileSet(profile=None, notebook="n.ipynb")) == {"profile": "large", "notebook": "n.ipynb"}
+    assert desk.ask(Me(notebook="n.ipynb"))["own"] is None
+    assert desk.admit("a", notebook="n.ipynb").profile == "large"
+    assert desk.ask(ProfileSet(profile=None))["profile"] == "small"
+
+
+def test_a_choice_for_one_notebook_that_may_no_longer_be_used_gives_way_to_that_for_all(desk):
+    desk.world.policy.write_text(desk.world.policy.read_text().replace("profiles: [large]", "profiles: [large, shell]"))
+    desk.ask(ProfileSet(profile="shell", notebook="n.ipynb"))
+    desk.ask(ProfileSet(profile="large"))
+    assert desk.admit("a", notebook="n.ipynb").profile == "shell"
+    desk.world.policy.write_text(desk.world.policy.read_text().replace("profiles: [large, shell]", "profiles: [large]"))
+    assert desk.admit("a", notebook="n.ipynb").profile == "large"
+    assert desk.ask(Me(notebook="n.ipynb"))["own"] is None
 
 
 def test_a_profile_can_only_be_chosen_where_it_may_be_used(desk_for):

@@ -8,9 +8,9 @@ import unicodedata
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from channel_world import Served
 from data_world import DataWorld, Loop
 from scan_world import Kernel, guarded
-from test_control_channel import Served
 
 from jupyter_guardrails.control import broker_process, channel
 

@@ -15,9 +15,9 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from channel_world import Served
 from data_world import Loop
 from scan_world import CLIENT, Kernel, made
-from test_control_channel import Served
 
 from jupyter_guardrails.control.credentials import CredentialsFile
 from tests.records.conftest import fresh_database, postgres  # noqa: F401 - a fixture

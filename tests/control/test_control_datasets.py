@@ -97,6 +97,29 @@ def test_the_total_counts_what_the_limit_cut(world):
     assert (len(found["datasets"]), found["total"]) == (1, 2)
 
 
+def listed(world, person, **asked):
+    found = asyncio.run(datasets.search(world.state(person), DatasetsSearch(**asked), []))
+    return [row["name"] for row in found["datasets"]], found["total"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 9])
+@pytest.mark.parametrize(("order", "names"), [("name", ["a/x", "hr/headcount", "hr/salaries", "nyc/flights"]), ("usable", None)])
+def test_pages_of_any_size_are_one_list_in_the_order_that_was_asked_for(world, order, names, limit):
+    """What can be read may stand last by name, and is on the first page all the same."""
+    world.dataset("a/x", "restricted")
+    grant(world, "hr/salaries", "ben")  # a deny of the policy stands above it
+    names = names or ["nyc/flights", "a/x", "hr/headcount", "hr/salaries"]
+    pages = [listed(world, "ben", order=order, limit=limit, offset=offset) for offset in range(0, len(names), limit)]
+    assert [name for page, _ in pages for name in page] == names
+    assert {total for _, total in pages} == {len(names)}
+
+
+def test_what_can_be_asked_for_stands_before_what_is_refused(world):
+    assert listed(world, "ana", order="usable") == (["nyc/flights", "hr/headcount"], 2)
+    assert listed(world, "ana", order="name") == (["hr/headcount", "nyc/flights"], 2)
+    assert listed(world, "ana", order="usable", scope="requestable") == (["hr/headcount"], 1)
+
+
 def test_a_granted_dataset_in_full(world):
     found = show(world, "nyc/flights")
     assert found["preview"]["columns"] == ["origin", "delay"]
@@ -104,7 +127,7 @@ def test_a_granted_dataset_in_full(world):
     assert len(found["preview"]["rows"]) == 10
     assert found["path"] == str(world.data / "nyc/flights.parquet")
     assert 'pd.read_parquet("dataset://nyc/flights")' in found["snippets"]["pandas"]
-    assert set(found["snippets"]) == {"pandas", "polars", "duckdb", "path", "r"}
+    assert set(found["snippets"]) == {"pandas", "polars", "duckdb", "path", "r", "sql"}
 
 
 def test_what_is_not_granted_shows_its_columns_but_no_data(world):

@@ -5,8 +5,8 @@ import dataclasses
 import os
 
 import pytest
+from channel_world import Served
 from data_world import DataWorld, Loop
-from test_control_channel import Served
 
 from jupyter_guardrails.catalog.access import access_to
 from jupyter_guardrails.catalog.delivery import Bounds

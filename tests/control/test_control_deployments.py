@@ -204,6 +204,8 @@ def test_a_contract_that_changed_since_is_told(world):
     assert drift() == []
     world.dataset("nyc/flights", version="2.0.0")
     assert drift() == ["nyc/flights was 1.2.0 in its clean run, and is 2.0.0 now"]
+    world.dataset("nyc/flights", version=7)
+    assert drift() == ["nyc/flights has mistakes in its contract now, and is given to nobody until they are corrected"]
     for contract in world.folder.iterdir():
         contract.unlink()
     assert drift() == ["nyc/flights was 1.2.0 in its clean run, and has no contract now"]

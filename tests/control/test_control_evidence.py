@@ -6,11 +6,13 @@ import pytest
 from decision_world import POLICY, DecisionWorld
 from nbformat.v4 import new_output
 
-from jupyter_guardrails.cli import review_evidence, review_html, review_text
+from jupyter_guardrails.cli import review_text
 from jupyter_guardrails.control.interface.decisions import SubmissionEvidence
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.control.interface.lifecycle import SubmissionRetire
 from jupyter_guardrails.errors import NotFound, PackageError
+from jupyter_guardrails.review import evidence as review_evidence
+from jupyter_guardrails.review import page as review_page
 
 ONE = POLICY.replace("approvals: 2}", "approvals: 1, sign_off: [{classification: confidential}]}")
 EVIL = "<script>alert(1)</script>"
@@ -114,7 +116,7 @@ def test_a_package_that_is_not_what_is_in_review_is_not_shown(world):
 
 def page_of(world, *outputs, code="x = 1"):
     world.submission(code=code, outputs=outputs)
-    return review_html.page(evidence(world, "s1"))
+    return review_page.page(evidence(world, "s1"))
 
 
 def test_the_page_holds_no_script_and_nothing_from_elsewhere(world):

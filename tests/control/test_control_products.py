@@ -5,9 +5,8 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_world import Loop
-from scan_world import Kernel, made, shows_nothing
-from test_control_channel import Served
+from channel_world import Served
+from scan_world import Kernel, shows_nothing
 
 from jupyter_guardrails.catalog.sources.products import HELD_ROWS
 from jupyter_guardrails.control import datasets, quality
@@ -28,15 +27,8 @@ IBANS = ["DE01 SECRET-ACCOUNT", "CH02", "FR03"]
 
 
 @pytest.fixture(scope="module")
-def loop():
-    loop = Loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture(scope="module")
-def world(loop, tmp_path_factory):
-    world = made(tmp_path_factory.mktemp("products"))
+def world(masked_world):
+    world = masked_world
     staff = world.data / "staff.parquet"
     pq.write_table(pa.table({"name": ["Ada", "Bob", "Cyd"], "iban": IBANS, "team": ["x", "y", "z"]}), staff)
     columns = [{"name": name, "logicalType": "string"} for name in ("name", "iban", "team")]
@@ -47,9 +39,7 @@ def world(loop, tmp_path_factory):
     properties = [{"name": name, "logicalType": kind} for name, kind in TYPES.items()]
     schema = [{"name": "customer", "properties": properties, "quality": checks}]
     world.dataset("nyc/customer", own={"product": PRODUCT}, schema=schema, servers=[])
-    yield world
-    loop.run(world.state().brokers.stop())
-    world.close()
+    return world
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +47,7 @@ def kernel(world, loop):
     served = Served(world, loop)
     served.live.workspace = str(world.root / "work")
     yield Kernel(served.name)
-    loop.call(served.channel.close)
+    served.close()
 
 
 def show(loop, world, name, person="ana"):

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from channel_world import Served
 from data_world import DataWorld, Loop
-from test_control_channel import Served
 from test_control_scientists_guide import said_by
 
 from jupyter_guardrails.control.interface.messages import RequestsList

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from channel_world import CLIENT, Served
 from data_world import Loop
 from publishing_world import CSV, POLICY, PublishingWorld
-from test_control_channel import CLIENT, Served
 from test_control_datasets import OPENAPI
 
 from jupyter_guardrails.catalog.labels import Input

@@ -6,7 +6,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_world import POLICY, DataWorld, Loop
+from data_world import POLICY, DataWorld
 
 from jupyter_guardrails.control import datasets, quality
 from jupyter_guardrails.control.interface.messages import DatasetShow
@@ -31,13 +31,6 @@ COLUMNS = [
 TABLE = [{"metric": "rowCount", "mustBe": 3}, {"metric": "duplicateValues", "mustBe": 0, "arguments": {"properties": ["email", "region"]}}]
 SCHEMA = [{"name": "people", "properties": COLUMNS, "quality": TABLE}]
 ROWS = {"email": ["ada@example.com", "bob@example.com", None], "region": ["EU", "EU", "XX"], "salary": [91250, 2, 3]}
-
-
-@pytest.fixture(scope="module")
-def loop():
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 @pytest.fixture(scope="module")

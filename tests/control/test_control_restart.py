@@ -1,5 +1,6 @@
 """Control that dies is started again and goes on: the same socket and token, kernels served again, nothing done twice, nobody told nonsense."""
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -219,8 +220,24 @@ def test_a_kernel_that_ended_meanwhile_is_ended_with_the_reason(desk_for, monkey
         assert [(record["kernel"], record["reason"]) for record in ends] == [("kernel-gone", "its kernel ended while control was away")]
 
 
-def test_an_end_that_control_did_not_live_to_record_is_charged_by_its_repetition_or_ended_for_it(desk_for, monkeypatch):
-    monkeypatch.setattr(reattach, "GONE_S", 0.1)
+class Patience:
+    """The time that a server has to say what became of a kernel, for `reattach.asyncio`: over when the test says so."""
+
+    def __init__(self):
+        self.over = asyncio.Event()
+
+    async def sleep(self, _seconds):
+        await self.over.wait()
+
+
+@pytest.fixture
+def patience(monkeypatch):
+    made = Patience()
+    monkeypatch.setattr(reattach, "asyncio", made)
+    return made
+
+
+def test_an_end_that_control_did_not_live_to_record_is_charged_by_its_repetition_or_ended_for_it(desk_for, patience):
     desk = desk_for("ana")
     for key in ("told", "not"):
         admission = desk.begin(key)
@@ -229,6 +246,7 @@ def test_an_end_that_control_did_not_live_to_record_is_charged_by_its_repetition
     desk.state.kernels.clear()
     desk.run(reattach.reattach(desk.state))
     desk.settle(desk.admit("told"), cpu_s=2.0)
+    patience.over.set()
     desk.run(wait_for_tasks(desk.state))
     rows = [desk.run(desk.state.records.read(leases.of_key, "ana", key)) for key in ("told", "not")]
     assert [(row["state"], row["cpu_s"], row["reason"]) for row in rows] == [("settled", 2.0, "shut down"), ("settled", 1.0, reattach.CLOSING)]
@@ -239,8 +257,7 @@ async def wait_for_tasks(state):
         await task
 
 
-def test_a_restart_during_the_outage_counts_more_than_the_death_of_the_old_process(desk_for, monkeypatch):
-    monkeypatch.setattr(reattach, "GONE_S", 0.1)
+def test_a_restart_during_the_outage_counts_more_than_the_death_of_the_old_process(desk_for, patience):
     desk = desk_for("ana")
     with program() as old, program() as new:
         lease = desk.admit().lease
@@ -250,6 +267,7 @@ def test_a_restart_during_the_outage_counts_more_than_the_death_of_the_old_proce
         desk.state.kernels.clear()
         desk.run(reattach.reattach(desk.state))
         desk.ask(KernelStarted(lease=lease, pid=new.pid, report=GUARANTEES))
+        patience.over.set()
         desk.run(wait_for_tasks(desk.state))
         assert [item["id"] for item in desk.ask(Kernels())["kernels"]] == ["kernel-k1"]
 

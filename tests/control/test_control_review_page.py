@@ -145,11 +145,14 @@ def test_words_are_needed_to_send_back(page):
 
 
 def test_each_answer_forbids_scripts_frames_and_keeping_it(page):
-    for answer in (page.get(), page.get("s1"), asked(page), page.request("GET", "/")):
+    odd = [page.request(method, "/") for method in ("PUT", "OPTIONS", "<SCRIPT>")]
+    assert [(status, "SCRIPT" in text) for status, text, _ in odd] == [(501, False)] * 3
+    for answer in (page.get(), page.get("s1"), asked(page), page.request("GET", "/"), page.get(Host="evil.example.com"), *odd):
         headers = answer[2]
         assert headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
         assert (headers["X-Frame-Options"], headers["Cache-Control"]) == ("DENY", "no-store")
+        assert (headers["X-Content-Type-Options"], headers["Access-Control-Allow-Origin"]) == ("nosniff", None)
         assert headers["Set-Cookie"] is None
 
 

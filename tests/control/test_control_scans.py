@@ -11,9 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_world import Loop
-from scan_world import ROWS, SECRETS, Kernel, guarded, links, made, shows_nothing
-from test_control_channel import Served
+from channel_world import Served
+from scan_world import ROWS, SECRETS, Kernel, guarded, links, shows_nothing
 
 from jupyter_guardrails.control import broker_process, datasets, scans, views
 from jupyter_guardrails.control.interface import receive_frame, send_frame
@@ -21,25 +20,15 @@ from jupyter_guardrails.control.interface.messages import DatasetShow, DatasetsS
 
 
 @pytest.fixture(scope="module")
-def loop():
-    loop = Loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture(scope="module")
-def world(loop, tmp_path_factory):
-    world = made(tmp_path_factory.mktemp("scans"))
-    yield world
-    loop.run(world.state().brokers.stop())
-    world.close()
+def world(masked_world):
+    return masked_world
 
 
 @pytest.fixture(scope="module")
 def served(world, loop):
     served = Served(world, loop, datasets={"nyc/flights": str(world.data / "nyc/flights.parquet")})
     yield served.name
-    loop.call(served.channel.close)
+    served.close()
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from channel_world import CLIENT, Served
 from data_world import DataWorld, Loop
-from test_control_channel import CLIENT, Served
 
 GUIDE = Path(__file__).parents[2] / "docs" / "scientists.md"
 POLICY = """\

@@ -1,11 +1,13 @@
 """A draft that its author shares is looked at by reviewers, by nobody else, and decided on by nobody."""
 
+import json
+
 import pytest
 from decision_world import POLICY, DecisionWorld
 
 from jupyter_guardrails.control import workers
 from jupyter_guardrails.control.interface.decisions import SubmissionsQueue
-from jupyter_guardrails.control.interface.messages import SubmissionPackage, SubmissionShow
+from jupyter_guardrails.control.interface.messages import SubmissionPackage, SubmissionShow, SubmissionsList
 from jupyter_guardrails.control.interface.sharing import SubmissionShare
 from jupyter_guardrails.errors import Conflict, NotFound
 from jupyter_guardrails.records import submissions
@@ -44,6 +46,21 @@ def test_it_is_for_reviewers_alone(world, draft, who):
     world.ask("ana", SubmissionShare(id=draft))
     with pytest.raises(NotFound):
         world.ask(who, SubmissionShow(id=draft))
+
+
+def test_its_author_sees_whether_it_is_shared(world, draft):
+    assert world.ask("ana", SubmissionShow(id=draft))["shared"] is False
+    world.ask("ana", SubmissionShare(id=draft))
+    assert world.ask("ana", SubmissionShow(id=draft))["shared"] is True
+    assert [one["shared"] for one in world.ask("ana", SubmissionsList())["submissions"]] == [True]
+
+
+@pytest.mark.parametrize(("asked", "sample"), [({"sample_s": 60}, True), ({"sample_rows": 1000}, True), ({"sample_s": None}, False)])
+def test_its_author_sees_whether_it_was_a_sample(world, draft, asked, sample):
+    (workers.folder_of(world.state("ana"), draft) / "asked.json").write_text(json.dumps(asked))
+    assert world.ask("ana", SubmissionShow(id=draft))["sample"] is sample
+    world.submission("s1")
+    assert "sample" not in world.ask("ana", SubmissionShow(id="s1")), "what is submitted runs whole"
 
 
 def test_nobody_shares_another_s(world, draft):

@@ -5,9 +5,9 @@ import os
 
 import psycopg
 import pytest
+from channel_world import Served
 from data_world import POLICY, DataWorld, Loop
 from scan_world import Kernel, guarded
-from test_control_channel import Served
 
 from jupyter_guardrails.control.credentials import CredentialsFile
 from tests.records.conftest import fresh_database, postgres  # noqa: F401 - a fixture

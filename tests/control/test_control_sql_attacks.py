@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from channel_world import CLIENT, Served
 from data_world import POLICY, DataWorld, Loop
-from test_control_channel import CLIENT, Served
 
 pytest.importorskip("duckdb")
 HERE = Path(__file__).parent

@@ -8,9 +8,9 @@ import threading
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from channel_world import Served
 from data_world import DataWorld, Loop
 from scan_world import Kernel
-from test_control_channel import Served
 
 pytestmark = pytest.mark.soak
 ROUNDS = 500 if os.environ.get("GUARDRAILS_SOAK") else 25

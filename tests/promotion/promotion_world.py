@@ -17,7 +17,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from uv import find_uv_bin
 
 from jupyter_guardrails.control.interface import ControlClient, Settings, start_own_control
-from jupyter_guardrails.control.interface.messages import SubmissionCreate, SubmissionPackage, SubmissionShow
+from jupyter_guardrails.control.interface.messages import DatasetShow, SubmissionCreate, SubmissionPackage, SubmissionShow
+from jupyter_guardrails.errors import NotFound
 
 REASON = "a test submits what it made"  # warnings need one
 POLICY = """\
@@ -130,8 +131,32 @@ class World:
             "schema": [{"name": last, "properties": [{"name": "a", "logicalType": "integer"}]}],
             "customProperties": [{"property": "guardrails.classification", "value": classification}],
         }
-        (self.catalog / f"{domain}-{last}.odcs.yaml").write_text(yaml.safe_dump(contract))
+        self.put_up(contract)
         return path
+
+    def contract(self, name: str) -> dict[str, Any]:
+        """A dataset's contract as its file says it now."""
+        return dict(yaml.safe_load(self._contract_file(name).read_text()))
+
+    def put_up(self, contract: dict[str, Any]) -> None:
+        """Write a contract, and return once control goes by it: a catalogue's change shows after a second."""
+        name, word = contract["id"], os.urandom(8).hex()
+        marked = contract | {"description": {"purpose": f"{contract['description']['purpose']} ({word})"}}
+        self._contract_file(name).write_text(yaml.safe_dump(marked))
+        deadline = time.monotonic() + 30.0
+        while self.client and word not in self._purpose(name):
+            assert time.monotonic() < deadline, f"control does not go by the contract of {name}"
+            time.sleep(0.05)  # control has no event to wait for over its socket
+
+    def _contract_file(self, name: str) -> Path:
+        return self.catalog / f"{name.replace('/', '-')}.odcs.yaml"
+
+    def _purpose(self, name: str) -> str:
+        assert self.client
+        try:
+            return str(self.client.call(DatasetShow(name=name))["description"])
+        except NotFound:
+            return ""
 
     def create(self, notebook: str = "sales.ipynb", **fields: Any) -> dict[str, Any]:
         assert self.client

@@ -12,10 +12,10 @@ from nbformat.v4 import new_code_cell, new_output
 from work_bench import bench, fixes, messages, nothing
 
 from jupyter_guardrails.errors import BadRequest
-from jupyter_guardrails.promotion import jsonstream
+from jupyter_guardrails.package import jsonstream
+from jupyter_guardrails.package.skeleton import read_skeleton
 from jupyter_guardrails.promotion.checks import secrets, size
 from jupyter_guardrails.promotion.notebook import read_notebook
-from jupyter_guardrails.promotion.skeleton import read_skeleton
 
 KEY = "AKIA" + "IOSFODNN7EXAMPLE"
 

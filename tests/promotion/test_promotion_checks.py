@@ -5,6 +5,7 @@ import importlib.util
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -217,6 +218,15 @@ def test_values_that_fit_their_annotations_pass(tmp_path, values):
 @pytest.mark.parametrize("values", [{"limit": "3"}, {"kind": "c"}, {"kind": None}, {"months": ["x"]}, {"name": 1}])
 def test_values_that_do_not_fit_fail(tmp_path, values):
     assert parameters.run(bench(tmp_path, [parameter_cell(TYPED)], parameters=values), nothing).state == "failed"
+
+
+def test_a_finding_names_the_parameter_whose_value_it_is_about(tmp_path):
+    values = {"limit": "3", "name": "x", "months": [1, "x", "y"], "nmae": "x"}
+    findings = parameters.run(bench(tmp_path, [parameter_cell(TYPED)], parameters=values), nothing).findings
+    assert [finding.parameter for finding in findings] == ["limit", "months", "months", "nmae"]
+    assert findings[0].message == "the submitted value of limit: '3' is not of type 'integer', 'null'"
+    assert findings[3].message == "a value for nmae was submitted, which is no parameter"
+    assert ("parameter" in findings[0].to_json(), "parameter" in replace(findings[0], parameter="").to_json()) == (True, False)
 
 
 def job(root):

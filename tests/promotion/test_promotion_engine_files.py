@@ -125,7 +125,7 @@ def test_buildah_makes_the_image(tmp_path):
     for name, text in (files | engine_files.texts(job)).items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(text)
-    shutil.copyfile(builder.RUN, package / "run.py")
+    builder.copy_program(package)
     manifest.write_manifest(package)
     for name in ("etc", "usr", "tmp", "proc", "sys", "dev"):
         (base / "root" / name).mkdir(parents=True)

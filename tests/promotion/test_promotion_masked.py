@@ -9,8 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
 from promotion_world import POLICY, World, check_of
+
+from jupyter_guardrails.errors import BadRequest
 
 pytestmark = pytest.mark.slow
 BLANK = '    data: {read: ["nyc/*"], request: ["hr/*"]}'
@@ -22,13 +23,12 @@ READS = "import guarded\nfor row in guarded.open('nyc/people').rows():\n    prin
 
 def people(world: World) -> None:
     world.dataset("nyc/people", TEXT)
-    file = world.catalog / "nyc-people.odcs.yaml"
-    contract = yaml.safe_load(file.read_text())
+    contract = world.contract("nyc/people")
     columns = [{"name": name, "logicalType": "string"} for name in ("name", "email", "region")]
     columns[1]["classification"] = "pii"
     contract["schema"][0]["properties"] = columns
     contract["customProperties"].append({"property": "guardrails.rowFilter", "value": "region = 'EU'"})
-    file.write_text(yaml.safe_dump(contract))
+    world.put_up(contract)
 
 
 def policy(world: World, text: str) -> None:
@@ -78,6 +78,7 @@ def test_the_package_says_how_its_data_was_masked_and_control_signs_it(built):
     (entry,) = json.loads(texts["job.json"])["inputs"]
     assert (entry["name"], entry["version"], entry["path"], entry["masks"]) == ("nyc/people", "1.2.0", None, {"email": "hash"})
     assert len(entry["rows"]) == 32
+    assert entry["columns"] == entry["promised"] == {"name": "string", "email": "string", "region": "string"}
     assert json.loads(texts["evidence/checks.json"])["inputs"] == [{key: entry[key] for key in ("masks", "name", "rows", "version")}]
     signed = json.loads(base64.b64decode(json.loads(texts["attestations/provenance.dsse.json"])["payload"]))
     (dependency,) = [one for one in signed["predicate"]["buildDefinition"]["resolvedDependencies"] if one["name"] == "nyc/people"]
@@ -90,6 +91,24 @@ def test_what_a_clean_run_does_not_declare_is_not_streamed_to_it(world, submitte
     check = check_of(world.submit("undeclared.ipynb"), "clean_run")
     assert check["state"] == "failed"
     assert "nyc/people is not among the datasets that this job declares" in check["findings"][0]["message"]
+
+
+def test_a_sample_by_rows_sees_the_first_rows_of_each_dataset_as_its_author_is_given_them(world, submitted):
+    world.dataset("nyc/trips", "a,b\n" + "".join(f"{n},x\n" for n in range(500)))
+    reads = "import guarded\nprint(len(open(guarded.path('nyc/trips')).readlines()), guarded.path('nyc/trips').endswith('nyc-trips.csv'))"
+    masked = "rows = list(guarded.open('nyc/people').rows())\nprint(len(rows), '@' in rows[0]['email'], rows[0]['name'])"
+    world.notebook(reads, masked, "import os\nprint(os.listdir('.'))\nassert len(rows) == 1, 'more than one'", name="sampled.ipynb")
+    found = world.submit("sampled.ipynb", draft=True, sample_rows=1)
+    check = check_of(found, "clean_run")
+    assert (found["state"], check["state"]) == ("draft", "not_checked"), check
+    assert check["detail"].startswith("a sample of the first 1 row(s) of each dataset, in which all of it ran")
+    assert "it tells nothing about the whole" in check["detail"]
+    text = (world.state_dir / "submissions" / found["id"] / "executed.ipynb").read_text()
+    assert ("2 True" in text, f"1 False {SHOWN}" in text, SECRET in text) == (True, True, False)
+    whole = check_of(world.submit("sampled.ipynb", draft=True), "clean_run")
+    assert (whole["state"], "more than one" in whole["findings"][0]["message"]) == ("failed", True), "the twin: the whole has two rows"
+    with pytest.raises(BadRequest, match="a sample run is for a draft"):
+        world.create("sampled.ipynb", sample_rows=1)
 
 
 def job_run(world: World, package: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -115,7 +134,24 @@ def test_a_job_reads_them_through_control_as_whoever_runs_it(world, built, tmp_p
     assert SHOWN in printed(tmp_path / "out")
     assert SECRET not in printed(tmp_path / "out")
     (read,) = json.loads((tmp_path / "out" / "run.json").read_text())["inputs"]
-    assert (read["path"], read["masks"], read["masked_by_word_of"]) == (None, {"email": "hash"}, "control")
+    assert (read["path"], read["masks"], read["masked_by_word_of"], read["drift"]) == (None, {"email": "hash"}, "control", [])
+
+
+def test_a_masked_copy_with_other_columns_is_told_without_a_value_of_it(world, built, tmp_path):
+    before, contract = world.contract("nyc/people"), world.contract("nyc/people")
+    path = Path(contract["servers"][0]["path"])
+    try:
+        contract["schema"][0]["properties"].append({"name": "seat", "logicalType": "integer"})
+        world.put_up(contract)
+        path.write_text("".join(f"{line},{'seat' if n == 0 else n}\n" for n, line in enumerate(TEXT.splitlines())))
+        done = job_run(world, built, tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "nyc/people: column seat (integer) is new" in done.stdout
+        (read,) = json.loads((tmp_path / "out" / "run.json").read_text())["inputs"]
+        assert read["drift"] == ["column seat (integer) is new"]
+    finally:
+        world.put_up(before)
+        path.write_text(TEXT)
 
 
 def test_stricter_masks_run_and_looser_ones_are_refused_before_any_cell(world, built, tmp_path):
@@ -133,15 +169,15 @@ def test_stricter_masks_run_and_looser_ones_are_refused_before_any_cell(world, b
 
 
 def test_other_rows_are_refused(world, built, tmp_path):
-    file = world.catalog / "nyc-people.odcs.yaml"
-    before = file.read_text()
+    before, contract = world.contract("nyc/people"), world.contract("nyc/people")
+    contract["customProperties"][-1]["value"] = "region != 'EU'"
     try:
-        file.write_text(before.replace("region = 'EU'", "region != 'EU'"))
+        world.put_up(contract)
         done = job_run(world, built, tmp_path)
         assert done.returncode == 1
         assert "saw only some rows of nyc/people, and now they would be others" in done.stderr
     finally:
-        file.write_text(before)
+        world.put_up(before)
 
 
 def test_a_file_in_its_place_needs_somebody_s_word(world, built, tmp_path):

@@ -2,10 +2,10 @@
 
 import json
 
-from jupyter_guardrails.cli.review_evidence import Content, Evidence
-from jupyter_guardrails.cli.review_text import data_lines
 from jupyter_guardrails.package.details import Output
 from jupyter_guardrails.promotion import outputs
+from jupyter_guardrails.review.evidence import Content, Evidence
+from jupyter_guardrails.review.wording import data_lines
 
 DECLARED = Output(name="m", path="m.csv", dataset="nyc/m")
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_guardrails.cli.review_evidence import Content, Evidence
-from jupyter_guardrails.cli.review_text import data_lines
 from jupyter_guardrails.control import packages
 from jupyter_guardrails.control.interface.jobs import DeclaredInput
 from jupyter_guardrails.errors import PackageError
 from jupyter_guardrails.package.details import Details
 from jupyter_guardrails.package.job import Input, Job
 from jupyter_guardrails.promotion import inputs
+from jupyter_guardrails.review.evidence import Content, Evidence
+from jupyter_guardrails.review.wording import data_lines
 
 
 def test_a_file_that_stays_is_pinned_by_its_bytes(tmp_path: Path) -> None:
@@ -30,6 +30,35 @@ def test_a_file_that_stays_is_pinned_by_its_bytes(tmp_path: Path) -> None:
     assert inputs.pin(found, inputs.stamps(found)) == []
     digest = hashlib.sha256(b"a\n1\n").hexdigest()
     assert [(entry.sha256, entry.size_bytes) for entry in found] == [(digest, 4), ("", None), ("", None), ("", None)]
+
+
+def test_columns_are_told_of_every_table_and_by_control_of_what_it_delivers(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "one.csv").write_text("a,b\n1,x\n")
+    (tmp_path / "folder" / "two.csv").write_text("a\n1\n")
+    (tmp_path / "text").write_text("nothing")
+    found = [
+        Input(name="x/file", path=str(tmp_path / "a.csv")),
+        Input(name="x/folder", path=str(tmp_path / "folder")),
+        Input(name="x/text", path=str(tmp_path / "text")),
+        Input(name="x/masked", path=str(tmp_path / "a.csv"), masks={"a": "hash"}),
+        Input(name="x/some", path=str(tmp_path / "a.csv"), rows="f" * 32),
+        Input(name="x/streamed"),
+        Input(name="x/away"),
+        Input(name="x/pictures"),
+    ]
+    told = {name: {"format": "csv", "columns": {"a": "string"}, "problem": ""} for name in ("x/masked", "x/some", "x/streamed")}
+    told["x/away"] = {"format": "csv", "columns": {}, "problem": "its source is away"}
+    told["x/pictures"] = {"format": "", "columns": {}, "problem": "it is no table"}
+    assert inputs.pin(found, inputs.stamps(found)) == []
+    (finding,) = inputs.describe(found, told.__getitem__)
+    assert (finding.kind, "x/away" in finding.message, "its source is away" in finding.message) == ("columns_untold", True, True)
+    columns = {entry.name: (entry.columns, entry.in_some_files) for entry in found}
+    assert columns["x/file"] == ({"a": "integer"}, [])
+    assert columns["x/folder"] == ({"a": "integer", "b": "string"}, ["b"])
+    assert columns["x/masked"] == columns["x/some"] == columns["x/streamed"] == ({"a": "string"}, [])
+    assert columns["x/text"] == columns["x/away"] == columns["x/pictures"] == ({}, [])
 
 
 @pytest.mark.parametrize("change", ["rewritten", "replaced", "gone"])
@@ -82,6 +111,16 @@ def test_control_takes_no_job_that_pins_without_saying_which_bytes() -> None:
         check(Details(), sha256="0" * 64, size_bytes=4)
 
 
+def test_control_takes_no_job_that_leaves_out_which_file_counts_by_its_contract() -> None:
+    python = {"version": "3.11", "implementation": "cpython", "system": "linux", "machine": "x86_64"}
+    job = {"name": "a", "entry": "a.ipynb", "owner": "ana", "python": python, "parameters": {"json_schema": {}}, "policy_digest": "p"}
+    job |= {"resources": {"memory_bytes": 1, "cpus": 1, "tasks": 1, "wall_s": 1}}
+    row, seen = {"name": "a", "notebook": "a.ipynb", "principal": "ana", "parameters": {}}, [DeclaredInput(name="x/file", counts="ab" * 32)]
+    packages.check_job(Job.model_validate(job | {"inputs": [{"name": "x/file", "counts": "ab" * 32}]}), row, "p", seen, Details())
+    with pytest.raises(PackageError, match="something else of its data"):
+        packages.check_job(Job.model_validate(job | {"inputs": [{"name": "x/file"}]}), row, "p", seen, Details())
+
+
 def test_reviewers_read_which_bytes_those_were() -> None:
     read = {"name": "x/file", "version": "1", "masks": {}, "rows": ""}
     said = {"data": [{"name": "x/file", "classification": "internal", "owner": ""}]}
@@ -91,4 +130,5 @@ def test_reviewers_read_which_bytes_those_were() -> None:
 
     assert lines(read | {"sha256": "ab" * 32, "size_bytes": 4}) == ["  x/file (internal): version 1; a file of 4 bytes, sha256 abababababababab"]
     assert lines(read | {"sha256": "ab" * 32, "size_bytes": 4}, pinned=["x/file"])[0].endswith("abababababababab, and it runs with no other")
+    assert lines(read | {"counts": "ab" * 32})[0].endswith("version 1; its contract says which file counts, and it runs with no other")
     assert lines(read | {"sha256": "", "size_bytes": None}) == lines(read) == ["  x/file (internal): version 1"]

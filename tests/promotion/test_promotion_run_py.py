@@ -46,7 +46,7 @@ def package(folder: Path, **job: object) -> Path:
     for name, text in {"src/sales.ipynb": "{}", "env/pylock.kernel.toml": "", "env/pylock.runner.toml": "", "evidence/checks.json": "{}"}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    shutil.copyfile(builder.RUN, folder / "run.py")
+    builder.copy_program(folder)
     (folder / "job.json").write_text(Job.model_validate(job).to_text())
     manifest.write_manifest(folder)
     return folder
@@ -67,7 +67,7 @@ def test_an_unchanged_package_is_said_to_be_so(folder):
 def test_an_altered_package_runs_nothing(folder, change):
     changes = {
         "edit": lambda: (folder / "src" / "sales.ipynb").write_text("[]"),
-        "add": lambda: (folder / "lib").mkdir() or (folder / "lib" / "json.py").write_text(""),
+        "add": lambda: (folder / "lib" / "json.py").write_text(""),
         "remove": lambda: (folder / "evidence" / "checks.json").unlink(),
         "link": lambda: (folder / "src" / "x").symlink_to("/etc/passwd"),
         "no manifest": lambda: (folder / manifest.MANIFEST).unlink(),
@@ -76,6 +76,16 @@ def test_an_altered_package_runs_nothing(folder, change):
     done = run(folder, "--check")
     assert done.returncode == 1
     assert "manifest" in done.stderr or "altered" in done.stderr
+
+
+def test_what_runs_a_package_is_loaded_only_once_all_of_it_was_verified(folder):
+    part, ran = folder / "lib" / "run_environments.py", folder.parent / "ran"
+    part.write_text(f"{part.read_text()}\nopen({str(ran)!r}, 'w').close()\n")
+    given = ("--dataset=nyc/flights=/etc/hostname",)
+    assert ("altered" in run(folder, *given).stderr, ran.exists()) == (True, False)
+    manifest.write_manifest(folder)
+    assert ("altered" in run(folder, *given).stderr, ran.exists()) == (False, True), "the twin: as a package that was made with it"
+    assert run(folder, "--check").returncode == 0, "nothing was left beside what was loaded"
 
 
 def test_results_in_the_package_s_folder_do_not_alter_it(folder):
@@ -153,7 +163,7 @@ def test_other_columns_than_the_clean_run_saw_are_told_and_the_package_stays_as_
         place = name and str(tmp_path / f"{name}.csv")
         return payload.inputs({"inputs": [wanted | changes]}, {"nyc/x": place}, [])[0]["drift"]
 
-    assert drift("same") == drift("rows") == drift(None) == drift("other", columns={}) == []
+    assert drift("same") == drift("rows") == drift(None, columns={}) == drift("other", columns={}) == []
     assert "column b" not in capsys.readouterr().out
     assert drift("other") == ["column b is gone", "column a was integer, and is number", "column c (string) is new"]
     assert "nyc/x: column b is gone" in capsys.readouterr().out

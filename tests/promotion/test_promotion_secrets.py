@@ -6,7 +6,7 @@ import json
 import pytest
 from detect_secrets.settings import default_settings, get_settings
 
-from jupyter_guardrails.promotion.jsonstream import WINDOW
+from jupyter_guardrails.package.jsonstream import WINDOW
 from jupyter_guardrails.promotion.scanner import LEFT_OUT, SIGNS, open_scanner
 from jupyter_guardrails.promotion.sieve import Sieve, whole_lines
 

@@ -132,8 +132,9 @@ SHOWN = {
         "status": "granted",
         "version": "1.2.0",
         "path": "/data/nyc",
+        "schema": [{"name": "carrier", "type": "string"}],
     },
-    "hr/people": {"status": "granted", "version": "1.0.0", "path": None},
+    "hr/people": {"status": "granted", "version": "1.0.0", "path": None, "schema": []},
     "hr/salaries": {
         "status": "requestable",
         "rule": "guardrails.yaml:9 everyone",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from promotion_world import REASON, World, add_kernelspec, check_of
 
-from jupyter_guardrails.cli import review_evidence, review_text
+from jupyter_guardrails.cli import review_text
 from jupyter_guardrails.control.interface.messages import SubmissionCancel
 from jupyter_guardrails.errors import BadRequest, Conflict, NotFound, Refused
 from jupyter_guardrails.package import archive
@@ -20,6 +20,7 @@ from jupyter_guardrails.package.details import Details
 from jupyter_guardrails.package.job import read_job
 from jupyter_guardrails.package.signatures import read_trust
 from jupyter_guardrails.package.verify import verify_archive
+from jupyter_guardrails.review import evidence as review_evidence
 
 pytestmark = pytest.mark.slow
 DETAILS = {

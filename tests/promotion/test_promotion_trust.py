@@ -52,7 +52,7 @@ def signed_by(keys: Path, target: Path) -> Path:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    (folder / "run.py").write_bytes(builder.RUN.read_bytes())
+    builder.copy_program(folder)
     digests = manifest.write_manifest(folder)
     (folder / "attestations").mkdir()
     said = {"buildDefinition": {"externalParameters": {"version": 1}}}

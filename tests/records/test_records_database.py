@@ -105,17 +105,19 @@ def test_one_failing_write_of_a_batch_harms_no_other(records, now):
 def test_from_an_event_loop(records, now):
     async def both():
         await records.write(choose, "ana", now)
-        return await records.read(choices.chosen, "ana", "some.ipynb")
+        return await records.read(choices.chosen, "ana", None)
 
     assert asyncio.run(both()) == "small"
 
 
-def test_a_choice_for_one_notebook_wins_over_the_one_for_all(records, now):
+def test_choices_are_kept_for_all_notebooks_and_for_each_until_they_are_forgotten(records, now):
     records.write_sync(choices.choose, "ana", None, "small", now=now)
     records.write_sync(choices.choose, "ana", "a.ipynb", "large", now=now)
     records.write_sync(choices.choose, "ana", "a.ipynb", "huge", now=now)
-    found = [records.read_sync(choices.chosen, person, notebook) for person, notebook in (("ana", "a.ipynb"), ("ana", "b.ipynb"), ("ben", "a.ipynb"))]
-    assert found == ["huge", "small", None]
+    places = (("ana", "a.ipynb"), ("ana", None), ("ana", "b.ipynb"), ("ben", "a.ipynb"))
+    assert [records.read_sync(choices.chosen, *place) for place in places] == ["huge", "small", None, None]
+    records.write_sync(choices.forget, "ana", "a.ipynb")
+    assert [records.read_sync(choices.chosen, *place) for place in places] == [None, "small", None, None]
 
 
 def test_what_an_undone_operation_kept_on_its_connection_is_undone_too(records):

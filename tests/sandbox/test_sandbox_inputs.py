@@ -193,6 +193,24 @@ for _ in range(4): os.wait()
     assert named(found) == {str(data / str(n)) for n in range(400)}
 
 
+def test_the_same_file_a_thousand_times_crowds_out_no_other(inputs, data):
+    """More opens than wait at once, in one go: what is known already takes no place for long."""
+    (data / "other.csv").touch()
+    code = "import sys\nfor n in range(10_000): open(sys.argv[1]).close()\nopen(sys.argv[2]).close()"
+    found, _ = inputs(code, data / "rows.csv", data / "other.csv")
+    assert [seen.what for seen in found] == [str(data / "rows.csv"), str(data / "other.csv")]
+
+
+def test_programs_that_are_never_quiet_are_told_of_while_they_run(sandbox, data):
+    """Several processes that look at the same file again and again: what they opened before does not wait for their end."""
+    code = "import os, sys\nos.fork(); os.fork()\nopen(sys.argv[1]).close()\nfor _ in range(60_000): open('/etc/hostname').close()"
+    fields = {"read": (*SYSTEM, str(data)), "trace": True, "told": (str(data),), "beside": (*SYSTEM, "/dev")}
+    started = sandbox.start(PYTHON, "-c", code, str(data / "rows.csv"), **fields)
+    first = next(started.tracer.batches())
+    assert (named(list(first.items)), started.process.poll()) == ({str(data / "rows.csv")}, None)
+    started.process.kill()
+
+
 def test_io_uring_is_no_way_around(inputs):
     found, out = inputs("import ctypes, errno; c = ctypes.CDLL(None, use_errno=True); print(c.syscall(425, 8, 0), ctypes.get_errno())")
     assert out.split()[0] == "-1"
@@ -202,7 +220,7 @@ def test_io_uring_is_no_way_around(inputs):
 
 def test_the_tracer_hears_no_interrupt_and_ends_with_what_it_traced(sandbox, data):
     """An interrupt is for the program; a tracer that ended would end it too."""
-    code = "import signal, sys, time; signal.signal(2, lambda *_: sys.exit(7)); print('ready', flush=True); time.sleep(600)"
+    code = "import signal, sys, time; signal.signal(2, lambda *_: sys.exit(7)); print('ready', flush=True)\nwhile True: time.sleep(0.1)"
     started = sandbox.start(PYTHON, "-c", code, trace=True, told=(str(sandbox.workspace),), beside=SYSTEM, popen={"process_group": 0})
     assert started.process.stdout.readline() == "ready\n"
     os.killpg(started.process.pid, 2)

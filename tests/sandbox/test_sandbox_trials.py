@@ -1,6 +1,7 @@
 """The live checks: how a trial is judged, what they say here, and that they notice what is missing."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,27 @@ def test_each_trial_has_an_attempt_and_each_attempt_a_trial(monkeypatch):
     monkeypatch.setattr(probe_attempts, "CONFIG", aims, raising=False)
     assert {trial.name for trial in TRIALS} == {*probe_attempts.trials(), "daemon"}
     assert {trial.guarantee for trial in TRIALS} == set(GUARANTEES)
+
+
+@pytest.fixture
+def as_outside(monkeypatch):
+    """The attempts' module as of a process that nothing holds; what it does to interrupts ends with the test."""
+    monkeypatch.setattr(probe_attempts, "CONFIG", {"inside": False}, raising=False)
+    before = signal.getsignal(signal.SIGINT)
+    yield probe_attempts
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_that_comes_late_meets_no_other_trial(as_outside):
+    as_outside.take_memory(1, too_much=True)
+    signal.raise_signal(signal.SIGINT)
+    as_outside.take_memory(1, too_much=False)
+
+
+@pytest.mark.parametrize(("too_much", "seen"), [(True, "ENOMEM"), (False, "done")])
+def test_an_interrupt_stops_what_is_too_much_alone(as_outside, monkeypatch, too_much, seen):
+    monkeypatch.setattr(as_outside, "bytearray", lambda size: signal.raise_signal(signal.SIGINT), raising=False)
+    assert as_outside.outcome(lambda: as_outside.take_memory(1, too_much=too_much)) == seen
 
 
 def test_here_nothing_goes_through_that_the_sandbox_says_it_holds(sandbox):

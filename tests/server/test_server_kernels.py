@@ -93,7 +93,8 @@ def test_a_path_out_of_the_workspace_is_not_where_it_starts(server):
 
 
 def test_an_interrupt_ends_the_cell_and_keeps_the_kernel(kernel):
-    running = kernel.send("kept = 1\nprint('begun', flush=True)\nimport time\ntime.sleep(60)")
+    # short sleeps: an interrupt that comes just before a call of Python's shows when the call ends
+    running = kernel.send("kept = 1\nprint('begun', flush=True)\nimport time\nfor _ in range(600): time.sleep(0.1)")
     kernel.wait(running, until="begun")
     assert kernel.server.rest("POST", f"api/kernels/{kernel.id}/interrupt").status_code == 204
     assert "KeyboardInterrupt" in kernel.wait(running)
@@ -112,10 +113,8 @@ def test_a_restart_keeps_the_lease_and_forgets_variables(kernel):
     assert "NameError" in kernel.run("kept")
     after = lease_of(kernel.server, kernel.id)
     assert after["started_at"] == before["started_at"]
-    starts = [
-        r for r in kernel.server.rest("GET", "guardrails/audit").json()["records"] if r["action"] == "kernel.start" and r.get("kernel") == kernel.id
-    ]
-    assert [r["allowed"] for r in starts] == [True] * len(starts)
+    starts = kernel.server.rest("GET", "guardrails/audit?last=200&action=kernel.start").json()["records"]
+    assert {record["allowed"] for record in starts if record["kernel"] == kernel.id} == {True}
 
 
 def test_a_kernel_that_dies_is_restarted_under_the_same_lease(kernel):

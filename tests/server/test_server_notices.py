@@ -168,7 +168,7 @@ def test_a_kernel_is_stopped_by_its_person_with_that_as_the_reason(server, kerne
     check("Stopped", answer.json())
     assert listed(server, kernel) is None
     assert server.rest("GET", f"api/kernels/{kernel.id}").status_code == 404
-    records = [record for record in server.rest("GET", "guardrails/audit?after=0").json()["records"] if record["kernel"] == kernel.id]
+    records = [record for record in server.rest("GET", "guardrails/audit?last=200").json()["records"] if record["kernel"] == kernel.id]
     last = [(record["action"], record["reason"]) for record in records[-2:]]
     assert last == [("kernel.stop", "stopped by its person"), ("kernel.end", "this kernel was stopped by you")]
 

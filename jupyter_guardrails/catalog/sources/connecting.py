@@ -131,12 +131,17 @@ def _replaced(place: Mapping[str, Any]) -> Conflict:
     return Conflict(f"the file of {shown(place)} was replaced while it was opened", next_step="try again; tell its owner if that stays so")
 
 
+def _state_of(original: object) -> str:
+    """SQLSTATE of a driver's error; empty where it has none."""
+    known = str(getattr(original, "sqlstate", None) or "")
+    return known or ("22000" if type(original).__name__ == "DataError" else "")  # a driver's own: a date after the year 9999
+
+
 def in_our_words(error: BaseException, place: Mapping[str, Any]) -> GuardrailsError:
     """What went wrong, by kind alone."""
     what = shown(place)
     original = getattr(error, "orig", None) or error
-    state = getattr(original, "sqlstate", None) or ""
-    state = state or ("22000" if type(original).__name__ == "DataError" else "")  # a driver's own: a date after the year 9999
+    state = _state_of(original)
     for known in (state, state[:2]):
         if known in STATES:
             kind, message, next_step = STATES[known]

@@ -111,9 +111,15 @@ def _array(values: Sequence[Any], field: pa.Field, place: Mapping[str, Any]) -> 
 def _describe(connection: sa.Connection | None, place: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Names and SQL types of the columns of a table or view."""
     assert connection is not None
-    schema = place.get("schema")
-    found = sa.inspect(connection).get_columns(quoted_name(place["table"], True), schema=quoted_name(schema, True) if schema else None)
+    name, schema = _quoted(place)
+    found = sa.inspect(connection).get_columns(name, schema=schema)
     return [(str(column["name"]), column["type"]) for column in found]
+
+
+def _quoted(place: Mapping[str, Any]) -> tuple[quoted_name, quoted_name | None]:
+    """Names of the table and of its schema, as they are written."""
+    schema = place.get("schema")
+    return quoted_name(place["table"], True), quoted_name(schema, True) if schema else None
 
 
 def _select(
@@ -124,8 +130,8 @@ def _select(
     plain: list[Any] = [sa.column(quoted_name(name, True)) for name, _ in described]
     read = [column if kind is not None else sa.cast(column, TEXT) for column, kind in zip(plain, types, strict=True)]
     fields = [pa.field(name, types[index] or pa.string()) for name, index in zip(names.ours, names.indices, strict=True)]
-    schema = place.get("schema")
-    table = sa.table(quoted_name(place["table"], True), *plain, schema=quoted_name(schema, True) if schema else None)
+    name, schema = _quoted(place)
+    table = sa.table(name, *plain, schema=schema)
     chosen = [read[index].label(f"c{number}") for number, index in enumerate(names.indices)]
     known = {name: (plain[names.indices[i]], types[names.indices[i]]) for i, name in enumerate(names.ours) if types[names.indices[i]] is not None}
     where = condition(predicate, known)

@@ -126,18 +126,25 @@ def _table(cursor: Any, sql: str) -> pa.Table:
     """The rows of one statement that isn't asked for in pieces: what its functions set can't change how the rest of it is read."""
     batches: list[pa.RecordBatch] = []
     rows: list[Any] = []
-    size, kept, schema = 0, 0, None
-    for count, row in enumerate(cursor.stream(sql.encode(), size=1), 1):  # psycopg sends it with PQsendQueryParams, which takes one statement
+    kept, schema = 0, None
+    for row, size in _rows(cursor, sql):
         schema = schema or _schema([(column.name, column.type_code) for column in cursor.description])
         rows.append(row)
-        size += sum(8 + (len(value) if isinstance(value, (str, bytes)) else 8) for value in row)
-        if count > MOST_ROWS or size > MOST_BYTES:
-            raise LimitReached(f"more than {MOST_ROWS:,} rows or {MOST_BYTES >> 20} MiB", next_step="GROUP BY or WHERE in the database, or LIMIT")
         if len(rows) == BATCH_ROWS or size - kept > BATCH_BYTES:
             batches.append(_batch(rows, schema))
             rows, kept = [], size
     schema = schema or _schema(_described(cursor, sql))
     return pa.Table.from_batches([*batches, _batch(rows, schema)], schema)
+
+
+def _rows(cursor: Any, sql: str) -> Iterator[tuple[Sequence[Any], int]]:
+    """Each row, and about how many bytes have come with it; LimitReached where that is more than an answer may have."""
+    size = 0
+    for count, row in enumerate(cursor.stream(sql.encode(), size=1), 1):  # psycopg sends it with PQsendQueryParams, which takes one statement
+        size += sum(8 + (len(value) if isinstance(value, (str, bytes)) else 8) for value in row)
+        if count > MOST_ROWS or size > MOST_BYTES:
+            raise LimitReached(f"more than {MOST_ROWS:,} rows or {MOST_BYTES >> 20} MiB", next_step="GROUP BY or WHERE in the database, or LIMIT")
+        yield row, size
 
 
 def _schema(columns: Sequence[tuple[str, int]]) -> pa.Schema:

@@ -76,6 +76,10 @@ def _bound(literal: Literal, kind: pa.DataType) -> object:
         return literal if pa.types.is_boolean(kind) else None
     if isinstance(literal, str):
         return literal if pa.types.is_string(kind) else None
+    return _number(literal, kind)
+
+
+def _number(literal: int | float, kind: pa.DataType) -> object:
     if pa.types.is_decimal(kind):
         return Decimal(str(literal)) if isinstance(literal, int) else None  # 0.1 as a float is not 0.1
     if pa.types.is_integer(kind):

@@ -30,14 +30,20 @@ class Names:
         physical: Mapping[str, str] = place.get("physical", {})
         ours = {theirs: name for name, theirs in physical.items()}
         known = [ours.get(name, name) for name in there]
-        if len(set(known)) != len(known):
-            raise Conflict("two columns of the data have one name", next_step="tell its owner: `physicalName` in the contract tells them apart")
-        position = {name: index for index, name in enumerate(known)}
-        missing = [name for name in columns or () if name not in position]
-        if missing:
-            shown = f"{listed(missing)}{alike(missing[0], known)}"
-            raise Conflict(f"the data has no column {shown}", next_step="tell the dataset's owner: it was renamed, or the contract names it wrongly")
+        position = _positions(known, columns or ())
         self.there = list(there)
         self.ours = list(dict.fromkeys(columns)) if columns is not None else known
         self.indices = [position[name] for name in self.ours]
         self.theirs = [there[index] for index in self.indices]
+
+
+def _positions(known: Sequence[str], wanted: Sequence[str]) -> dict[str, int]:
+    """Where each column is; Conflict when one that is wanted is missing, or a name stands for two."""
+    position = {name: index for index, name in enumerate(known)}
+    if len(position) != len(known):
+        raise Conflict("two columns of the data have one name", next_step="tell its owner: `physicalName` in the contract tells them apart")
+    missing = [name for name in wanted if name not in position]
+    if missing:
+        shown = f"{listed(missing)}{alike(missing[0], known)}"
+        raise Conflict(f"the data has no column {shown}", next_step="tell the dataset's owner: it was renamed, or the contract names it wrongly")
+    return position

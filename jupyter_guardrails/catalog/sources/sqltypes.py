@@ -35,18 +35,21 @@ def arrow_type(kind: Any, dialect: str) -> pa.DataType | None:
 
 def _number(kind: Any, dialect: str) -> pa.DataType | None:
     if isinstance(kind, sa.Integer):
-        if dialect == "sqlite":
-            return pa.int64()
-        if isinstance(kind, sa.BigInteger):
-            return pa.uint64() if getattr(kind, "unsigned", False) else pa.int64()
-        small = isinstance(kind, sa.SmallInteger) and not getattr(kind, "unsigned", False)
-        return pa.int16() if small else pa.int64() if getattr(kind, "unsigned", False) else pa.int32()
+        return pa.int64() if dialect == "sqlite" else _integer(kind, unsigned=getattr(kind, "unsigned", False))
     if isinstance(kind, sa.Float):
         return pa.float64()
     if not isinstance(kind, sa.Numeric) or dialect == "sqlite" or not kind.precision or kind.precision > MOST_DIGITS:
         return None
     scale = kind.scale or 0
     return pa.decimal128(kind.precision, scale) if kind.precision <= 38 else pa.decimal256(kind.precision, scale)
+
+
+def _integer(kind: Any, *, unsigned: bool) -> pa.DataType:
+    if isinstance(kind, sa.BigInteger):
+        return pa.uint64() if unsigned else pa.int64()
+    if unsigned:
+        return pa.int64()
+    return pa.int16() if isinstance(kind, sa.SmallInteger) else pa.int32()
 
 
 def _other(kind: Any) -> pa.DataType | None:

@@ -6,6 +6,7 @@ Columns, `limit` and filters that are lists of [column, operator, value] work as
 from __future__ import annotations
 
 import csv
+import functools
 import importlib
 import io
 import itertools
@@ -59,6 +60,9 @@ class Bound(Opened):
             for batch in self.scan(columns, filter, limit):
                 yield from ({name: "" if value is None else str(value) for name, value in row.items()} for row in batch.to_pylist())
             return
+        yield from self._csv_rows(columns, limit)
+
+    def _csv_rows(self, columns: Sequence[str] | None, limit: int | None) -> Iterator[dict[str, str]]:
         with io.TextIOWrapper(self.file(), encoding="utf-8", newline="") as text:
             for row in itertools.islice(csv.DictReader(text), limit):
                 yield {name: row[name] for name in columns} if columns is not None else row
@@ -73,14 +77,13 @@ def _expression(name: str, compute: Any, filter: Any) -> Any:
     """pyarrow's form of a filter; GuardedError for one that only the broker understands."""
     if filter is None or filter == []:
         return None
-    terms = filter if isinstance(filter, (list, tuple)) else ()
-    if not terms or not all(isinstance(term, (list, tuple)) and len(term) == 3 and term[1] in OPERATORS for term in terms):
+    if not isinstance(filter, (list, tuple)) or not filter or not all(map(_is_term, filter)):
         raise GuardedError(
             f"{name} is bound to a file here, and only the broker understands this filter",
             next_step="write it as a list of [column, operator, value], or filter in your own code",
         )
-    found = None
-    for column, word, value in terms:
-        term = OPERATORS[word](compute.field(column), value)
-        found = term if found is None else found & term
-    return found
+    return functools.reduce(operator.and_, (OPERATORS[word](compute.field(column), value) for column, word, value in filter))
+
+
+def _is_term(term: Any) -> bool:
+    return isinstance(term, (list, tuple)) and len(term) == 3 and term[1] in OPERATORS

@@ -1,6 +1,7 @@
 """What everyone but control itself may import of control: typed requests, the client, settings, and starting one's own."""
 
 from jupyter_guardrails.control.interface import auditing, decisions, grants, oversight, stops
+from jupyter_guardrails.control.interface import changes as changes  # its requests are known from here on
 from jupyter_guardrails.control.interface import deployments as deployments  # its requests are known from here on
 from jupyter_guardrails.control.interface import lifecycle as lifecycle  # likewise
 from jupyter_guardrails.control.interface import package_requests as package_requests  # likewise

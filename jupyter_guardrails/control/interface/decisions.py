@@ -41,6 +41,17 @@ class SubmissionsQueue(Request):
     repeatable = True
 
 
+class ReviewsOverview(Request):
+    """-> {person, service, reviewer, waiting, drafts, decided}: all that a reviewer has on their desk, without the checks of each.
+
+    `reviewer`: {allowed, reason, rule, next_step}, whether the policy names this person; `waiting`, oldest first; `drafts` that their authors
+    show; `decided` by this person lately, newest first, each with {decision, words, self_test, decided_at}. A row says how often it was decided on.
+    """
+
+    op = "reviews.overview"
+    repeatable = True
+
+
 class SubmissionDecide(Request):
     """-> {submission, decisions: [{reviewer, decision, words, self_test, decided_at, …}], approvals, needed, label, missing, objections}.
 

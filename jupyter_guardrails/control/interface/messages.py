@@ -48,10 +48,11 @@ class Request(BaseModel):
 
 
 class Me(Request):
-    """-> Me of openapi.yaml: person, effective policy with rule locations, what is enforced here."""
+    """-> Me of openapi.yaml: person, effective policy with rule locations, what is enforced here; `own` is about `notebook`."""
 
     op = "me"
     repeatable = True
+    notebook: str | None = None
 
 
 class LaunchPaths(Request):
@@ -182,11 +183,11 @@ class Kernels(Request):
 
 
 class ProfileSet(Request):
-    """-> {profile}. Applies at the next start of a kernel, for one notebook or for all."""
+    """-> {profile, notebook}. Applies at the next start of a kernel, for one notebook or for all; None: what was chosen there is forgotten."""
 
     op = "profile.set"
     repeatable = True
-    profile: str
+    profile: str | None
     notebook: str | None = None
 
 
@@ -204,6 +205,7 @@ class DatasetsSearch(Request):
     repeatable = True
     q: str = ""
     scope: Literal["all", "granted", "requestable"] = "all"
+    order: Literal["name", "usable"] = "name"
     limit: int = Field(default=200, ge=1, le=1000)
     offset: int = Field(default=0, ge=0, le=1_000_000)
 
@@ -253,16 +255,19 @@ class SubmissionCreate(Request):
     parameters: dict[str, Any] = Field(default_factory=dict)
     draft: bool = False
     sample_s: int | None = Field(default=None, ge=1, le=3600)  # of a draft: its clean run ends after so long, and counts for nothing
+    sample_rows: int | None = Field(default=None, ge=1, le=1_000_000)  # of a draft: its clean run sees so many rows of each dataset
     reason: str = ""
     details: Details = Details()
     key: str
 
 
 class SubmissionsList(Request):
-    """-> Submissions of openapi.yaml, newest first."""
+    """-> Submissions of openapi.yaml, newest first. `words`: whose notebook's path has them."""
 
     op = "submissions.list"
     repeatable = True
+    words: str = Field(default="", max_length=200)
+    limit: int = Field(default=200, ge=1, le=1000)
 
 
 class SubmissionShow(Request):

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,28 @@ class WorkerInputs(Request):
     op = "worker.inputs"
     submission: str
     names: list[str] = Field(max_length=1000)
+
+
+class WorkerColumns(Request):
+    """Worker only -> {format, columns: {name: type}, problem}. What its clean run was given of a dataset that it declares; no row is read."""
+
+    op = "worker.columns"
+    submission: str
+    name: str = Field(max_length=200)
+
+
+class WorkerSample(Request):
+    """Worker only -> {name, folder, format, rows}, fd 0 the file. The first rows of a dataset that it declares, as its author is given them.
+
+    `form`: of what is masked, filtered or streamed; a file keeps its own. `format` is empty, and there is no file, where no sample can be made.
+    """
+
+    op = "worker.sample"
+    timeout_s = 300.0
+    submission: str
+    name: str = Field(max_length=200)
+    rows: int = Field(ge=1, le=1_000_000)
+    form: Literal["parquet", "csv"]
 
 
 class WorkerPart(Request):

@@ -13,6 +13,10 @@ SAMPLE_ROWS = 1000
 SAMPLE_BYTES = 4 << 20
 COUNTED_BYTES = 16 << 20  # of a text file whose rows are counted: a row may hold line ends, so it has to be parsed
 
+MAX_FOLDER_ENTRIES = 100_000
+MAX_FOLDER_FILES = 200  # of a folder: the newest, in which what has changed shows
+MAX_FOLDER_BYTES = 64 << 20  # of text that is looked at for them all
+
 
 class Unread(Exception):
     """The columns can't be told; the text is a sentence without any value of the file."""

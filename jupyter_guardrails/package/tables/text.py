@@ -46,12 +46,12 @@ def read_csv(file: BinaryIO, size: int, counted_bytes: int) -> tuple[Columns, in
     file.seek(0)
     lines = _Lines(file, size if size <= counted_bytes else SAMPLE_BYTES)
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    names = _names(next(rows, []))
+    found = names(next(rows, []))
     sample: list[list[str]] = []
     count = 0
     try:
         for row in filter(None, rows):
-            if len(row) != len(names):
+            if len(row) != len(found):
                 raise Unread("its rows don't all have the columns that its first line names")
             count += 1
             if count <= SAMPLE_ROWS and lines.read <= SAMPLE_BYTES:
@@ -59,17 +59,17 @@ def read_csv(file: BinaryIO, size: int, counted_bytes: int) -> tuple[Columns, in
     except csv.Error:
         if not lines.cut:  # else the last row was
             raise
-    return [(name, _guess([row[i] for row in sample])) for i, name in enumerate(names)], count if size <= counted_bytes else None
+    return [(name, _guess([row[i] for row in sample])) for i, name in enumerate(found)], count if size <= counted_bytes else None
 
 
-def _names(row: list[str]) -> list[str]:
+def names(row: list[str]) -> list[str]:
     """Of the columns; Unread where they could be values."""
-    names = [name.strip() for name in row]
-    if names and not names[0] and len(names) > 1:
-        names[0] = "Unnamed: 0"  # as pandas calls the index that it wrote
-    if len(names) > MAX_COLUMNS or any(len(name) > MAX_NAME or A_VALUE.fullmatch(name) for name in names):
+    found = [name.strip() for name in row]
+    if found and not found[0] and len(found) > 1:
+        found[0] = "Unnamed: 0"  # as pandas calls the index that it wrote
+    if len(found) > MAX_COLUMNS or any(len(name) > MAX_NAME or A_VALUE.fullmatch(name) for name in found):
         raise Unread("its first line looks like values, or is very long: these are not told as names")
-    return names
+    return found
 
 
 def read_lines(file: BinaryIO, size: int, counted_bytes: int) -> tuple[Columns, int | None]:

@@ -13,12 +13,12 @@ from typing import Any
 
 import nbformat
 
-from jupyter_guardrails.control.interface.work import RUN_PREFIX, WorkerReached
+from jupyter_guardrails.control.interface.work import RUN_PREFIX, WorkerColumns, WorkerReached
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.kernels.governed import GovernedContext
 from jupyter_guardrails.kernels.traced import Recording
 from jupyter_guardrails.package.job import numbered
-from jupyter_guardrails.promotion import cleanrun, compare, inputs, outputs, reuse
+from jupyter_guardrails.promotion import cleanrun, compare, inputs, outputs, reuse, row_samples
 from jupyter_guardrails.promotion.environments import environment
 from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed, warned
 from jupyter_guardrails.promotion.reuse import Ran
@@ -50,40 +50,49 @@ def run(work: Work, progress: Progress) -> Result:
         return failed(error.message, [Finding(error.message, fix=error.next_step)])
     seen = inputs.stamps(work.inputs)
     with tempfile.TemporaryDirectory(prefix=RUN_PREFIX, dir=work.order.folder) as fresh:
-        runs = _run_all(work, Path(fresh), python, progress)
+        runs, whole = _run_all(work, Path(fresh), python, progress)
         work.tables = outputs.look_at(Path(fresh, work.order.notebook).parent, {name for one in runs for name in one.written})
-    last = runs[-1]
-    if work.order.sample_s and (not last.problem or _is_cut(work, last)):
-        return sampled(work, runs)
-    if last.problem:
+    if work.order.sample and (not runs[-1].problem or _is_cut(work, runs[-1])):
+        return sampled(work, runs, whole)
+    if problem := runs[-1].problem:
         _write(work, runs)
-        which = f"{last.view.order.notebook} of the job" if work.then else "the notebook"
-        findings = [last.problem, *last.traced.undeclared_findings(), *last.traced.refused_findings()]
-        return failed(f"{which} does not run by itself", last.named(findings))
+        return _stopped(work, runs[-1], problem)
     result = _outcome(work, runs, seen)
     if key and result.state != "failed":
         reuse.keep(work, key, runs)
     return result
 
 
-def _run_all(work: Work, workspace: Path, python: Path, progress: Progress) -> list[Ran]:
-    """In a copy of what the package will hold, and nothing else: each notebook in a kernel of its own, until one fails."""
+def _stopped(work: Work, last: Ran, problem: Finding) -> Result:
+    """Of a run that did not come to its end, and what else may be why."""
+    which = f"{last.view.order.notebook} of the job" if work.then else "the notebook"
+    findings = [problem, *last.traced.undeclared_findings(), *last.traced.refused_findings()]
+    on = f" on a sample of {work.order.sample}" if work.order.sample else ""
+    return failed(f"{which} does not run by itself{on}", last.named(findings))
+
+
+def _run_all(work: Work, workspace: Path, python: Path, progress: Progress) -> tuple[list[Ran], list[Finding]]:
+    """In a copy of what the package will hold, and nothing else: each notebook in a kernel of its own, until one fails.
+
+    With a finding for each dataset of which there is no sample, where it runs on samples.
+    """
     shutil.copytree(work.order.frozen, workspace, dirs_exist_ok=True)
     for view in work.each():
         nbformat.write(cleanrun.stripped(view.notebook.node), workspace / view.order.notebook)  # type: ignore[no-untyped-call]
+    env, whole = row_samples.make(work, workspace, work.order.sample_rows) if work.order.sample_rows else (dict[str, str](), list[Finding]())
     wall_s = work.order.resources.wall_s
     ends, runs = time.monotonic() + min(wall_s, work.order.sample_s or wall_s), list[Ran]()
     for view in work.each():
         tell = named(view.order.notebook, progress) if work.then else progress
         tell(0, len(view.notebook.cells), "starting a kernel")
         values = {} if runs else work.order.parameters
-        runs.append(_run(view, workspace, python, values=values, timeout_s=max(1, math.ceil(ends - time.monotonic())), progress=tell))
+        runs.append(_run(view, workspace, python, values=values, timeout_s=max(1, math.ceil(ends - time.monotonic())), progress=tell, env=env))
         if runs[-1].problem:
             break
-    return runs
+    return runs, whole
 
 
-def _run(work: Work, workspace: Path, python: Path, *, values: dict[str, Any], timeout_s: int, progress: Progress) -> Ran:
+def _run(work: Work, workspace: Path, python: Path, *, values: dict[str, Any], timeout_s: int, progress: Progress, env: Mapping[str, str]) -> Ran:
     """One notebook, with what it opened."""
     with cleanrun.run_folder() as run_dir:
         recording = Recording()
@@ -96,6 +105,7 @@ def _run(work: Work, workspace: Path, python: Path, *, values: dict[str, Any], t
             values=values,
             timeout_s=timeout_s,
             progress=progress,
+            env=env,
         )
         return Ran(work, ran.node, ran.written, _traced(work, ran, recording, workspace), ran.problem)
 
@@ -123,20 +133,33 @@ def _outcome(work: Work, runs: Sequence[Ran], seen: Mapping[str, inputs.Stamp], 
     """Of a run that came to its end; `seen`: its data's files as they were then, `before`: what is said first."""
     _write(work, runs)
     written = sorted({name for one in runs for name in one.written})
+    if wrong := _undeclared(work, runs, written):
+        return wrong
+    changed = inputs.pin(work.inputs, seen)
+    if inputs.lost(work.inputs, work.order.details.pinned):
+        return failed("it runs, but a dataset of which only certain bytes count was changed meanwhile", changed)
+    changed += inputs.describe(work.inputs, lambda name: work.control.call(WorkerColumns(submission=work.order.submission, name=name)))
+    work.outputs = written
+    refused = [finding for one in runs for finding in one.named(one.traced.refused_findings())]
+    gaps = [finding for one in runs if one.traced.gap for finding in one.named([Finding(one.traced.gap)])]
+    notes = [*refused, *_unread(work, [one.traced for one in runs]), *gaps, *changed]
+    return _compared(work, runs, notes, before=before)
+
+
+def _undeclared(work: Work, runs: Sequence[Ran], written: Sequence[str]) -> Result | None:
+    """Where a run read or made something else than its author said; else None."""
     if undeclared := [finding for one in runs for finding in one.named(one.traced.undeclared_findings())]:
         return failed(f"it runs, but reads {len(undeclared)} file(s) that nobody declared", undeclared)
     if missing := [output for output in work.order.details.outputs if output.path not in written]:
         return failed(f"{len(missing)} declared output(s) were not made", [Finding(f"it wrote no {output.path}", fix=NOT_MADE) for output in missing])
     if unlike := outputs.unlike(work.order.details.outputs, work.tables):
         return failed(f"it made other tables than were declared: {len(unlike)} difference(s)", unlike)
-    changed = inputs.pin(work.inputs, seen)
-    if {entry.name for entry in work.inputs if not entry.sha256} & set(work.order.details.pinned):
-        return failed("it runs, but a pinned dataset was changed meanwhile", changed)
-    work.outputs = written
-    wrote = f"it wrote {len(written)} file(s){outputs.words(work.tables)}"
-    refused = [finding for one in runs for finding in one.named(one.traced.refused_findings())]
-    gaps = [finding for one in runs if one.traced.gap for finding in one.named([Finding(one.traced.gap)])]
-    notes = [*refused, *_unread(work, [one.traced for one in runs]), *gaps, *changed]
+    return None
+
+
+def _compared(work: Work, runs: Sequence[Ran], notes: list[Finding], *, before: str) -> Result:
+    """With what the author saw, unless other parameters were submitted; `notes`: what is to be known in any case."""
+    wrote = f"it wrote {len(work.outputs)} file(s){outputs.words(work.tables)}"
     if work.order.parameters:
         said = f"{before}ran with the submitted parameters, so its outputs were not compared; {wrote}"
         return warned(said, notes) if notes else passed(said)
@@ -153,13 +176,17 @@ def _is_cut(work: Work, last: Ran) -> bool:
     return too_long and (work.order.sample_s or 0) < work.order.resources.wall_s
 
 
-def sampled(work: Work, runs: Sequence[Ran]) -> Result:
-    """What can be said of a run that was given a short time: where it was by then, and what was wrong so far. Never that all is well."""
+def sampled(work: Work, runs: Sequence[Ran], whole: Sequence[Finding] = ()) -> Result:
+    """What can be said of a run that was given a short time, or few rows: how far it came, and what was wrong so far. Never that all is well.
+
+    `whole`: of what it was given all rows nevertheless.
+    """
     _write(work, runs)
     if undeclared := [finding for one in runs for finding in one.named(one.traced.undeclared_findings())]:
-        return failed(f"a sample of {work.order.sample_s} s reads {len(undeclared)} file(s) that nobody declared", undeclared)
+        return failed(f"a sample of {work.order.sample} reads {len(undeclared)} file(s) that nobody declared", undeclared)
     found = [finding for one in runs for finding in one.named([*_differences_so_far(work, one), *one.traced.refused_findings()])]
-    detail = f"a sample of {work.order.sample_s} s, {_how_far(runs)}: it tells nothing about the whole, which runs when you submit"
+    found += whole
+    detail = f"a sample of {work.order.sample}, {_how_far(runs)}: it tells nothing about the whole, which runs when you submit"
     return warned(detail, found) if found else not_checked(detail)
 
 
@@ -172,8 +199,8 @@ def _how_far(runs: Sequence[Ran]) -> str:
 
 
 def _differences_so_far(work: Work, one: Ran) -> list[Finding]:
-    """Of the cells before the one that was ended."""
-    if work.order.parameters:
+    """Of the cells before the one that was ended. Other parameters, and fewer rows, have other outputs."""
+    if work.order.parameters or work.order.sample_rows:
         return []
     found = compare.differences(one.view.notebook.as_seen(), one.node.cells)
     end = (one.problem.cell or 0) if one.problem else len(one.node.cells)

@@ -18,6 +18,7 @@ from jupyter_guardrails.promotion.work import Progress, Work
 
 NAME, TITLE = "data", "Datasets are approved"
 SCHEME = "dataset://"
+MOST_PROMISED = 2000  # columns of a contract: of more the package says nothing
 Use = tuple[str, int, int]  # dataset, cell, line
 
 
@@ -51,7 +52,9 @@ def _ask(work: Work, name: str, cell: int, line: int) -> list[Finding]:
         ask = shown.get("next_step") or f"guarded.request('{name}', purpose='…')"
         offer = offers.request(name) if shown["status"] == "requestable" else None
         return [Finding(f"{why} {_rule(shown.get('rule', ''))}".strip(), cell, line, ask, kind="not_granted", offer=offer)]
-    work.inputs.append(Input(name=name, version=shown.get("version", ""), path=shown.get("path")))
+    promised = {column["name"]: column["type"] for column in shown["schema"]}
+    promised = promised if len(promised) <= MOST_PROMISED else {}
+    work.inputs.append(Input(name=name, version=shown.get("version", ""), path=shown.get("path"), promised=promised))
     return []
 
 

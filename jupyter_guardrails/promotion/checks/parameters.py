@@ -77,6 +77,10 @@ def _defines(cell: CodeCell, names: set[str]) -> bool:
 
 
 def _wrong_values(values: dict[str, Any], schema: dict[str, Any]) -> Iterator[Finding]:
-    known = ", ".join(schema["properties"]) or "none"
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(values):
-        yield Finding(f"submitted value: {error.message}"[:300], fix=f"parameters of this notebook: {known}", kind="wrong_value")
+    fix = f"parameters of this notebook: {', '.join(schema['properties']) or 'none'}"
+    for name, value in values.items():
+        if name not in schema["properties"]:
+            yield Finding(f"a value for {name[:100]} was submitted, which is no parameter", fix=fix, kind="wrong_value", parameter=name)
+            continue
+        for error in jsonschema.Draft202012Validator(schema["properties"][name]).iter_errors(value):
+            yield Finding(f"the submitted value of {name}: {error.message}"[:300], fix=fix, kind="wrong_value", parameter=name)

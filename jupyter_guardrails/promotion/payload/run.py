@@ -13,21 +13,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import hashlib
+import importlib
 import importlib.util
 import json
 import math
 import os
-import platform
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 HERE = Path(__file__).resolve().parent
@@ -188,101 +188,40 @@ def secrets(job: dict[str, Any]) -> None:
         stop(USAGE, f"this job needs the secret {missing[0]}, and nothing has set it: bind it as an environment variable of that name")
 
 
-def interpreter(python: dict[str, str]) -> str:
-    """A Python of the version that the locks were made for; ends when there is none."""
-    here = (platform.python_implementation().lower(), platform.system().lower(), platform.machine().lower())
-    wanted = (python["implementation"], python["system"], python["machine"])
-    if here[1:] != wanted[1:]:
-        stop(HOST, f"this package's environment is for {wanted[1]} on {wanted[2]}; this machine is {here[1]} on {here[2]}")
-    if here[0] == wanted[0] and platform.python_version_tuple()[:2] == tuple(python["version"].split(".")):
-        return sys.executable
-    found = shutil.which(f"python{python['version']}") or (python["version"] if shutil.which("uv") else None)
-    return found or stop(HOST, f"this job needs Python {python['version']}: install it or uv, or start run.py with it")
-
-
-def requirements(lock: Path) -> str:
-    """The lock as `name==version --hash=…` lines: any index that has these very files will do."""
-    lines = []
-    for package in tomllib.loads(lock.read_text(encoding="utf-8"))["packages"]:
-        hashes = sorted({wheel["hashes"]["sha256"] for wheel in package["wheels"]})
-        lines.append(f"{package['name']}=={package['version']} " + " ".join(f"--hash=sha256:{digest}" for digest in hashes))
-    return "\n".join(lines) + "\n"
-
-
-def environment(kind: str, python: str, cache: Path, wheels: list[Path]) -> Path:
-    """The interpreter of an environment from env/pylock.KIND.toml; built once for each lock, then taken from the cache."""
-    lock = HERE / "env" / f"pylock.{kind}.toml"
-    folder = cache / f"{kind}-{sha256(lock)[:20]}-{Path(python).name}"
-    if (folder / ".complete").exists():
-        return folder / "bin" / "python"
-    cache.mkdir(parents=True, exist_ok=True)
-    with open(f"{folder}.lock", "w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        if not (folder / ".complete").exists():
-            started = time.monotonic()
-            build(folder, lock, python, wheels)
-            (folder / ".complete").touch()
-            print(f"environment {kind}: built in {time.monotonic() - started:.1f} s", flush=True)
-    return folder / "bin" / "python"
-
-
-def sources(lock: Path, wheels: list[Path]) -> list[str]:
-    """Where wheels are looked for beside the index; where these folders have one for each package of the lock, no index is asked."""
-    there = [folder for folder in (HERE / "wheels", *wheels) if folder.is_dir()]
-    names = {path.name for folder in there for path in folder.iterdir()}
-    packages = tomllib.loads(lock.read_text(encoding="utf-8"))["packages"]
-    whole = all(any(wheel["path"].rsplit("/", 1)[-1] in names for wheel in package["wheels"]) for package in packages)
-    return [*(["--no-index"] if whole and there else []), *(part for folder in there for part in ("--find-links", str(folder)))]
+def environments(job: dict[str, Any], options: argparse.Namespace) -> tuple[Path, Path]:
+    """The interpreters of the runner and of the kernel."""
+    folder = options.environments
+    cache = Path(folder).resolve() if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardrails-jobs"
+    with building() as part:
+        runner, kernel = part.environments(job["python"], cache.absolute(), [Path(folder).resolve() for folder in options.wheels])
+    return runner, kernel
 
 
 def fetch(job: dict[str, Any], target: Path) -> None:
-    """Put the wheels of both locks that fit this machine into a folder: with `--wheels` no index is needed, here or on a machine like this."""
-    python = interpreter(job["python"])
-    target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="wheels-") as private:
-        listed = Path(private, "all.txt")
-        # one package may be in both locks, in two versions: one list each
-        for kind in ("kernel", "runner"):
-            lock = HERE / "env" / f"pylock.{kind}.toml"
-            listed.write_text(requirements(lock), encoding="utf-8")
-            pip = [str(Path(private, "venv", "bin", "python")), "-I", "-m", "pip", "download", "-q", "--no-input", "--disable-pip-version-check"]
-            options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", *sources(lock, []), "-d", str(target), "-r", str(listed)]
-            make = [] if Path(private, "venv").exists() else [[python, "-I", "-m", "venv", str(Path(private, "venv"))]]
-            run_all([*make, [*pip, *options]], lock)
-    print(f"{sum(1 for _ in target.iterdir())} wheels are in {target}: run.py --wheels {target} needs no index", flush=True)
+    """Put the wheels that this machine needs into a folder."""
+    with building() as part:
+        part.fetch(job["python"], target)
 
 
-def build(folder: Path, lock: Path, python: str, wheels: list[Path]) -> None:
-    """Make the environment: uv where there is one, else venv and its pip; wheels with the lock's hashes only."""
-    shutil.rmtree(folder, ignore_errors=True)
-    uv = shutil.which("uv")
-    inner = str(folder / "bin" / "python")
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.write(requirements(lock))
-        file.flush()
-        options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", *sources(lock, wheels), "-r", file.name]
-        if uv:
-            commands = [[uv, "venv", "-q", "--python", python, str(folder)], [uv, "pip", "install", "-q", "--python", inner, *options]]
-        else:
-            pip = [inner, "-I", "-m", "pip", "install", "-q", "--no-compile", "--no-input", "--disable-pip-version-check"]
-            commands = [[python, "-I", "-m", "venv", str(folder)], [*pip, *options]]
-        run_all(commands, lock)
+@contextlib.contextmanager
+def building() -> Iterator[ModuleType]:
+    """The part of this program that builds environments; ends in its words where this machine can't."""
+    part = load("run_environments", HERE / "lib" / "run_environments.py")
+    try:
+        yield part
+    except part.NoEnvironment as error:
+        stop(HOST, str(error))
 
 
-def run_all(commands: list[list[str]], lock: Path) -> None:
-    """Run each; ends with what the first that failed said."""
-    for command in commands:
-        # uv takes the settings of a pyproject.toml at or above the current folder, which may be anybody's
-        done = subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode:
-            stop(HOST, f"the environment of {lock.name} can't be built: {' '.join((done.stderr or done.stdout).split())[-800:]}")
-
-
-def environments(job: dict[str, Any], folder: str | None, wheels: list[Path]) -> tuple[Path, Path]:
-    """The interpreters of the runner and of the kernel."""
-    cache = Path(folder).resolve() if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardrails-jobs"
-    python = interpreter(job["python"])
-    return environment("runner", python, cache.absolute(), wheels), environment("kernel", python, cache.absolute(), wheels)
+def load(name: str, file: Path) -> ModuleType:
+    """A module of this package, once all of it was verified; by its file, so that nothing else has its name."""
+    sys.dont_write_bytecode = True  # what stands beside its files would alter the package
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def inputs(job: dict[str, Any], datasets: dict[str, str | None], masked: list[str]) -> list[dict[str, Any]]:
@@ -295,18 +234,23 @@ def inputs(job: dict[str, Any], datasets: dict[str, str | None], masked: list[st
         path, said = datasets[wanted["name"]], {key: wanted[key] for key in ("name", "version", "masks", "rows") if key in wanted}
         word = "control" if path is None else "--masked" if wanted["name"] in masked else "--bindings"
         same = same_file(wanted, path)
-        if wanted["name"] in pinned and not same:
+        if (wanted["name"] in pinned and not same) or (wanted.get("counts") and same is False):
             stop(USAGE, not_the_same(wanted, path))
         drift = [] if same else drifted(wanted, path)
         found.append(said | {"path": path, "masked_by_word_of": word if as_seen(wanted) else None, "same_file": same, "drift": drift})
-        if same is False:
-            then = f"{wanted['size_bytes']} bytes, sha256 {wanted['sha256'][:12]}"
-            print(f"{wanted['name']}: {path} is not the file that the clean run read ({then}): results may be others", flush=True)
-        for sentence in drift:
-            print(f"{wanted['name']}: {sentence}", flush=True)
-        if as_seen(wanted):
-            print(f"{wanted['name']} {wanted['version']} was masked in the clean run: {as_seen(wanted)}; here by the word of {word}", flush=True)
+        tell_input(wanted, path, same=same, drift=drift, word=word)
     return found
+
+
+def tell_input(wanted: dict[str, Any], path: str | None, *, same: bool | None, drift: list[str], word: str) -> None:
+    """Print how one dataset is another one than in the clean run, and how that saw it; nothing where there is nothing to know."""
+    if same is False:
+        then = f"{wanted['size_bytes']} bytes, sha256 {wanted['sha256'][:12]}"
+        print(f"{wanted['name']}: {path} is not the file that the clean run read ({then}): results may be others", flush=True)
+    for sentence in drift:
+        print(f"{wanted['name']}: {sentence}", flush=True)
+    if as_seen(wanted):
+        print(f"{wanted['name']} {wanted['version']} was masked in the clean run: {as_seen(wanted)}; here by the word of {word}", flush=True)
 
 
 def not_the_same(wanted: dict[str, Any], path: str | None) -> str:
@@ -322,20 +266,26 @@ def not_the_same(wanted: dict[str, Any], path: str | None) -> str:
 
 
 def drifted(wanted: dict[str, Any], path: str | None) -> list[str]:
-    """How the columns of a dataset's file differ from those that the clean run saw, in sentences; empty where nobody knows them."""
+    """How the columns of a dataset differ from those that the clean run saw, in sentences; empty where nobody knows them."""
     folder = HERE / "lib" / "guarded_tables"
-    if not wanted.get("columns") or path is None or not folder.is_dir():
+    if not wanted.get("columns") or not folder.is_dir():
         return []
-    sys.dont_write_bytecode = True  # what stands beside its files would alter the package
-    spec = importlib.util.spec_from_file_location("guarded_tables", folder / "__init__.py", submodule_search_locations=[str(folder)])
-    assert spec is not None
-    assert spec.loader is not None
-    tables = sys.modules["guarded_tables"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
-    seen = tables.look(os.path.realpath(path), counted_bytes=0)
-    if seen is None or seen["problem"]:
-        return [f"its columns can't be told any more: {seen['problem'] if seen else 'it is no table'}"]
-    return list(tables.differences(wanted["columns"], seen["columns"], form=seen["format"], extra=True))
+    tables = load("guarded_tables", folder / "__init__.py")
+    return list(tables.drifted(wanted, path, told_by_control(wanted["name"]) if path is None else None))
+
+
+def told_by_control(name: str) -> dict[str, Any]:
+    """The columns of what is streamed or masked, as this run is going to get them; or why control doesn't tell them."""
+    sys.path.insert(0, str(HERE / "lib"))
+    try:
+        channel, errors = (importlib.import_module(f"guarded.{part}") for part in ("channel", "errors"))
+    finally:
+        del sys.path[0]
+    try:
+        told, _ = channel.Channel(os.environ["GUARDRAILS_CHANNEL"]).call("datasets.columns", name=name)
+    except errors.GuardedError as error:
+        return {"format": "", "columns": {}, "problem": error.message}
+    return dict(told)
 
 
 def same_file(wanted: dict[str, Any], path: str | None) -> bool | None:
@@ -468,14 +418,13 @@ def main() -> int:
     if options.fetch:
         fetch(job, Path(options.fetch).resolve())
         return 0
-    wheels = [Path(folder).resolve() for folder in options.wheels]
     if options.prepare:
-        environments(job, options.environments, wheels)
+        environments(job, options)
         return 0
     values, datasets = parameters(job, options.param), bindings(job, options)
     secrets(job)
     config = {"values": values, "datasets": datasets, "inputs": inputs(job, datasets, options.masked), "package": package}
-    return run(job, config, environments(job, options.environments, wheels), out)
+    return run(job, config, environments(job, options), out)
 
 
 if __name__ == "__main__":

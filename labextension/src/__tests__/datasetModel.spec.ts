@@ -1,6 +1,6 @@
 import { ApiError } from '../api/errors';
 import { DatasetModel } from '../state/datasetModel';
-import { aDetail, FakeApi } from './fakeApi';
+import { FakeApi } from './fakeApi';
 
 describe('DatasetModel', () => {
   let api: FakeApi;
@@ -23,12 +23,6 @@ describe('DatasetModel', () => {
   it('lists what may be seen', () => {
     expect(names()).toEqual(['nyc/flights', 'hr/salaries']);
     expect(model.total).toBe(2);
-  });
-
-  it('puts what can be used first, unless the server ranked a search', async () => {
-    api.catalogue.reverse();
-    await model.refresh();
-    expect(names()).toEqual(['nyc/flights', 'hr/salaries']);
   });
 
   it('searches once while someone types', async () => {
@@ -100,10 +94,11 @@ describe('DatasetModel', () => {
     expect(model.requestFor('hr/salaries')).toBeUndefined();
   });
 
-  it('takes the chosen library, then pandas, then what there is', () => {
-    expect(DatasetModel.snippet(aDetail(), 'path')).toBe('guarded.path()');
-    expect(DatasetModel.snippet(aDetail(), 'julia')).toBe('pd.read_parquet()');
-    expect(DatasetModel.snippet(aDetail({ snippets: { r: 'read()' } }), 'julia')).toBe('read()');
-    expect(DatasetModel.snippet(aDetail({ snippets: {} }), 'pandas')).toBeNull();
+  it('says which library was chosen, for that to be remembered', () => {
+    const chosen: string[] = [];
+    model.libraryChosen.connect((_, library) => chosen.push(library));
+    model.library = 'polars'; // as it was remembered
+    model.chooseLibrary('duckdb');
+    expect([model.library, chosen]).toEqual(['duckdb', ['duckdb']]);
   });
 });

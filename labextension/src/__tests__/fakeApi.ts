@@ -267,18 +267,30 @@ export class FakeApi implements IGuardrailsApi {
   withdraw: IGuardrailsApi['withdraw'] = (name, reason) =>
     this.answer(`withdraw ${name} ${reason}`, this.moved(name, { state: 'withdrawn' }));
   production: IGuardrailsApi['production'] = id => this.answer(`production ${id}`, this.productionAnswer);
-  submissions: IGuardrailsApi['submissions'] = () =>
-    this.answer('submissions', { submissions: this.submissionsAnswer });
+  submissions: IGuardrailsApi['submissions'] = ({ words, limit }) => {
+    const found = this.submissionsAnswer.filter(({ notebook }) => notebook.includes(words));
+    return this.answer(words ? `submissions ${words}` : 'submissions', {
+      submissions: found.slice(0, limit),
+      total: found.length
+    });
+  };
   submission: IGuardrailsApi['submission'] = id => this.answer(`submission ${id}`, this.submissionOf(id));
   cancel: IGuardrailsApi['cancel'] = id => this.answer(`cancel ${id}`, this.submissionOf(id));
+  withdrawSubmission: IGuardrailsApi['withdrawSubmission'] = id =>
+    this.answer(`withdraw ${id}`, this.changed(id, { state: 'withdrawn', label: 'withdrawn' }));
+  share: IGuardrailsApi['share'] = (id, shared) => this.answer(`share ${id} ${shared}`, this.changed(id, { shared }));
   reopen: IGuardrailsApi['reopen'] = id => this.answer(`reopen ${id}`, this.reopenedAnswer);
   packageUrl = (id: string): string => `/guardrails/submissions/${id}/package`;
 
   dataset: IGuardrailsApi['dataset'] = name => this.answer(`dataset ${name}`, aDetail({ name }));
 
-  datasets: IGuardrailsApi['datasets'] = (query, scope) => {
+  datasets: IGuardrailsApi['datasets'] = ({ query, scope, offset, limit }) => {
     const found = this.catalogue.filter(d => d.name.includes(query) && (scope === 'all' || d.status === scope));
-    return this.answer(`datasets ${query} ${scope}`, { datasets: found, total: found.length });
+    const page = found.slice(offset, offset + limit);
+    return this.answer(`datasets ${query} ${scope}${offset > 0 ? ` from ${offset}` : ''}`, {
+      datasets: page,
+      total: found.length
+    });
   };
 
   chooseProfile: IGuardrailsApi['chooseProfile'] = choice => {
@@ -367,6 +379,13 @@ export class FakeApi implements IGuardrailsApi {
     );
     this.publicationsAnswer = { ...this.publicationsAnswer, publications };
     return publications.find(one => one.name === name) ?? aPublication({ name, ...values });
+  }
+
+  private changed(id: string, values: Partial<Submission>): Submission {
+    if (!this.failure) {
+      this.submissionsAnswer = this.submissionsAnswer.map(one => (one.id === id ? { ...one, ...values } : one));
+    }
+    return this.submissionOf(id);
   }
 
   private submissionOf(id: string): Submission {

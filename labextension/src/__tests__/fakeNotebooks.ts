@@ -1,7 +1,6 @@
 import { Signal } from '@lumino/signaling';
 
-import { IChange, INotebooks } from '../state/notebooks';
-import { IParameter } from '../state/parameters';
+import { IChange, INotebooks, IPlace } from '../state/notebooks';
 
 /** A notebook in front that only remembers what was done with it. */
 export class FakeNotebooks implements INotebooks {
@@ -10,9 +9,10 @@ export class FakeNotebooks implements INotebooks {
   kernelId: string | null = 'k1';
   busy = false;
   writable = true;
+  language: string | null = 'python';
   changed: Signal<INotebooks, void> = new Signal<INotebooks, void>(this);
 
-  tagged: IParameter[] = [];
+  tagged = '';
   others: string[] = [];
 
   beside(path: string): Promise<string[]> {
@@ -20,7 +20,15 @@ export class FakeNotebooks implements INotebooks {
     return Promise.resolve(this.others);
   }
 
-  parameters(): IParameter[] {
+  at(part: Element): IPlace | null {
+    return part.closest('.jp-Notebook') ? { language: this.language, writable: this.writable } : null;
+  }
+
+  selectDropped(part: Element, code: string): void {
+    this.done.push(`select ${code} in ${part.className}`);
+  }
+
+  parameters(): string {
     return this.tagged;
   }
 

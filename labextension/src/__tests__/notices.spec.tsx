@@ -162,7 +162,7 @@ describe('notices of limits', () => {
     expect(said).toEqual([
       ['taken back', 'Taken back by carol: the machine is full'],
       ['taken back', 'Given back by you: done early'],
-      ['granted', 'for the workshop']
+      ['granted', 'Granted by carol: for the workshop']
     ]);
   });
 

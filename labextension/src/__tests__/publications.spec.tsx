@@ -40,6 +40,20 @@ describe('published data', () => {
 
   afterEach(() => model.dispose());
 
+  it('has texts of any length and direction, which turn nothing around and are all in reach', async () => {
+    const description = `${'מכירות '.repeat(100)}last`;
+    await show({
+      publications: [aPublication({ description })],
+      to_review: [aPublication({ description, name: 'x/y' })]
+    });
+    for (const region of [mine(), screen.getByRole('region', { name: 'Waits for a decision' })]) {
+      const told = region.querySelector('.jp-Guardrails-description') as HTMLElement;
+      expect([told.dir, told.textContent?.includes('last')]).toEqual(['auto', false]);
+      fireEvent.click(told.querySelector('button') as HTMLElement);
+      expect(told.querySelector('bdi')?.textContent).toBe(description);
+    }
+  });
+
   it('shows everything that a reviewer looks at', async () => {
     const findings = [{ column: 'mail', kind: 'EMAIL_ADDRESS', count: 2 }];
     const one = aPublication({

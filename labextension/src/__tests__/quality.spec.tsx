@@ -77,5 +77,9 @@ describe('the quality of a dataset', () => {
     expect(show({ inputs: [] }).textContent).not.toContain('made of a');
     expect(show({ produced_by: PRODUCED }).textContent).toContain('made by job sales, version 3, run 12');
     expect(show({ inputs: [] }).textContent).not.toContain('made by');
+    expect(show({ sha256: 'ab'.repeat(32) }).textContent).toContain(
+      'jobs read only the file with sha256 abababababab…'
+    );
+    expect(show({ sha256: '' }).textContent).not.toContain('jobs read only');
   });
 });

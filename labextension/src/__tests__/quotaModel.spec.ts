@@ -23,6 +23,16 @@ describe('QuotaModel', () => {
     expect(model.error).toBeNull();
   });
 
+  it('asks nothing for a view that is there before JupyterLab is ready, and once it is, at once', async () => {
+    model.visible = true;
+    await new Promise(resolve => setTimeout(resolve));
+    expect(api.calls).toEqual([]);
+    const answered = new Promise(resolve => model.stateChanged.connect(resolve));
+    model.start();
+    await answered;
+    expect(api.calls).toContain('kernels');
+  });
+
   it('reads only kernels while nobody looks at the limits', async () => {
     model.setCurrentKernel('k1', false);
     await model.refresh();

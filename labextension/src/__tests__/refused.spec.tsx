@@ -69,6 +69,15 @@ describe('a dataset that was refused', () => {
     expect(screen.queryByRole('button', { name: 'Request access' })).toBeNull();
   });
 
+  it('is in sight while no view of the limits is', async () => {
+    await told({ refused_reads: [] });
+    expect(quotas.inSight).toBe(false);
+    await told({ refused_reads: [aRead()] });
+    expect([quotas.visible, quotas.inSight]).toEqual([false, true]);
+    fireEvent.click(screen.getByRole('button', { name: 'Hide' }));
+    expect(quotas.inSight).toBe(false);
+  });
+
   it('offers no request where none helps, and says what does', async () => {
     await told({ refused_reads: [aRead({ status: 'refused', next_step: 'talk to carol' })] });
     expect(screen.queryByRole('button', { name: 'Request access' })).toBeNull();

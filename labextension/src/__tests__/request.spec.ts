@@ -8,6 +8,7 @@ interface ISeen {
   method: string;
   headers: Headers;
   body: string;
+  signal: AbortSignal;
 }
 
 function serve(status: number, body: string): { api: GuardrailsApi; seen: ISeen[] } {
@@ -21,7 +22,8 @@ function serve(status: number, body: string): { api: GuardrailsApi; seen: ISeen[
         url: new URL(request.url),
         method: request.method,
         headers: request.headers,
-        body: await request.text()
+        body: await request.text(),
+        signal: request.signal
       });
       return new Response(body, { status, statusText: 'said so' });
     }
@@ -67,9 +69,19 @@ describe('requests', () => {
 
   it('encode what is searched for', async () => {
     const { api, seen } = serve(200, '{"datasets": [], "total": 0}');
-    await api.datasets('a&b=c', 'granted');
-    expect(seen[0]?.url.searchParams.get('q')).toBe('a&b=c');
-    expect(seen[0]?.url.searchParams.get('scope')).toBe('granted');
+    const asked = { query: 'a&b=c', scope: 'granted', offset: 400, limit: 200 } as const;
+    await api.datasets(asked, new AbortController().signal);
+    const said = Object.fromEntries(seen[0]?.url.searchParams ?? []);
+    expect(said).toMatchObject({ q: 'a&b=c', scope: 'granted', order: 'usable', offset: '400', limit: '200' });
+  });
+
+  it('that are taken back go no further', async () => {
+    const { api, seen } = serve(200, '{"datasets": [], "total": 0}');
+    const away = new AbortController();
+    await api.datasets({ query: '', scope: 'all', offset: 0, limit: 200 }, away.signal);
+    expect(seen[0]?.signal.aborted).toBe(false);
+    away.abort();
+    expect(seen[0]?.signal.aborted).toBe(true);
   });
 
   it('that are refused say which rule and what next', async () => {

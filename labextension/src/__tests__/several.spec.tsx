@@ -1,7 +1,8 @@
-import { act, fireEvent, render, screen, within } from '@testing-library/react';
+import { fireEvent, render, screen, within } from '@testing-library/react';
 import { axe } from 'jest-axe';
 import React from 'react';
 
+import '../features/submit/AboutJob'; // read now, and not while a test waits for it
 import { JobForm } from '../features/submit/JobForm';
 import { Said } from '../state/submissionModel';
 
@@ -12,21 +13,21 @@ describe('several notebooks in one job', () => {
   function Form({ problems = {} }: { problems?: Record<string, string> }): React.JSX.Element {
     const [now, setNow] = React.useState<Said>({});
     said = now;
-    return <JobForm said={now} parameters={[]} problems={problems} others={() => others()} onChange={setNow} />;
+    return <JobForm said={now} cell="" problems={problems} found={{}} others={() => others()} onChange={setNow} />;
   }
 
   const button = (name: string): HTMLButtonElement => screen.getByRole('button', { name });
   const field = (): HTMLElement => screen.getByRole('combobox', { name: 'Notebooks that run after it' });
-  const open = (container: HTMLElement): Promise<void> =>
-    act(async () => {
-      fireEvent(container.querySelector('details') as HTMLElement, new Event('toggle'));
-      await Promise.resolve(); // the folder was read
-    });
+  const open = async (container: HTMLElement): Promise<void> => {
+    fireEvent(container.querySelector('details') as HTMLElement, new Event('toggle'));
+    await screen.findByText('Labels, one a line'); // the form was loaded
+  };
 
   it('are chosen from the folder, in an order that can be changed', async () => {
     others = () => Promise.resolve(['jobs/a.ipynb', 'jobs/b.ipynb', 'jobs/c.ipynb']);
     const { container } = render(<Form />);
     await open(container);
+    await screen.findByRole('option', { name: 'a.ipynb' });
     for (const name of ['a', 'b', 'c']) {
       fireEvent.change(field(), { target: { value: `jobs/${name}.ipynb` } });
     }
@@ -42,8 +43,9 @@ describe('several notebooks in one job', () => {
     expect((await axe(container)).violations.map(({ id }) => id)).toEqual([]);
   });
 
-  it('say at the field what the server refused', () => {
+  it('say at the field what the server refused', async () => {
     const { container } = render(<Form problems={{ 'details.then': 'b.ipynb is in another folder' }} />);
+    await open(container);
     const words = document.getElementById(field().getAttribute('aria-describedby') ?? '');
     expect(words?.textContent).toBe('b.ipynb is in another folder');
     expect(container.querySelector('details')?.open).toBe(true);
@@ -53,9 +55,9 @@ describe('several notebooks in one job', () => {
     others = () => Promise.resolve([]);
     const { container } = render(<Form />);
     await open(container);
-    expect(container.textContent).toContain('No other notebook in this folder');
+    await screen.findByText('No other notebook in this folder');
     others = () => Promise.reject(new Error('the folder is gone'));
     await open(container);
-    expect(container.textContent).toContain('The folder could not be read: the folder is gone');
+    await screen.findByText('The folder could not be read: the folder is gone');
   });
 });

@@ -124,7 +124,7 @@ describe('SubmissionModel', () => {
   });
 
   it('does not take a list for new that was asked for before one was submitted', async () => {
-    let answer: (value: { submissions: Submission[] }) => void = () => undefined;
+    let answer: (value: { submissions: Submission[]; total: number }) => void = () => undefined;
     const answered = api.submissions;
     const asked = new Promise<void>(resolve => {
       api.submissions = () => {
@@ -136,8 +136,80 @@ describe('SubmissionModel', () => {
     const refreshed = model.refresh();
     await asked;
     await model.submit(PATH, { draft: true, save });
-    answer({ submissions: [] });
+    answer({ submissions: [], total: 0 });
     await refreshed;
     expect(model.shown?.id).toBe('s1');
+  });
+
+  describe('with five hundred of them', () => {
+    const stored = (number: number): Submission =>
+      aSubmission({
+        id: `s${number}`,
+        notebook: `team/n${number}.ipynb`,
+        state: 'in_review',
+        created_at: new Date(Date.UTC(2026, 0, 1) - number * 60_000).toISOString()
+      });
+
+    beforeEach(async () => {
+      api.submissionsAnswer = Array.from({ length: 500 }, (_, number) => stored(number));
+      await model.refresh();
+    });
+
+    it('reads fifty, and older ones when they are wanted', async () => {
+      expect([model.listed.length, model.total]).toEqual([50, 500]);
+      await model.older();
+      expect(model.listed.map(({ id }) => id)).toEqual(Array.from({ length: 100 }, (_, number) => `s${number}`));
+    });
+
+    it('finds one by its notebook on the server, wherever it stands', async () => {
+      jest.useFakeTimers();
+      model.search('n499');
+      await jest.advanceTimersByTimeAsync(1000);
+      jest.useRealTimers();
+      expect(api.calls).toContain('submissions n499');
+      expect(model.listed.map(({ id }) => id)).toEqual(['s499']);
+    });
+
+    it('knows the one of the notebook in front also where it stands further back', async () => {
+      model.notebook = 'team/n321.ipynb';
+      await model.refresh();
+      expect(model.shown?.id).toBe('s321');
+      expect(model.listed).toHaveLength(50);
+      model.notebook = 'team/n7.ipynb';
+      expect(model.shown?.id).toBe('s7');
+      api.calls = [];
+      await model.refresh();
+      expect(api.calls.filter(call => call.startsWith('submissions '))).toEqual([]);
+    });
+
+    it('follows one that is shown and not in the list', async () => {
+      model.select('s3');
+      model.search('n9');
+      await model.refresh();
+      api.submissionsAnswer = api.submissionsAnswer.map(one => (one.id === 's3' ? { ...one, state: 'approved' } : one));
+      await model.refresh();
+      expect(model.listed.some(({ id }) => id === 's3')).toBe(false);
+      expect(model.shown?.state).toBe('approved');
+    });
+
+    it('searches also while one is being checked', async () => {
+      const before = api.submissionsAnswer;
+      await model.submit('team/new.ipynb', { draft: true, save });
+      api.submissionsAnswer = [...api.submissionsAnswer, ...before];
+      await model.refresh();
+      model.search('n42');
+      await model.refresh();
+      expect(model.listed.map(({ notebook }) => notebook)).toContain('team/n42.ipynb');
+    });
+  });
+
+  it('takes back and shares, or says why not', async () => {
+    api.submissionsAnswer = [aSubmission({ state: 'in_review' })];
+    await model.refresh();
+    await model.withdraw('s1');
+    expect(model.shown?.state).toBe('withdrawn');
+    api.failure = new ApiError('it is withdrawn', { nextStep: 'submit it again' });
+    await model.share('s1', true);
+    expect(model.actionError?.message).toBe('it is withdrawn');
   });
 });

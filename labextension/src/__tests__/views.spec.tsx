@@ -88,6 +88,15 @@ describe('limits', () => {
     }
   });
 
+  it.each([
+    [true, 'a cell gets a MemoryError'],
+    [false, 'it is measured, not held']
+  ])('say what happens at 100%% of the memory (held: %s)', async (held, words) => {
+    api.meAnswer = aMe({ enforced: [{ name: 'memory', held, how: '', next_step: '' }] });
+    await model.refresh();
+    expect(container.textContent).toContain(words);
+  });
+
   it('say that a budget is used up, and not how long it lasts', async () => {
     const used = { used: 41, reserved: 0, limit: 40 };
     api.budgetAnswer = { ...api.budgetAnswer, cpu_hours: used, window: 'last 7 d', time_left_s: 0 };
@@ -290,14 +299,28 @@ describe('submit', () => {
   });
 
   it('checks a draft by a sample, which a submission never is', async () => {
-    fireEvent.click(screen.getByRole('checkbox', { name: /^Check a draft by a sample/ }));
+    fireEvent.click(screen.getByRole('checkbox', { name: /^its first/ }));
     fireEvent.click(button('Check draft'));
     await screen.findAllByText('checking');
     expect(api.calls).toContain('submit {"notebook":"analysis/churn.ipynb","draft":true,"sample_s":60}');
   });
 
+  it('checks a draft on the first rows of its data, and on all of them again', async () => {
+    const rows = screen.getByRole('checkbox', { name: 'the first 1000 rows of each dataset' });
+    fireEvent.click(rows);
+    fireEvent.click(screen.getByRole('checkbox', { name: /^its first/ }));
+    fireEvent.click(button('Check draft'));
+    await screen.findAllByText('checking');
+    expect(api.calls).toContain(
+      'submit {"notebook":"analysis/churn.ipynb","draft":true,"sample_rows":1000,"sample_s":60}'
+    );
+    fireEvent.click(rows);
+    expect((rows as HTMLInputElement).checked).toBe(false);
+  });
+
   it('submits the whole whatever is said of drafts', async () => {
-    fireEvent.click(screen.getByRole('checkbox', { name: /^Check a draft by a sample/ }));
+    fireEvent.click(screen.getByRole('checkbox', { name: /^its first/ }));
+    fireEvent.click(screen.getByRole('checkbox', { name: /^the first/ }));
     fireEvent.click(button('Submit for production'));
     await screen.findAllByText('checking');
     expect(api.calls).toContain('submit {"notebook":"analysis/churn.ipynb","draft":false}');

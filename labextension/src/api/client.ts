@@ -29,9 +29,25 @@ import { endPoint, request } from './request';
 
 export type Scope = 'all' | 'granted' | 'requestable';
 
+/** Which datasets to list; those that can be used stand first where no words rank them. */
+export interface IDatasetQuery {
+  query: string;
+  scope: Scope;
+  offset: number;
+  limit: number;
+}
+
+export interface ISubmissionQuery {
+  /** Whose notebook's path has them. */
+  words: string;
+  /** How many at most. */
+  limit: number;
+}
+
 /** What the panel asks of the server, typed by its OpenAPI file. */
 export interface IGuardrailsApi {
-  me(): Promise<Me>;
+  /** `own` of the answer is about a notebook. */
+  me(notebook?: string | null): Promise<Me>;
   kernels(): Promise<Kernels>;
   history(id: string): Promise<History>;
   budget(): Promise<Budget>;
@@ -39,7 +55,8 @@ export interface IGuardrailsApi {
   keepKernel(id: string): Promise<Kept>;
   stopKernel(id: string): Promise<Stopped>;
   requestMore(ask: NewMore): Promise<AccessRequest>;
-  datasets(query: string, scope: Scope): Promise<Datasets>;
+  /** One page of a listing; a signal that aborts takes the question back. */
+  datasets(asked: IDatasetQuery, signal: AbortSignal): Promise<Datasets>;
   dataset(name: string): Promise<DatasetDetail>;
   requests(): Promise<Requests>;
   requestAccess(ask: NewRequest): Promise<AccessRequest>;
@@ -48,11 +65,13 @@ export interface IGuardrailsApi {
   propose(name: string, group: string): Promise<Publication>;
   withdraw(name: string, reason: string): Promise<Publication>;
   bring(file: NewPublication): Promise<Publication>;
-  submissions(): Promise<Submissions>;
+  submissions(asked: ISubmissionQuery): Promise<Submissions>;
   submission(id: string): Promise<Submission>;
   production(id: string): Promise<Production>;
   submit(submission: NewSubmission): Promise<Submission>;
   cancel(id: string): Promise<Submission>;
+  withdrawSubmission(id: string): Promise<Submission>;
+  share(id: string, shared: boolean): Promise<Submission>;
   reopen(id: string): Promise<Reopened>;
   packageUrl(id: string): string;
 }
@@ -61,8 +80,8 @@ export interface IGuardrailsApi {
 export class GuardrailsApi implements IGuardrailsApi {
   constructor(private readonly settings: ServerConnection.ISettings) {}
 
-  me(): Promise<Me> {
-    return request(this.settings, ['me'], { background: true });
+  me(notebook: string | null = null): Promise<Me> {
+    return request(this.settings, ['me'], { query: notebook === null ? {} : { notebook }, background: true });
   }
 
   kernels(): Promise<Kernels> {
@@ -93,8 +112,9 @@ export class GuardrailsApi implements IGuardrailsApi {
     return request(this.settings, ['requests'], { method: 'POST', body: ask });
   }
 
-  datasets(query: string, scope: Scope): Promise<Datasets> {
-    return request(this.settings, ['datasets'], { query: { q: query, scope }, background: true });
+  datasets({ query, scope, offset, limit }: IDatasetQuery, signal: AbortSignal): Promise<Datasets> {
+    const asked = { q: query, scope, order: 'usable', offset: String(offset), limit: String(limit) };
+    return request(this.settings, ['datasets'], { query: asked, background: true, signal });
   }
 
   dataset(name: string): Promise<DatasetDetail> {
@@ -129,8 +149,8 @@ export class GuardrailsApi implements IGuardrailsApi {
     return request(this.settings, ['publications'], { method: 'POST', body: file });
   }
 
-  submissions(): Promise<Submissions> {
-    return request(this.settings, ['submissions'], { background: true });
+  submissions({ words, limit }: ISubmissionQuery): Promise<Submissions> {
+    return request(this.settings, ['submissions'], { query: { q: words, limit: String(limit) }, background: true });
   }
 
   submission(id: string): Promise<Submission> {
@@ -149,6 +169,14 @@ export class GuardrailsApi implements IGuardrailsApi {
 
   cancel(id: string): Promise<Submission> {
     return request(this.settings, ['submissions', id, 'cancel'], { method: 'POST', body: {} });
+  }
+
+  withdrawSubmission(id: string): Promise<Submission> {
+    return request(this.settings, ['submissions', id, 'withdraw'], { method: 'POST', body: {} });
+  }
+
+  share(id: string, shared: boolean): Promise<Submission> {
+    return request(this.settings, ['submissions', id, 'share'], { method: 'POST', body: { shared } });
   }
 
   reopen(id: string): Promise<Reopened> {

@@ -2,6 +2,12 @@ import { ServerConnection } from '@jupyterlab/services';
 
 const NONE: Readonly<Record<string, string>> = {};
 
+/**
+ * What kind of failure it is: the server (or this page) said no; it was not reached; it did not answer in time; it has no server part of ours;
+ * its server part does not know this request; a log-in page came instead of an answer; something that nobody foresaw went wrong in it.
+ */
+export type Trouble = 'said' | 'offline' | 'late' | 'missing' | 'older' | 'signed_out' | 'broken';
+
 /** What went wrong with a request, in the words of the server: every refusal has its rule and the next step. */
 export class ApiError extends Error {
   constructor(
@@ -13,15 +19,21 @@ export class ApiError extends Error {
       fields?: Record<string, string>;
       status?: number;
       offline?: boolean;
+      trouble?: Trouble;
     } = {}
   ) {
     super(message);
     this.name = 'ApiError';
   }
 
-  /** The server was not reached: nothing was decided, a later try may work. */
+  /** Which kind of failure it is. */
+  get trouble(): Trouble {
+    return this.options.trouble ?? (this.options.offline ? 'offline' : 'said');
+  }
+
+  /** The server was not reached, or said nothing: a later try may work. */
   get offline(): boolean {
-    return this.options.offline ?? false;
+    return this.trouble === 'offline' || this.trouble === 'late';
   }
 
   get nextStep(): string {

@@ -16,10 +16,10 @@ export interface IFix {
 
 export interface IChecklistProps {
   checks: readonly Check[];
-  /** Show a cell (counted from 0) of the checked notebook. */
-  onCell: (cell: number, notebook?: string) => void;
+  /** Show a cell (counted from 0) of the checked notebook; left out where there is no such notebook. */
+  onCell?: (cell: number, notebook?: string) => void;
   /** The button for a fix that can be carried out; null where there is none for it here. */
-  fixOf: (finding: Finding) => IFix | null;
+  fixOf?: (finding: Finding) => IFix | null;
 }
 
 /** The checks of a submission in order, each with its live state, what it found and how to mend that. */
@@ -39,7 +39,7 @@ type IWays = Omit<IChecklistProps, 'checks'>;
 
 function CheckItem({ check, ...ways }: IWays & { check: Check }): React.JSX.Element {
   const trans = useTrans();
-  const words: Record<Check['state'], string> = {
+  const words: Record<string, string | undefined> = {
     waiting: trans.__('waiting'),
     running: trans.__('running'),
     passed: trans.__('passed'),
@@ -47,7 +47,7 @@ function CheckItem({ check, ...ways }: IWays & { check: Check }): React.JSX.Elem
     warned: trans.__('warning'),
     not_checked: trans.__('not checked')
   };
-  const head = <Head check={check} word={words[check.state]} />;
+  const head = <Head check={check} word={words[check.state] ?? check.state} />;
   const counting = check.state === 'running' ? check.progress : null; // says what the detail would
   const detail = check.detail && (
     <p className="jp-Guardrails-muted">
@@ -110,8 +110,8 @@ function Progress({ title, done, total, cells }: IProgressProps): React.JSX.Elem
 }
 
 function Findings({ findings, ...ways }: IWays & { findings: Finding[] }): React.JSX.Element {
-  const mended = findings.find(finding => ways.fixOf(finding)?.whole);
-  const whole = mended && ways.fixOf(mended);
+  const mended = findings.find(finding => ways.fixOf?.(finding)?.whole);
+  const whole = mended && ways.fixOf?.(mended);
   return (
     <>
       <ul className="jp-Guardrails-findings">
@@ -143,22 +143,37 @@ function FixButton({ fix }: { fix: IFix }): React.JSX.Element {
 }
 
 function FindingItem({ finding, onCell, fixOf }: IWays & { finding: Finding }): React.JSX.Element {
-  const trans = useTrans();
   const { cell, line, notebook } = finding;
-  const fix = fixOf(finding);
+  const fix = fixOf?.(finding);
   return (
     <li>
       <p>
         {notebook && <span className="jp-Guardrails-muted">{notebook} </span>}
         {typeof cell === 'number' && (
-          <button type="button" className="jp-Guardrails-link" onClick={() => onCell(cell, notebook)}>
-            {typeof line === 'number' ? trans.__('Cell %1, line %2', cell + 1, line) : trans.__('Cell %1', cell + 1)}
-          </button>
+          <Place cell={cell} line={line} onCell={onCell && (() => onCell(cell, notebook))} />
         )}
         <Prose text={typeof cell === 'number' || notebook ? finding.message : sentence(finding.message)} />
       </p>
       {finding.fix && !fix?.whole && <FixText text={finding.fix} />}
       {fix && !fix.whole && <FixButton fix={fix} />}
     </li>
+  );
+}
+
+interface IPlaceProps {
+  cell: number;
+  line?: number | null;
+  onCell?: () => void;
+}
+
+function Place({ cell, line, onCell }: IPlaceProps): React.JSX.Element {
+  const trans = useTrans();
+  const text = typeof line === 'number' ? trans.__('Cell %1, line %2', cell + 1, line) : trans.__('Cell %1', cell + 1);
+  return onCell ? (
+    <button type="button" className="jp-Guardrails-link" onClick={onCell}>
+      {text}
+    </button>
+  ) : (
+    <span className="jp-Guardrails-muted">{text} </span>
   );
 }

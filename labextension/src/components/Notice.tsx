@@ -1,6 +1,8 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import { ApiError } from '../api/errors';
+import { ApiError, Trouble } from '../api/errors';
+import { sentence } from '../format';
 import { Prose } from './Prose';
 import { IconKind, StatusIcon } from './StatusIcon';
 import { useTrans } from './translation';
@@ -49,11 +51,21 @@ export function ErrorNotice({ error, title, onRetry }: IErrorNoticeProps): React
       {trans.__('Try again')}
     </button>
   );
-  if (error.offline) {
+  const trouble = troubles(error, trans)[error.trouble];
+  if (trouble) {
+    const { reload, kind, ...said } = trouble;
     return (
-      <Notice kind="offline" title={trans.__('The server cannot be reached')}>
-        <p>{trans.__('What you see may be out of date. This panel goes on by itself once the server answers.')}</p>
-        {retry}
+      <Notice kind={kind} title={said.title}>
+        <p>
+          <Prose text={said.text} />
+        </p>
+        {reload ? (
+          <button type="button" className="jp-mod-styled jp-Guardrails-quiet" onClick={() => window.location.reload()}>
+            {trans.__('Reload the page')}
+          </button>
+        ) : (
+          retry
+        )}
       </Notice>
     );
   }
@@ -67,6 +79,55 @@ export function ErrorNotice({ error, title, onRetry }: IErrorNoticeProps): React
       {retry}
     </Notice>
   );
+}
+
+interface ITroubleWords {
+  kind: NoticeKind;
+  title: string;
+  text: string;
+  /** Another try of the same page is of no use. */
+  reload?: boolean;
+}
+
+/** Failures that are none of what was asked for, in words; a refusal has its own. */
+function troubles(error: ApiError, trans: TranslationBundle): Partial<Record<Trouble, ITroubleWords>> {
+  const goesOn = trans.__('What you see may be out of date. This panel goes on by itself once the server answers.');
+  return {
+    offline: { kind: 'offline', title: trans.__('The server cannot be reached'), text: goesOn },
+    late: {
+      kind: 'offline',
+      title: trans.__('The server does not answer'),
+      text: `${sentence(error.message)}. ${goesOn}`
+    },
+    missing: {
+      kind: 'info',
+      title: trans.__('Guardrails does not run on this server'),
+      text: trans.__(
+        'This page has its panel, but the server lacks the extension `jupyter_guardrails`: start it with `jupyter guardrails lab`, or ask whoever runs it. All else works as usual.'
+      )
+    },
+    older: {
+      kind: 'info',
+      title: trans.__('The server part does not know this yet'),
+      text: trans.__(
+        'It is older than this page: ask whoever runs the server to restart it with the version that is installed.'
+      )
+    },
+    signed_out: {
+      kind: 'warning',
+      title: trans.__('You are signed out'),
+      text: trans.__(
+        'A page to log in, or a refusal, came in place of an answer (%1). Save your work, then reload the page and log in again.',
+        error.message
+      ),
+      reload: true
+    },
+    broken: {
+      kind: 'error',
+      title: trans.__('The server failed at this'),
+      text: trans.__('It said: %1. Try again; if it stays, its log says why.', error.message)
+    }
+  };
 }
 
 /** What to do next, if there is something. */

@@ -28,11 +28,15 @@ const SHAPES: Record<IconKind, string[]> = {
   offline: ['M2 6.200a9 9 0 0 1 12 0', 'M4.5 9a5.4 5.4 0 0 1 7 0', 'M8 12.300v.3', 'M2.5 2.500l11 11']
 };
 
+function shapeOf(kind: string): string[] {
+  return new Map(Object.entries(SHAPES)).get(kind) ?? SHAPES.info; // a newer server's
+}
+
 /** A small drawing beside a word that says the same; hidden from screen readers. */
 export function StatusIcon({ kind }: { kind: IconKind }): React.JSX.Element {
   return (
     <svg className="jp-Guardrails-icon" data-kind={kind} viewBox="0 0 16 16" aria-hidden="true" focusable="false">
-      {SHAPES[kind].map(shape => (
+      {shapeOf(kind).map(shape => (
         <path key={shape} d={shape} />
       ))}
     </svg>

@@ -40,6 +40,14 @@ export function useSending(onDone: () => void): ISending {
   return { sending, error, send };
 }
 
+/** Have a form that just opened in sight as a whole, and its first field ready to be written in. */
+export function showForm(form: HTMLFormElement | null): void {
+  form?.querySelector<HTMLElement>('textarea, input, select')?.focus({ preventScroll: true });
+  if (form && 'scrollIntoView' in form) {
+    form.scrollIntoView({ block: 'nearest' });
+  }
+}
+
 export interface IField<T> {
   value: T;
   onChange: (value: T) => void;

@@ -4,6 +4,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { GuardrailsApi } from '../api/client';
+import { PanelSettings } from '../settings';
 import { DatasetModel } from '../state/datasetModel';
 import { Notebooks } from '../state/notebooks';
 import { QuotaModel } from '../state/quotaModel';
@@ -40,7 +41,8 @@ export const modelsPlugin: JupyterFrontEndPlugin<IGuardrails> = {
       quotas: new QuotaModel(api),
       datasets: new DatasetModel(api),
       submissions: new SubmissionModel(api),
-      notebooks
+      notebooks,
+      settings: new PanelSettings()
     };
     let busy = false;
     const follow = (): void => {
@@ -48,11 +50,12 @@ export const modelsPlugin: JupyterFrontEndPlugin<IGuardrails> = {
         models.datasets.afterCell();
       }
       busy = notebooks.busy;
-      models.quotas.setCurrentKernel(notebooks.kernelId, notebooks.busy);
+      models.quotas.setCurrentKernel(notebooks.kernelId, notebooks.busy, notebooks.path);
       models.submissions.notebook = notebooks.path;
     };
     notebooks.changed.connect(follow);
-    void app.started.then(() => {
+    // what JupyterLab needs to be ready comes first
+    void app.restored.then(() => {
       follow();
       models.quotas.start();
       models.datasets.start();

@@ -18,7 +18,7 @@ export const noticesPlugin: JupyterFrontEndPlugin<void> = {
   optional: [ITranslator],
   activate: (
     app: JupyterFrontEnd,
-    { quotas, datasets, notebooks }: IGuardrails,
+    { quotas, datasets, notebooks, settings }: IGuardrails,
     guardrails: IGuardrailsPanel,
     tracker: INotebookTracker,
     translator: ITranslator | null
@@ -29,7 +29,7 @@ export const noticesPlugin: JupyterFrontEndPlugin<void> = {
       const path = (): string => contents.localPath(panel.context.path);
       const onMore = (): void => guardrails.show('limits');
       panel.contentHeader.addWidget(
-        new NotebookBar({ model: quotas, datasets, notebooks, panel, path, trans, onMore })
+        new NotebookBar({ model: quotas, datasets, notebooks, settings, panel, path, trans, onMore })
       );
     });
     events.stream.connect((_, event) => {

@@ -1,36 +1,36 @@
 import { ILabShell, ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette } from '@jupyterlab/apputils';
+import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import { CommandIDs } from '../commands';
+import { Boundary } from '../components/Boundary';
+import { Connection } from '../components/Connection';
 import { DOMAIN } from '../components/translation';
 import { DatasetsView } from '../features/datasets/DatasetsView';
 import { QuotasView } from '../features/quotas/QuotasView';
 import { SubmitView } from '../features/submit/SubmitView';
-import { shieldIcon } from '../icons';
 import { GuardrailsSidePanel, ISection } from '../panel';
-import { IGuardrails, IGuardrailsPanel, SectionId } from '../tokens';
+import { faultOf, PanelSettings } from '../settings';
+import { PollModel } from '../state/pollModel';
+import { IGuardrails, IGuardrailsPanel, SectionId, SECTIONS } from '../tokens';
 
 const PLUGIN_ID = 'jupyter-guardrails:panel';
-const SECTIONS: readonly SectionId[] = ['limits', 'datasets', 'submit'];
 
-/** The panel at the right, its commands and its settings. */
+/** The panel at the right, and its settings. */
 export const panelPlugin: JupyterFrontEndPlugin<IGuardrailsPanel> = {
   id: PLUGIN_ID,
   description: 'The panel: limits, approved datasets, submit for production.',
   autoStart: true,
   requires: [IGuardrails],
-  optional: [ITranslator, ILabShell, ICommandPalette, ILayoutRestorer, ISettingRegistry, IStateDB],
+  optional: [ITranslator, ILabShell, ILayoutRestorer, ISettingRegistry, IStateDB],
   provides: IGuardrailsPanel,
   activate: (
     app: JupyterFrontEnd,
     models: IGuardrails,
     translator: ITranslator | null,
     labShell: ILabShell | null,
-    palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
     settings: ISettingRegistry | null,
     state: IStateDB | null
@@ -39,10 +39,16 @@ export const panelPlugin: JupyterFrontEndPlugin<IGuardrailsPanel> = {
     const panel = new GuardrailsSidePanel({
       sections: makeSections(app, models, trans),
       notebooks: models.notebooks,
+      settings: models.settings,
       translator: translator ?? nullTranslator
     });
     app.shell.add(panel, 'right', { rank: 700, type: 'Guardrails' });
     restorer?.add(panel, panel.id);
+    const show = (section?: SectionId): void => {
+      panel.section = section ?? panel.section;
+      app.shell.activateById(panel.id);
+      labShell?.expandRight();
+    };
     const shown: IGuardrailsPanel = {
       get section() {
         return panel.section;
@@ -53,20 +59,23 @@ export const panelPlugin: JupyterFrontEndPlugin<IGuardrailsPanel> = {
       get isVisible() {
         return panel.isVisible;
       },
-      show: section => {
-        panel.section = section ?? panel.section;
-        app.shell.activateById(panel.id);
-        labShell?.expandRight();
+      show,
+      enter: (section, selector) => {
+        show(section);
+        void panel.focus(selector);
+      },
+      leave: () => {
+        const had = panel.hasFocus;
+        if (had) {
+          app.shell.currentWidget?.activate();
+        }
+        return had;
       }
     };
-    addCommands(app, models, shown, trans);
-    const category = trans.__('Guardrails');
-    for (const section of SECTIONS) {
-      palette?.addItem({ command: CommandIDs.open, args: { section }, category });
-    }
-    palette?.addItem({ command: CommandIDs.refresh, category });
-    void followSettings(settings, models);
     void rememberSection(state, panel);
+    void followSettings(settings, models, trans)
+      .then(() => app.restored)
+      .then(() => openAtStart(models.settings, labShell, panel.id));
     return shown;
   }
 };
@@ -74,65 +83,61 @@ export const panelPlugin: JupyterFrontEndPlugin<IGuardrailsPanel> = {
 function makeSections(app: JupyterFrontEnd, models: IGuardrails, trans: TranslationBundle): ISection[] {
   const { quotas, datasets, submissions, notebooks } = models;
   const onNewNotebook = (): void => void app.commands.execute('notebook:create-new');
+  const within = (model: PollModel, view: React.JSX.Element): React.JSX.Element => (
+    <Boundary>
+      <Connection model={model} me={quotas.me} />
+      {view}
+    </Boundary>
+  );
   return [
     {
       id: 'limits',
       label: trans.__('Limits'),
       model: quotas,
-      render: () => <QuotasView model={quotas} notebooks={notebooks} />
+      render: () => within(quotas, <QuotasView model={quotas} notebooks={notebooks} />)
     },
     {
       id: 'datasets',
       label: trans.__('Data'),
       model: datasets,
-      render: () => <DatasetsView model={datasets} notebooks={notebooks} onNewNotebook={onNewNotebook} />
+      render: () =>
+        within(datasets, <DatasetsView model={datasets} notebooks={notebooks} onNewNotebook={onNewNotebook} />)
     },
     {
       id: 'submit',
       label: trans.__('Submit'),
       model: submissions,
-      render: () => <SubmitView model={submissions} notebooks={notebooks} />
+      render: () => within(submissions, <SubmitView model={submissions} notebooks={notebooks} />)
     }
   ];
 }
 
-function addCommands(
-  app: JupyterFrontEnd,
-  models: IGuardrails,
-  panel: IGuardrailsPanel,
+/** What does not fit is said once, and the defaults hold. */
+async function followSettings(
+  registry: ISettingRegistry | null,
+  { settings, quotas, datasets }: IGuardrails,
   trans: TranslationBundle
-): void {
-  const labels: Record<SectionId, string> = {
-    limits: trans.__('Show Limits'),
-    datasets: trans.__('Show Approved Data'),
-    submit: trans.__('Show Production Submissions')
-  };
-  const sectionOf = (value: unknown): SectionId | undefined => SECTIONS.find(section => section === value);
-  app.commands.addCommand(CommandIDs.open, {
-    label: args => labels[sectionOf(args.section) ?? 'limits'],
-    caption: trans.__('Limits, approved data, production'),
-    icon: shieldIcon,
-    describedBy: { args: { type: 'object', properties: { section: { type: 'string', enum: [...SECTIONS] } } } },
-    execute: args => panel.show(sectionOf(args.section))
+): Promise<void> {
+  settings.changed.connect(() => {
+    quotas.pollSeconds = settings.values.pollSeconds;
+    datasets.library = settings.values.library;
   });
-  app.commands.addCommand(CommandIDs.refresh, {
-    label: trans.__('Refresh Limits, Data and Submissions'),
-    describedBy: { args: { type: 'object', properties: {} } },
-    execute: async () => {
-      await Promise.all([models.quotas.reload(), models.datasets.refresh(), models.submissions.refresh()]);
-    }
-  });
+  datasets.libraryChosen.connect((_, library) => void settings.remember(library));
+  try {
+    await (registry && settings.follow(registry, PLUGIN_ID));
+  } catch (reason) {
+    const message = trans.__(
+      'The settings of Guardrails do not fit, so its defaults hold: %1. You mend yours in the Settings Editor, IT mends its overrides; then reload the page.',
+      faultOf(reason)
+    );
+    Notification.error(message, { autoClose: false });
+  }
 }
 
-async function followSettings(registry: ISettingRegistry | null, models: IGuardrails): Promise<void> {
-  const settings = await registry?.load(PLUGIN_ID);
-  const apply = (): void => {
-    models.quotas.pollSeconds = settings?.get('pollSeconds').composite as number;
-    models.datasets.library = settings?.get('library').composite as string;
-  };
-  if (settings) {
-    settings.changed.connect(apply);
-    apply();
+/** Where the settings say so; what has the focus keeps it. */
+function openAtStart({ values }: PanelSettings, labShell: ILabShell | null, panelId: string): void {
+  if (values.open === 'always' || (values.open === 'first' && values.introduction)) {
+    labShell?.activateById(panelId);
   }
 }
 

@@ -2,6 +2,7 @@ import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application'
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 import { VDomRenderer } from '@jupyterlab/ui-components';
+import { Widget } from '@lumino/widgets';
 import React from 'react';
 
 import { DOMAIN, TransProvider } from '../components/translation';
@@ -49,31 +50,39 @@ class LimitStatusWidget extends VDomRenderer<QuotaModel> {
   }
 }
 
+/** Notebook 7 has no status bar: there they stand at the right of the menus, before its own words about the kernel. */
+const MENU_RANK = 9000;
+
 /** Memory of the notebook in front, and a limit that comes near, at the foot of the window. */
 export const statusbarPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-guardrails:statusbar',
   description: 'Memory of the notebook in front, and limits that come near, in the status bar.',
   autoStart: true,
-  requires: [IGuardrails, IGuardrailsPanel, IStatusBar],
-  optional: [ITranslator],
+  requires: [IGuardrails, IGuardrailsPanel],
+  optional: [IStatusBar, ITranslator],
   activate: (
-    _app: JupyterFrontEnd,
+    app: JupyterFrontEnd,
     { quotas }: IGuardrails,
     panel: IGuardrailsPanel,
-    statusBar: IStatusBar,
+    statusBar: IStatusBar | null,
     translator: ITranslator | null
   ): void => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
-    const item = new MemoryStatusWidget(quotas, trans, () => panel.show('limits'));
+    const memory = new MemoryStatusWidget(quotas, trans, () => panel.enter('limits'));
+    const limit = new LimitStatusWidget(quotas, trans, () => panel.enter('limits'));
+    if (!statusBar) {
+      [limit, memory].forEach((widget, place) => addToMenus(app, widget, place));
+      return;
+    }
     statusBar.registerStatusItem('jupyter-guardrails:memory', {
-      item,
+      item: memory,
       align: 'left',
       rank: 20,
       isActive: () => quotas.current !== null,
       activeStateChanged: quotas.stateChanged
     });
     statusBar.registerStatusItem('jupyter-guardrails:limit', {
-      item: new LimitStatusWidget(quotas, trans, () => panel.show('limits')),
+      item: limit,
       align: 'left',
       rank: 21,
       isActive: () => foremost(quotas) !== null,
@@ -81,3 +90,8 @@ export const statusbarPlugin: JupyterFrontEndPlugin<void> = {
     });
   }
 };
+
+function addToMenus(app: JupyterFrontEnd, widget: Widget, place: number): void {
+  widget.id = `jupyter-guardrails-status-${place}`;
+  app.shell.add(widget, 'menu', { rank: MENU_RANK + place });
+}

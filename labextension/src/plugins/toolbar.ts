@@ -5,6 +5,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import type { Submission } from '../api/generated/openapi';
 import { CommandIDs } from '../commands';
 import { DOMAIN } from '../components/translation';
+import { send } from '../features/submit/sending';
 import { shieldIcon } from '../icons';
 import { IGuardrails, IGuardrailsPanel } from '../tokens';
 
@@ -32,8 +33,7 @@ export const toolbarPlugin: JupyterFrontEndPlugin<void> = {
       execute: async () => {
         panel.show('submit');
         if (notebooks.path !== null) {
-          const { path } = notebooks;
-          await submissions.submit(path, { draft: true, save: () => notebooks.save(), ...submissions.said(path) });
+          await send(notebooks.path, { model: submissions, notebooks, trans }, { draft: true });
         }
       }
     });

@@ -1,8 +1,5 @@
-import { ISignal, Signal } from '@lumino/signaling';
-
-import { ApiError } from '../api/errors';
-import type { IGuardrailsApi } from '../api/client';
 import type { AccessRequest, Submission } from '../api/generated/openapi';
+import { Asking } from './asking';
 
 /** The datasets that a submission names, may not read, and may ask for; each once. */
 export function wantedBy({ checks }: Submission): string[] {
@@ -11,51 +8,17 @@ export function wantedBy({ checks }: Submission): string[] {
   return [...new Set(names.filter(name => name !== undefined))];
 }
 
-/** Access to data that submissions lack: what was asked for, and what is being asked for. */
-export class DataRequests {
-  constructor(private readonly api: IGuardrailsApi) {}
-
-  /** Emitted when something of it is another. */
-  get changed(): ISignal<this, void> {
-    return this._changed;
-  }
-
-  /** The dataset that a form asks for at present; null without a form. */
-  get asking(): string | null {
-    return this._asking;
-  }
-
-  set asking(dataset: string | null) {
-    this._asking = dataset;
-    this._changed.emit();
-  }
-
+/** Access to data: what was asked for, and what is being asked for. */
+export class DataRequests extends Asking {
   /** The newest request of a person for a dataset. */
   of(dataset: string, person: string): AccessRequest | undefined {
-    return this._requests.find(request => request.dataset === dataset && request.person === person);
-  }
-
-  /** Take requests as the server has them. */
-  take(requests: readonly AccessRequest[]): void {
-    this._requests = requests
-      .filter(({ kind }) => kind === 'access')
-      .sort((a, b) => b.created_at.localeCompare(a.created_at));
+    return this.all.find(request => request.dataset === dataset && request.person === person);
   }
 
   /** Ask for access. Throws an ApiError. */
-  async request(dataset: string, purpose: string, days: number): Promise<AccessRequest> {
-    try {
-      const made = await this.api.requestAccess({ dataset, purpose, days });
-      this._requests = [made, ...this._requests.filter(({ id }) => id !== made.id)];
-      return made;
-    } catch (reason) {
-      throw ApiError.from(reason);
-    } finally {
-      this._changed.emit();
-    }
+  request(dataset: string, purpose: string, days: number): Promise<AccessRequest> {
+    return this.send(this.api.requestAccess({ dataset, purpose, days }));
   }
 
-  private readonly _changed = new Signal<this, void>(this);
-  private _requests: readonly AccessRequest[] = [];
-  private _asking: string | null = null;
+  protected override readonly kind = 'access';
 }

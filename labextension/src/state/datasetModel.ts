@@ -1,8 +1,11 @@
 import { Debouncer } from '@lumino/polling';
+import { ISignal, Signal } from '@lumino/signaling';
 
 import { ApiError } from '../api/errors';
 import type { IGuardrailsApi, Scope } from '../api/client';
 import type { AccessRequest, Dataset, DatasetDetail } from '../api/generated/openapi';
+import { DataRequests } from './dataRequests';
+import { DatasetPages, keyOf } from './datasetPages';
 import { PollModel } from './pollModel';
 import { Published } from './published';
 
@@ -18,25 +21,26 @@ export interface IDetail {
   error: ApiError | null;
 }
 
-const ORDER: readonly Dataset['status'][] = ['granted', 'requestable', 'refused', 'broken'];
-
-/** Without a search there is no ranking by relevance: what can be used now comes first. */
-function usableFirst(datasets: readonly Dataset[]): readonly Dataset[] {
-  return [...datasets].sort((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status));
-}
-
 /** The approved datasets that match a search, and this person's requests for access. */
 export class DatasetModel extends PollModel {
   constructor(private readonly api: IGuardrailsApi) {
     super('datasets');
-    this._search = new Debouncer(() => this.refresh(), DEBOUNCE_MS);
+    this._search = new Debouncer(() => this.askAnew(), DEBOUNCE_MS);
     this._afterCell = new Debouncer(() => (this.visible ? this.refresh() : undefined), AFTER_CELL_MS);
+    this.pages = new DatasetPages(api);
+    this.asked = new DataRequests(api);
     this.published = new Published(api);
     this.published.changed.connect(() => {
       this.stateChanged.emit();
       void this.refresh();
     });
   }
+
+  /** The list, page by page. */
+  readonly pages: DatasetPages;
+
+  /** Access that was asked for, by this person and by others. */
+  readonly asked: DataRequests;
 
   /** What people publish. */
   readonly published: Published;
@@ -49,28 +53,29 @@ export class DatasetModel extends PollModel {
     return this._scope;
   }
 
+  /** Those of the list that are here: what was looked at. */
   get datasets(): readonly Dataset[] {
-    return this._datasets;
+    return this.pages.known;
   }
 
-  /** How many datasets match in all; may be more than are listed. */
+  /** How many datasets match in all. */
   get total(): number {
-    return this._total;
+    return this.pages.total;
   }
 
   /** What this person asked for, newest first. */
   get requests(): readonly AccessRequest[] {
-    return this._requests.filter(({ person }) => !this.ofOthers(person));
+    return this.asked.all.filter(({ person }) => !this.ofOthers(person));
   }
 
   /** What others asked for that nobody has answered. */
   get openRequests(): readonly AccessRequest[] {
-    return this._requests.filter(({ person, state }) => this.ofOthers(person) && state === 'open');
+    return this.asked.all.filter(({ person, state }) => this.ofOthers(person) && state === 'open');
   }
 
   /** Whether the list still answers an earlier search. */
   get searching(): boolean {
-    return this._searched !== this.key();
+    return this.pages.key !== keyOf(this._query, this._scope);
   }
 
   /** Library or language of the snippets that are inserted. */
@@ -83,11 +88,29 @@ export class DatasetModel extends PollModel {
     this.stateChanged.emit();
   }
 
+  /** Emitted when a person has chosen another library, which is to be remembered. */
+  get libraryChosen(): ISignal<this, string> {
+    return this._libraryChosen;
+  }
+
+  /** Write code with another library from now on. */
+  chooseLibrary(library: string): void {
+    this.library = library;
+    this._libraryChosen.emit(library);
+  }
+
   /** Search for words of a name, description, column or owner; soon, and once while someone types. */
   search(query: string): void {
     this._query = query;
     this.stateChanged.emit();
     void this._search.invoke();
+  }
+
+  /** The places of the list that can be seen: what is missing there is read. */
+  look(first: number, last: number): void {
+    if (this.pages.look(first, last) && !this.searching) {
+      void this.readMissing();
+    }
   }
 
   /** A kernel has run something. */
@@ -99,7 +122,7 @@ export class DatasetModel extends PollModel {
   filter(scope: Scope): void {
     this._scope = scope;
     this.stateChanged.emit();
-    void this.refresh();
+    void this.askAnew();
   }
 
   detail(name: string): IDetail | undefined {
@@ -126,34 +149,21 @@ export class DatasetModel extends PollModel {
 
   /** Ask for access; the request is in `requests` when this settles. Throws an ApiError. */
   async request(dataset: string, purpose: string, days: number): Promise<AccessRequest> {
-    try {
-      const made = await this.api.requestAccess({ dataset, purpose, days });
-      this._requests = [made, ...this._requests.filter(request => request.id !== made.id)];
-      this._details.delete(dataset);
-      void this.refresh();
-      return made;
-    } catch (reason) {
-      throw ApiError.from(reason);
-    }
-  }
-
-  /** The code that opens a dataset in the chosen library, or in pandas, or in what there is. */
-  static snippet(detail: DatasetDetail, library: string): string | null {
-    const { snippets } = detail;
-    return snippets[library] ?? snippets.pandas ?? Object.values(snippets)[0] ?? null;
+    const made = await this.asked.request(dataset, purpose, days);
+    this._details.delete(dataset);
+    void this.refresh();
+    return made;
   }
 
   override dispose(): void {
+    this.pages.abort();
     this._search.dispose();
     this._afterCell.dispose();
     super.dispose();
   }
 
   protected async load(): Promise<void> {
-    const asked = await this.api.requests();
-    this._requests = asked.requests
-      .filter(({ kind }) => kind === 'access')
-      .sort((a, b) => b.created_at.localeCompare(a.created_at));
+    this.asked.take((await this.api.requests()).requests);
     await this.published.load();
     await this.find();
   }
@@ -164,14 +174,26 @@ export class DatasetModel extends PollModel {
 
   /** Search until the answer is the one to what stands in the box: a reading under way takes no second one (Poll.refresh). */
   private async find(): Promise<void> {
-    const key = this.key();
-    const found = await this.api.datasets(this._query, this._scope);
-    if (key !== this.key()) {
-      return this.find();
+    const read = (): Promise<boolean> => this.pages.read(this._query, this._scope, false);
+    while (!this.isDisposed && (!(await read()) || this.searching)) {
+      // the question is another one by now
     }
-    this._searched = key;
-    this._datasets = this._query ? found.datasets : usableFirst(found.datasets);
-    this._total = found.total;
+  }
+
+  /** Another question: nobody waits for the answer to the one before. */
+  private askAnew(): Promise<void> {
+    this.pages.abort();
+    return this.refresh();
+  }
+
+  private async readMissing(): Promise<void> {
+    try {
+      if (await this.pages.read(this._query, this._scope, true)) {
+        this.stateChanged.emit();
+      }
+    } catch {
+      await this.refresh(); // says why, and tries again in its time
+    }
   }
 
   protected interval(): number {
@@ -182,18 +204,11 @@ export class DatasetModel extends PollModel {
     return !this.visible;
   }
 
-  private key(): string {
-    return `${this._scope} ${this._query}`;
-  }
-
+  private readonly _libraryChosen = new Signal<this, string>(this);
   private readonly _search: Debouncer;
   private readonly _afterCell: Debouncer;
   private readonly _details = new Map<string, IDetail>();
   private _query = '';
   private _scope: Scope = 'all';
   private _library = 'pandas';
-  private _searched: string | null = null;
-  private _datasets: readonly Dataset[] = [];
-  private _total = 0;
-  private _requests: readonly AccessRequest[] = [];
 }

@@ -5,8 +5,6 @@ import { Contents } from '@jupyterlab/services';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { IParameter, parametersOf } from './parameters';
-
 type Cell = NotebookPanel['content']['widgets'][number];
 
 /** One change of a line of a cell. */
@@ -17,6 +15,13 @@ export interface IChange {
   fresh: string;
 }
 
+/** A notebook that something may be put into. */
+export interface IPlace {
+  /** The language of its kernel, as that calls it; null while none is known. */
+  language: string | null;
+  writable: boolean;
+}
+
 /** What the panel does with the notebook in front. */
 export interface INotebooks {
   /** Path in the workspace; null without a notebook. */
@@ -24,13 +29,19 @@ export interface INotebooks {
   readonly kernelId: string | null;
   /** Whether its kernel is running something. */
   readonly busy: boolean;
+  /** The language of its kernel, as that calls it; null while none is known. */
+  readonly language: string | null;
+  /** The open notebook that a part of the page belongs to; null elsewhere. */
+  at(part: Element): IPlace | null;
+  /** Select the cell with this code, and no other, that was dropped into the notebook of a part of the page. */
+  selectDropped(part: Element, code: string): void;
   /** Emitted when any of these changes. */
   readonly changed: ISignal<INotebooks, void>;
   save(): Promise<void>;
   /** The other notebooks of a notebook's folder, by name; rejects where the folder can't be read. */
   beside(path: string): Promise<string[]>;
-  /** What the cells tagged `parameters` assign. */
-  parameters(): IParameter[];
+  /** The code of the cells tagged `parameters`. */
+  parameters(): string;
   /** Save every open notebook of a kernel; rejects where one can't be saved. */
   saveAll(kernelId: string): Promise<void>;
   /** Put code into a new cell below the selected one and select it; false when there is no notebook that can be written. */
@@ -79,6 +90,27 @@ export class Notebooks implements INotebooks, IDisposable {
     return this._session?.session?.kernel?.status === 'busy';
   }
 
+  get language(): string | null {
+    return this._panel && languageOf(this._panel);
+  }
+
+  at(part: Element): IPlace | null {
+    const panel = this.options.tracker.find(({ node }) => node.contains(part));
+    return panel ? { language: languageOf(panel), writable: panel.model?.readOnly === false } : null;
+  }
+
+  selectDropped(part: Element, code: string): void {
+    const notebook = this.options.tracker.find(({ node }) => node.contains(part))?.content;
+    // JupyterLab 4.6 selects the cell above, too, and makes that the active one.
+    const from = notebook?.activeCellIndex ?? 0;
+    const index =
+      notebook?.widgets.findIndex(({ model }, place) => place >= from && model.sharedModel.getSource() === code) ?? -1;
+    if (notebook && index >= 0) {
+      notebook.activeCellIndex = index;
+      notebook.deselectAll();
+    }
+  }
+
   get changed(): ISignal<this, void> {
     return this._changed;
   }
@@ -103,13 +135,13 @@ export class Notebooks implements INotebooks, IDisposable {
       .sort();
   }
 
-  parameters(): IParameter[] {
+  parameters(): string {
     const cells = this._panel?.content.widgets ?? [];
     const tagged = cells.filter(({ model }) => {
       const tags: unknown = model.getMetadata('tags');
       return Array.isArray(tags) && tags.includes('parameters');
     });
-    return parametersOf(tagged.map(({ model }) => model.sharedModel.getSource()).join('\n'));
+    return tagged.map(({ model }) => model.sharedModel.getSource()).join('\n');
   }
 
   async saveAll(kernelId: string): Promise<void> {
@@ -227,4 +259,10 @@ export class Notebooks implements INotebooks, IDisposable {
   private _panel: NotebookPanel | null = null;
   private _session: ISessionContext | null = null;
   private _isDisposed = false;
+}
+
+function languageOf({ model }: NotebookPanel): string | null {
+  const spec: unknown = model?.getMetadata('kernelspec');
+  const named = typeof spec === 'object' && spec !== null && 'language' in spec ? String(spec.language) : '';
+  return model?.defaultKernelLanguage || named || null;
 }

@@ -1,57 +1,78 @@
-/** A value as Python writes it and JSON knows it. */
-export type Literal = string | number | boolean | null;
+import { annotated, choicesOf, ISchema, literalOf, valueOf } from './parameterTypes';
 
-/** A name in the cell tagged `parameters`; `value` is undefined where it is an expression that only Python can tell. */
+/** A name in the cell tagged `parameters`. */
 export interface IParameter {
   name: string;
-  value: Literal | undefined;
+  /** What it may be: from its annotation, else from its default; null where only Python can tell. */
+  schema: ISchema | null;
+  /** Its default, to be read; empty where that is long. */
+  shown: string;
 }
 
-const ASSIGNMENT = /^([A-Za-z_]\w*)\s*(?::[^=]+)?=(?!=)\s*(.+)$/;
-const TEXT = /^(?:"([^"\\]*)"|'([^'\\]*)')$/;
-const NUMBER = /^-?(?:\d[\d_]*)(?:\.\d*)?(?:[eE][-+]?\d+)?$/;
-const WORDS: Readonly<Record<string, Literal>> = { True: true, False: false, None: null };
+/** What was typed for the names of a cell. */
+export type Typed = Readonly<Record<string, string>>;
 
-/** The names that a cell assigns at its left edge, with their values; the last one of a name counts. */
+const PART = /"""[^]*?"""|'''[^]*?'''|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|#.*|;[ \t]*|[^]/g;
+const ASSIGNMENT = /^([A-Za-z_]\w*)\s*(?::((?:[^="']|"[^"]*"|'[^']*')+))?=(?!=)\s*([^]+)$/;
+const SHOWN = 60;
+
+/** The names that a cell assigns at its left edge; the last assignment of a name counts. */
 export function parametersOf(source: string): IParameter[] {
-  const found = new Map<string, Literal | undefined>();
-  for (const line of source.split('\n')) {
-    const [, name, text] = ASSIGNMENT.exec(line) ?? [];
-    if (name !== undefined && text !== undefined) {
-      found.set(name, literal(text));
+  const found = new Map<string, IParameter>();
+  for (const statement of statements(source)) {
+    const [, name, annotation = '', text = ''] = ASSIGNMENT.exec(statement) ?? [];
+    if (name !== undefined) {
+      found.set(name, parameter(name, annotation, text.trim()));
     }
   }
-  return [...found].map(([name, value]) => ({ name, value }));
+  return [...found.values()];
 }
 
-function literal(text: string): Literal | undefined {
-  const bare = withoutComment(text);
-  const quoted = TEXT.exec(bare);
-  if (quoted) {
-    return quoted[1] ?? quoted[2] ?? '';
+/** Statements, without comments; one goes on over lines while a bracket is open. */
+function statements(source: string): string[] {
+  const found: string[] = [];
+  let [open, now] = [0, ''];
+  for (const [part] of source.matchAll(PART)) {
+    open += '([{'.includes(part) ? 1 : ')]}'.includes(part) ? -1 : 0;
+    if (open <= 0 && (part === '\n' || part.startsWith(';'))) {
+      found.push(now);
+      now = '';
+    } else if (!part.startsWith('#')) {
+      now += part === '\n' ? ' ' : part;
+    }
   }
-  if (NUMBER.test(bare)) {
-    return Number(bare.replace(/_/g, ''));
-  }
-  return WORDS[bare];
+  return [...found, now];
 }
 
-/** What stands before a comment; a `#` in quotes begins none. */
-function withoutComment(text: string): string {
-  const [found] = /^(?:[^#"']|"[^"\\]*"|'[^'\\]*')*/.exec(text) ?? [text];
-  return found.trim();
+function parameter(name: string, annotation: string, text: string): IParameter {
+  const literal = literalOf(text);
+  const value = literal?.value;
+  const plain: ISchema | null = literal
+    ? { type: literal.kind }
+    : /^\[[^]*\]$/.test(text)
+      ? { type: 'array' }
+      : /^\{[^]*\}$/.test(text)
+        ? { type: 'object' }
+        : null;
+  const shown = typeof value === 'string' || typeof value === 'number' ? String(value) : text;
+  return { name, schema: annotated(annotation) ?? plain, shown: shown.length > SHOWN ? '' : shown };
 }
 
-/** A typed text as a value of the same kind as the default; undefined for none, or one that isn't of its kind. */
-export function valueLike(fallback: Literal | undefined, typed: string): Literal | undefined {
-  if (typed === '') {
-    return undefined;
-  }
-  if (typeof fallback === 'number') {
-    return Number.isNaN(Number(typed)) ? undefined : Number(typed);
-  }
-  if (typeof fallback === 'boolean') {
-    return typed === 'true';
-  }
-  return typed;
+/** Whether it can be set here at all: no default tells that of an expression, and None alone nothing of what else it may be. */
+export function isSettable({ schema }: IParameter): boolean {
+  return schema !== null && schema.type !== 'null';
+}
+
+/** What was typed for a parameter; empty where it can't be set, and for a choice that there is no more. */
+export function typedFor({ name, schema }: IParameter, typed: Typed): string {
+  const text = typed[name] ?? '';
+  const gone = schema && choicesOf(schema) && valueOf(schema, text) === undefined;
+  return !schema || schema.type === 'null' || gone ? '' : text;
+}
+
+/** The value that was typed for a parameter: null and others are values, undefined is none; `wrong` for a text that means none. */
+export function valueFor(parameter: IParameter, typed: Typed): { value: unknown; wrong: boolean } {
+  const text = typedFor(parameter, typed);
+  const value = text === '' || !parameter.schema ? undefined : valueOf(parameter.schema, text);
+  return { value, wrong: text !== '' && value === undefined };
 }

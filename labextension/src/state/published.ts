@@ -1,8 +1,5 @@
-import { ISignal, Signal } from '@lumino/signaling';
-
-import { ApiError } from '../api/errors';
-import type { IGuardrailsApi } from '../api/client';
 import type { NewPublication, Publication, Publications } from '../api/generated/openapi';
+import { Changing } from './asking';
 
 const NOTHING: Publications = {
   publications: [],
@@ -19,14 +16,7 @@ function isOver({ state }: Publication): boolean {
 }
 
 /** What this person published, what waits for their word, and what they may do with theirs. */
-export class Published {
-  constructor(private readonly api: IGuardrailsApi) {}
-
-  /** Emitted when something of it is another. */
-  get changed(): ISignal<this, void> {
-    return this._changed;
-  }
-
+export class Published extends Changing {
   /** Own ones that somebody can still open, newest first. */
   get own(): readonly Publication[] {
     return this._answer.publications.filter(one => !isOver(one));
@@ -69,31 +59,18 @@ export class Published {
 
   /** Propose an own one to a group. Throws an ApiError. */
   propose(name: string, group: string): Promise<Publication> {
-    return this.act(this.api.propose(name, group));
+    return this.act(this.api.propose(name, group), () => this.load());
   }
 
   /** Take an own one back. Throws an ApiError. */
   withdraw(name: string, reason: string): Promise<Publication> {
-    return this.act(this.api.withdraw(name, reason));
+    return this.act(this.api.withdraw(name, reason), () => this.load());
   }
 
   /** Bring a file of the workspace along, private. Throws an ApiError. */
   bring(file: NewPublication): Promise<Publication> {
-    return this.act(this.api.bring(file));
+    return this.act(this.api.bring(file), () => this.load());
   }
 
-  private async act(work: Promise<Publication>): Promise<Publication> {
-    try {
-      const made = await work;
-      await this.load();
-      return made;
-    } catch (reason) {
-      throw ApiError.from(reason);
-    } finally {
-      this._changed.emit();
-    }
-  }
-
-  private readonly _changed = new Signal<this, void>(this);
   private _answer: Publications = NOTHING;
 }

@@ -24,6 +24,9 @@ const SLOW_MS = 15_000;
 /** How often a kernel's history is read while it is shown: its finest step is 10 s. */
 export const HISTORY_MS = 30_000;
 
+/** A kernel that was used within this time is in use, seconds. */
+const IDLE_S = 60;
+
 const JITTER_MS = 500; // of a timer
 
 /** How a kernel's processor and memory went, oldest first. */
@@ -96,10 +99,21 @@ export class QuotaModel extends PollModel {
     return (kernel?.refused_reads ?? []).filter(read => !this._hidden.has(refusedKey(kernelId, read)));
   }
 
+  /** What was refused stands above a notebook, whichever part of the panel is in front. */
+  override get inSight(): boolean {
+    return this.visible || (this._currentId !== null && this.refusedReads(this._currentId).length > 0);
+  }
+
   /** Seconds until a notice's next step, as of now; null where nothing follows. */
   secondsLeft(notice: Notice): number | null {
     const { seconds_left: left } = notice;
     return left === null ? null : Math.max(0, left - (this.clock() - this._kernelsReadAt) / 1000);
+  }
+
+  /** Seconds until an unused kernel is ended, as of now; null where it isn't, or is in use. */
+  idleLeft({ idle_s: idle, idle_limit_s: limit }: Kernel): number | null {
+    const since = (this.clock() - this._kernelsReadAt) / 1000;
+    return typeof limit === 'number' && idle >= IDLE_S ? Math.max(0, limit - idle - since) : null;
   }
 
   /** How a kernel went, as it was read last; null before that. */
@@ -177,9 +191,10 @@ export class QuotaModel extends PollModel {
     this.retime();
   }
 
-  /** The kernel of the notebook in front, and whether it is running something. */
-  setCurrentKernel(id: string | null, busy: boolean): void {
-    const changed = id !== this._currentId || busy !== this._busy;
+  /** The kernel of the notebook in front, whether it is running something, and the notebook's path. */
+  setCurrentKernel(id: string | null, busy: boolean, notebook: string | null = null): void {
+    const changed = id !== this._currentId || busy !== this._busy || notebook !== this._notebook;
+    this._notebook = notebook;
     this._currentId = id;
     this._busy = busy;
     if (changed) {
@@ -194,24 +209,33 @@ export class QuotaModel extends PollModel {
     return this._kernels?.kernels.find(kernel => kernel.id === this._currentId) ?? null;
   }
 
-  /** The profile that the next kernel starts with. */
+  /** The profile that the next kernel starts with: that of the notebook in front, where this has one of its own. */
   get chosen(): string | null {
-    return this._choosing ?? this._me?.profiles.find(profile => profile.chosen)?.name ?? null;
+    return this._choosing ?? this.own?.profile ?? this._me?.profiles.find(profile => profile.chosen)?.name ?? null;
+  }
+
+  /** What was chosen for the notebook in front alone; null where it is as all others. */
+  get own(): Me['own'] | null {
+    const own = this._me?.own;
+    return own?.notebook === this._notebook ? own : null;
   }
 
   /** Whether the kernel in front started with another profile than the chosen one. */
   get restartNeeded(): boolean {
-    return this.current?.kind === 'kernel' && this.chosen !== null && this.current.profile !== this.chosen;
+    const settled = this.chosen !== null && this._choosing === null; // a restart would come before the choice
+    const known = this._meOf === this._notebook; // or it may have a choice of its own
+    return settled && known && this.current?.kind === 'kernel' && this.current.profile !== this.chosen;
   }
 
-  /** Choose the profile of kernels that start from now on. */
-  async choose(profile: string): Promise<void> {
+  /** Choose the profile of kernels that start from now on: of the notebook in front, where it has its own, else of all; null: as all. */
+  async choose(profile: string | null): Promise<void> {
+    const own = this.own;
     this._choosing = profile;
     this._choiceError = null;
     this.stateChanged.emit();
     try {
-      await this.api.chooseProfile({ profile });
-      this._me = await this.api.me();
+      await this.api.chooseProfile(own ? { profile, notebook: own.notebook } : { profile });
+      this._me = await this.readMe();
     } catch (reason) {
       this._choiceError = ApiError.from(reason);
     }
@@ -229,7 +253,7 @@ export class QuotaModel extends PollModel {
     const slow = this.clock() - this._slowReadAt >= SLOW_MS && (this.visible || this._me === null);
     const [kernels, me, budget, requests] = await Promise.all([
       this.api.kernels(),
-      slow ? this.api.me() : this._me,
+      slow || (this.visible && this._meOf !== this._notebook) ? this.readMe() : this._me,
       slow ? this.api.budget() : this._budget,
       slow ? this.api.requests().then(({ requests }) => requests.filter(({ kind }) => kind === 'more')) : this._requests
     ]);
@@ -244,6 +268,13 @@ export class QuotaModel extends PollModel {
     }
   }
 
+  private async readMe(): Promise<Me> {
+    const notebook = this._notebook;
+    const me = await this.api.me(notebook);
+    this._meOf = notebook;
+    return me;
+  }
+
   /** Of kernels that run no more. */
   private forgetHistories({ kernels }: Kernels): void {
     const running = new Set(kernels.map(({ id }) => id));
@@ -256,8 +287,16 @@ export class QuotaModel extends PollModel {
     if (this.visible) {
       return this._visibleMs;
     }
-    const counting = this.notices.some(({ notice }) => notice.ends_at !== null);
-    return counting ? COUNTDOWN_MS : this._busy ? BUSY_MS : IDLE_MS;
+    return this.counting ? COUNTDOWN_MS : this._busy ? BUSY_MS : IDLE_MS;
+  }
+
+  protected override moving(): boolean {
+    return this._busy || this.counting;
+  }
+
+  /** Whether something is to end unless somebody does something. */
+  private get counting(): boolean {
+    return this.notices.some(({ notice }) => notice.ends_at !== null);
   }
 
   /** Nothing to show anywhere: no view, and no kernel for the status bar. */
@@ -266,6 +305,7 @@ export class QuotaModel extends PollModel {
   }
 
   private _me: Me | null = null;
+  private _meOf: string | null = null; // the notebook that it was asked about
   private _kernels: Kernels | null = null;
   private _budget: Budget | null = null;
   private _kernelsReadAt = 0;
@@ -276,6 +316,7 @@ export class QuotaModel extends PollModel {
   private _choosing: string | null = null;
   private _choiceError: ApiError | null = null;
   private _currentId: string | null = null;
+  private _notebook: string | null = null;
   private _busy = false;
   private _visibleMs = 3000;
   private _slowReadAt = -Infinity;

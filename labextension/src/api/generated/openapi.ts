@@ -97,7 +97,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Choose the profile for the next kernel start, of one notebook or of all */
+        /** Choose the profile for the next kernel start, of one notebook or of all; null forgets what was chosen there, and the answer names what holds */
         put: operations["putProfile"];
         post?: never;
         delete?: never;
@@ -364,6 +364,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guardrails/submissions/{id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take back a submission that is not in production: nobody decides about it any more */
+        post: operations["withdrawSubmission"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guardrails/submissions/{id}/production": {
         parameters: {
             query?: never;
@@ -432,6 +449,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guardrails/reviews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What waits for this person's word, drafts that are shown to them, what they decided lately */
+        get: operations["getReviews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/reviews/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One submission for its reviewers: checks, data, cost, what was said of it, whether it may be deployed */
+        get: operations["getReview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/reviews/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed since the version that was approved last, what it reads, what it makes; read from the package by a process of its own */
+        get: operations["getReviewContent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/reviews/{id}/clean-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rendered clean run as a page for a sandboxed frame: no script, nothing from elsewhere; errors are pages too */
+        get: operations["getCleanRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guardrails/audit": {
         parameters: {
             query?: never;
@@ -465,6 +550,8 @@ export interface components {
         };
         Me: {
             person: string;
+            /** @description Of the server part; left out by servers before this version */
+            version?: string;
             /** @enum {string} */
             mode: "own" | "service" | "hub";
             /** @description One honest sentence about who stands behind the policy */
@@ -479,7 +566,13 @@ export interface components {
                 errors: string[];
             };
             limits: components["schemas"]["Limit"][];
+            /** @description `chosen`: for every notebook without a choice of its own */
             profiles: components["schemas"]["Profile"][];
+            /** @description What was chosen for the notebook that was asked about alone; null where that is as all others */
+            own?: {
+                notebook: string;
+                profile: string;
+            } | null;
             /** @description What more can be asked for, for a while */
             more: components["schemas"]["Askable"][];
             enforced: components["schemas"]["Guarantee"][];
@@ -551,7 +644,7 @@ export interface components {
             next_step: string;
         };
         ProfileChoice: {
-            profile: string;
+            profile: string | null;
             notebook?: string | null;
         };
         Kernels: {
@@ -757,6 +850,8 @@ export interface components {
         };
         DatasetDetail: components["schemas"]["Dataset"] & {
             version: string;
+            /** @description Of the one file whose bytes count, where its contract says so: jobs read no others */
+            sha256?: string;
             /** @description None where no job is known to make it */
             produced_by: components["schemas"]["ProducedBy"] | null;
             /** @description None where the contract has no quality rules */
@@ -769,7 +864,7 @@ export interface components {
                 columns: string[];
                 rows: (string | null)[][];
             } | null;
-            /** @description language or library -> code: pandas, polars, duckdb, path, r */
+            /** @description language or library -> code: pandas, polars, duckdb, path, r, sql */
             snippets: {
                 [key: string]: string;
             };
@@ -1007,6 +1102,8 @@ export interface components {
             draft?: boolean;
             /** @description With draft: run it for so many seconds only, which counts for nothing */
             sample_s?: number;
+            /** @description With draft: run it on the first rows of each dataset, which counts for nothing */
+            sample_rows?: number;
             reason?: string;
             parameters?: {
                 [key: string]: unknown;
@@ -1047,6 +1144,8 @@ export interface components {
         };
         Submissions: {
             submissions: components["schemas"]["Submission"][];
+            /** @description How many there are, the limit apart */
+            total: number;
         };
         Submission: {
             id: string;
@@ -1058,8 +1157,12 @@ export interface components {
             state: "draft" | "submitted" | "checking" | "checks_failed" | "in_review" | "changes_requested" | "rejected" | "withdrawn" | "cancelled" | "approved" | "deployed" | "superseded" | "retired";
             /** @description Plain words for the state, honest about own mode */
             label: string;
-            /** @description In the answer to sharing it: whether reviewers may look at it */
+            /** @description Whether reviewers may look at it though it is not in review */
             shared?: boolean;
+            /** @description Of a draft: its clean run was one of some seconds or rows, and counts for nothing */
+            sample?: boolean;
+            /** @description Nobody but its author stands behind a review here */
+            self_test?: boolean;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -1100,6 +1203,8 @@ export interface components {
             kind?: string;
             /** @description Which one of the job's notebooks; left out where it has one */
             notebook?: string;
+            /** @description Whose submitted value it is about; left out where it is about none */
+            parameter?: string;
             offer?: components["schemas"]["Offer"] | null;
         };
         /** @description A fix that can be carried out; with `replace`, `old` becomes `new` on the finding's line */
@@ -1201,6 +1306,145 @@ export interface components {
             path: string;
             sha256: string;
             size_bytes: number;
+        };
+        Reviews: {
+            person: string;
+            /** @description Others can decide here; false where control runs under one's own account, and a decision is a self-test */
+            service: boolean;
+            /** @description Whether the policy names this person as a reviewer of jobs */
+            reviewer: {
+                allowed: boolean;
+                reason: string;
+                rule: string;
+                next_step: string;
+            };
+            /** @description Oldest first */
+            waiting: components["schemas"]["ReviewLine"][];
+            /** @description Shown by their authors; nothing is decided on them */
+            drafts: components["schemas"]["ReviewLine"][];
+            /** @description By this person, newest first */
+            decided: components["schemas"]["DecidedLine"][];
+            /** @description Proposed by others, about which this person may decide */
+            publications: components["schemas"]["Publication"][];
+            /** @description Open ones of others that this person may decide about */
+            requests: components["schemas"]["AccessRequest"][];
+        };
+        ReviewLine: {
+            id: string;
+            name: string;
+            version: number;
+            notebook: string;
+            person: string;
+            state: string;
+            /** @description Plain words for the state */
+            label: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description How many there are so far */
+            decisions: number;
+        };
+        DecidedLine: components["schemas"]["ReviewLine"] & {
+            /** @enum {string} */
+            decision: "approve" | "send_back" | "reject";
+            words: string;
+            self_test: boolean;
+            /** Format: date-time */
+            decided_at: string;
+        };
+        Review: {
+            submission: components["schemas"]["Submission"];
+            decisions: components["schemas"]["ReviewDecision"][];
+            approvals: number;
+            needed: number;
+            label: string;
+            /** @description What keeps it from being approved, in sentences */
+            missing: string[];
+            /** @description Why what was approved may not go into production now; null: it is not approved */
+            objections: {
+                reason: string;
+                rule: string;
+                next_step: string;
+            }[] | null;
+            /** @description The version that was approved last before it */
+            before: {
+                id: string;
+                version: number;
+                state: string;
+            } | null;
+            data: {
+                name: string;
+                classification: string;
+                /** @description Whose word the policy wants for it; empty: nobody's */
+                owner: string;
+            }[];
+            /** @description Of its clean run; null: not on the records any more */
+            cost: components["schemas"]["RunCost"] | null;
+            /** @description Of the version before */
+            cost_before: components["schemas"]["RunCost"] | null;
+        };
+        ReviewContent: {
+            /** @description Since the version that was approved last; null: none was */
+            changes: components["schemas"]["ReviewChange"][] | null;
+            inputs: components["schemas"]["ReviewInput"][];
+            outputs: components["schemas"]["ReviewOutput"][];
+            /** @description What each run may use */
+            resources: {
+                cpus: number;
+                memory_bytes: number;
+                wall_s: number;
+            };
+        };
+        ReviewChange: {
+            what: string;
+            /** @description Each begins with + (new), - (gone) or a blank */
+            lines: string[];
+        };
+        ReviewInput: {
+            name: string;
+            version: string;
+            /** @description Column: kind */
+            masks: {
+                [key: string]: string;
+            };
+            /** @description Its clean run saw only some rows */
+            some_rows: boolean;
+            /** @description It runs with no other file */
+            pinned: boolean;
+            sha256: string | null;
+            size_bytes: number | null;
+        };
+        ReviewOutput: {
+            path: string;
+            /** @description The dataset that it is; empty: none */
+            dataset: string;
+            columns: {
+                name: string;
+                type: string;
+            }[];
+            format: string | null;
+            rows: number | null;
+            size_bytes: number | null;
+            /** @description Why no columns are told */
+            problem: string | null;
+        };
+        ReviewDecision: components["schemas"]["ReviewWord"] & {
+            content_digest: string;
+            /** @description It counts as a reviewer's */
+            as_reviewer: boolean;
+            /** @description Inputs of the job for whose owners it speaks */
+            datasets: string[];
+            conditions: string;
+            /** Format: date-time */
+            ends_at: string | null;
+        };
+        RunCost: {
+            cpu_s: number | null;
+            memory_peak_bytes: number | null;
+            memory_gib_s: number | null;
+            gpu_s: number | null;
+            wall_s: number | null;
         };
         Audit: {
             records: components["schemas"]["AuditRecord"][];
@@ -1380,6 +1624,33 @@ export interface components {
                 "application/json": components["schemas"]["Production"];
             };
         };
+        /** @description a reviewer's desk */
+        Reviews: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Reviews"];
+            };
+        };
+        /** @description one submission for its reviewers */
+        Review: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Review"];
+            };
+        };
+        /** @description what is in its package */
+        ReviewContent: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ReviewContent"];
+            };
+        };
         /** @description audit records */
         Audit: {
             headers: {
@@ -1467,6 +1738,16 @@ export type ReviewWord = components['schemas']['ReviewWord'];
 export type Deployment = components['schemas']['Deployment'];
 export type Run = components['schemas']['Run'];
 export type RunOutput = components['schemas']['RunOutput'];
+export type Reviews = components['schemas']['Reviews'];
+export type ReviewLine = components['schemas']['ReviewLine'];
+export type DecidedLine = components['schemas']['DecidedLine'];
+export type Review = components['schemas']['Review'];
+export type ReviewContent = components['schemas']['ReviewContent'];
+export type ReviewChange = components['schemas']['ReviewChange'];
+export type ReviewInput = components['schemas']['ReviewInput'];
+export type ReviewOutput = components['schemas']['ReviewOutput'];
+export type ReviewDecision = components['schemas']['ReviewDecision'];
+export type RunCost = components['schemas']['RunCost'];
 export type Audit = components['schemas']['Audit'];
 export type AuditRecord = components['schemas']['AuditRecord'];
 export type ResponseMe = components['responses']['Me'];
@@ -1486,6 +1767,9 @@ export type ResponsePublication = components['responses']['Publication'];
 export type ResponseSubmissions = components['responses']['Submissions'];
 export type ResponseSubmission = components['responses']['Submission'];
 export type ResponseProduction = components['responses']['Production'];
+export type ResponseReviews = components['responses']['Reviews'];
+export type ResponseReview = components['responses']['Review'];
+export type ResponseReviewContent = components['responses']['ReviewContent'];
 export type ResponseAudit = components['responses']['Audit'];
 export type ResponseError = components['responses']['Error'];
 export type ParameterId = components['parameters']['Id'];
@@ -1493,7 +1777,10 @@ export type $defs = Record<string, never>;
 export interface operations {
     getMe: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Path of the notebook that `own` is about */
+                notebook?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1614,6 +1901,8 @@ export interface operations {
             query?: {
                 q?: string;
                 scope?: "all" | "granted" | "requestable";
+                /** @description Of all pages, without words and with scope all: by name, or what can be read first, then what can be asked for */
+                order?: "name" | "usable";
                 limit?: number;
                 offset?: number;
             };
@@ -1793,7 +2082,11 @@ export interface operations {
     };
     getSubmissions: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whose notebook's path has it */
+                q?: string;
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1862,6 +2155,21 @@ export interface operations {
         };
     };
     cancelSubmission: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Submission"];
+            default: components["responses"]["Error"];
+        };
+    };
+    withdrawSubmission: {
         parameters: {
             query?: never;
             header?: never;
@@ -1951,10 +2259,90 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    getReviews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Reviews"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getReview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Review"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getReviewContent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["ReviewContent"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getCleanRun: {
+        parameters: {
+            query?: {
+                theme?: "light" | "dark";
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description why not */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
     getAudit: {
         parameters: {
             query?: {
                 after?: number;
+                /** @description The last so many, and not the first ones */
+                last?: number;
+                /** @description Of one action, such as policy.reload */
+                action?: string;
             };
             header?: never;
             path?: never;

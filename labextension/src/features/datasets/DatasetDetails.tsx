@@ -5,10 +5,13 @@ import type { Column, DatasetDetail } from '../../api/generated/openapi';
 import { CopyButton } from '../../components/CopyButton';
 import { DataTable } from '../../components/DataTable';
 import { Rule } from '../../components/Notice';
+import { Facts, LongText } from '../../components/text';
 import { useTrans } from '../../components/translation';
 import { ago, bytes } from '../../format';
 import { DatasetModel } from '../../state/datasetModel';
 import { INotebooks } from '../../state/notebooks';
+import { librariesFor, snippetFor } from '../../state/snippets';
+import { whyNoCode } from './insertion';
 import { QualityState } from './Quality';
 
 export interface IDatasetDetailsProps {
@@ -22,14 +25,22 @@ export function DatasetDetails({ detail, model, notebooks }: IDatasetDetailsProp
   const trans = useTrans();
   return (
     <div className="jp-Guardrails-details">
-      <p className="jp-Guardrails-muted">{facts(detail, trans).join(' · ')}</p>
-      {detail.schema.length > 0 && (
+      <p className="jp-Guardrails-muted">
+        <Facts parts={facts(detail, trans)} />
+      </p>
+      {detail.schema.length === 0 ? (
+        <p className="jp-Guardrails-muted">{trans.__('Its contract names no columns.')}</p>
+      ) : (
         <DataTable
           title={trans.__('Columns')}
           caption={trans.__('Columns of %1', detail.name)}
           wrap
           columns={[trans.__('Column'), trans.__('Type'), trans.__('Notes')]}
-          rows={detail.schema.map(column => [<code key="name">{column.name}</code>, column.type, notes(column, trans)])}
+          rows={detail.schema.map(column => [
+            <code key="name">{column.name}</code>,
+            column.type,
+            <LongText key="notes" text={notes(column, trans)} />
+          ])}
         />
       )}
       {detail.quality && <QualityState quality={detail.quality} />}
@@ -53,9 +64,8 @@ function facts(detail: DatasetDetail, trans: TranslationBundle): string[] {
   const names = detail.inputs.map(input => [input.name, input.version].filter(Boolean).join(' '));
   const inputs = names.length > 0 ? trans.__('made of %1', names.join(', ')) : '';
   const job = detail.produced_by ? trans.__('made by %1', detail.produced_by.text) : '';
-  return [detail.version && trans.__('version %1', detail.version), detail.format, size, age, inputs, job].filter(
-    Boolean
-  );
+  const counts = detail.sha256 ? trans.__('jobs read only the file with sha256 %1…', detail.sha256.slice(0, 12)) : '';
+  return [detail.version && trans.__('version %1', detail.version), detail.format, size, age, inputs, job, counts];
 }
 
 function notes(column: Column, trans: TranslationBundle): string {
@@ -65,9 +75,10 @@ function notes(column: Column, trans: TranslationBundle): string {
 
 function Snippets({ detail, model, notebooks }: IDatasetDetailsProps): React.JSX.Element {
   const trans = useTrans();
-  const names = Object.keys(detail.snippets);
-  const library = names.includes(model.library) ? model.library : (names[0] ?? '');
-  const code = DatasetModel.snippet(detail, library) ?? '';
+  const fitting = librariesFor(detail.snippets, notebooks.language);
+  const language = fitting.length > 0 ? notebooks.language : null;
+  const names = librariesFor(detail.snippets, language);
+  const { library = '', code = '' } = snippetFor(detail.snippets, language, model.library) ?? {};
   return (
     <div className="jp-Guardrails-snippets">
       <h4>{trans.__('Code')}</h4>
@@ -76,7 +87,7 @@ function Snippets({ detail, model, notebooks }: IDatasetDetailsProps): React.JSX
           className="jp-mod-styled jp-Guardrails-select"
           aria-label={trans.__('Library')}
           value={library}
-          onChange={event => (model.library = event.currentTarget.value)}
+          onChange={event => model.chooseLibrary(event.currentTarget.value)}
         >
           {names.map(name => (
             <option key={name}>{name}</option>
@@ -86,13 +97,16 @@ function Snippets({ detail, model, notebooks }: IDatasetDetailsProps): React.JSX
         <button
           type="button"
           className="jp-mod-styled jp-Guardrails-quiet"
-          disabled={notebooks.path === null}
+          disabled={notebooks.path === null || fitting.length === 0}
           aria-label={trans.__('Insert this code')}
           onClick={() => void notebooks.insert(code)}
         >
           {trans.__('Insert')}
         </button>
       </div>
+      {fitting.length === 0 && (
+        <p className="jp-Guardrails-muted">{whyNoCode(detail, notebooks.language, model, detail.name, trans)}</p>
+      )}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrolling region must be reachable by keyboard */}
       <pre className="jp-Guardrails-code" role="region" aria-label={trans.__('Code')} tabIndex={0}>
         {code}

@@ -1,14 +1,16 @@
 import React from 'react';
 
 import type { Dataset } from '../../api/generated/openapi';
-import { Badge, Tone } from '../../components/Badge';
+import { Badge, Look } from '../../components/Badge';
 import { ErrorNotice, NextStep, Rule } from '../../components/Notice';
-import { IconKind } from '../../components/StatusIcon';
+import { Facts, LongText } from '../../components/text';
 import { useTrans } from '../../components/translation';
+import { IRowPlace } from '../../components/VirtualList';
 import { Loading } from '../../components/EmptyState';
 import { DatasetModel } from '../../state/datasetModel';
 import { INotebooks } from '../../state/notebooks';
 import { DatasetDetails } from './DatasetDetails';
+import { IInsertion, InsertButton, useInsertion } from './InsertButton';
 import { RequestForm } from './RequestForm';
 
 export interface IDatasetItemProps {
@@ -16,31 +18,36 @@ export interface IDatasetItemProps {
   model: DatasetModel;
   notebooks: INotebooks;
   onNewNotebook: () => void;
+  /** Where it stands in the whole list. */
+  place: IRowPlace;
+  opened: Opened;
+  onOpen: (what: Opened) => void;
   /** Whether it is marked as open to this account without us; not where that is said of all. */
   advisory: boolean;
 }
 
-type Opened = 'details' | 'request' | null;
+/** What is shown below a dataset. */
+export type Opened = 'details' | 'request' | null;
 
 /** One dataset: what it is, whether it can be used, and the one thing to do next. */
 export function DatasetItem(props: IDatasetItemProps): React.JSX.Element {
-  const { dataset, model } = props;
+  const { dataset, model, opened, onOpen, place } = props;
   const trans = useTrans();
-  const [opened, setOpened] = React.useState<Opened>(null);
   const head = React.useRef<HTMLButtonElement>(null);
   const close = (): void => {
-    setOpened(null);
+    onOpen(null);
     head.current?.focus(); // the form had it, and goes
   };
   const toggleDetails = (): void => {
     if (opened !== 'details') {
       void model.open(dataset.name);
     }
-    setOpened(opened === 'details' ? null : 'details');
+    onOpen(opened === 'details' ? null : 'details');
   };
+  const use = useInsertion(props);
   return (
-    <li className="jp-Guardrails-dataset" data-status={dataset.status}>
-      <div className="jp-Guardrails-datasetHead">
+    <li className="jp-Guardrails-dataset" data-status={dataset.status} {...place}>
+      <div className="jp-Guardrails-datasetHead" data-draggable={use.drag !== undefined} onPointerDown={use.drag}>
         <button
           ref={head}
           type="button"
@@ -48,21 +55,23 @@ export function DatasetItem(props: IDatasetItemProps): React.JSX.Element {
           aria-expanded={opened === 'details'}
           onClick={toggleDetails}
         >
-          {dataset.name}
+          <bdi>{dataset.name}</bdi>
         </button>
         <StatusBadge status={dataset.status} />
       </div>
-      {dataset.description && <p className="jp-Guardrails-description">{dataset.description}</p>}
+      {dataset.description && (
+        <p className="jp-Guardrails-description" dir="auto">
+          <LongText text={dataset.description} />
+        </p>
+      )}
       <p className="jp-Guardrails-muted">
-        {[dataset.owner, dataset.classification, trans._n('%1 column', '%1 columns', dataset.columns)]
-          .filter(Boolean)
-          .join(' · ')}
+        <Facts parts={[dataset.owner, dataset.classification, trans._n('%1 column', '%1 columns', dataset.columns)]} />
         <Marks dataset={dataset} advisory={props.advisory} />
       </p>
       <Why dataset={dataset} />
-      <Action {...props} opened={opened} onRequest={() => setOpened(opened === 'request' ? null : 'request')} />
+      <Action {...props} use={use} onRequest={() => onOpen(opened === 'request' ? null : 'request')} />
       {opened === 'request' && <RequestForm dataset={dataset.name} model={model} onDone={close} />}
-      {opened === 'details' && <Opened {...props} />}
+      {opened === 'details' && <Details {...props} />}
     </li>
   );
 }
@@ -91,25 +100,24 @@ function Marks({ dataset, advisory }: { dataset: Dataset; advisory: boolean }): 
 
 function StatusBadge({ status }: { status: Dataset['status'] }): React.JSX.Element {
   const trans = useTrans();
-  const looks: Record<Dataset['status'], [Tone, IconKind, string]> = {
+  const looks: Record<Dataset['status'], Look> = {
     granted: ['good', 'passed', trans.__('ready')],
     requestable: ['ask', 'ask', trans.__('on request')],
     refused: ['bad', 'locked', trans.__('refused')],
     broken: ['bad', 'broken', trans.__('broken')]
   };
-  const [tone, icon, word] = looks[status];
-  return (
-    <Badge tone={tone} icon={icon}>
-      {word}
-    </Badge>
-  );
+  return <Badge look={looks[status]} />;
 }
 
 /** Why a dataset can't be used, and what would help. */
 function Why({ dataset }: { dataset: Dataset }): React.JSX.Element | null {
   const trans = useTrans();
   if (dataset.status === 'broken') {
-    return <p className="jp-Guardrails-why">{trans.__('Its contract has a mistake: %1', dataset.error)}</p>;
+    return (
+      <p className="jp-Guardrails-why">
+        <LongText text={trans.__('Its contract has a mistake: %1', dataset.error)} />
+      </p>
+    );
   }
   if (dataset.status !== 'refused') {
     return null;
@@ -123,8 +131,8 @@ function Why({ dataset }: { dataset: Dataset }): React.JSX.Element | null {
 }
 
 interface IActionProps extends IDatasetItemProps {
-  opened: Opened;
   onRequest: () => void;
+  use: IInsertion;
 }
 
 function Action({
@@ -133,7 +141,8 @@ function Action({
   notebooks,
   onNewNotebook,
   opened,
-  onRequest
+  onRequest,
+  use
 }: IActionProps): React.JSX.Element | null {
   const trans = useTrans();
   if (dataset.status === 'granted') {
@@ -142,7 +151,7 @@ function Action({
         {trans.__('Open a notebook to use it')}
       </button>
     ) : (
-      <InsertButton dataset={dataset} model={model} notebooks={notebooks} />
+      <InsertButton name={dataset.name} use={use} />
     );
   }
   const request = model.requestFor(dataset.name);
@@ -159,43 +168,7 @@ function Action({
   );
 }
 
-function InsertButton({
-  dataset,
-  model,
-  notebooks
-}: Omit<IDatasetItemProps, 'onNewNotebook' | 'advisory'>): React.JSX.Element {
-  const trans = useTrans();
-  const [problem, setProblem] = React.useState('');
-  const insert = async (): Promise<void> => {
-    setProblem('');
-    const detail = model.detail(dataset.name)?.value ?? (await model.open(dataset.name));
-    const code = detail && DatasetModel.snippet(detail, model.library);
-    if (!code) {
-      setProblem(model.detail(dataset.name)?.error?.message ?? trans.__('There is no code for this dataset.'));
-    } else if (!notebooks.insert(code)) {
-      setProblem(trans.__('This notebook is read-only.'));
-    }
-  };
-  return (
-    <>
-      <button
-        type="button"
-        className="jp-mod-styled"
-        aria-label={trans.__('Insert code that opens %1', dataset.name)}
-        onClick={() => void insert()}
-      >
-        {trans.__('Insert')}
-      </button>
-      {problem && (
-        <p className="jp-Guardrails-why" role="alert">
-          {problem}
-        </p>
-      )}
-    </>
-  );
-}
-
-function Opened({ dataset, model, notebooks }: IDatasetItemProps): React.JSX.Element {
+function Details({ dataset, model, notebooks }: IDatasetItemProps): React.JSX.Element {
   const trans = useTrans();
   const detail = model.detail(dataset.name);
   if (detail?.error) {

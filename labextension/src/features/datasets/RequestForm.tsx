@@ -1,6 +1,6 @@
 import React from 'react';
 
-import { FormFooter, isPurpose, PurposeField, useSending } from '../../components/requestForm';
+import { FormFooter, isPurpose, PurposeField, showForm, useSending } from '../../components/requestForm';
 import { useTrans } from '../../components/translation';
 import { DatasetModel } from '../../state/datasetModel';
 
@@ -16,8 +16,11 @@ export function RequestForm({ dataset, model, onDone }: IRequestFormProps): Reac
   const [purpose, setPurpose] = React.useState('');
   const [days, setDays] = React.useState(30);
   const { sending, error, send } = useSending(onDone);
+  const form = React.useRef<HTMLFormElement>(null);
+  React.useEffect(() => showForm(form.current), []);
   return (
     <form
+      ref={form}
       className="jp-Guardrails-form"
       aria-label={trans.__('Request access to %1', dataset)}
       onSubmit={event => send(event, () => model.request(dataset, purpose.trim(), days))}

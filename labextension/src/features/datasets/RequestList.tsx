@@ -1,8 +1,9 @@
 import React from 'react';
 
 import type { AccessRequest } from '../../api/generated/openapi';
-import { Badge } from '../../components/Badge';
-import { requestLooks } from '../../components/requestLooks';
+import { Entry } from '../../components/Badge';
+import { answerOf, requestLooks } from '../../components/requestLooks';
+import { Facts, LongText } from '../../components/text';
 import { useTrans } from '../../components/translation';
 import { ago } from '../../format';
 
@@ -26,23 +27,20 @@ export function RequestList({ requests }: { requests: readonly AccessRequest[] }
 
 function RequestItem({ request }: { request: AccessRequest }): React.JSX.Element {
   const trans = useTrans();
-  const [tone, icon, word] = requestLooks(trans)[request.state];
   return (
-    <li className="jp-Guardrails-request">
-      <div className="jp-Guardrails-datasetHead">
-        <span className="jp-Guardrails-cardTitle">{request.dataset}</span>
-        <Badge tone={tone} icon={icon}>
-          {word}
-        </Badge>
-      </div>
+    <Entry title={request.dataset} hint={request.dataset} look={requestLooks(trans)[request.state]}>
       <p className="jp-Guardrails-muted">
-        {[
-          ago(request.created_at, Date.now(), trans),
-          trans._n('for %1 day', 'for %1 days', request.days),
-          request.purpose
-        ].join(' · ')}
+        <Facts
+          parts={[ago(request.created_at, Date.now(), trans), trans._n('for %1 day', 'for %1 days', request.days)]}
+        />
+        {' · '}
+        <LongText text={request.purpose} />
       </p>
-      {request.reason && <p>{[request.decided_by, request.reason].filter(Boolean).join(': ')}</p>}
-    </li>
+      {request.state !== 'open' && (
+        <p>
+          <LongText text={answerOf(request, trans)} />
+        </p>
+      )}
+    </Entry>
   );
 }

@@ -1,6 +1,7 @@
 import React from 'react';
 
 import type { Publication } from '../../api/generated/openapi';
+import { Facts, LongText } from '../../components/text';
 import { useTrans } from '../../components/translation';
 import { ago, shellWord } from '../../format';
 import { Published } from '../../state/published';
@@ -39,15 +40,15 @@ export function PublicationItem({ publication, published }: IPublicationItemProp
           aria-expanded={opened === 'details'}
           onClick={() => toggle('details')}
         >
-          {name}
+          <bdi>{name}</bdi>
         </button>
         <PublicationState publication={publication} />
       </div>
-      <p className="jp-Guardrails-description">{publication.description}</p>
+      <p className="jp-Guardrails-description" dir="auto">
+        <LongText text={publication.description} />
+      </p>
       <p className="jp-Guardrails-muted">
-        {[trans.__('version %1', version), classification, group, ago(made, Date.now(), trans)]
-          .filter(Boolean)
-          .join(' · ')}
+        <Facts parts={[trans.__('version %1', version), classification, group, ago(made, Date.now(), trans)]} />
       </p>
       <Standing publication={publication} published={published} />
       <div className="jp-Guardrails-row">
@@ -97,7 +98,7 @@ function Standing({ publication, published }: IPublicationItemProps): React.JSX.
   if (back) {
     return (
       <p className="jp-Guardrails-why" data-verbatim>
-        {trans.__('%1: %2', back.reviewer, back.reason)}
+        <LongText text={trans.__('%1: %2', back.reviewer, back.reason)} />
       </p>
     );
   }

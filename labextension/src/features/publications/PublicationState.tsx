@@ -1,8 +1,7 @@
 import React from 'react';
 
 import type { Publication, PublicationSaid } from '../../api/generated/openapi';
-import { Badge, Tone } from '../../components/Badge';
-import { IconKind } from '../../components/StatusIcon';
+import { Badge, Look } from '../../components/Badge';
 import { useTrans } from '../../components/translation';
 
 /** The latest word on it, where that was that something must change. */
@@ -14,18 +13,13 @@ export function sentBack({ state, decisions }: Publication): PublicationSaid | n
 /** Where a publication stands, in a word or two. */
 export function PublicationState({ publication }: { publication: Publication }): React.JSX.Element {
   const trans = useTrans();
-  const looks: Record<Publication['state'], [Tone, IconKind, string]> = {
+  const looks: Record<Publication['state'], Look> = {
     private: ['plain', 'locked', trans.__('only you')],
     proposed: ['ask', 'waiting', trans.__('proposed')],
     published: ['good', 'passed', trans.__('published')],
     superseded: ['plain', 'not_checked', trans.__('superseded')],
     withdrawn: ['plain', 'not_checked', trans.__('withdrawn')]
   };
-  const back: [Tone, IconKind, string] = ['ask', 'warned', trans.__('sent back')];
-  const [tone, icon, word] = sentBack(publication) ? back : looks[publication.state];
-  return (
-    <Badge tone={tone} icon={icon}>
-      {word}
-    </Badge>
-  );
+  const back: Look = ['ask', 'warned', trans.__('sent back')];
+  return <Badge look={sentBack(publication) ? back : looks[publication.state]} />;
 }

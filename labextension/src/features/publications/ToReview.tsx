@@ -2,13 +2,12 @@ import React from 'react';
 
 import type { AccessRequest, Publication } from '../../api/generated/openapi';
 import { DataTable } from '../../components/DataTable';
+import { Facts, LongText } from '../../components/text';
 import { useTrans } from '../../components/translation';
 import { ago } from '../../format';
 import { DatasetModel } from '../../state/datasetModel';
-import { Command } from './Command';
+import { DataCommands, RequestCommands } from './Command';
 import { Evidence } from './Evidence';
-
-const DIGITS = 12;
 
 /** What waits for this person's word. The word itself is not given here: code of a trusted notebook could give it in their name. */
 export function ToReview({ model }: { model: DatasetModel }): React.JSX.Element | null {
@@ -40,33 +39,33 @@ export function ToReview({ model }: { model: DatasetModel }): React.JSX.Element 
 function Proposal({ publication, model }: { publication: Publication; model: DatasetModel }): React.JSX.Element {
   const trans = useTrans();
   const [opened, setOpened] = React.useState(false);
-  const { name, version, author, group, classification, digest, description } = publication;
+  const { name, version, author, group, classification, description } = publication;
   const toggle = (): void => {
     setOpened(!opened);
     void model.open(name);
   };
-  const command = (decision: string, more = ''): string =>
-    `jupyter guardrails data ${decision} ${name} --digest ${digest.slice(0, DIGITS)}${more}`;
   return (
     <li className="jp-Guardrails-dataset">
       <div className="jp-Guardrails-datasetHead">
         <button type="button" className="jp-Guardrails-disclosure" aria-expanded={opened} onClick={toggle}>
-          {name}
+          <bdi>{name}</bdi>
         </button>
       </div>
-      <p className="jp-Guardrails-description">{description}</p>
+      <p className="jp-Guardrails-description" dir="auto">
+        <LongText text={description} />
+      </p>
       <p className="jp-Guardrails-muted">
-        {[trans.__('%1 proposes version %2 to %3', author, version, group), classification].join(' · ')}
+        <Facts parts={[trans.__('%1 proposes version %2 to %3', author, version, group), classification]} />
       </p>
       {opened && <Evidence publication={publication} />}
       {opened && <FirstRows name={name} model={model} />}
-      <Command label={trans.__('Approve')} text={command('approve')} />
-      <Command label={trans.__('Send back')} text={command('send-back', ' --reason "…"')} />
+      <DataCommands publication={publication} />
     </li>
   );
 }
 
-function FirstRows({ name, model }: { name: string; model: DatasetModel }): React.JSX.Element | null {
+/** The first rows of a dataset, once its details were read. */
+export function FirstRows({ name, model }: { name: string; model: DatasetModel }): React.JSX.Element | null {
   const trans = useTrans();
   const detail = model.detail(name);
   if (detail?.error) {
@@ -87,16 +86,17 @@ function FirstRows({ name, model }: { name: string; model: DatasetModel }): Reac
 
 function Asked({ request }: { request: AccessRequest }): React.JSX.Element {
   const trans = useTrans();
-  const { id, person, dataset, days, purpose, created_at: made } = request;
+  const { person, dataset, days, purpose, created_at: made } = request;
   return (
     <li className="jp-Guardrails-dataset">
       <p className="jp-Guardrails-strong">{trans.__('%1 asks for %2', person, dataset)}</p>
       <p className="jp-Guardrails-muted">
-        {[ago(made, Date.now(), trans), trans._n('for %1 day', 'for %1 days', days)].join(' · ')}
+        <Facts parts={[ago(made, Date.now(), trans), trans._n('for %1 day', 'for %1 days', days)]} />
       </p>
-      <p>{purpose}</p>
-      <Command label={trans.__('Grant')} text={`jupyter guardrails data grant ${id}`} />
-      <Command label={trans.__('Refuse')} text={`jupyter guardrails data refuse ${id} --reason "…"`} />
+      <p dir="auto">
+        <LongText text={purpose} />
+      </p>
+      <RequestCommands request={request} />
     </li>
   );
 }

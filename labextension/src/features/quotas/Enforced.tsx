@@ -27,11 +27,7 @@ export function EnforcedList({ me }: { me: Me }): React.JSX.Element {
 
 function ModeBadge({ mode }: { mode: Me['policy']['mode'] }): React.JSX.Element {
   const trans = useTrans();
-  return (
-    <Badge tone="ask" icon="info">
-      {mode === 'warn' ? trans.__('warns only') : trans.__('observes only')}
-    </Badge>
-  );
+  return <Badge look={['ask', 'info', mode === 'warn' ? trans.__('warns only') : trans.__('observes only')]} />;
 }
 
 function GuaranteeItem({ guarantee }: { guarantee: Guarantee }): React.JSX.Element {

@@ -1,12 +1,15 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
+import { ApiError } from '../../api/errors';
 import type { Kernel } from '../../api/generated/openapi';
 import { Badge } from '../../components/Badge';
 import { Meter } from '../../components/Meter';
+import { ErrorNotice } from '../../components/Notice';
 import { useTrans } from '../../components/translation';
 import { baseName, bytes, digits, duration } from '../../format';
 import { QuotaModel } from '../../state/quotaModel';
+import { Countdown } from './Countdown';
 import { KernelHistory } from './KernelHistory';
 
 type Named = Pick<Kernel, 'kind' | 'kernelspec' | 'notebook'>;
@@ -40,7 +43,7 @@ export function KernelCard({ kernel, model, current }: IKernelCardProps): React.
           {title}
           {current && <span className="jp-Guardrails-srOnly">{trans.__('(the notebook in front)')}</span>}
         </span>
-        <Badge tone="plain">{kernel.profile}</Badge>
+        <Badge look={['plain', null, kernel.profile]} />
       </header>
       {kernel.state === 'starting' ? (
         <p className="jp-Guardrails-muted">{trans.__('Starting…')}</p>
@@ -53,7 +56,8 @@ export function KernelCard({ kernel, model, current }: IKernelCardProps): React.
             peak={kernel.memory_peak_bytes}
             format={bytes}
           />
-          <Facts kernel={kernel} />
+          <KernelFacts kernel={kernel} />
+          <IdleTime kernel={kernel} model={model} />
           <KernelHistory kernel={kernel} model={model} />
         </>
       )}
@@ -61,22 +65,55 @@ export function KernelCard({ kernel, model, current }: IKernelCardProps): React.
   );
 }
 
-function Facts({ kernel }: { kernel: Kernel }): React.JSX.Element {
+function KernelFacts({ kernel }: { kernel: Kernel }): React.JSX.Element {
   const trans = useTrans();
   return (
+    <dl className="jp-Guardrails-facts">
+      <Fact name={trans.__('Peak')}>{bytes(kernel.memory_peak_bytes)}</Fact>
+      <Fact name={trans.__('Processor')}>
+        {trans._n('%2 of %1 core', '%2 of %1 cores', kernel.cpus, cores(kernel.cpu_percent))}
+      </Fact>
+      <Fact name={trans.__('Idle')}>{kernel.idle_s < 10 ? trans.__('no') : duration(kernel.idle_s, trans)}</Fact>
+    </dl>
+  );
+}
+
+/** How long an unused kernel stays, and the button that lets it stay longer. */
+function IdleTime({ kernel, model }: { kernel: Kernel; model: QuotaModel }): React.JSX.Element | null {
+  const trans = useTrans();
+  const [error, setError] = React.useState<ApiError | null>(null);
+  const left = model.idleLeft(kernel);
+  if (typeof kernel.idle_limit_s !== 'number') {
+    return null;
+  }
+  if (left === null) {
+    return (
+      <p className="jp-Guardrails-muted">
+        {trans.__('Ends after %1 without use.', duration(kernel.idle_limit_s, trans))}
+      </p>
+    );
+  }
+  const keep = (): void => {
+    setError(null);
+    model.keep(kernel.id).catch((reason: unknown) => setError(ApiError.from(reason)));
+  };
+  const said = kernel.notices.some(({ can }) => can.includes('keep')); // its notice counts down, and has the button
+  return (
     <>
-      <dl className="jp-Guardrails-facts">
-        <Fact name={trans.__('Peak')}>{bytes(kernel.memory_peak_bytes)}</Fact>
-        <Fact name={trans.__('Processor')}>
-          {trans._n('%2 of %1 core', '%2 of %1 cores', kernel.cpus, cores(kernel.cpu_percent))}
-        </Fact>
-        <Fact name={trans.__('Idle')}>{kernel.idle_s < 10 ? trans.__('no') : duration(kernel.idle_s, trans)}</Fact>
-      </dl>
-      {typeof kernel.idle_limit_s === 'number' && (
-        <p className="jp-Guardrails-muted">
-          {trans.__('Ends after %1 without use.', duration(kernel.idle_limit_s, trans))}
-        </p>
+      {!said && (
+        <div className="jp-Guardrails-row">
+          <Countdown label={trans.__('Ends without use in')} left={() => model.idleLeft(kernel) ?? 0} />
+          <button
+            type="button"
+            className="jp-mod-styled jp-Guardrails-quiet"
+            aria-label={trans.__('Keep %1', kernelTitle(kernel, trans))}
+            onClick={keep}
+          >
+            {trans.__('Keep')}
+          </button>
+        </div>
       )}
+      {error && <ErrorNotice error={error} title={trans.__('That did not work')} />}
     </>
   );
 }

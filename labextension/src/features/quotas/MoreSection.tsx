@@ -2,8 +2,9 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { AccessRequest } from '../../api/generated/openapi';
-import { Badge } from '../../components/Badge';
-import { requestLooks } from '../../components/requestLooks';
+import { Entry } from '../../components/Badge';
+import { answerOf, requestLooks } from '../../components/requestLooks';
+import { LongText } from '../../components/text';
 import { useTrans } from '../../components/translation';
 import { digits, moment } from '../../format';
 import { QuotaModel } from '../../state/quotaModel';
@@ -38,30 +39,17 @@ export function MoreSection({ model }: { model: QuotaModel }): React.JSX.Element
 
 function MoreItem({ request, model }: { request: AccessRequest; model: QuotaModel }): React.JSX.Element {
   const trans = useTrans();
-  const [tone, icon, word] = requestLooks(trans)[request.state];
   const name = model.me?.more.find(({ resource }) => resource === request.resource)?.label ?? request.resource;
   return (
-    <li className="jp-Guardrails-request">
-      <div className="jp-Guardrails-datasetHead">
-        <span className="jp-Guardrails-cardTitle">{name}</span>
-        <Badge tone={tone} icon={icon}>
-          {word}
-        </Badge>
-      </div>
+    <Entry title={name} look={requestLooks(trans)[request.state]}>
       <p className="jp-Guardrails-muted">{[amountOf(request, trans), untilOf(request, trans)].join(' · ')}</p>
-      {request.reason && <p>{answerOf(request, trans)}</p>}
-    </li>
+      {request.state !== 'open' && (
+        <p>
+          <LongText text={answerOf(request, trans)} />
+        </p>
+      )}
+    </Entry>
   );
-}
-
-/** The words of whoever decided; who it was matters most where something was taken away. */
-function answerOf({ state, reason = '', decided_by, person }: AccessRequest, trans: TranslationBundle): string {
-  if (state !== 'revoked') {
-    return reason;
-  }
-  return decided_by === person
-    ? trans.__('Given back by you: %1', reason)
-    : trans.__('Taken back by %1: %2', decided_by ?? '', reason);
 }
 
 function amountOf({ amount, resource }: AccessRequest, trans: TranslationBundle): string {

@@ -1,6 +1,7 @@
 import React from 'react';
 
 import { Notice } from '../../components/Notice';
+import { Prose } from '../../components/Prose';
 import { useTrans } from '../../components/translation';
 
 const BEFORE_CARET = 12;
@@ -57,9 +58,13 @@ function Mistake({ text }: { text: string }): React.JSX.Element {
   const { place, message, source, hint } = parseMistake(text);
   return (
     <li title={text.split('\n')[0]}>
-      {place && <code>{place}</code>} {message}
+      {place && <code>{place}</code>} <Prose text={message} />
       {source && <pre>{source}</pre>}
-      {hint && <small>{hint}</small>}
+      {hint && (
+        <small>
+          <Prose text={hint} />
+        </small>
+      )}
     </li>
   );
 }

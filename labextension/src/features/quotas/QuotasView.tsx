@@ -1,3 +1,4 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import { EmptyState, Loading } from '../../components/EmptyState';
@@ -64,6 +65,16 @@ function KernelSection({ model }: { model: QuotaModel }): React.JSX.Element {
       {ordered.map(kernel => (
         <KernelCard key={kernel.id} kernel={kernel} model={model} current={kernel.id === currentId} />
       ))}
+      {kernels.length > 0 && <p className="jp-Guardrails-muted">{atFullMemory(model, trans)}</p>}
     </section>
   );
+}
+
+/** What happens at 100 %, in one sentence. */
+function atFullMemory({ me }: QuotaModel, trans: TranslationBundle): string {
+  return me?.enforced.some(({ name, held }) => name === 'memory' && held)
+    ? trans.__(
+        'At 100% of the memory a cell gets a MemoryError; what takes more all the same is interrupted, then ended.'
+      )
+    : trans.__('At 100% of the memory nothing happens by itself: on this machine it is measured, not held.');
 }

@@ -1,7 +1,7 @@
 import React from 'react';
 
 import type { AccessRequest, Submission } from '../../api/generated/openapi';
-import { Badge } from '../../components/Badge';
+import { Entry } from '../../components/Badge';
 import { requestLooks } from '../../components/requestLooks';
 import { useTrans } from '../../components/translation';
 import { DataRequests, wantedBy } from '../../state/dataRequests';
@@ -53,17 +53,8 @@ interface IWantedItemProps {
 
 function WantedItem({ name, request, data }: IWantedItemProps): React.JSX.Element {
   const trans = useTrans();
-  const looks = request && requestLooks(trans)[request.state];
   return (
-    <li className="jp-Guardrails-request">
-      <div className="jp-Guardrails-datasetHead">
-        <span className="jp-Guardrails-cardTitle">{name}</span>
-        {looks && (
-          <Badge tone={looks[0]} icon={looks[1]}>
-            {looks[2]}
-          </Badge>
-        )}
-      </div>
+    <Entry title={name} look={request && requestLooks(trans)[request.state]}>
       {request?.state === 'open' && <p>{trans.__('You asked for access; nobody has answered yet.')}</p>}
       {request?.reason && <p>{[request.decided_by, request.reason].filter(Boolean).join(': ')}</p>}
       {data.asking === name ? (
@@ -75,7 +66,7 @@ function WantedItem({ name, request, data }: IWantedItemProps): React.JSX.Elemen
           </button>
         )
       )}
-    </li>
+    </Entry>
   );
 }
 

@@ -1,7 +1,7 @@
 import React from 'react';
 
 import type { AccessRequest } from '../../api/generated/openapi';
-import { Badge } from '../../components/Badge';
+import { Entry } from '../../components/Badge';
 import { FormFooter, isPurpose, PurposeField, useSending } from '../../components/requestForm';
 import { requestLooks } from '../../components/requestLooks';
 import { useTrans } from '../../components/translation';
@@ -23,9 +23,9 @@ export function PackagesSection({ packages }: { packages: PackageRequests }): Re
       ) : (
         <PackageForm key={packages.asking} packages={packages} onDone={() => (packages.asking = null)} />
       )}
-      {packages.own.length > 0 && (
+      {packages.all.length > 0 && (
         <ul className="jp-Guardrails-list">
-          {packages.own.slice(0, SHOWN).map(request => (
+          {packages.all.slice(0, SHOWN).map(request => (
             <PackageItem key={request.id} request={request} />
           ))}
         </ul>
@@ -90,7 +90,6 @@ function PackageForm({ packages, onDone }: { packages: PackageRequests; onDone: 
 
 function PackageItem({ request }: { request: AccessRequest }): React.JSX.Element {
   const trans = useTrans();
-  const [tone, icon, word] = requestLooks(trans)[request.state];
   const also = request.also ?? [];
   const until =
     request.state === 'granted' && request.until
@@ -98,16 +97,10 @@ function PackageItem({ request }: { request: AccessRequest }): React.JSX.Element
       : ago(request.created_at, Date.now(), trans);
   const whom = request.group ? trans.__('for %1', request.group) : '';
   return (
-    <li className="jp-Guardrails-request">
-      <div className="jp-Guardrails-datasetHead">
-        <span className="jp-Guardrails-cardTitle">{request.package}</span>
-        <Badge tone={tone} icon={icon}>
-          {word}
-        </Badge>
-      </div>
+    <Entry title={request.package} look={requestLooks(trans)[request.state]}>
       <p className="jp-Guardrails-muted">{[until, whom, request.purpose].filter(Boolean).join(' · ')}</p>
       {also.length > 0 && <p className="jp-Guardrails-muted">{trans.__('with %1', also.join(', '))}</p>}
       {request.reason && <p>{[request.decided_by, request.reason].filter(Boolean).join(': ')}</p>}
-    </li>
+    </Entry>
   );
 }

@@ -1,19 +1,26 @@
 import React from 'react';
 
 import { useTrans } from '../../components/translation';
-import { IParameter, Literal, valueLike } from '../../state/parameters';
-
-type Values = Record<string, unknown>;
+import { sentence } from '../../format';
+import { IParameter, isSettable, parametersOf, Typed, typedFor, valueFor } from '../../state/parameters';
+import { choicesOf, ISchema, kindsOf, Literal, valueOf } from '../../state/parameterTypes';
+import { expected } from './expected';
 
 export interface IParametersPartProps {
-  parameters: readonly IParameter[];
-  values: Values;
-  onChange: (values: Values) => void;
+  /** The code of the cell tagged `parameters`. */
+  cell: string;
+  typed: Typed;
+  /** Those that were refused, as `parameters.month`. */
+  problems: Readonly<Record<string, string>>;
+  /** What the check said of what was typed, by name. */
+  found: Readonly<Record<string, string>>;
+  onChange: (typed: Typed) => void;
 }
 
 /** Values for the names of the cell tagged `parameters`; what is left empty stays as the notebook says it. */
-export function ParametersPart({ parameters, values, onChange }: IParametersPartProps): React.JSX.Element {
+export function ParametersPart({ cell, typed, problems, found, onChange }: IParametersPartProps): React.JSX.Element {
   const trans = useTrans();
+  const parameters = React.useMemo(() => parametersOf(cell), [cell]);
   if (parameters.length === 0) {
     return (
       <p className="jp-Guardrails-muted">
@@ -21,9 +28,9 @@ export function ParametersPart({ parameters, values, onChange }: IParametersPart
       </p>
     );
   }
-  const set = (name: string, value: Literal | undefined): void => {
-    const others = Object.entries(values).filter(([key]) => key !== name);
-    onChange(Object.fromEntries(value === undefined ? others : [...others, [name, value]]));
+  const set = (name: string, text: string): void => {
+    const others = Object.entries(typed).filter(([key]) => key !== name);
+    onChange(Object.fromEntries(text === '' ? others : [...others, [name, text]]));
   };
   return (
     <fieldset className="jp-Guardrails-parameters">
@@ -32,54 +39,121 @@ export function ParametersPart({ parameters, values, onChange }: IParametersPart
         <ParameterField
           key={parameter.name}
           parameter={parameter}
-          value={values[parameter.name]}
-          onChange={value => set(parameter.name, value)}
+          typed={typed}
+          refused={`parameters.${parameter.name}` in problems}
+          found={found[parameter.name]}
+          onChange={text => set(parameter.name, text)}
         />
       ))}
     </fieldset>
   );
 }
 
-/** A value as it was typed. */
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
 interface IParameterFieldProps {
   parameter: IParameter;
-  value: unknown;
-  onChange: (value: Literal | undefined) => void;
+  typed: Typed;
+  /** Whether it was wrong when it was to be sent. */
+  refused: boolean;
+  /** What the check said of it. */
+  found?: string;
+  onChange: (text: string) => void;
 }
 
-function ParameterField({ parameter, value, onChange }: IParameterFieldProps): React.JSX.Element {
+/** What is wrong is said when the field is left, and no more as soon as it is right. */
+function ParameterField({ parameter, typed, refused, found, onChange }: IParameterFieldProps): React.JSX.Element {
   const trans = useTrans();
-  const { name, value: fallback } = parameter;
-  const typed = value === undefined ? '' : textOf(value);
-  const type = (text: string): void => onChange(valueLike(fallback, text));
+  const id = React.useId();
+  const [left, setLeft] = React.useState(false);
+  React.useEffect(() => setLeft(before => before || refused), [refused]); // and stays so when another one is corrected
+  const { name, schema } = parameter;
+  const { wrong } = valueFor(parameter, typed);
+  const text = typedFor(parameter, typed);
+  const problem =
+    schema && wrong && (left || refused)
+      ? trans.__('This takes %1.', expected(schema, text, trans))
+      : found && `${sentence(found)}.`;
+  const note = schema ? trans.__('None may be anything: annotate it.') : trans.__('Worked out by the notebook.');
+  const said = problem ?? (isSettable(parameter) ? null : note);
+  const choices = schema && choicesOf(schema);
+  const control = {
+    value: text,
+    onChange: (event: React.ChangeEvent<HTMLInputElement | HTMLSelectElement>) => onChange(event.currentTarget.value),
+    ...(said && { 'aria-describedby': id }),
+    ...(problem && { 'aria-invalid': true })
+  };
   return (
-    <label className="jp-Guardrails-parameter">
-      <code>{name}</code>
-      {typeof fallback === 'boolean' ? (
-        <select
-          className="jp-mod-styled jp-Guardrails-select"
-          value={typed}
-          onChange={event => type(event.currentTarget.value)}
+    <div>
+      <label className="jp-Guardrails-parameter">
+        <code>{name}</code>
+        {schema && choices ? (
+          <Choice parameter={parameter} schema={schema} choices={choices} {...control} />
+        ) : (
+          <TextValue parameter={parameter} onFocus={() => setLeft(wrong)} onBlur={() => setLeft(true)} {...control} />
+        )}
+      </label>
+      {said && (
+        <p
+          id={id}
+          role={problem ? 'alert' : undefined}
+          className={problem ? 'jp-Guardrails-problem' : 'jp-Guardrails-muted'}
         >
-          <option value="">{trans.__('as in the notebook: %1', String(fallback))}</option>
-          <option value="true">{trans.__('true')}</option>
-          <option value="false">{trans.__('false')}</option>
-        </select>
-      ) : (
-        <input
-          type={typeof fallback === 'number' ? 'number' : 'text'}
-          step="any"
-          className="jp-mod-styled"
-          disabled={fallback === undefined}
-          placeholder={fallback === undefined ? trans.__('worked out by the notebook') : String(fallback ?? '')}
-          value={typed}
-          onChange={event => type(event.currentTarget.value)}
-        />
+          {said}
+        </p>
       )}
-    </label>
+    </div>
+  );
+}
+
+interface IChoiceProps extends React.SelectHTMLAttributes<HTMLSelectElement> {
+  parameter: IParameter;
+  schema: ISchema;
+  choices: readonly Literal[];
+  value: string;
+}
+
+function Choice({ parameter, schema, choices, value, ...select }: IChoiceProps): React.JSX.Element {
+  const trans = useTrans();
+  const words = new Map<Literal, string>([
+    [true, trans.__('true')],
+    [false, trans.__('false')],
+    [null, trans.__('none')]
+  ]);
+  const chosen = valueOf(schema, value);
+  return (
+    <select
+      className="jp-mod-styled jp-Guardrails-select"
+      value={chosen === undefined ? '' : JSON.stringify(chosen)}
+      {...select}
+    >
+      <option value="">{trans.__('%1 (as in the notebook)', parameter.shown)}</option>
+      {choices.map(choice => (
+        <option key={JSON.stringify(choice)} value={JSON.stringify(choice)}>
+          {words.get(choice) ?? String(choice)}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+interface ITextValueProps extends React.InputHTMLAttributes<HTMLInputElement> {
+  parameter: IParameter;
+}
+
+/** Numbers, too: a field of numbers would drop what is none, and so there would be nothing to correct. */
+function TextValue({ parameter, ...input }: ITextValueProps): React.JSX.Element {
+  const trans = useTrans();
+  const { schema, shown } = parameter;
+  const kinds = schema ? kindsOf(schema) : [];
+  const hint = kinds.includes('null') && kinds.length > 1 ? trans.__('%1 (or none)', shown) : shown;
+  return (
+    <input
+      type="text"
+      inputMode={kinds.length === 1 && (kinds[0] === 'integer' || kinds[0] === 'number') ? 'decimal' : 'text'}
+      className="jp-mod-styled"
+      spellCheck={false}
+      disabled={!isSettable(parameter)}
+      placeholder={hint}
+      {...input}
+    />
   );
 }

@@ -1,14 +1,17 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import type { Deployment, Production, ReviewWord, Run } from '../../api/generated/openapi';
-import { Badge, Tone } from '../../components/Badge';
-import { NextStep, Notice, Rule } from '../../components/Notice';
-import { IconKind } from '../../components/StatusIcon';
+import type { Deployment, Production, Run } from '../../api/generated/openapi';
+import { Entry, known, Look } from '../../components/Badge';
+import { Notice } from '../../components/Notice';
+import { Objections, ReviewWords } from '../../components/ReviewWords';
+import { Said } from '../../components/text';
 import { useTrans } from '../../components/translation';
 import { ago, bytes, duration } from '../../format';
 
 const SHOWN = 5;
+/** The end of a log says most, characters. */
+const MOST_LOG = 20_000;
 
 /** What became of a submission: its reviewers' words, then its runs in production. */
 export function ProductionPart({ production }: { production: Production }): React.JSX.Element | null {
@@ -22,50 +25,15 @@ export function ProductionPart({ production }: { production: Production }): Reac
       {decisions.length > 0 && (
         <>
           <h4>{trans.__('Reviewers (%1 of %2 have approved)', approvals, needed)}</h4>
-          <ul className="jp-Guardrails-list">
-            {decisions.map((word, index) => (
-              <WordItem key={index} word={word} />
-            ))}
-          </ul>
+          <ReviewWords words={decisions} />
         </>
       )}
       {missing.length > 0 && <p className="jp-Guardrails-muted">{trans.__('Still missing: %1', missing.join('; '))}</p>}
-      {(objections ?? []).map(({ reason, rule, next_step }) => (
-        <Notice key={reason} kind="warning" title={trans.__('It may not go into production now: %1', reason)}>
-          <NextStep text={next_step} />
-          {rule && <Rule rule={rule} />}
-        </Notice>
-      ))}
+      <Objections objections={objections} />
       {deployments.map(deployment => (
         <DeploymentItem key={deployment.id} deployment={deployment} />
       ))}
     </div>
-  );
-}
-
-function WordItem({ word }: { word: ReviewWord }): React.JSX.Element {
-  const trans = useTrans();
-  const looks: Record<ReviewWord['decision'], [Tone, IconKind, string]> = {
-    approve: ['good', 'passed', trans.__('approved')],
-    send_back: ['ask', 'warned', trans.__('sent back')],
-    reject: ['bad', 'failed', trans.__('rejected')]
-  };
-  const [tone, icon, said] = looks[word.decision];
-  return (
-    <li className="jp-Guardrails-request">
-      <div className="jp-Guardrails-datasetHead">
-        <span className="jp-Guardrails-cardTitle">{word.reviewer}</span>
-        <Badge tone={tone} icon={icon}>
-          {said}
-        </Badge>
-      </div>
-      {word.words && <p>{word.words}</p>}
-      <p className="jp-Guardrails-muted">
-        {[ago(word.decided_at, Date.now(), trans), word.self_test ? trans.__('a self-test, not an approval') : '']
-          .filter(Boolean)
-          .join(' · ')}
-      </p>
-    </li>
   );
 }
 
@@ -99,34 +67,31 @@ function DeploymentItem({ deployment }: { deployment: Deployment }): React.JSX.E
 
 function RunItem({ run }: { run: Run }): React.JSX.Element {
   const trans = useTrans();
-  const looks: Record<Run['state'], [Tone, IconKind, string]> = {
+  const looks: Record<Run['state'], Look> = {
     running: ['plain', 'running', trans.__('running')],
     complete: ['good', 'passed', trans.__('complete')],
     failed: ['bad', 'failed', trans.__('failed')],
     lost: ['ask', 'warned', trans.__('lost')]
   };
-  const [tone, icon, word] = looks[run.state];
   return (
-    <li className="jp-Guardrails-request">
-      <div className="jp-Guardrails-datasetHead">
-        <span className="jp-Guardrails-cardTitle">{trans.__('Run %1', run.number)}</span>
-        <Badge tone={tone} icon={icon}>
-          {word}
-        </Badge>
-      </div>
+    <Entry title={trans.__('Run %1', run.number)} look={known(looks, run.state)}>
       <p className="jp-Guardrails-muted">{figuresOf(run, trans).join(' · ')}</p>
       {run.drift.map(text => (
         <p key={text}>{trans.__('Its data has changed: %1', text)}</p>
       ))}
       {run.outputs.length > 0 && <p className="jp-Guardrails-muted">{trans.__('Made %1', made(run))}</p>}
-      {run.error && <p>{run.cell ? trans.__('Cell %1: %2', run.cell, run.error) : run.error}</p>}
+      {run.error && (
+        <p>
+          <Said text={run.cell ? trans.__('Cell %1: %2', run.cell, run.error) : run.error} />
+        </p>
+      )}
       {run.log_tail && (
         <details className="jp-Guardrails-log">
           <summary>{trans.__('End of its log')}</summary>
-          <pre>{run.log_tail}</pre>
+          <pre>{run.log_tail.slice(-MOST_LOG)}</pre>
         </details>
       )}
-    </li>
+    </Entry>
   );
 }
 

@@ -37,7 +37,7 @@ function Outcome({ reopened }: { reopened: Reopened }): React.JSX.Element {
   const changed = inputs.filter(({ version, now }) => now !== version);
   return (
     <Notice kind="success" title={trans.__('Reopened in %1', folder)}>
-      {values.length > 0 && <p>{trans.__('It ran with %1', values.join(', '))}</p>}
+      {values.length > 0 && <p>{trans.__('It ran with %1; the form has these values again.', values.join(', '))}</p>}
       {changed.map(({ name, version, now }) => (
         <p key={name}>
           {now === null

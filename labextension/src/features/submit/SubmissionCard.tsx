@@ -3,17 +3,22 @@ import React from 'react';
 
 import type { Production, Reopened, Submission } from '../../api/generated/openapi';
 import { Checklist, IChecklistProps } from '../../components/Checklist';
-import { CopyButton } from '../../components/CopyButton';
+import { Digest } from '../../components/Digest';
 import { NextStep, Notice } from '../../components/Notice';
+import { Said } from '../../components/text';
+import { upTo } from '../../components/text';
 import { useTrans } from '../../components/translation';
 import { ago, sentence } from '../../format';
 import { isChecking, isUnexplained } from '../../state/submissionModel';
 import { ProductionPart } from './ProductionPart';
 import { ReopenPart } from './ReopenPart';
 import { StateBadge } from './StateBadge';
+import { Ways } from './Ways';
 
 /** What is said of these is why they failed; of others, in the words of whoever moved them there. */
 const FAILING: ReadonlySet<Submission['state']> = new Set(['draft', 'checks_failed', 'cancelled']);
+/** More of it is no headline, characters. */
+const MOST_SAID = 300;
 /** The words stand below, with the name of who said them. */
 const DECIDED: ReadonlySet<Submission['state']> = new Set(['changes_requested', 'rejected', 'approved']);
 
@@ -28,6 +33,8 @@ export interface ISubmissionCardProps {
   /** What was made of it when it was reopened. */
   reopened: Reopened | null;
   onReopen: () => Promise<void>;
+  onShare: (shared: boolean) => Promise<void>;
+  onWithdraw: () => Promise<void>;
 }
 
 /** One submission: its state in plain words, its checks, and its package. */
@@ -41,7 +48,7 @@ export function SubmissionCard(props: ISubmissionCardProps): React.JSX.Element {
         <span className="jp-Guardrails-cardTitle" title={submission.notebook}>
           {submission.name}
         </span>
-        <StateBadge submission={submission} />
+        <StateBadge submission={submission} production={production} />
       </header>
       <p className="jp-Guardrails-stateLine" role="status">
         {submission.label}
@@ -50,7 +57,11 @@ export function SubmissionCard(props: ISubmissionCardProps): React.JSX.Element {
         {trans.__('Version %1, %2', submission.version, ago(submission.created_at, Date.now(), trans))}
       </p>
       <Outcome submission={submission} />
-      {submission.reason && <p>{trans.__('Said of its warnings: %1', submission.reason)}</p>}
+      {submission.reason && (
+        <p>
+          <Said text={trans.__('Said of its warnings: %1', submission.reason)} />
+        </p>
+      )}
       {checking && <Overall submission={submission} onCancel={onCancel} />}
       {production && <ProductionPart production={production} />}
       <Checklist checks={submission.checks} onCell={onCell} fixOf={fixOf} />
@@ -60,6 +71,7 @@ export function SubmissionCard(props: ISubmissionCardProps): React.JSX.Element {
           <ReopenPart reopened={props.reopened} onReopen={props.onReopen} />
         </>
       )}
+      {!checking && <Ways submission={submission} onShare={props.onShare} onWithdraw={props.onWithdraw} />}
     </section>
   );
 }
@@ -86,7 +98,11 @@ function Outcome({ submission }: { submission: Submission }): React.JSX.Element 
   }
   return (
     <>
-      {error && !DECIDED.has(state) && <p>{sentence(error)}</p>}
+      {error && !DECIDED.has(state) && (
+        <p>
+          <Said text={sentence(error)} />
+        </p>
+      )}
       {next}
     </>
   );
@@ -97,7 +113,7 @@ function whatFailed({ error, checks }: Submission, trans: TranslationBundle): st
   const failed = checks.filter(({ state }) => state === 'failed').map(({ title }) => title);
   return error.startsWith('failed: ') && failed.length > 0
     ? trans.__('Failed: %1', failed.join(' · '))
-    : sentence(error);
+    : upTo(sentence(error), MOST_SAID);
 }
 
 function Overall({ submission, onCancel }: Pick<ISubmissionCardProps, 'submission' | 'onCancel'>): React.JSX.Element {
@@ -141,20 +157,6 @@ function Package({ submission, url }: { submission: Submission; url: string }): 
       </a>
       <Digest name={trans.__('Content')} digest={submission.content_digest} />
       <Digest name={trans.__('Evidence')} digest={submission.evidence_digest} />
-    </div>
-  );
-}
-
-function Digest({ name, digest }: { name: string; digest: string }): React.JSX.Element | null {
-  const trans = useTrans();
-  if (!digest) {
-    return null;
-  }
-  return (
-    <div className="jp-Guardrails-digest">
-      <span>{name}</span>
-      <code title={digest}>{digest.slice(0, 12)}</code>
-      <CopyButton text={digest} label={trans.__('Copy the whole digest: %1', name)} />
     </div>
   );
 }

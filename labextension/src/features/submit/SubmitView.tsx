@@ -10,12 +10,12 @@ import { DataSection } from './DataSection';
 import { fixOf } from './fixes';
 import { JobForm } from './JobForm';
 import { PackagesSection } from './PackageRequests';
+import { Sample, Sampling } from './Sampling';
+import { send, typedAs } from './sending';
 import { SubmissionCard } from './SubmissionCard';
 import { SubmissionList } from './SubmissionList';
 
 const NO_PROBLEMS = {};
-/** Early feedback on a notebook that takes hours. */
-const SAMPLE_S = 60;
 
 export interface ISubmitViewProps {
   model: SubmissionModel;
@@ -29,12 +29,11 @@ export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.El
   const reopen = async (id: string): Promise<void> => {
     const made = await model.reopen(id);
     if (made) {
+      model.say(made.notebook, { typed: typedAs(made.parameters) });
       await notebooks.reveal(made.notebook, 0);
-      model.select(id);
     }
   };
-  const check = (path: string): void =>
-    void model.submit(path, { draft: true, save: () => notebooks.save(), ...model.said(path) });
+  const check = (path: string): void => void send(path, { model, notebooks, trans }, { draft: true });
   return (
     <>
       <Actions key={model.notebook ?? ''} model={model} notebooks={notebooks} />
@@ -48,12 +47,15 @@ export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.El
       )}
       {shown && (
         <SubmissionCard
+          key={shown.id}
           submission={shown}
           packageUrl={model.packageUrl(shown.id)}
           production={model.production(shown.id)}
           fixOf={finding => fixOf(finding, finding.notebook ?? shown.notebook, { model, notebooks, trans })}
           onCell={(cell, notebook) => void notebooks.reveal(notebook ?? shown.notebook, cell)}
           onCancel={() => model.cancel(shown.id)}
+          onShare={shared => model.share(shown.id, shared)}
+          onWithdraw={() => model.withdraw(shown.id)}
           reopened={model.reopened(shown.id)}
           onReopen={() => reopen(shown.id)}
         />
@@ -75,17 +77,16 @@ export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.El
 function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
   const trans = useTrans();
   const [reason, setReason] = React.useState('');
-  const [sample, setSample] = React.useState(false);
+  const [sample, setSample] = React.useState<Sample>({});
   const path = model.notebook;
   const { shown } = model;
   const own = shown?.notebook === path ? shown : null;
   const warned = own !== null && needsReason(own);
   const disabled = path === null || model.sending !== null || (own !== null && isChecking(own));
-  const send = (draft: boolean): void => {
+  const sendIt = (draft: boolean): void => {
     if (path !== null) {
       const word = warned && !draft ? reason.trim() : '';
-      const sampleS = sample && draft ? SAMPLE_S : undefined;
-      void model.submit(path, { draft, sampleS, reason: word, save: () => notebooks.save(), ...model.said(path) });
+      void send(path, { model, notebooks, trans }, { draft, sample: draft ? sample : {}, reason: word });
     }
   };
   if (path === null) {
@@ -104,22 +105,20 @@ function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
       <JobForm
         key={path}
         said={model.said(path)}
-        parameters={notebooks.parameters()}
+        cell={notebooks.parameters()}
         problems={model.actionError?.fields ?? NO_PROBLEMS}
+        found={model.refused(path)}
         others={() => notebooks.beside(path)}
         onChange={said => model.say(path, said)}
       />
       {warned && <Reason value={reason} onChange={setReason} />}
-      <label>
-        <input type="checkbox" checked={sample} onChange={event => setSample(event.currentTarget.checked)} />{' '}
-        {trans.__('Check a draft by a sample: its first %1 seconds', SAMPLE_S)}
-      </label>
+      <Sampling value={sample} onChange={setSample} />
       <div className="jp-Guardrails-row">
         <button
           type="button"
           className="jp-mod-styled jp-mod-accept jp-Guardrails-grow"
           disabled={disabled || (warned && reason.trim() === '')}
-          onClick={() => send(false)}
+          onClick={() => sendIt(false)}
         >
           {model.sending === 'submit' ? trans.__('Sending…') : trans.__('Submit for production')}
         </button>
@@ -127,7 +126,7 @@ function Actions({ model, notebooks }: ISubmitViewProps): React.JSX.Element {
           type="button"
           className="jp-mod-styled jp-Guardrails-grow"
           disabled={disabled}
-          onClick={() => send(true)}
+          onClick={() => sendIt(true)}
         >
           {model.sending === 'check' ? trans.__('Saving…') : trans.__('Check draft')}
         </button>

@@ -9,22 +9,22 @@ export interface IBeside {
   paths: readonly string[];
   /** Why they can't be told. */
   problem?: string;
-  /** Read the folder. */
-  look: () => Promise<void>;
 }
 
-/** The notebooks of a folder, once it was looked into. */
-export function useBeside(others: () => Promise<string[]>): IBeside {
+/** The notebooks of a folder, looked for once more with each opening. */
+export function useBeside(others: () => Promise<string[]>, openings: number): IBeside {
   const trans = useTrans();
-  const [found, setFound] = React.useState<Omit<IBeside, 'look'>>({ paths: [] });
-  const look = async (): Promise<void> => {
-    try {
-      setFound({ paths: await others() });
-    } catch (reason) {
-      setFound({ paths: [], problem: trans.__('The folder could not be read: %1', ApiError.from(reason).message) });
-    }
-  };
-  return { ...found, look };
+  const [found, setFound] = React.useState<IBeside>({ paths: [] });
+  const look = React.useRef(others);
+  look.current = others;
+  React.useEffect(() => {
+    look.current().then(
+      paths => setFound({ paths }),
+      (reason: unknown) =>
+        setFound({ paths: [], problem: trans.__('The folder could not be read: %1', ApiError.from(reason).message) })
+    );
+  }, [openings, trans]);
+  return found;
 }
 
 export interface IThenFieldProps {

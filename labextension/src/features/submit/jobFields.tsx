@@ -2,6 +2,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import { useTrans } from '../../components/translation';
+import { nextRun } from '../../schedule';
 
 interface IFieldProps {
   label: string;
@@ -32,9 +33,10 @@ interface ITextFieldProps extends Omit<IFieldProps, 'children'> {
   hint: string;
   value: string;
   onChange: (value: string) => void;
+  onBlur?: () => void;
 }
 
-export function TextField({ hint, value, onChange, ...field }: ITextFieldProps): React.JSX.Element {
+export function TextField({ hint, value, onChange, onBlur, ...field }: ITextFieldProps): React.JSX.Element {
   return (
     <Field {...field}>
       {aria => (
@@ -46,6 +48,7 @@ export function TextField({ hint, value, onChange, ...field }: ITextFieldProps):
           placeholder={hint}
           value={value}
           onChange={event => onChange(event.currentTarget.value)}
+          onBlur={onBlur}
           {...aria}
         />
       )}
@@ -133,6 +136,9 @@ export function ScheduleField({ value, problem, onChange }: IScheduleFieldProps)
       onChange(chosen);
     }
   };
+  const [left, setLeft] = React.useState(false);
+  const next = nextRun(value, new Date());
+  const never = left && value.trim() !== '' && !next;
   return (
     <>
       <label>
@@ -155,10 +161,21 @@ export function ScheduleField({ value, problem, onChange }: IScheduleFieldProps)
           label={trans.__('Minute, hour, day, month, weekday')}
           hint={trans.__('as in a crontab: 30 5 * * 1')}
           value={value}
-          problem={problem}
+          problem={
+            problem ??
+            (never ? trans.__('There is no such time: this takes five fields in numbers, * for any.') : undefined)
+          }
           onChange={onChange}
+          onBlur={() => setLeft(true)}
         />
       )}
+      <p className="jp-Guardrails-muted" role="status">
+        {next &&
+          trans.__(
+            'Next: %1, by the clock of the machine that runs it',
+            next.toLocaleString(undefined, { dateStyle: 'full', timeStyle: 'short' })
+          )}
+      </p>
     </>
   );
 }

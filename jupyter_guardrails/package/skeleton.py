@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from jupyter_guardrails.promotion.jsonstream import LENIENT, MAX_DEPTH, MAX_TOKEN_BYTES, STRING, Cursor, Span
+from jupyter_guardrails.package.jsonstream import LENIENT, MAX_DEPTH, MAX_TOKEN_BYTES, STRING, Cursor, Span
 
 TOKEN = re.compile(rb"[\s,]*(?:(?P<key>" + STRING + rb")\s*:|(?P<bracket>[\[\]{}])|" + STRING + rb'(?=\s*[^\s:])|[^\s,"\[\]{}]+)', re.S)
 KEY = "."  # before a key in a path, where a bracket stands for itself

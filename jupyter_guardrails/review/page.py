@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
-from jupyter_guardrails.cli.review_evidence import Evidence
-from jupyter_guardrails.cli.review_text import compared, cost_lines, data_lines
-from jupyter_guardrails.cli.submit import SIGNS
+from jupyter_guardrails.review.evidence import Evidence
+from jupyter_guardrails.review.shortened import LeftOut, left_out
+from jupyter_guardrails.review.signs import SIGNS
+from jupyter_guardrails.review.wording import compared, cost_lines, data_lines
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+FRAME_CSP = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'self'; form-action 'none'"
+IN_A_FRAME = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"  # what a meta element can say
 PICTURES = ("image/png", "image/jpeg", "image/gif")  # kinds that hold no script
+NO_RUN = "<p class=muted>There is none.</p>"
+IN_THE_PACKAGE = "it is in the saved package"
+CLOSING = "</body></html>\n"
 MOST_TEXT = 20_000  # characters of one output
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --good: #1a7f37; --bad: #cf222e; --new: #2da44e22; --old: #cf222e22; }
@@ -50,8 +56,22 @@ def page(evidence: Evidence, *, decide: str = "") -> str:
 
 def document(title: str, body: str) -> str:
     """A page around a body that is HTML already."""
-    head = f'<meta charset=utf-8><meta name=viewport content="width=device-width"><meta http-equiv=Content-Security-Policy content="{CSP}">'
-    return f"<!doctype html><html lang=en><head>{head}<title>{escape(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>\n"
+    return f"{_opening(title, CSP)}{body}{CLOSING}"
+
+
+def clean_run_page(title: str, runs: Iterable[tuple[str, Mapping[str, Any]]], *, theme: str) -> Iterator[str]:
+    """The clean runs of a job as a page of its own for a `light` or `dark` frame, cell by cell: one of its notebooks is held at a time."""
+    yield _opening(title, IN_A_FRAME)
+    yield f"<style>:root {{ color-scheme: {theme}; }} body {{ margin: 0 auto; }}</style>"
+    for name, notebook in runs:
+        yield f"<h2>{escape(name)}</h2>"
+        yield from _cells(notebook)
+    yield CLOSING
+
+
+def _opening(title: str, csp: str) -> str:
+    head = f'<meta charset=utf-8><meta name=viewport content="width=device-width"><meta http-equiv=Content-Security-Policy content="{csp}">'
+    return f"<!doctype html><html lang=en><head>{head}<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
 
 
 def _section(title: str, body: str) -> str:
@@ -103,8 +123,17 @@ def _changed(line: str) -> str:
 
 
 def _notebook(notebook: Mapping[str, Any]) -> str:
-    cells = [_cell(number, cell) for number, cell in enumerate(notebook.get("cells", []), 1)]
-    return "".join(cells) or "<p class=muted>There is none.</p>"
+    return "".join(_cells(notebook))
+
+
+def _cells(notebook: Mapping[str, Any]) -> Iterator[str]:
+    """What is missing, then cell by cell."""
+    missing = left_out(notebook)
+    if missing:
+        words = "is 1 of its outputs" if len(missing) == 1 else f"are {len(missing)} of its outputs"
+        yield f"<p class=failed>Not shown {words}, {_mebibytes(sum(one.bytes for one in missing))} in all: {IN_THE_PACKAGE}</p>"
+    yield from (_cell(number, cell) for number, cell in enumerate(notebook.get("cells", []), 1))
+    yield "" if notebook.get("cells") else NO_RUN
 
 
 def _cell(number: int, cell: Mapping[str, Any]) -> str:
@@ -112,8 +141,10 @@ def _cell(number: int, cell: Mapping[str, Any]) -> str:
     return f"<p class=muted>cell {number}, {escape(str(cell.get('cell_type')))}</p><pre>{escape(_text(cell.get('source')))}</pre>{outputs}"
 
 
-def _output(output: Mapping[str, Any]) -> str:
-    """As a picture that holds no script, else as text; of HTML and the like only that it is there."""
+def _output(output: Mapping[str, Any] | LeftOut) -> str:
+    """As a picture that holds no script, else as text; of HTML and the like, and of what is too large, only that it is there."""
+    if isinstance(output, LeftOut):
+        return f"<p class=failed>An output of {_mebibytes(output.bytes)} is not shown here: {IN_THE_PACKAGE}</p>"
     if output.get("output_type") == "error":
         said = f"{output.get('ename')}: {output.get('evalue')}"
         return f"<pre class=failed>{escape(said)}</pre>"
@@ -126,6 +157,10 @@ def _output(output: Mapping[str, Any]) -> str:
     others = ", ".join(sorted(set(data) - {"text/plain", *PICTURES}))
     note = f"<p class=muted>{escape(others)} is not shown here</p>" if others else ""
     return f"<pre>{escape(text[:MOST_TEXT] + cut)}</pre>{note}"
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB"
 
 
 def _picture(text: str) -> str:

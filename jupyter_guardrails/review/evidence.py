@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -10,14 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_guardrails.cli import review_diff
-from jupyter_guardrails.cli.review_diff import Change
 from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.decisions import SubmissionDecisions, SubmissionEvidence
 from jupyter_guardrails.control.interface.messages import SubmissionPackage, SubmissionShow
 from jupyter_guardrails.errors import PackageError
 from jupyter_guardrails.package import archive, manifest
 from jupyter_guardrails.package.job import numbered
+from jupyter_guardrails.review import diff
+from jupyter_guardrails.review.diff import Change
+from jupyter_guardrails.review.shortened import shortened
 
 MOST_BYTES = 8 << 20  # of one file that is compared or shown
 
@@ -51,8 +53,8 @@ def gather(client: ControlClient, id: str) -> Evidence:
     if not found["package"]:
         return Evidence(found, decided, {"before": None, "data": [], "cost": None, "cost_before": None}, None, None)
     said = client.call(SubmissionEvidence(id=id))
-    content = _content(client, id, found["content_digest"])
-    before = _content(client, said["before"]["id"], "") if said["before"] else None
+    content = _content(client, id, found["content_digest"], runs=True)
+    before = _content(client, said["before"]["id"], "", runs=False) if said["before"] else None
     return Evidence(found, decided, said, content, changes(before, content) if before else None)
 
 
@@ -60,10 +62,10 @@ def changes(before: Content, now: Content) -> list[Change]:
     """Everything that is not as it was approved last."""
     return [
         *_cells(before, now),
-        *review_diff.files(before.files, now.files),
-        *review_diff.locks(before.lock, now.lock),
-        *review_diff.outputs(before.job, now.job),
-        *review_diff.jobs(before.job, now.job),
+        *diff.files(before.files, now.files),
+        *diff.locks(before.lock, now.lock),
+        *diff.outputs(before.job, now.job),
+        *diff.jobs(before.job, now.job),
     ]
 
 
@@ -71,7 +73,7 @@ def _cells(before: Content, now: Content) -> Iterator[Change]:
     """Of each notebook, which is named where it isn't the only one."""
     pairs = _pairs(before, now)
     for name, (old, new) in pairs.items():
-        for change in review_diff.notebooks(old, new):
+        for change in diff.notebooks(old, new):
             yield Change(f"{name}, {change.what}", change.lines) if len(pairs) > 1 else change
 
 
@@ -83,27 +85,45 @@ def _pairs(before: Content, now: Content) -> dict[str, tuple[dict[str, Any], dic
     return both | {name: (before.notebooks[name], {}) for name in gone if name not in rest}
 
 
-def _content(client: ControlClient, id: str, digest: str) -> Content:
-    """Unpacked into a folder that is gone afterwards, and recomputed: what is shown is what the digest names."""
+def _content(client: ControlClient, id: str, digest: str, *, runs: bool) -> Content:
     said, fds = client.call_with_fds(SubmissionPackage(id=id))
-    with tempfile.TemporaryDirectory(prefix="guardrails-review-") as folder:
-        with os.fdopen(fds[0], "rb") as file:
+    with opened(fds[0], digest or said["content_digest"]) as folder:
+        return read(folder, runs=runs)
+
+
+@contextlib.contextmanager
+def opened(package: int, digest: str) -> Iterator[Path]:
+    """A package, by its descriptor, unpacked into a folder that is gone afterwards, and recomputed: what is shown is what the digest names."""
+    with tempfile.TemporaryDirectory(prefix="guardrails-review-") as name:
+        folder = Path(name)
+        with os.fdopen(package, "rb") as file:
             archive.unpack(file, folder)
-        digests, problems = manifest.check(Path(folder))
-        if problems or digests.content != (digest or said["content_digest"]):
+        digests, problems = manifest.check(folder)
+        if problems or digests.content != digest:
             raise PackageError(f"the package is not what is in review: {'; '.join(problems[:3]) or digests.content}", next_step="ask for it again")
-        return _read(Path(folder))
+        yield folder
 
 
-def _read(folder: Path) -> Content:
+def read(folder: Path, *, runs: bool) -> Content:
+    """An unpacked package; its clean runs, which may be large, only when they are wanted."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    names, source = (str(job["entry"]), *map(str, job.get("then", ()))), folder / "src"
+    names, source = _notebooks(job), folder / "src"
     files = {name: path for name, path in manifest.list_files(source).items() if name not in names}
-    ran = {name: folder / "evidence" / numbered("executed.ipynb", number) for number, name in enumerate(names)}
-    clean_runs = {name: _notebook(path) if path.is_file() else {} for name, path in ran.items()}
     texts = {name: path.read_bytes() if path.stat().st_size <= MOST_BYTES else _large(path) for name, path in files.items()}
     lock = (folder / "env" / "pylock.kernel.toml").read_text(encoding="utf-8")
-    return Content(job, {name: _notebook(source / name) for name in names}, texts, lock, clean_runs, _made(folder / "evidence" / "outputs.json"))
+    ran = dict(clean_runs(folder)) if runs else {}
+    return Content(job, {name: _notebook(source / name) for name in names}, texts, lock, ran, _made(folder / "evidence" / "outputs.json"))
+
+
+def clean_runs(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The clean run of each notebook of an unpacked package, by its name, read when it is asked for; empty where there is none."""
+    for number, name in enumerate(_notebooks(json.loads((folder / "job.json").read_text(encoding="utf-8")))):
+        path = folder / "evidence" / numbered("executed.ipynb", number)
+        yield name, _notebook(path) if path.is_file() else {}
+
+
+def _notebooks(job: dict[str, Any]) -> tuple[str, ...]:
+    return (str(job["entry"]), *map(str, job.get("then", ())))
 
 
 def _made(path: Path) -> dict[str, dict[str, Any]]:
@@ -117,9 +137,12 @@ def _large(path: Path) -> bytes:
 
 
 def _notebook(path: Path) -> dict[str, Any]:
-    """A notebook as JSON; what is too large to be looked at says so in its only cell."""
+    """A notebook as JSON; a very large one without its biggest outputs, and one that is large in other ways says so in its only cell."""
     if path.stat().st_size > 8 * MOST_BYTES:
-        text = f"{path.name} has {path.stat().st_size} bytes: save the package to look at it"
-        return {"cells": [{"cell_type": "markdown", "source": text}]}
+        try:
+            return shortened(path)
+        except (ValueError, RecursionError) as error:
+            text = f"{path.name} has {path.stat().st_size} bytes and is not shown ({error}): save the package to look at it"
+            return {"cells": [{"cell_type": "markdown", "source": text}]}
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
