@@ -38,6 +38,7 @@ from jupyter_guardrails.sandbox.run import start
 from jupyter_guardrails.sandbox.spec import SandboxSpec
 
 WHOLE, ALL_ROWS, ALLOWED = "delays", "delays-all", 1.02
+NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # nbclient starts clean runs so: no cell waits for a disk because of the text of the one before
 SAMPLE = "sample_size = 60_000"
 DATASETS = ("flights", "weather", "planes")
 PATIENCE_S = 120.0  # for a kernel, and for a cell
@@ -107,7 +108,7 @@ def one_run(python: Path, data: Path, cells: tuple[str, ...], *, recorded: bool)
         write_connection_file(os.path.join(place, "kernel.json"), transport="ipc", ip=os.path.join(place, "kernel"))
         folders = (*interpreter_folders(str(python)), str(CLIENT_DIR))
         spec = SandboxSpec(
-            (str(python), "-m", "ipykernel_launcher", "-f", "kernel.json"),
+            (str(python), "-m", "ipykernel_launcher", "-f", "kernel.json", NO_HISTORY),
             {
                 **{"PATH": "/usr/bin:/bin", "HOME": place, "IPYTHONDIR": place},
                 **{"PYTHONPATH": str(CLIENT_DIR), "GUARDRAILS_BINDINGS": os.path.join(place, "bindings.json")},

@@ -123,6 +123,13 @@ def test_a_kernel_that_ends_itself_names_its_cell(world):
     assert "the kernel ended" in check["findings"][0]["message"]
 
 
+def test_a_clean_run_writes_no_history_of_what_was_typed(world):
+    cells = "import pathlib", "print(get_ipython().history_manager.hist_file, list(pathlib.Path.home().rglob('history*')), In[1])"
+    world.notebook(*cells, name="typed.ipynb", outputs={1: ":memory: [] import pathlib\n"})
+    check = check_of(world.submit("typed.ipynb", draft=True), "clean_run")
+    assert check["state"] == "passed", check["findings"]
+
+
 FORK = """
 import os, subprocess
 if os.fork() == 0:
