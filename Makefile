@@ -9,6 +9,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin:$(lastword $(wildcard /u
 FRONTEND := jupyter_guardrails/labextension/package.json
 SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f -not -path '*/__tests__/*') package.json tsconfig.json
 DEMO := .demo
+# a package index that stumbles once fails nothing
+export UV_HTTP_RETRIES ?= 10
+export PIP_RETRIES ?= 10
 
 .PHONY: demo test test-fast test-python test-browser test-frontend test-unprivileged soak lint format docs bench screenshots clean setup apt
 

@@ -54,6 +54,7 @@ from jupyter_guardrails.records import submissions
 
 UNFINISHED = frozenset({"submitted", "checking"})
 RESTARTED = "restarted"  # a mark in the submission's folder: its worker was started a second time
+_cleared: dict[str, asyncio.Event] = {}  # submission that is worked on -> set once its worker has ended and nothing is left; one control a process
 
 
 async def create(state: ControlState, request: SubmissionCreate, fds: list[int]) -> dict[str, Any]:
@@ -116,6 +117,7 @@ def _can_begin(state: ControlState) -> bool:
 async def _begin(state: ControlState, row: dict[str, Any]) -> dict[str, Any]:
     """Move to `checking` and let a worker run beside the requests."""
     row = await _move(state, row["id"], "checking")
+    _cleared[row["id"]] = asyncio.Event()
     state.spawn(_watch(state, row), f"submission {row['id']}")
     return row
 
@@ -128,6 +130,9 @@ async def _watch(state: ControlState, row: dict[str, Any]) -> None:
     except (GuardrailsError, OSError) as failure:
         await _fail(state, row["id"], f"the worker could not be started, or what it left could not be cleared: {failure}")
         return
+    finally:
+        if cleared := _cleared.pop(row["id"], None):
+            cleared.set()
     if ended.gone and not ended.by_us and not state.ending:
         await _put_back(state, row["id"])
     elif not ended.by_us and not ended.gone and (await state.records.read(submissions.get, row["id"]))["state"] == "checking":
@@ -220,7 +225,11 @@ async def cancel(state: ControlState, request: SubmissionCancel, fds: list[int])
     """Cancelled at once; its worker and clean run are ended before this answers."""
     await _mine(state, request.id)
     row = await _move(state, request.id, "cancelled")
+    cleared = _cleared.get(request.id)
     await workers.stop(state, request.id)
+    if cleared:
+        with contextlib.suppress(TimeoutError):  # a station that has stopped answering
+            await asyncio.wait_for(cleared.wait(), 2 * workers.END_WAIT_S)
     return shapes.submission(row, service=state.service)
 
 

@@ -28,6 +28,7 @@ LOG_TAIL_BYTES = 4000
 PID = "worker.pid"  # in a submission's folder: number and start time of its worker
 
 _processes: dict[str, asyncio.subprocess.Process] = {}  # submission -> its worker; one control a process
+_starting: dict[str, asyncio.Event] = {}  # submission -> set once its worker is among them, or could not be started
 _stopped: set[str] = set()
 
 
@@ -45,9 +46,7 @@ async def run(state: ControlState, row: dict[str, Any]) -> Ended:
         places = await _places(state, await rights(state))
         if state.settings.service:
             return await _run_elsewhere(state, row, _order(state, row, token, places))
-        with open(folder / "worker.log", "wb") as log:
-            process = await _start(_order(state, row, token, places), folder, log.fileno())
-        _processes[row["id"]] = process
+        process = await _registered(row["id"], _order(state, row, token, places), folder)
         (folder / PID).write_text(f"{process.pid} {meter.start_time(process.pid)}")
         code = await process.wait()
     finally:
@@ -57,6 +56,18 @@ async def run(state: ControlState, row: dict[str, Any]) -> Ended:
     by_us = row["id"] in _stopped
     _stopped.discard(row["id"])
     return Ended(code, _log_tail(folder), by_us)
+
+
+async def _registered(submission: str, order: dict[str, Any], folder: Path) -> asyncio.subprocess.Process:
+    """A worker that was started; whoever wants to stop it meanwhile waits until it can be."""
+    started = _starting[submission] = asyncio.Event()
+    try:
+        with open(folder / "worker.log", "wb") as log:
+            process = _processes[submission] = await _start(order, folder, log.fileno())
+    finally:
+        del _starting[submission]
+        started.set()
+    return process
 
 
 async def end_left_over(state: ControlState, submission: str) -> None:
@@ -92,8 +103,8 @@ async def _run_elsewhere(state: ControlState, row: dict[str, Any], order: dict[s
 
 
 def running() -> list[str]:
-    """Submissions that have a worker now."""
-    return list(_processes)
+    """Submissions that have a worker now, or will have in a moment."""
+    return [*_processes, *_starting]
 
 
 async def stop(state: ControlState, submission: str) -> None:
@@ -101,6 +112,8 @@ async def stop(state: ControlState, submission: str) -> None:
     if any(submission in station.works for station in state.stations):
         _stopped.add(submission)
         await stations.stop(state, submission)
+    if starting := _starting.get(submission):
+        await starting.wait()
     if process := _processes.get(submission):
         _stopped.add(submission)
         await _end(process)
@@ -108,7 +121,7 @@ async def stop(state: ControlState, submission: str) -> None:
 
 async def stop_all(state: ControlState) -> None:
     """End every worker."""
-    await asyncio.gather(*(stop(state, submission) for submission in list(_processes)))
+    await asyncio.gather(*(stop(state, submission) for submission in running()))
     stations.end_all(state)
 
 

@@ -204,9 +204,11 @@ class Sinks:
 
     def _tell_others(self) -> None:
         """The thread of the witnesses that nobody waits for."""
-        while not self._ended:
+        ended = False
+        while not ended:
             self._wake.wait(RETRY_S)
             self._wake.clear()
+            ended = self._ended  # once more then: it may have come with the last word
             with self._lock:
                 waiting = [place for place in self._places.values() if not place.witness.required]
             for place in waiting:

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 import requests
 import urllib3
 import websocket
+from ports import free_port
 
 TOKEN = "token-of-the-launched-server"
 BIN = Path(sys.executable).parent
@@ -123,9 +123,3 @@ def run_cell(server, kernel, code):
             connection.close()
             return printed
     raise AssertionError(f"no end of the cell after {printed!r}: {server.log()}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -21,6 +21,7 @@ import requests
 import urllib3
 import websocket
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from ports import free_port
 from uv import find_uv_bin
 
 FIRST_UID = 47000
@@ -210,9 +211,7 @@ class Served:
     """One server process of one account."""
 
     def __init__(self, machine, account, *arguments, launcher, **environment):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.machine, self.account = machine, account
         self.workspace = machine.home(str(account)) / "work"
         command = [sys.executable, "-m", *launcher, "--no-browser", f"--port={self.port}", f"--ServerApp.root_dir={self.workspace}"]

@@ -8,7 +8,6 @@ import json
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 import urllib3
+from ports import free_port
 
 from jupyter_guardrails.policy import load
 
@@ -268,9 +268,7 @@ class served:
     """A started Jupyter Server of the account; gives its address, ends it after the block."""
 
     def __init__(self, machine, *arguments):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
         command += [f"--ServerApp.root_dir={machine.home / 'cat'}", "--ServerApp.jpserver_extensions={'jupyter_guardrails': True}", *arguments]
         self.url, self.lines, self.ready = f"http://127.0.0.1:{port}/", [], threading.Event()

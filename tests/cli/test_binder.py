@@ -8,20 +8,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from pathlib import Path
 
 import pytest
 import requests
+from ports import free_port
 
-from jupyter_guardrails.cli.demo_server import free_port
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ROOT = Path(__file__).parents[2]
 BASE, TOKEN = "/user/flights-demo-x1/", "token-of-binder"
 INDEX = ("SSL_CERT_", "PIP_", "UV_", "NODE_", "YARN_", "NPM_CONFIG_", "npm_config_")  # which package index, and whose certificates it has
-START_S, BUILD_S = 120.0, 900.0
+START_S, BUILD_S = 900.0, 900.0  # the demo makes an environment of some hundred MB first
 SAID_TWICE = ("base_url=" + BASE, "token=" + TOKEN, "trust_xheaders=True", "default_url=/lab", "allow_origin=*", "allow_origin_pat=.*")
 
 
@@ -59,7 +59,7 @@ def wait_until_it_answers(address: str, process: subprocess.Popen[bytes], log: P
     """Returns when the server does; what it printed is the error otherwise."""
     end = time.monotonic() + START_S
     while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
             if requests.get(f"{address}api/status", headers=AS_BINDER, timeout=30).ok:
                 return
         time.sleep(0.1)
@@ -84,8 +84,7 @@ def assert_governed(server: str) -> None:
 @pytest.fixture
 def home():
     """A home with a short name, which a demo's sockets need."""
-    folder = Path("/tmp") / f"gr-binder-{os.getpid()}"
-    folder.mkdir(mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix="gr-b-", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

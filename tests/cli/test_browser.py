@@ -24,7 +24,7 @@ def opened(folder: Path, page: str) -> str:
     seen, program = folder / "argv", folder / "browser"
     program.write_text(f'#!/bin/sh\necho "$@" > {seen}.new\nmv {seen}.new {seen}\n')
     program.chmod(stat.S_IRWXU)
-    code = PROGRAM.replace("browser.open_when_ready", "browser.PATIENCE_S = 1; browser.open_when_ready")
+    code = PROGRAM if "</html>" in page else PROGRAM.replace("browser.open_when_ready", "browser.PATIENCE_S = 1; browser.open_when_ready")
     subprocess.run([sys.executable, "-c", code, str(folder), page], env=os.environ | {"BROWSER": f"{program} %s"}, check=True, timeout=30)
     deadline = time.monotonic() + 10 if "</html>" in page else 0
     while not seen.exists() and time.monotonic() < deadline:

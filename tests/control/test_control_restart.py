@@ -118,7 +118,12 @@ def test_as_the_launcher_starts_it(world):
     world.started.append(found)
     kill(world)
     wait_for(lambda: contains_control(world, found))
-    assert found.client.call(Me())["person"] == "ana"
+
+    def answers():
+        with contextlib.suppress(ControlAway):  # said where a busy machine takes longer for a start than people are left to wait
+            return found.client.call(Me())["person"] == "ana"
+
+    wait_for(answers)
 
 
 def contains_control(world, found):
@@ -424,6 +429,7 @@ os._exit(3)
 SUPERVISE = """
 import sys
 from jupyter_guardrails.control import supervisor
+supervisor.QUICK_S = 60.0  # a start takes its time on a busy machine
 sys.exit(supervisor.Supervisor([sys.executable, "-c", *sys.argv[2:]], most_quick=int(sys.argv[1]), away_s=1.0).run())
 """
 
@@ -462,7 +468,7 @@ def test_one_that_dies_again_and_again_is_given_up_with_the_reason(world):
     found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert found.returncode == 3
     assert found.stdout.split() == ["0", "1", "1"], "what the first put aside came to each one after it"
-    assert "died 3 times, each within 2 s of its start" in found.stderr
+    assert "died 3 times, each within 60 s of its start" in found.stderr
     with socket.socket(socket.AF_UNIX) as late, pytest.raises(ConnectionRefusedError):
         late.connect(str(world.root / "c.sock"))
 

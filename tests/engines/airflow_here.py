@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+from ports import free_port
 from uv import find_uv_bin
 
 PATIENCE_S = 180.0
@@ -45,9 +45,7 @@ def running(root: Path, within: Callable[..., list[str]] = lambda *command: list
     """It, once its API answers and its scheduler lives; `within`: a command line of the account `owner` that it runs as."""
     home = Path(tempfile.mkdtemp(prefix="gr-airflow-", dir="/tmp"))
     password = secrets.token_urlsafe(12)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     here = Here(url, home / "dags", home / "login.yaml")
     here.dags.mkdir()
     here.credentials.touch(0o600)

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ports import free_port
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
 PATIENCE_S = 60.0
 CONF = """\
@@ -65,11 +67,7 @@ def running(within: Callable[..., list[str]] = lambda *command: list(command)) -
     try:
         for name in ("state", "spool"):
             (root / name).mkdir()
-        with contextlib.ExitStack() as probes:
-            found = [probes.enter_context(socket.socket()) for _ in range(2)]
-            for probe in found:
-                probe.bind(("127.0.0.1", 0))
-            ports = [probe.getsockname()[1] for probe in found]
+        ports = [free_port(), free_port()]
         conf = root / "slurm.conf"
         host = socket.gethostname().partition(".")[0]
         conf.write_text(CONF.format(host=host, root=root, ports=ports, cpus=os.cpu_count(), patience_s=10))

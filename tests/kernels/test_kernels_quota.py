@@ -185,7 +185,7 @@ def test_a_real_kernel_fills_its_workspace_and_goes_on():
             said, traceback = await fill(client, FILL.format(name="large.bin", mib=400))
             assert "OSError: [Errno 27] File too large" in said
             assert "guardrails: this file can't grow: your workspace is full" in traceback
-            assert place.told_all("your workspace is full:")
+            await until(lambda: place.told_all("your workspace is full:"))
             assert await run(client, "print(kept + 1, open('note.txt', 'w').write('small files can be written'))") == "42 26\n"
             assert await run(client, "import os; os.remove('large.bin')") == ""
             await until(lambda: place.told_all("room again"))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from attacked_log import START, Log
+from ports import free_port
 from sqlalchemy import delete
 
 from jupyter_guardrails.errors import AuditAway, BadRequest
@@ -157,12 +158,6 @@ def test_the_machines_own_syslog_socket(log, tmp_path):
         log.write(audit.anchor, now=START)
         collected.wait_for('{"anchor":{"hash":"' + log.rows()[-1]["hash"])
     assert_it_proves(log, kept(collected, tmp_path))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for_port(port, process):

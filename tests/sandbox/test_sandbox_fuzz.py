@@ -54,7 +54,7 @@ def one(number):
 @pytest.mark.slow
 @pytest.mark.soak
 def test_real_starts_have_what_was_demanded_or_are_refused(sandbox):
-    before, children = descriptors(), len(meter.sample(os.getpid()).pids)
+    before, children = descriptors(), set(meter.sample(os.getpid()).pids)
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(one, range(STARTS)))
     began = outcomes.count("started")
@@ -62,4 +62,4 @@ def test_real_starts_have_what_was_demanded_or_are_refused(sandbox):
     assert STARTS // 50 < began < STARTS
     assert all(len(outcome) > len("refused: ") for outcome in outcomes if outcome != "started")
     assert descriptors() == before
-    assert len(meter.sample(os.getpid()).pids) == children
+    assert set(meter.sample(os.getpid()).pids) <= children  # a server that another test left may have ended one of its own

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import gc
 import json
 import os
 import pty
@@ -10,6 +12,8 @@ import signal
 import socket
 import statistics
 import subprocess
+import sys
+import termios
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +66,7 @@ def test_no_descriptor_of_the_server_leaks_in(sandbox, tmp_path):
 
 
 def test_no_descriptor_stays_in_the_server(sandbox):
+    gc.collect()  # what earlier tests left to it must not be closed in between
     before = open_descriptors()
     sandbox.python("pass", popen={"stdout": None, "stderr": None})
     assert open_descriptors() == before
@@ -258,6 +263,14 @@ def test_the_report_names_the_program_itself(sandbox):
     json.dumps(started.report.to_json())
 
 
+def foreground(terminal: int) -> str:
+    """The name of the program that a terminal's signals go to, seen from its other end."""
+    with contextlib.suppress(OSError):
+        group = fcntl.ioctl(terminal, termios.TIOCGPGRP, bytes(4))
+        return Path(f"/proc/{int.from_bytes(group, sys.byteorder)}/comm").read_text().strip()
+    return ""
+
+
 def test_a_shell_on_a_terminal_has_job_control(sandbox):
     ours, theirs = pty.openpty()
     control = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True, "text": False}
@@ -267,7 +280,10 @@ def test_a_shell_on_a_terminal_has_job_control(sandbox):
     os.close(theirs)
     prepared.receive()
     os.write(ours, b"sleep 60\n")
-    time.sleep(0.5)  # bash tells nobody when it has put sleep into the foreground
+    deadline = time.monotonic() + 30
+    while foreground(ours) != "sleep":  # bash tells nobody when it has put it there
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     os.write(ours, b"\x03echo $?-$((40+2))\nexit 5\n")
     shown = b""
     while b"exit\r\n" not in shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -299,6 +300,7 @@ def test_a_kernel_that_is_killed_is_no_order_and_the_next_is_carried_out(tmp_pat
     assert other.follow({"a": flights}) == {"failed": {}}
     assert kernel.does(f"os.path.exists({str(other.folder)!r})") == "False"
     signal.pidfd_send_signal(other.process, signal.SIGKILL)
+    select.select([other.process], [], [], 30)  # until it has ended
     assert "error" in other.follow({"b": flights})
     assert kernel.follow({"b": flights}) == {"failed": {}}
     launch.close()

@@ -208,8 +208,8 @@ def test_shared_memory_escapes_the_error_but_not_the_ladder(sandbox):
 
 
 def test_a_child_goes_before_its_parent(sandbox):
-    fill = "m = mmap.mmap(-1, 150 << 20); [m.write(b'1' * 4096) for _ in range(150 << 8)]"
-    eat = f"import mmap, signal, time; signal.signal(2, 1); {fill}; time.sleep(60)"
+    fill = "m = mmap.mmap(-1, 150 << 20)\nfor _ in range(150 << 8): m.write(page)"  # nothing that its own limit would refuse
+    eat = f"import mmap, signal, time\nsignal.signal(2, 1)\npage = b'1' * 4096\n{fill}\ntime.sleep(60)"
     code = f"import signal, subprocess\nsignal.signal(2, 1)\nc = subprocess.Popen([sys.executable, '-c', {eat!r}])\nprint(c.wait(30))"
     out, _, watched = bomb(sandbox, code, 128 * MIB)
     assert out == "-9\nstill here\n"

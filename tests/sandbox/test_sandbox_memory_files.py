@@ -84,7 +84,10 @@ def test_in_a_shm_of_its_own_everything_counts_also_what_nobody_saw_open():
 
 
 def test_the_machines_shared_memory_grows_with_them():
-    before = memory_files.shared_memory_bytes()
-    with mmap.mmap(-1, SIZE) as shared:
-        shared.write(b"1" * SIZE)
-        assert memory_files.shared_memory_bytes() > before + SIZE // 2
+    def grew() -> bool:
+        before = memory_files.shared_memory_bytes()
+        with mmap.mmap(-1, SIZE) as shared:
+            shared.write(b"1" * SIZE)
+            return memory_files.shared_memory_bytes() > before + SIZE // 2
+
+    assert any(grew() for _ in range(10))  # others let go of theirs meanwhile

@@ -40,12 +40,14 @@ def test_it_sees_what_psutil_sees():
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 def test_a_number_that_another_process_has_by_now_is_that_other_process():
     table = ProcessTable()
-    first = subprocess.Popen(["sleep", "60"])
-    before = table.read().processes[first.pid]
-    time.sleep(3 / meter.TICKS)  # start times are counted in ticks of the clock
-    first.kill()
-    first.wait()
-    second = start_as(first.pid)
+    for _ in range(20):
+        first = subprocess.Popen(["sleep", "60"])
+        before = table.read().processes[first.pid]
+        time.sleep(3 / meter.TICKS)  # start times are counted in ticks of the clock
+        first.kill()
+        first.wait()
+        if second := start_as(first.pid):
+            break
     try:
         after = table.read().processes[first.pid]
         assert (after.pid, after.started > before.started) == (before.pid, True)
@@ -56,15 +58,31 @@ def test_a_number_that_another_process_has_by_now_is_that_other_process():
 
 
 def start_as(pid):
-    """A process of that number: the kernel can be told which one comes next; somebody else may take it first."""
-    for _ in range(200):
+    """A process of that number, or None: the kernel can be told which one comes next, and somebody else may take it first, and keep it."""
+    for _ in range(20):
         Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
         process = subprocess.Popen(["sleep", "60"])
         if process.pid == pid:
             return process
         process.kill()
         process.wait()
-    pytest.fail(f"no process got the number {pid}")
+    return None
+
+
+def test_what_has_ended_uses_no_memory_and_what_can_not_be_read_keeps_what_it_had(monkeypatch):
+    process = subprocess.Popen(["sleep", "60"])
+    seen = ProcessTable().read().processes[process.pid]
+    assert seen.memory_bytes > 0
+    assert meter._proportional(seen) > 0
+    process.kill()
+    process.wait()
+    assert meter._proportional(seen) == 0
+
+    def refused(*_):
+        raise PermissionError
+
+    monkeypatch.setattr("builtins.open", refused)
+    assert meter._proportional(seen) == seen.memory_bytes
 
 
 def test_it_keeps_a_quarter_of_the_descriptors_at_most_and_gives_them_back():

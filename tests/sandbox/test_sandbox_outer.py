@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from sandbox_bench import DEVICES, PYTHON, SYSTEM, has_user_namespaces, landlock_version
 
 import jupyter_guardrails
@@ -91,11 +92,6 @@ def place(tmp_path):
     (tmp_path / "w").mkdir()
     (tmp_path / "secret").write_text("secret")
     return tmp_path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def enter(place, code: str, *arguments: object, kind: str | None = None, best_effort: bool = False, **fields: object) -> subprocess.Popen[str]:

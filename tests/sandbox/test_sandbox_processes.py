@@ -35,6 +35,7 @@ count = 0
 def noted(*_):
     global count
     count += 1
+    os.write(1, b"noted\\n")
 signal.signal(signal.SIGINT, noted)
 print("up", flush=True)
 sys.stdin.readline()
@@ -153,6 +154,7 @@ def test_an_interrupt_arrives_exactly_once(sandbox, send):
     started = sandbox.start_python(INTERRUPTED, popen={"stdin": subprocess.PIPE, "start_new_session": True})
     assert started.process.stdout.readline() == "up\n"
     send(started.process)
+    assert started.process.stdout.readline() == "noted\n"
     time.sleep(0.3)  # a second one, if any, would come right after the first
     started.process.stdin.write("\n")
     started.process.stdin.flush()

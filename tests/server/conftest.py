@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import pytest
 import requests
 import urllib3
 import websocket
+from ports import free_port
 
 TOKEN = "token-of-the-test-server"
 OTHER = "nobody"  # an account that every machine has
@@ -264,12 +264,6 @@ class Kernel:
     def stop(self):
         self.socket.close()
         return self.server.rest("DELETE", f"api/kernels/{self.id}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

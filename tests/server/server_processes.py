@@ -23,8 +23,23 @@ def descendants(pid):
 
 
 def leads_a_session(pid):
-    return int(fields(pid)[3]) == pid
+    """Not so where it has ended meanwhile."""
+    with suppress(OSError):
+        return int(fields(pid)[3]) == pid
+    return False
+
+
+def runs(argument):
+    """Whether a process of this machine has this argument: a kernel, or a terminal, numbers its processes by itself."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # some end while these are read
+            if argument.encode() in entry.read_bytes().split(b"\0"):
+                return True
+    return False
 
 
 def command(pid):
-    return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    """Its words; "" where it has ended meanwhile."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    return ""

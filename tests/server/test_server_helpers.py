@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import requests
 import websocket
+from ports import free_port
 
 pytestmark = pytest.mark.slow
 TOKEN = "token-of-the-launched-server"
@@ -87,9 +88,7 @@ class Launched:
         (self.ws / "attempts.py").write_text(f"import sys\nAIMS = {aims!r}\n{ATTEMPTS}\nif __name__ == '__main__':\n    attempt_all(sys.argv[1])\n")
         (self.ws / "jobs" / "config.py").write_text(f"FOLDER = {str(self.ws / 'jobs')!r}\n{JOBS}")
         self.own(self.root)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.log = (self.root / "log").open("w+")
         self.process = self._start()
 

@@ -4,9 +4,9 @@ import json
 import os
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
+from server_processes import runs
 
 
 def test_code_runs_and_may_write_the_workspace(kernel, server):
@@ -123,11 +123,6 @@ def test_a_kernel_that_dies_is_restarted_under_the_same_lease(kernel):
     kernel.wait_for_status("restarting")
     assert kernel.run_when_back("print('back')").strip() == "back"
     assert lease_of(kernel.server, kernel.id)["started_at"] == before["started_at"]
-
-
-def runs(argument):
-    """Whether a process of this machine has this argument (a kernel numbers its processes by itself)."""
-    return any(argument.encode() in entry.read_bytes().split(b"\0") for entry in Path("/proc").glob("[0-9]*/cmdline"))
 
 
 def test_shutdown_leaves_no_process_no_folder_and_no_lease(server):

@@ -3,9 +3,9 @@
 import os
 import re
 import sys
-from pathlib import Path
 
 import pytest
+from server_processes import runs
 from server_terminal import Terminal
 
 
@@ -70,13 +70,10 @@ def test_a_server_without_terminals_says_how_to_have_them(make_server):
 def test_what_ignores_every_polite_signal_ends_with_its_terminal(server):
     started = Terminal(server)
     mark = f"600.{os.getpid()}"  # nobody else's
-    printed = started.run(f"(trap '' HUP TERM INT; setsid sleep {mark}) & sleep 0.3; pgrep -c sleep | sed 's/^/found=/'")
+    printed = started.run(
+        f"(trap '' HUP TERM INT; setsid sleep {mark}) & until pgrep -x sleep > /dev/null; do :; done; pgrep -xc sleep | sed 's/^/found=/'"
+    )
     assert re.findall(r"found=(\d+)", printed) == ["1"]
     assert runs(mark)
     started.stop()
     assert not runs(mark)
-
-
-def runs(argument):
-    """Whether a process of this machine has this argument (a terminal numbers its processes by itself)."""
-    return any(argument.encode() in entry.read_bytes().split(b"\0") for entry in Path("/proc").glob("[0-9]*/cmdline"))

@@ -67,7 +67,10 @@ class _Asking:
         self._connection: Any = None
 
     def begin(self, connection: Any) -> None:
-        """Called once connected; SourceAway where nobody waits any more."""
+        """Called once connected, and before each statement that may take long: a database that does nothing ignores what cancels.
+
+        SourceAway where nobody waits any more.
+        """
         self._connection = connection
         if self._cancelled.is_set():
             raise SourceAway("this statement was cancelled", next_step="run it again")
@@ -103,6 +106,7 @@ def _run(place: Mapping[str, Any], login: Mapping[str, Any], sql: str, asking: _
             too_much = connection.execute(TOO_MUCH).fetchone()
             if too_much is None or too_much[0]:
                 raise _unsafe(place, str(too_much and too_much[0]))
+            asking.begin(connection)
             with connection.cursor() as cursor:
                 return _table(cursor, sql)
     except psycopg.Error as error:
