@@ -38,6 +38,7 @@ WAITING, MANY, KNOWN = 4096, 2048, 16384  # named things that wait to be looked 
 QUIET_S, LATEST_S = 0.05, 0.5  # without a call it thinks, or when something has waited for so long: some programs are never quiet
 PART = 16  # so many are looked at before it is asked whether there is a call
 BATCH, BATCH_BYTES, FLUSH_S = 64, 16 << 10, 0.2  # of paths: a message must fit into a socket's buffer, escaped
+LAST_S, UNTOLD = 10.0, 4  # for each message once nobody waits for an answer any more, and the exit code where that was not enough
 Heard = tuple[str, int, bytes, bytes, float]  # what a call wants, its flags, a folder, a path that may begin there (or an address), and when it came
 
 
@@ -52,8 +53,7 @@ def run(fd: int) -> NoReturn:
         lists = json.load(memory)
     judge = Recorder(**lists) if "told" in lists else Judge(**lists)
     gc.disable()  # nothing here goes round in circles, and to look for that costs most where calls come in a burst
-    Tracer(fds[0], starter, judge).record()
-    os._exit(0)
+    os._exit(0 if Tracer(fds[0], starter, judge).record() else UNTOLD)
 
 
 class Tracer:
@@ -75,8 +75,8 @@ class Tracer:
         signal.signal(signal.SIGALRM, lambda *_: None)  # it interrupts
         starter.setblocking(False)
 
-    def record(self) -> None:
-        """Until the listener hangs up, which is when nobody is left who could call."""
+    def record(self) -> bool:
+        """Until the listener hangs up, which is when nobody is left who could call; False where not all that was found could be told then."""
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         while True:
@@ -92,9 +92,10 @@ class Tracer:
             self._flush_if_due()
         while self._waiting:
             self._look()
-        self._starter.settimeout(FLUSH_S)
+        self._starter.settimeout(LAST_S)
         while self._unsaid() and self._flush():
             pass
+        return not self._unsaid()
 
     def _is_late(self) -> bool:
         """Whether something waited to be looked at for so long, or so much, that it can't wait for a quiet moment: so until nothing waits."""
@@ -249,7 +250,7 @@ class Tracer:
         message: dict[str, Any] = {"items": self._batch[:count], "lost": self._lost + self._judge.beyond, "unread": self._unread}
         try:
             self._starter.send(json.dumps(message).encode())
-        except BlockingIOError:
+        except (BlockingIOError, TimeoutError):
             return False
         except OSError:  # the starter is gone: nobody wants to know any more, but the kernel must be answered
             self._judge.forget()

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sandbox_bench import CLOSED, PYTHON, TIMEOUT_S
 
 from jupyter_guardrails.sandbox.launch_all_but import beside, ways
 from jupyter_guardrails.sandbox.launch_trace import CALLS, numbers
+from jupyter_guardrails.sandbox.launch_tracer import FLUSH_S, UNTOLD
 
 OPEN_BY_NUMBER = "ctypes.CDLL(None).syscall(257, -100, {path!r}.encode(), 0)"
 
@@ -217,3 +219,29 @@ def test_what_a_program_that_is_never_quiet_does_is_recorded_while_it_runs(sandb
         started.process.kill()
         started.process.communicate(timeout=TIMEOUT_S)
         list(started.tracer.batches())
+
+
+MANY_FILES = "import os, sys\nfor n in range(4000):\n    open(sys.argv[1] + '/%04d' % n + 'x' * 200, 'w').close()"
+
+
+def traced(sandbox, place):
+    """A program that has ended and of which more was found than waits in a socket, nothing of it read; all of it in one burst."""
+    fields = {"observed": True, "trace": True, "network": "host", "shut": (str(place / "shut"),)}
+    started = sandbox.start_python(MANY_FILES, place / "out", **fields)
+    started.process.communicate(timeout=TIMEOUT_S)
+    return started.tracer
+
+
+def test_whoever_reads_late_is_told_all_once_the_program_has_ended(sandbox, place):
+    tracer = traced(sandbox, place)
+    time.sleep(2 * FLUSH_S)  # a server that is held up
+    batches = list(tracer.batches())
+    assert sum(len(batch.items) for batch in batches) + sum(batch.lost for batch in batches) >= 4000
+    assert not tracer.broke
+
+
+def test_a_record_of_which_not_all_could_be_told_is_broken(sandbox, place):
+    tracer = traced(sandbox, place)
+    assert tracer.process.wait(TIMEOUT_S) == UNTOLD
+    assert tracer.broke
+    tracer.close()
