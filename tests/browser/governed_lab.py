@@ -6,11 +6,11 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import nbformat
 import pytest
 import requests
+from ports import free_port
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 from uv import find_uv_bin
@@ -115,6 +116,20 @@ class GovernedLab:
         self.process = self._start(port, *command)
         threading.Thread(target=self._read_log, daemon=True).start()
 
+    def put_policy(self, text: str) -> None:
+        """Write a valid policy that is another one, and return once control goes by it."""
+        before = self._policy_digest()
+        self.policy.write_text(text)
+        deadline = time.monotonic() + START_S
+        while self._policy_digest() == before:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+
+    def _policy_digest(self) -> str:
+        answer = requests.get(f"{self.url}guardrails/me", headers={"Authorization": f"token {self.token}"}, timeout=30)
+        answer.raise_for_status()
+        return str(answer.json()["policy"]["digest"])
+
     def add_dataset(self, name: str, purpose: str, classification: str) -> None:
         """A contract and its three rows."""
         domain, _, title = name.partition("/")
@@ -189,10 +204,3 @@ def running(**arguments: Any) -> Iterator[GovernedLab]:
         yield server.wait_ready()
     finally:
         server.stop()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -108,6 +108,7 @@ class LabPage:
         self.active_cell.locator(".jp-InputPrompt").click()
         self.page.keyboard.press("b")
         self.page.keyboard.press("Enter")
+        expect(self.active_cell.locator(".cm-content")).to_be_focused()
         self.page.keyboard.insert_text(source)
 
     def run_active(self) -> None:

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))
+
 import admin_states
 import review_world
 from conftest import ARGUMENTS, CHROMIUM, VIEWPORT

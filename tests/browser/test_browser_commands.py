@@ -64,11 +64,17 @@ def test_it_introduces_itself_until_that_was_read_and_comes_back_as_it_was(as_ne
         introduction.get_by_role("button", name="Got it").click()
     expect(introduction).to_have_count(0)
     lab.panel.section("Data")
-    with lab.page.expect_response(re.compile("api/workspaces/"), timeout=SOON_MS):
+    with lab.page.expect_response(lambda answer: saves_part(answer.request, "submit"), timeout=SOON_MS):
         lab.panel.section("Submit")
     lab.page.goto(f"{lab.url}lab?token={lab.token}")
     expect(root.get_by_role("tabpanel", name="Submit")).to_be_visible(timeout=SOON_MS)
     expect(introduction).to_have_count(0)
+
+
+def saves_part(request, part):
+    """Whether JupyterLab is writing down its layout with this part of the panel in front."""
+    shown = f'"jupyter-guardrails:panel:section":"{part}"'
+    return request.method == "PUT" and "/api/workspaces/" in request.url and shown in (request.post_data or "")
 
 
 def test_settings_that_do_not_fit_are_named_and_the_defaults_hold(lab):

@@ -45,7 +45,7 @@ def drag_to(lab, name, place, *, by_grip=True, at=(0.5, 0.5)):
     """Take hold of a dataset with the mouse and move it over a part of the page; its details have come by then."""
     row = lab.panel.dataset(name)
     held = row.locator(".jp-Guardrails-grip") if by_grip else row.get_by_role("button", name=name, exact=True)
-    with lab.page.expect_response("**/guardrails/datasets/*"):
+    with lab.page.expect_request_finished(lambda request: "/guardrails/datasets/" in request.url):
         held.hover()
         lab.page.mouse.down()
     box = place.bounding_box()

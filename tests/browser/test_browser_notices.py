@@ -76,7 +76,7 @@ def test_a_budget_that_runs_out_while_a_cell_runs(tight_lab, tight):
 
 
 def test_an_idle_kernel_is_kept_or_saved_and_stopped(tight_lab, tight):
-    tight.policy.write_text(with_rule("budget: {cpu_hours: 99}", profile="small: {memory: 1GiB, cpus: 1, idle: 40s}"))
+    tight.put_policy(with_rule("budget: {cpu_hours: 99}", profile="small: {memory: 1GiB, cpus: 1, idle: 60s}"))
     tight.add_notebook("kept.ipynb", "print('kept')")
     lab = tight_lab.open("kept.ipynb")
     keep = lab.notices.get_by_role("button", name="Keep")
@@ -110,9 +110,10 @@ def keep_by_keyboard(lab: LabPage) -> None:
 
 def test_notices_in_the_dark(tight_lab, tight):
     """What a kernel took to start is more than this budget: it is told at once."""
+    tight.put_policy(with_rule("budget: {cpu_hours: 98}"))
     lab = tight_lab.open("bad.ipynb")
     set_theme(tight.url, tight.token, "dark")
-    tight.policy.write_text(with_rule("budget: {cpu_hours: 0.0001, per: 1d, grace: 10m}"))
+    tight.put_policy(with_rule("budget: {cpu_hours: 0.0001, per: 1d, grace: 10m}"))
     lab.page.reload()
     lab.panel.limits.wait_for()
     expect(lab.notices.get_by_role("timer")).to_have_text(re.compile(r"^9:\d\d$"), timeout=STEP_MS)

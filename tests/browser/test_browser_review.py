@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 import pytest
 from conftest import opened
@@ -46,11 +47,11 @@ def test_a_reviewer_looks_at_a_job_decides_in_a_shell_and_the_tab_follows(review
     refused = review.lab.page.request.post(f"{reviewing.url}guardrails/submissions/{hostile['id']}/decision", data={})
     assert refused.status in (400, 403), "no request from a page decides"
     reviewing.shell("ben", *words_of(review.command("approve"), "numbers agree"))
-    expect(review.decided).to_contain_text("hostile-1", timeout=PATIENCE_MS)
+    expect(review.decided.filter(has_text="hostile-1")).to_be_visible(timeout=PATIENCE_MS)
     expect(review.part("Decide")).to_contain_text("numbers agree", timeout=PATIENCE_MS)
     expect(review.part("Decide")).to_contain_text("There is nothing to decide: approved")
     reviewing.submit("hostile.ipynb", HOSTILE[0], "y = 2")
-    expect(review.waiting).to_contain_text("hostile-2", timeout=PATIENCE_MS)
+    expect(review.waiting.filter(has_text="hostile-2")).to_be_visible(timeout=PATIENCE_MS)
     review.choose("hostile-2")
     changes = review.part("What changed")
     expect(changes).to_contain_text("Since version 1, which was approved", timeout=PATIENCE_MS)
@@ -80,11 +81,13 @@ def test_nothing_in_the_clean_run_acts(review):
     expect(page.locator("script")).to_have_count(0)
 
 
-def test_it_is_there_again_after_the_page_was_loaded_anew(review, reviewing):
-    review.choose("hostile-1")
+def test_it_is_there_again_after_the_page_was_loaded_anew(review, reviewing, hostile):
     page = review.lab.page
-    with page.expect_response(lambda answer: "/api/workspaces/" in answer.url and answer.request.method == "PUT", timeout=PATIENCE_MS):
-        pass  # JupyterLab saves its layout a while after it changed
+    review.choose("hostile-1")
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while hostile["id"] not in page.request.get(f"{reviewing.url}lab/api/workspaces/default").text():
+        assert time.monotonic() < deadline, "JupyterLab saves its layout a while after it changed"
+        time.sleep(0.1)
     page.goto(f"{reviewing.url}lab")
     expect(review.detail.get_by_role("heading", level=2)).to_contain_text("hostile-1", timeout=PATIENCE_MS)
 

@@ -157,9 +157,9 @@ def test_a_fix_that_can_be_carried_out_is_one_click(lab, governed):
 def with_a_list(governed):
     """The server, while its policy names the packages that jobs may hold."""
     text = governed.policy.read_text()
-    governed.policy.write_text(text + "  packages: {allow: [pandas, numpy]}\n")
+    governed.put_policy(text + "  packages: {allow: [pandas, numpy]}\n")
     yield governed
-    governed.policy.write_text(text)
+    governed.put_policy(text)
 
 
 def test_a_package_is_asked_for_where_it_is_refused(lab, with_a_list):
