@@ -229,7 +229,7 @@ async def cancel(state: ControlState, request: SubmissionCancel, fds: list[int])
     await workers.stop(state, request.id)
     if cleared:
         with contextlib.suppress(TimeoutError):  # a station that has stopped answering
-            await asyncio.wait_for(cleared.wait(), 2 * workers.END_WAIT_S)
+            await asyncio.wait_for(cleared.wait(), workers.END_WAIT_S)
     return shapes.submission(row, service=state.service)
 
 
