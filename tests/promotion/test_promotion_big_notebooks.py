@@ -189,7 +189,7 @@ print(hits, int(status.split("VmHWM:")[1].split()[0]) >> 10)  # ru_maxrss would 
 
 @pytest.mark.parametrize("kind", ["one string", "many lines", "a picture"])
 def test_memory_does_not_grow_with_outputs(tmp_path, kind):
-    """40 MB of outputs are read in the memory that 4 MB take and 25 MiB: to hold the rest would be 36 MB. It is 1 or 2, and in rare runs 16 of malloc's."""
+    """40 MB of outputs are read in the memory that 4 MB take and 25 MiB: to hold all would be 36 more. It is 1 or 2 more, in rare runs 18."""
     peaks = []
     for mb in (4, 40):
         path = tmp_path / f"{mb}.ipynb"
