@@ -169,17 +169,14 @@ def data_bytes(pid: int) -> int | None:
 
 def _proportional(process: Process) -> int:
     """What it has of its own and its part of what is shared; files that it maps are left out: the system can take their pages back."""
-    parts = {}
     try:
         with open(f"/proc/{process.pid}/smaps_rollup", "rb") as file:
-            for line in file:
-                if line.startswith(b"Pss"):
-                    name, size, _ = line.split()
-                    parts[name] = int(size) * 1024
+            rows = [line.split() for line in file if line.startswith(b"Pss")]
     except (FileNotFoundError, ProcessLookupError):  # it has ended since it was seen
         return 0
     except OSError:  # it may not be looked at
-        pass
+        return process.memory_bytes
+    parts = {name: int(size) * 1024 for name, size, _ in rows}
     if b"Pss_Anon:" in parts:  # Linux 5.9
         return parts[b"Pss_Anon:"] + parts[b"Pss_Shmem:"]
     return parts.get(b"Pss:", process.memory_bytes)
