@@ -16,6 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 import yaml
+from ipykernel.ipkernel import IPythonKernel
 
 from jupyter_guardrails import errors, policy
 from jupyter_guardrails.catalog import contracts as catalog_contracts
@@ -147,6 +148,16 @@ def test_notebooks_are_stored_clean(file):
     assert notebook.metadata.kernelspec.name == demo_setup.KERNELSPEC
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.name)
+def test_a_notebook_of_the_demo_is_not_changed_by_being_opened(tmp_path, file):
+    """JupyterLab notes what a kernel says of its language: a notebook that knows it already stays as it is."""
+    made = demo_setup.DemoFolder(tmp_path)
+    demo_setup._write_texts(made)
+    notebook = nbformat.read(made.workspace / file.name, as_version=4)
+    assert notebook.metadata.language_info == IPythonKernel.language_info
+    assert notebook.cells == nbformat.read(file, as_version=4).cells
 
 
 def test_the_job_has_one_cell_of_parameters():

@@ -7,6 +7,7 @@ import importlib.resources
 import importlib.util
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -93,10 +94,25 @@ def _texts(data: Path) -> Iterator[tuple[str, str]]:
     yield "policy.yaml", (source / "policy.yaml").read_text()
     for notebook in sorted((source / "notebooks").iterdir(), key=lambda file: file.name):
         if notebook.name.endswith(".ipynb"):
-            yield f"workspace/{notebook.name}", notebook.read_text()
+            yield f"workspace/{notebook.name}", _told(notebook.read_text())
     for template in sorted((source / "contracts").iterdir(), key=lambda file: file.name):
         for name, text in contracts(template.name, template.read_text(), data):
             yield f"catalog/{name}", text
+
+
+def _told(notebook: str) -> str:
+    """A notebook that knows what its kernel says of its language: JupyterLab has nothing to note, so it doesn't show as changed when opened."""
+    found = json.loads(notebook)
+    found["metadata"]["language_info"] = {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": platform.python_version(),  # the kernels' environment has this interpreter
+    }
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 def contracts(name: str, template: str, data: Path) -> Iterator[tuple[str, str]]:

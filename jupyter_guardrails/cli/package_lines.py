@@ -11,6 +11,7 @@ from jupyter_guardrails.control.interface import ControlClient
 from jupyter_guardrails.control.interface.package_requests import Fact, PackageSeen, RequestShow
 from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.promotion.package_facts import gather
+from jupyter_guardrails.promotion.results import many
 
 UNKNOWN = "not known"
 MEGABYTE = 1e6
@@ -45,7 +46,7 @@ def described(found: dict[str, Any]) -> Iterator[str]:
     if not facts:
         return
     yield from (_line(one, found["refused"].get(one["name"], ""), first=number == 0) for number, one in enumerate(facts))
-    yield f"in all: {len(facts)} package(s), {_size(_total(facts))}"
+    yield f"in all: {many(len(facts), 'package')}, {_size(_total(facts))}"
     yield from _approval(found, facts)
 
 

@@ -25,7 +25,8 @@ async def refused_packages(state: ControlState, row: dict[str, Any], folder: Pat
     stopped = await stops.packages_of(state, await asyncio.to_thread(packages.names, folder))
     level = "require" if stopped else level  # an admin's suspension counts at every level
     findings, against = packages.findings(stopped, refused, policy), [*stopped, *refused.values()]
-    detail = f"{len(against)} package(s) are not approved" if against else "the policy allows every package of the lock"
+    they = "1 package is" if len(against) == 1 else f"{len(against)} packages are"
+    detail = f"{they} not approved" if against else "the policy allows every package of the lock"
     value = {"off": "not_checked", "warn": "warned"}.get(level, "failed") if against or level == "off" else "passed"
     detail = "the policy has switched this check off" if level == "off" else detail
     await set_check(state, row["id"], name="packages", title="Packages are approved", value=value, detail=detail, findings=findings)

@@ -9,6 +9,7 @@ from typing import Any
 
 from jupyter_guardrails.control import budgeting, limits, notices, observing, profiles, refusals, stops
 from jupyter_guardrails.control.interface.messages import Budget, Kernels, Me, ProfileSet
+from jupyter_guardrails.control.interface.notebooks import NotebookMoved
 from jupyter_guardrails.control.more import askable
 from jupyter_guardrails.control.notice_words import span
 from jupyter_guardrails.control.starting import held
@@ -130,6 +131,14 @@ async def _forget_profile(state: ControlState, policy: EffectivePolicy, notebook
     return {"profile": name, "notebook": notebook}
 
 
+async def notebook_moved(state: ControlState, request: NotebookMoved, fds: list[int]) -> dict[str, Any]:
+    """Its own choices alone: what a server says of paths changes nothing for others."""
+    moved = await state.records.write(choices.move, state.principal, request.old, request.new)
+    for notebook, profile in moved:
+        await state.audit("profile.set", profile, reason=f"its notebook has moved: it was {request.old}", notebook=notebook)
+    return {"moved": [{"notebook": notebook, "profile": profile} for notebook, profile in moved]}
+
+
 async def budget(state: ControlState, request: Budget, fds: list[int]) -> dict[str, Any]:
     """Own budget and its use (of a shared one: everybody's); without one, the own use of the last 30 days."""
     policy = state.effective()
@@ -166,4 +175,4 @@ def _time_left_s(limit: Limit, used: Amounts, rows: list[dict[str, Any]]) -> flo
     return min((seconds / rates[f"{name}_hours"] for name, seconds in left.items() if rates[f"{name}_hours"] > 0), default=None)
 
 
-OPERATIONS: Operations = {Me: me, Kernels: kernels, ProfileSet: set_profile, Budget: budget}
+OPERATIONS: Operations = {Me: me, Kernels: kernels, ProfileSet: set_profile, NotebookMoved: notebook_moved, Budget: budget}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jupyter_guardrails.package import tables
 from jupyter_guardrails.package.details import Output
-from jupyter_guardrails.promotion.results import Finding
+from jupyter_guardrails.promotion.results import Finding, many
 
 MOST_FILES, MOST_COLUMNS = 200, 2000  # of one job: job.json is for people, too
 MOST_COUNTED_BYTES = 64 << 20  # of text, whose rows are counted by reading it
@@ -57,7 +57,7 @@ def words(found: Mapping[str, tables.Found]) -> str:
 
 
 def _size(one: tables.Found) -> str:
-    return f"{len(one['columns'])} column(s), {'many' if one['rows'] is None else one['rows']} rows"
+    return f"{many(len(one['columns']), 'column')}, {'many rows' if one['rows'] is None else many(one['rows'], 'row')}"
 
 
 def evidence(found: Mapping[str, tables.Found]) -> list[tables.Found]:

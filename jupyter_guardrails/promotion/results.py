@@ -75,10 +75,14 @@ def in_notebook(name: str, findings: Iterable[Finding]) -> list[Finding]:
     return [replace(finding, notebook=finding.notebook or name) for finding in findings]
 
 
+def many(number: int, noun: str, nouns: str = "") -> str:
+    """`1 file`, `2 files`, `1,000 rows`."""
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
 def counted(findings: Sequence[Finding], fine: str, noun: str, nouns: str = "") -> Result:
     """Failed with these findings, or passed with a sentence."""
-    said = noun if len(findings) == 1 else nouns or f"{noun}s"
-    return failed(f"{len(findings)} {said}", findings) if findings else passed(fine)
+    return failed(many(len(findings), noun, nouns), findings) if findings else passed(fine)
 
 
 def _steady(text: str) -> str:

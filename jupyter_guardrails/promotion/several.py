@@ -8,7 +8,7 @@ from dataclasses import replace
 from jupyter_guardrails.errors import NotFound
 from jupyter_guardrails.promotion.notebook import Notebook, read_notebook
 from jupyter_guardrails.promotion.plugins import LAST, Check
-from jupyter_guardrails.promotion.results import Finding, Result, failed, in_notebook, warned
+from jupyter_guardrails.promotion.results import Finding, Result, failed, in_notebook, many, warned
 from jupyter_guardrails.promotion.work import Progress, Work, WorkOrder, named
 
 ONCE = frozenset({"environment", "licenses", "vulnerabilities", "parameters", LAST})  # about the job as a whole, or they look at all of it themselves
@@ -42,7 +42,7 @@ def _beside(name: str, work: Work, result: Result) -> Result:
     found = [*found, *_others(name, work)]
     if len(found) == len(result.findings) or result.state == "failed":
         return replace(result, findings=tuple(found))
-    return failed(f"{result.detail}; {len(found)} thing(s) that the notebooks don't have in common", found)
+    return failed(f"{result.detail}; {many(len(found), 'thing')} that the notebooks don't have in common", found)
 
 
 def _others(name: str, work: Work) -> list[Finding]:

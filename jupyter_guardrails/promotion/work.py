@@ -19,6 +19,7 @@ from jupyter_guardrails.package.tables import Found
 from jupyter_guardrails.promotion.advisories import Told
 from jupyter_guardrails.promotion.interpreter import Interpreter
 from jupyter_guardrails.promotion.notebook import Notebook
+from jupyter_guardrails.promotion.results import many
 from jupyter_guardrails.promotion.traces import Traced
 
 Progress = Callable[[int, int, str], None]  # done, total, one sentence
@@ -58,7 +59,7 @@ class WorkOrder(BaseModel):
     def sample(self) -> str:
         """What its clean run is short of, in words; empty where it runs whole."""
         time = f"{self.sample_s} s" if self.sample_s else ""
-        rows = f"the first {self.sample_rows:,} row(s) of each dataset" if self.sample_rows else ""
+        rows = f"the first {many(self.sample_rows, 'row')} of each dataset" if self.sample_rows else ""
         return " and ".join(filter(None, (time, rows)))
 
     @property

@@ -24,6 +24,20 @@ def forget(connection: Connection, principal: str, notebook: str | None) -> None
     connection.execute(delete(profile_choices).where(profile_choices.c.principal == principal, profile_choices.c.notebook == _place(notebook)))
 
 
+def move(connection: Connection, principal: str, old: str, new: str) -> list[tuple[str, str]]:
+    """What was chosen for a notebook, or for notebooks in a folder, holds for its new path instead; [(new path, profile)]."""
+    held = _place(old)
+    own = select(profile_choices).where(profile_choices.c.principal == principal, profile_choices.c.notebook != EVERY_NOTEBOOK)
+    moved = []
+    for row in connection.execute(own).mappings().all():
+        if row["notebook"] == held or row["notebook"].startswith(f"{held}/"):
+            forget(connection, principal, row["notebook"])
+            place = f"{new}{row['notebook'].removeprefix(held)}"
+            choose(connection, principal, place, row["profile"], now=row["chosen_at"])
+            moved.append((place, row["profile"]))
+    return moved
+
+
 def chosen(connection: Connection, principal: str, notebook: str | None) -> str | None:
     """The profile chosen for this notebook alone (None: for all), or None."""
     query = select(profile_choices.c.profile).where(profile_choices.c.principal == principal)

@@ -9,6 +9,7 @@ What is new must have a name that doesn't mislead; what exists already can alway
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from typing import Any
 
@@ -19,9 +20,12 @@ from tornado import web
 from traitlets import Integer, default
 
 from jupyter_guardrails import errors
+from jupyter_guardrails.control.interface.notebooks import NotebookMoved
 from jupyter_guardrails.kernels.context import GovernedContext
 from jupyter_guardrails.server import filenames, notebooks
 from jupyter_guardrails.server.room import model_bytes, refuse_growth
+
+LOG = logging.getLogger(__name__)
 
 
 class BeneathRoot(FileManagerMixin):
@@ -89,6 +93,17 @@ class GuardedContentsManager(BeneathRoot, AsyncLargeFileManager):  # type: ignor
         if old_path.rpartition("/")[2] != new_path.rpartition("/")[2]:
             refuse_misleading(new_path)
         await super().rename_file(old_path, new_path)
+        await self._tell_moved(old_path.strip("/"), new_path.strip("/"))
+
+    async def _tell_moved(self, old: str, new: str) -> None:
+        """The size that somebody chose for a notebook goes with it; where control can't be told, the notebook has moved all the same."""
+        context = self._context()
+        if context is None:
+            return
+        try:
+            await context.call(NotebookMoved(old=old, new=new))
+        except errors.GuardrailsError as error:
+            LOG.warning("a size chosen for %s stays with that name: %s", old, error)
 
     async def _copy_dir(self, from_path: str, to_path_original: str, to_name: str, to_path: str) -> dict[str, Any]:
         """Called by `copy` for folders, which pass `save` by."""

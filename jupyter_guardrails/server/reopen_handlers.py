@@ -36,6 +36,7 @@ class ReopenHandler(GuardrailsHandler):
         said = {
             "folder": folder,
             "notebook": f"{folder}/{found.job.entry}",
+            "details": _placed(found.pins["details"], folder),
             "next_step": f"for its own environment, in a shell of yours: `{command}`",
         }
         self.set_status(201)
@@ -67,6 +68,11 @@ class ReopenHandler(GuardrailsHandler):
 
     async def _save(self, path: str, model: dict[str, Any]) -> None:
         await ensure_async(self.contents_manager.save(model, path))
+
+
+def _placed(details: dict[str, Any], folder: str) -> dict[str, Any]:
+    """What was said of a job, with its further notebooks where they lie now."""
+    return details | ({"then": [f"{folder}/{name}" for name in details["then"]]} if "then" in details else {})
 
 
 def _content(data: bytes) -> dict[str, Any]:

@@ -67,10 +67,14 @@ def test_what_is_said_about_a_job_goes_into_its_package_which_is_downloaded_and_
     lab.panel.production.get_by_text("About the job").click()
     expect(lab.panel.production.get_by_role("textbox", name="month")).to_have_value("6")
     expect(lab.panel.production.get_by_role("textbox", name="until")).to_have_value("none")
+    expect(lab.panel.production.get_by_label("When it runs")).to_have_value("0 6 * * 1")
+    expect(lab.panel.production.get_by_label("Whom to ask about it")).to_have_value("ana, room 4")
+    expect(lab.panel.production.get_by_role("list", name="Order of the notebooks")).to_have_text(re.compile("^report.ipynb"))
     lab.wait_idle()  # with the kernel of its notebook, for which nobody is asked
     expect(lab.page.get_by_role("dialog")).to_have_count(0)
     [pins] = governed.workspace.glob("monthly-*/reopened.json")
-    assert json.loads(pins.read_text())["kernelspec"] == "study"
+    pinned = json.loads(pins.read_text())
+    assert (pinned["kernelspec"], pinned["details"]["then"]) == ("study", ["report.ipynb"])
 
 
 def say_about_the_job(lab, production):

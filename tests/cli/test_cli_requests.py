@@ -136,7 +136,7 @@ def test_an_admin_reads_what_it_is_and_needs_and_the_command_that_allows_it(ana,
     assert lines[-4] == "  needs pandas 1.0: licence not known, 0.0 MB, advisories not known"
     assert lines[-3].startswith("  needs polars-runtime 1.0: licence Apache-2.0 [31m, ")
     assert lines[-3].endswith("; the package polars-runtime is not on the approved list")
-    assert lines[-2].startswith("in all: 3 package(s), ")
+    assert lines[-2].startswith("in all: 3 packages, ")
     assert lines[-1] == f"to allow it with what it needs: jupyter guardrails requests approve {id} --with polars-runtime --reason '…'"
     granted = printed(capsys, "requests", "approve", id, "--with", "polars-runtime", "--reason", "looked at it")
     assert granted == f"{id} of ana: package polars (with polars-runtime) granted (looked at it (with polars-runtime))\n"

@@ -21,6 +21,7 @@ from jupyter_guardrails.control.interface.messages import (
     Me,
     ProfileSet,
 )
+from jupyter_guardrails.control.interface.notebooks import NotebookMoved
 from jupyter_guardrails.control.policies import PolicyHolder
 from jupyter_guardrails.control.state import Worker
 from jupyter_guardrails.errors import BadRequest, Conflict, HostCannotEnforce, LimitReached, NotFound, PolicyError, Refused
@@ -97,6 +98,26 @@ def test_a_choice_for_one_notebook_holds_against_that_for_all_until_it_is_forgot
     assert desk.ask(Me(notebook="n.ipynb"))["own"] is None
     assert desk.admit("a", notebook="n.ipynb").profile == "large"
     assert desk.ask(ProfileSet(profile=None))["profile"] == "small"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "places"),
+    [
+        ("work/n.ipynb", "work/final.ipynb", ["work/final.ipynb", "work/sub/m.ipynb", "workshop/n.ipynb"]),
+        ("work", "done", ["done/n.ipynb", "done/sub/m.ipynb", "workshop/n.ipynb"]),
+        ("work/n.ipynb", "work/sub/m.ipynb", ["work/sub/m.ipynb", "workshop/n.ipynb"]),
+        ("other.ipynb", "elsewhere.ipynb", ["work/n.ipynb", "work/sub/m.ipynb", "workshop/n.ipynb"]),
+    ],
+    ids=["notebook", "folder", "over another", "nothing chosen"],
+)
+def test_a_choice_goes_with_its_notebook(desk, old, new, places):
+    for notebook in ("work/n.ipynb", "work/sub/m.ipynb", "workshop/n.ipynb"):
+        desk.ask(ProfileSet(profile="large", notebook=notebook))
+    moved = desk.ask(NotebookMoved(old=old, new=new))["moved"]
+    possible = {*places, "work/n.ipynb", "work/sub/m.ipynb", old, new}
+    assert sorted(place for place in possible if desk.ask(Me(notebook=place))["own"]) == places
+    told = [row for row in desk.ask(Audit())["records"] if "moved" in row["reason"]]
+    assert [(row["action"], row["resource"], row["notebook"]) for row in told] == [("profile.set", "large", one["notebook"]) for one in moved]
 
 
 def test_a_choice_for_one_notebook_that_may_no_longer_be_used_gives_way_to_that_for_all(desk):

@@ -41,6 +41,7 @@ from jupyter_guardrails.control.interface import (
 from jupyter_guardrails.control.interface import messages as m
 from jupyter_guardrails.control.interface.content import sealed
 from jupyter_guardrails.control.interface.messages import REQUESTS
+from jupyter_guardrails.control.interface.notebooks import NotebookMoved
 from jupyter_guardrails.control.service import Peer
 from jupyter_guardrails.control.state import Worker
 from jupyter_guardrails.control.waiting import ALL_WAITING, MAX_AT_ONCE, MAX_WAITING, Waiting
@@ -147,6 +148,7 @@ CROSSINGS = {
     "usage": (lambda t: usage.Usage(), None),
     "audit": (lambda t: m.Audit(), None),
     "profile.set": (lambda t: m.ProfileSet(profile="small"), None),
+    "notebook.moved": (lambda t: NotebookMoved(old="ana.ipynb", new="mine.ipynb"), None),
     "launch.paths": (lambda t: m.LaunchPaths(), None),
     "launch.mounter": (lambda t: m.LaunchMounter(), BadRequest),
     "kernel.admit": (lambda t: m.KernelAdmit(kernel_id="kernel-k", kernelspec="python3", workspace="/w", key="k"), None),

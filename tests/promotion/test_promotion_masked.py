@@ -101,7 +101,7 @@ def test_a_sample_by_rows_sees_the_first_rows_of_each_dataset_as_its_author_is_g
     found = world.submit("sampled.ipynb", draft=True, sample_rows=1)
     check = check_of(found, "clean_run")
     assert (found["state"], check["state"]) == ("draft", "not_checked"), check
-    assert check["detail"].startswith("a sample of the first 1 row(s) of each dataset, in which all of it ran")
+    assert check["detail"].startswith("a sample of the first 1 row of each dataset, in which all of it ran")
     assert "it tells nothing about the whole" in check["detail"]
     text = (world.state_dir / "submissions" / found["id"] / "executed.ipynb").read_text()
     assert ("2 True" in text, f"1 False {SHOWN}" in text, SECRET in text) == (True, True, False)

@@ -31,7 +31,7 @@ def test_other_data_of_the_same_columns_is_the_same_content_and_other_evidence(t
         ("broken.parquet", None, True),
         ("m.csv", 7, False),
     ]
-    assert outputs.words(other) == ": m.csv (2 column(s), 7 rows)"
+    assert outputs.words(other) == ": m.csv (2 columns, 7 rows)"
     assert outputs.words({}) == ""
 
 

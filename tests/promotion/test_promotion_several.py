@@ -115,7 +115,7 @@ def test_they_run_in_order_in_one_folder(world: World, notebooks: None, tiny: Pa
     world.notebook("1 / 0", name="b.ipynb")  # an edit after the click is not in it
     found = world.wait(made["id"])
     assert found["state"] == "in_review", found
-    assert check_of(found, "clean_run")["detail"] == "same outputs as the author saw; it wrote 2 file(s)"
+    assert check_of(found, "clean_run")["detail"] == "same outputs as the author saw; it wrote 2 files"
     folder = tmp_path / "p"
     archive.unpack(world.package(found["id"], tmp_path / "p.zip"), folder)
     job = read_job(folder)

@@ -123,7 +123,7 @@ def test_an_output_that_is_declared_and_not_made_fails_the_clean_run(world, tmp_
     ]
     found = world.submit("outputs.ipynb", details={"outputs": [made]})
     assert found["state"] == "in_review", found
-    assert "wrote 2 file(s): made.csv (2 column(s), 2 rows)" in check_of(found, "clean_run")["detail"]
+    assert "wrote 2 files: made.csv (2 columns, 2 rows)" in check_of(found, "clean_run")["detail"]
     archive.unpack(world.package(found["id"], tmp_path / "p.zip"), tmp_path / "p")
     outputs = {one.path: one for one in read_job(tmp_path / "p").outputs}
     assert (outputs["made.csv"].dataset, outputs["made.csv"].columns) == ("nyc/made", {"mean": "number", "month": "integer"})

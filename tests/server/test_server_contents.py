@@ -3,6 +3,7 @@
 import os
 import uuid
 
+import nbformat
 import pytest
 
 
@@ -87,3 +88,20 @@ def test_a_listing_leaves_out_what_leads_out(server, link, inside):
     names = [entry["name"] for entry in server.rest("GET", "api/contents").json()["content"]]
     assert within in names
     assert outside not in names
+
+
+@pytest.mark.parametrize(
+    ("moved", "to", "before", "after"),
+    [
+        ("inside/big.ipynb", "inside/final.ipynb", "inside/big.ipynb", "inside/final.ipynb"),
+        ("inside/sub", "inside/done", "inside/sub/big.ipynb", "inside/done/big.ipynb"),
+    ],
+    ids=["notebook", "folder"],
+)
+def test_the_size_that_was_chosen_for_a_notebook_goes_with_it(server, inside, moved, to, before, after):
+    server.rest("PUT", "api/contents/inside/sub", json={"type": "directory"}).raise_for_status()
+    server.rest("PUT", f"api/contents/{before}", json={"type": "notebook", "content": nbformat.v4.new_notebook()}).raise_for_status()
+    server.rest("PUT", "guardrails/profile", json={"profile": "tiny", "notebook": before}).raise_for_status()
+    server.rest("PATCH", f"api/contents/{moved}", json={"path": to}).raise_for_status()
+    own = [server.rest("GET", "guardrails/me", params={"notebook": place}).json()["own"] for place in (before, after)]
+    assert own == [None, {"notebook": after, "profile": "tiny"}]

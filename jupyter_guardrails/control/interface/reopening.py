@@ -57,9 +57,17 @@ def _files(package: Path) -> dict[str, Path]:
 
 
 def _pins(client: ControlClient, job: Job, name: str) -> dict[str, Any]:
-    """What it ran with: parameters, interpreter, and each dataset's version then and now."""
+    """What it ran with: parameters, interpreter, and each dataset's version then and now; and what was said of it, to be said again."""
     inputs = [{"name": entry.name, "version": entry.version, "masks": entry.masks, "now": _version_now(client, entry.name)} for entry in job.inputs]
-    return {"job": name, "entry": job.entry, "python": job.python.model_dump(), "parameters": job.parameters.values, "inputs": inputs}
+    ran = {"python": job.python.model_dump(), "parameters": job.parameters.values, "inputs": inputs}
+    return {"job": name, "entry": job.entry, **ran, "details": _said(job)}
+
+
+def _said(job: Job) -> dict[str, Any]:
+    """Its details without what nobody said; of the files that it makes those that are meant as a dataset, since a package names the others, too."""
+    details = job.details.model_dump(mode="json", exclude_defaults=True, exclude={"outputs"})
+    outputs = [output.model_dump(include={"name", "path", "dataset"}) for output in job.outputs if output.dataset]
+    return details | ({"outputs": outputs} if outputs else {})
 
 
 def _version_now(client: ControlClient, name: str) -> str | None:

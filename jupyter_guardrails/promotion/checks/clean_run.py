@@ -20,7 +20,7 @@ from jupyter_guardrails.kernels.traced import Recording
 from jupyter_guardrails.package.job import numbered
 from jupyter_guardrails.promotion import cleanrun, compare, inputs, outputs, reuse, row_samples
 from jupyter_guardrails.promotion.environments import environment
-from jupyter_guardrails.promotion.results import Finding, Result, failed, not_checked, passed, warned
+from jupyter_guardrails.promotion.results import Finding, Result, failed, many, not_checked, passed, warned
 from jupyter_guardrails.promotion.reuse import Ran
 from jupyter_guardrails.promotion.traces import Traced, sort_out
 from jupyter_guardrails.promotion.work import Progress, Work, named
@@ -35,7 +35,7 @@ def run(work: Work, progress: Progress) -> Result:
     if work.interpreter is None or not work.locks:
         return not_checked("there is no environment to run it in")
     if findings := inputs.not_pinnable(work.inputs, work.order.details.pinned):
-        return failed(f"{len(findings)} dataset(s) can't be pinned", findings)
+        return failed(f"{many(len(findings), 'dataset')} can't be pinned", findings)
     key = reuse.key_of(work)
     if key and (earlier := reuse.find(work, key)):
         seen = inputs.stamps(work.inputs)
@@ -149,23 +149,24 @@ def _outcome(work: Work, runs: Sequence[Ran], seen: Mapping[str, inputs.Stamp], 
 def _undeclared(work: Work, runs: Sequence[Ran], written: Sequence[str]) -> Result | None:
     """Where a run read or made something else than its author said; else None."""
     if undeclared := [finding for one in runs for finding in one.named(one.traced.undeclared_findings())]:
-        return failed(f"it runs, but reads {len(undeclared)} file(s) that nobody declared", undeclared)
+        return failed(f"it runs, but reads {many(len(undeclared), 'file')} that nobody declared", undeclared)
     if missing := [output for output in work.order.details.outputs if output.path not in written]:
-        return failed(f"{len(missing)} declared output(s) were not made", [Finding(f"it wrote no {output.path}", fix=NOT_MADE) for output in missing])
+        they = many(len(missing), "declared output was", "declared outputs were")
+        return failed(f"{they} not made", [Finding(f"it wrote no {output.path}", fix=NOT_MADE) for output in missing])
     if unlike := outputs.unlike(work.order.details.outputs, work.tables):
-        return failed(f"it made other tables than were declared: {len(unlike)} difference(s)", unlike)
+        return failed(f"it made other tables than were declared: {many(len(unlike), 'difference')}", unlike)
     return None
 
 
 def _compared(work: Work, runs: Sequence[Ran], notes: list[Finding], *, before: str) -> Result:
     """With what the author saw, unless other parameters were submitted; `notes`: what is to be known in any case."""
-    wrote = f"it wrote {len(work.outputs)} file(s){outputs.words(work.tables)}"
+    wrote = f"it wrote {many(len(work.outputs), 'file')}{outputs.words(work.tables)}"
     if work.order.parameters:
         said = f"{before}ran with the submitted parameters, so its outputs were not compared; {wrote}"
         return warned(said, notes) if notes else passed(said)
     found = [finding for one in runs for finding in one.named(compare.differences(one.view.notebook.as_seen(), one.node.cells))]
     if found:
-        return warned(f"{before}it runs; the outputs of {len(found)} cell(s) differ from what the author saw", [*found, *notes])
+        return warned(f"{before}it runs; the outputs of {many(len(found), 'cell')} differ from what the author saw", [*found, *notes])
     said = f"{before}same outputs as the author saw; {wrote}"
     return warned(said, notes) if notes else passed(said)
 
@@ -183,7 +184,7 @@ def sampled(work: Work, runs: Sequence[Ran], whole: Sequence[Finding] = ()) -> R
     """
     _write(work, runs)
     if undeclared := [finding for one in runs for finding in one.named(one.traced.undeclared_findings())]:
-        return failed(f"a sample of {work.order.sample} reads {len(undeclared)} file(s) that nobody declared", undeclared)
+        return failed(f"a sample of {work.order.sample} reads {many(len(undeclared), 'file')} that nobody declared", undeclared)
     found = [finding for one in runs for finding in one.named([*_differences_so_far(work, one), *one.traced.refused_findings()])]
     found += whole
     detail = f"a sample of {work.order.sample}, {_how_far(runs)}: it tells nothing about the whole, which runs when you submit"

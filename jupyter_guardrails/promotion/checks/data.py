@@ -13,7 +13,7 @@ from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.package.job import Input
 from jupyter_guardrails.promotion import code, offers
 from jupyter_guardrails.promotion.notebook import CodeCell
-from jupyter_guardrails.promotion.results import Finding, Result, failed, passed, warned
+from jupyter_guardrails.promotion.results import Finding, Result, failed, many, passed, warned
 from jupyter_guardrails.promotion.work import Progress, Work
 
 NAME, TITLE = "data", "Datasets are approved"
@@ -33,7 +33,7 @@ def run(work: Work, progress: Progress) -> Result:
         refused += _ask(work, name, cell, line)
         progress(done, len(names), name)
     if refused:
-        return failed(f"{len(refused)} of {len(names)} dataset(s) can't be used", [*refused, *unclear])
+        return failed(f"{len(refused)} of {many(len(names), 'dataset')} can't be used", [*refused, *unclear])
     _declare(work)
     granted = f"granted: {', '.join(_as_seen(entry) for entry in work.inputs if entry.name in names)}" if names else "the code names no dataset"
     return warned(granted, unclear) if unclear else passed(granted)

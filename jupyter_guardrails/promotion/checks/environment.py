@@ -11,7 +11,7 @@ from jupyter_guardrails.errors import GuardrailsError
 from jupyter_guardrails.promotion import code, locks
 from jupyter_guardrails.promotion import interpreter as kernels
 from jupyter_guardrails.promotion.offers import install
-from jupyter_guardrails.promotion.results import Finding, Result, failed, passed
+from jupyter_guardrails.promotion.results import Finding, Result, failed, many, passed
 from jupyter_guardrails.promotion.wheels import NEXT_STEP, Bench, wheel_of
 from jupyter_guardrails.promotion.work import Progress, Work
 
@@ -31,7 +31,7 @@ def run(work: Work, progress: Progress) -> Result:
         system = locks.of_system(found, frozen, imported_modules(work)) if found.system_site else []
         frozen += system
         if findings := [*_wheels(work, found, progress), *_missing(found, frozen)]:
-            return failed(f"{len(findings)} package(s) can't be locked", findings)
+            return failed(f"{many(len(findings), 'package')} can't be locked", findings)
         progress(2, STEPS, f"{len(frozen)} packages")
         local = {package.canonical for package in _local(found)}
         indexed = [line for line in frozen if locks.name_of(line, found) not in local]

@@ -12,7 +12,7 @@ import jsonschema
 from jupyter_guardrails.promotion import offers
 from jupyter_guardrails.promotion.notebook import CodeCell
 from jupyter_guardrails.promotion.parameter_types import kind_of, schema_of
-from jupyter_guardrails.promotion.results import Finding, Result, failed, passed
+from jupyter_guardrails.promotion.results import Finding, Result, failed, many, passed
 from jupyter_guardrails.promotion.work import Progress, Work
 
 NAME, TITLE = "parameters", "Parameters have names, types and defaults"
@@ -36,7 +36,7 @@ def run(work: Work, progress: Progress) -> Result:
     else:
         findings += _wrong_values(work.order.parameters, work.schema)
     if findings:
-        return failed(f"{len(findings)} parameter(s) can't be used", findings)
+        return failed(f"{many(len(findings), 'parameter')} can't be used", findings)
     return passed(", ".join(f"{name} ({kind_of(schema)})" for name, schema in properties.items()) or "there are none")
 
 

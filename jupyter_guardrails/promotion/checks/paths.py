@@ -12,7 +12,7 @@ from jupyter_guardrails.promotion import code, offers
 from jupyter_guardrails.promotion.checks.data import SCHEME, dataset_at
 from jupyter_guardrails.promotion.freeze import Freezer, TooBig, below_workspace
 from jupyter_guardrails.promotion.notebook import CodeCell, parse
-from jupyter_guardrails.promotion.results import Finding, Result, failed, passed
+from jupyter_guardrails.promotion.results import Finding, Result, failed, many, passed
 from jupyter_guardrails.promotion.work import Progress, Work
 
 NAME, TITLE = "paths", "Files and modules go along"
@@ -41,11 +41,11 @@ def run(work: Work, progress: Progress) -> Result:
         progress(done, len(work.notebook.cells), "")
     _follow_modules(search)
     if search.findings:
-        return failed(f"{len(search.findings)} thing(s) that another machine doesn't have", search.findings)
+        return failed(f"{many(len(search.findings), 'thing')} that another machine doesn't have", search.findings)
     names = sorted(search.freezer.names - set(work.notebooks))
-    return passed(
-        f"{len(names)} file(s) go along: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" if names else "the notebook needs no other file"
-    )
+    if not names:
+        return passed("the notebook needs no other file")
+    return passed(f"{many(len(names), 'file goes', 'files go')} along: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}")
 
 
 def _read_cell(search: _Search, cell: CodeCell) -> None:

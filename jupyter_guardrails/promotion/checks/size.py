@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jupyter_guardrails.promotion.offers import CLEAR_OUTPUTS
-from jupyter_guardrails.promotion.results import Finding, Result, failed, passed
+from jupyter_guardrails.promotion.results import Finding, Result, failed, many, passed
 from jupyter_guardrails.promotion.work import Progress, Work
 
 NAME, TITLE = "size", "Outputs and files are small"
@@ -22,7 +22,7 @@ def run(work: Work, progress: Progress) -> Result:
     if size > NOTEBOOK_BYTES and not any(finding.kind == "large_output" for finding in findings):
         findings.append(Finding(f"the notebook has {size >> 20} MiB: it hardly opens", fix="clear all outputs", kind="large_notebook"))
     if findings:
-        return failed(f"{len(findings)} thing(s) larger than they should be", findings)
+        return failed(f"{many(len(findings), 'thing is', 'things are')} larger than they should be", findings)
     return passed(f"the notebook has {_readable(size)}")
 
 

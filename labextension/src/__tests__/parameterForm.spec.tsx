@@ -171,12 +171,18 @@ describe('the form of parameters', () => {
     expect(saidAt('month')).toBeUndefined();
   });
 
-  it('has the values of a job that was reopened', async () => {
+  it('has what was said of a job that was reopened', async () => {
     const parameters = { month: 6, until: null, kind: 'night', last: true, months: [3], share: 0.25 };
+    const details = {
+      schedule: '0 6 * * 1',
+      contact: 'ana',
+      outputs: [{ name: 'o', path: 'r.csv', dataset: 'nyc/r' }]
+    };
     api.submissionsAnswer = [aSubmission({ state: 'deployed', package: 'churn-1.job.zip' })];
-    api.reopenedAnswer = { ...api.reopenedAnswer, parameters };
+    api.reopenedAnswer = { ...api.reopenedAnswer, parameters, details };
     await act(() => model.refresh());
     await press('Reopen as experiment');
+    await screen.findByText('What was said of it is in the form, too.');
     act(() => {
       notebooks.path = 'churn-1/churn.ipynb';
       model.notebook = notebooks.path;
@@ -191,9 +197,10 @@ describe('the form of parameters', () => {
       '[3]',
       '0.25'
     ]);
+    expect(field('Whom to ask about it').value).toBe('ana');
     await press('Check draft');
-    expect(sent().map(({ notebook, parameters: values }) => [notebook, values])).toEqual([
-      [notebooks.path, parameters]
+    expect(sent().map(({ notebook, ...said }) => [notebook, said.parameters, said.details])).toEqual([
+      [notebooks.path, parameters, details]
     ]);
   });
 

@@ -1229,6 +1229,7 @@ export interface components {
             parameters: {
                 [key: string]: unknown;
             };
+            details?: components["schemas"]["JobDetails"];
             inputs: {
                 name: string;
                 /** @description Of its contract, in the clean run */

@@ -32,12 +32,13 @@ export function ReopenPart({ reopened, onReopen }: IReopenPartProps): React.JSX.
 
 function Outcome({ reopened }: { reopened: Reopened }): React.JSX.Element {
   const trans = useTrans();
-  const { folder, parameters, inputs, next_step } = reopened;
+  const { folder, parameters, details = {}, inputs, next_step } = reopened;
   const values = Object.entries(parameters).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
   const changed = inputs.filter(({ version, now }) => now !== version);
   return (
     <Notice kind="success" title={trans.__('Reopened in %1', folder)}>
       {values.length > 0 && <p>{trans.__('It ran with %1; the form has these values again.', values.join(', '))}</p>}
+      {Object.keys(details).length > 0 && <p>{trans.__('What was said of it is in the form, too.')}</p>}
       {changed.map(({ name, version, now }) => (
         <p key={name}>
           {now === null

@@ -29,7 +29,7 @@ export function SubmitView({ model, notebooks }: ISubmitViewProps): React.JSX.El
   const reopen = async (id: string): Promise<void> => {
     const made = await model.reopen(id);
     if (made) {
-      model.say(made.notebook, { typed: typedAs(made.parameters) });
+      model.say(made.notebook, { details: made.details, typed: typedAs(made.parameters) });
       await notebooks.reveal(made.notebook, 0);
     }
   };
