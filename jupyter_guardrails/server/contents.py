@@ -98,7 +98,7 @@ class GuardedContentsManager(BeneathRoot, AsyncLargeFileManager):  # type: ignor
     async def _tell_moved(self, old: str, new: str) -> None:
         """The size that somebody chose for a notebook goes with it; where control can't be told, the notebook has moved all the same."""
         context = self._context()
-        if context is None:
+        if context is None or old == new:
             return
         try:
             await context.call(NotebookMoved(old=old, new=new))

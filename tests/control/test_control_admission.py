@@ -120,6 +120,13 @@ def test_a_choice_goes_with_its_notebook(desk, old, new, places):
     assert [(row["action"], row["resource"], row["notebook"]) for row in told] == [("profile.set", "large", one["notebook"]) for one in moved]
 
 
+def test_no_notebook_moves_to_where_choices_for_all_are_kept(desk):
+    desk.ask(ProfileSet(profile="large", notebook="n.ipynb"))
+    with pytest.raises(BadRequest, match="new"):
+        desk.ask(NotebookMoved.model_construct(old="n.ipynb", new=""))
+    assert (desk.admit("a", notebook="n.ipynb").profile, desk.admit("b", notebook="m.ipynb").profile) == ("large", "small")
+
+
 def test_a_choice_for_one_notebook_that_may_no_longer_be_used_gives_way_to_that_for_all(desk):
     desk.world.policy.write_text(desk.world.policy.read_text().replace("profiles: [large]", "profiles: [large, shell]"))
     desk.ask(ProfileSet(profile="shell", notebook="n.ipynb"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from jupyter_guardrails.control.interface.messages import Request
 
 
@@ -10,5 +12,5 @@ class NotebookMoved(Request):
 
     op = "notebook.moved"
     repeatable = True
-    old: str
-    new: str
+    old: str = Field(min_length=1)
+    new: str = Field(min_length=1)  # no path is every notebook
